@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch: what one stretch of one file yielded, as columns, and proof that it tiles that stretch.
+
+The events frame has the columns of :data:`headwater.model.records.HEADER` without ``clock``, ``feed``, ``source`` and
+``path`` (the harness knows those), then the source's own fields under ``own_column``. Rows are in input order; rows on
+the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from headwater.model.kinds import GapReason
+from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own_column
+
+_GIVEN_BY_HARNESS = frozenset({"clock", "feed", "source", "path"})
+_TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
+HEAD_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER if name not in _GIVEN_BY_HARNESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """How many records and bytes were passed over for one stated reason."""
+
+    reason: str
+    records: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """``start`` and ``end`` bound the input that this batch accounts for, in bytes of the last layer."""
+
+    start: int
+    end: int
+    events: pl.DataFrame
+    gaps: tuple[Gap, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    count: Count | None = field(default=None)
+
+
+def parsed_bytes(events: pl.DataFrame) -> int:
+    """Bytes that carry events: each record once, however many events stand on it."""
+    if events.is_empty():
+        return 0
+    first = events.filter(pl.col("ordinal") == 0)
+    return int(first["length"].sum())
+
+
+def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Adjacent gaps of one reason and detail become one; order by offset."""
+    merged: list[Gap] = []
+    for gap in sorted(gaps, key=lambda g: g.offset):
+        last = merged[-1] if merged else None
+        if last and last.offset + last.length == gap.offset and (last.reason, last.detail) == (gap.reason, gap.detail):
+            merged[-1] = Gap(last.offset, last.length + gap.length, gap.reason, gap.detail)
+        else:
+            merged.append(gap)
+    return tuple(merged)
+
+
+def _column(values: list[Any]) -> pl.Series:
+    """A column of the narrowest common type: whole numbers, else true/false, else text; nulls stay null."""
+    kinds = {type(v) for v in values if v is not None}
+    if kinds <= {int}:
+        try:
+            return pl.Series(values, dtype=pl.Int64)
+        except (OverflowError, pl.exceptions.PolarsError, TypeError):
+            return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
+    if kinds == {bool}:
+        return pl.Series(values, dtype=pl.Boolean)
+    return pl.Series([None if v is None else printable(str(v)) for v in values], dtype=pl.String)
+
+
+def printable(text: str) -> str:
+    """Text that every engine takes: lone surrogates (bytes that were no UTF-8) become ``\\xNN`` escapes."""
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text
+
+
+def frame_of(events: list[Event]) -> pl.DataFrame:
+    """Events of a record parser as columns; ordinals count events on the same bytes."""
+    columns: dict[str, pl.Series] = {}
+    ordinals: list[int] = []
+    last: tuple[int, int] | None = None
+    for event in events:
+        here = (event.offset, event.length)
+        ordinals.append(ordinals[-1] + 1 if here == last else 0)
+        last = here
+    for name, dtype in HEAD_SCHEMA.items():
+        if name == "ordinal":
+            columns[name] = pl.Series(ordinals, dtype=pl.Int64)
+            continue
+        values = [getattr(e, name) for e in events]
+        if dtype == pl.String:
+            values = [None if v is None else printable(str(v)) for v in values]
+        columns[name] = pl.Series(values, dtype=dtype)
+    own: dict[str, None] = {}
+    for event in events:
+        own.update(dict.fromkeys(event.fields))
+    for key in own:
+        columns[own_column(key)] = _column([e.fields.get(key) for e in events])
+    return pl.DataFrame(columns)
+
+
+def _skips(records: Iterable[Skip]) -> tuple[Skipped, ...]:
+    totals: dict[str, tuple[int, int]] = {}
+    for skip in records:
+        n, size = totals.get(skip.reason, (0, 0))
+        totals[skip.reason] = (n + 1, size + skip.length)
+    return tuple(Skipped(reason, n, size) for reason, (n, size) in sorted(totals.items()))
+
+
+def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iterator[Batch]:
+    """Batches of at most ``most`` records from a record parser, checking that they tile the file in order.
+
+    Bytes that the parser passed over in silence become a Gap "unclaimed by the parser", so that nothing is lost even
+    where a parser errs (the law tests fail on it). A parser that counts (a container) is not held to tiling.
+    """
+    events: list[Event] = []
+    gaps: list[Gap] = []
+    skips: list[Skip] = []
+    count: Count | None = None
+    at = start = 0
+    tiled: list[tuple[int, int]] = []
+    last: tuple[int, int] | None = None
+
+    def flush(end: int) -> Batch:
+        return Batch(start, end, frame_of(events), merge_gaps(gaps), _skips(skips), count)
+
+    for record in records:
+        if isinstance(record, Count):
+            count = record
+            continue
+        here = (record.offset, record.length)
+        if here != last and len(events) + len(gaps) + len(skips) >= most:
+            yield flush(at)
+            events, gaps, skips, start = [], [], [], at
+        if here != last or not isinstance(record, Event):
+            tiled.append(here)
+            at = max(at, record.offset + record.length)
+        last = here
+        if isinstance(record, Event):
+            events.append(record)
+        elif isinstance(record, Gap):
+            gaps.append(record)
+        else:
+            skips.append(record)
+    if count is None:
+        gaps.extend(_unclaimed(tiled, size))
+    yield flush(size)
+
+
+def _unclaimed(tiled: list[tuple[int, int]], size: int) -> Iterator[Gap]:
+    at = 0
+    for offset, length in sorted(tiled):
+        if offset > at:
+            yield Gap(at, offset - at, GapReason.NOT_THIS_FORMAT, "unclaimed by the parser")
+        at = max(at, offset + length)
+    if at < size:
+        yield Gap(at, size - at, GapReason.NOT_THIS_FORMAT, "unclaimed by the parser")

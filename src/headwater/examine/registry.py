@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the parsers by their place: every module in ``examine/parsers`` is one.
+
+A parser module has
+- a docstring whose first line ends in its name, ``(linux.wtmp).``, and that has the four words Reads, Time, Format, Limits;
+- ``FEED``: the closed name of its feed; ``READS``: globs matched at any directory boundary of a path's last file layer;
+- either ``parse(file) -> Iterator[Record]`` (a record parser) or ``GRAMMAR`` (a line grammar, see ``examine/lines.py``);
+- optionally ``recognise(head: bytes) -> bool``, asked about files that no ``READS`` matched, with their first 4096 bytes;
+- ``VERSION``: an int that rises with every change of what it yields.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from headwater.examine import parsers as package
+from headwater.model.errors import ExamineError
+from headwater.model.records import File, Record
+
+HEAD_BYTES = 4096
+_NAME = re.compile(r"\(([a-z0-9]+(?:\.[a-z0-9_]+)+)\)\.$")
+_FEED = re.compile(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    name: str
+    version: int
+    feed: str
+    reads: tuple[str, ...]
+    parse: Callable[[File], Iterator[Record]] | None
+    grammar: Any
+    recognise: Callable[[bytes], bool] | None
+    doc: str
+
+
+def _glob(pattern: str) -> str:
+    """A glob as a regex: ``*`` stays within a name, ``**`` crosses directories; anchored at a directory boundary."""
+    out = []
+    for part in re.split(r"(\*\*|\*|\?)", pattern):
+        out.append({"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)))
+    return "(?:.*)" + "".join(out)
+
+
+def _load(module: ModuleType) -> Parser:
+    doc = module.__doc__ or ""
+    match = _NAME.search(doc.partition("\n")[0])
+    feed = getattr(module, "FEED", "")
+    if not match or not _FEED.match(feed):
+        raise ExamineError("HW4002", module.__name__, what="name or FEED")
+    return Parser(
+        match.group(1),
+        int(getattr(module, "VERSION", 1)),
+        feed,
+        tuple(module.READS),
+        getattr(module, "parse", None),
+        getattr(module, "GRAMMAR", None),
+        getattr(module, "recognise", None),
+        doc,
+    )
+
+
+@functools.cache
+def all_parsers() -> dict[str, Parser]:
+    """Every parser by name, in order of name."""
+    found = [
+        _load(importlib.import_module(f"{package.__name__}.{info.name}"))
+        for info in pkgutil.iter_modules(package.__path__)
+        if not info.name.startswith("_")
+    ]
+    return {p.name: p for p in sorted(found, key=lambda p: p.name)}
+
+
+@functools.cache
+def _matcher() -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """One regex with one group per parser, so that 200,000 paths cost one pass each."""
+    names = tuple(all_parsers())
+    groups = [f"({'|'.join(_glob(g) for g in p.reads)})$" if p.reads else "($^)" for p in all_parsers().values()]
+    return re.compile("|".join(groups)), names
+
+
+def by_path(path: str) -> tuple[Parser, ...]:
+    """The parsers that read a file of this path (the last file layer, without a compression suffix)."""
+    pattern, names = _matcher()
+    if not pattern.match(path):
+        return ()
+    each = _each()
+    return tuple(all_parsers()[n] for n in names if each[n].match(path))
+
+
+@functools.cache
+def _each() -> dict[str, re.Pattern[str]]:
+    return {
+        p.name: re.compile(f"(?:{'|'.join(_glob(g) for g in p.reads)})$" if p.reads else "$^")
+        for p in all_parsers().values()
+    }
+
+
+def by_content(head: bytes) -> Parser | None:
+    """The first parser, in order of name, that recognises the beginning of a file that no pattern matched."""
+    if not head:
+        return None
+    for parser in all_parsers().values():
+        if parser.recognise is not None and parser.recognise(head):
+            return parser
+    return None

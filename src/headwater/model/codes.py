@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of error codes: one stable number each, with message and hint in Chinese and English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    zh: str
+    en: str
+    hint_zh: str = ""
+    hint_en: str = ""
+
+
+CODES: dict[str, Code] = {
+    "HW0001": Code("用法错误:{what}", "usage: {what}", "运行 headwater --help 查看用法。", "See headwater --help."),
+    "HW0002": Code(
+        "{where} 不是案件目录",
+        "{where} is not a case folder",
+        "案件目录由 headwater investigate … --case 建立,内含 ledger.db。",
+        "A case folder is made by headwater investigate … --case and holds ledger.db.",
+    ),
+    "HW0003": Code(
+        "{where} 已存在且不是案件目录,未作任何改动",
+        "{where} exists and is not a case folder; nothing was changed",
+        "请换一个空目录或新目录。",
+        "Name a new or an empty folder.",
+    ),
+    "HW0004": Code(
+        "案件目录 {where} 已有另一组检材或设置:{what}",
+        "the case folder {where} holds other sources or settings: {what}",
+        "续作须使用与上次完全相同的命令;新的调查请另建案件目录。",
+        "To go on, use the same command as before; for another investigation name another folder.",
+    ),
+    "HW0005": Code(
+        "找不到 {what}",
+        "nothing here is called {what}",
+        "编号见 findings、steps、events --json。",
+        "Ids are printed by findings, steps and events --json.",
+    ),
+    "HW0006": Code(
+        "查询条件有误:{what}",
+        "the condition cannot be used: {what}",
+        "条件是一个 SQL 布尔表达式,如 \"src_ip = '203.0.113.7'\"。",
+        "A condition is one SQL boolean expression, such as \"src_ip = '203.0.113.7'\".",
+    ),
+    "HW0007": Code(
+        "案件目录正被另一进程使用:{where}",
+        "another process is using the case folder {where}",
+        "等其结束后再试。",
+        "Wait until it has ended.",
+    ),
+    "HW1001": Code(
+        "缺少授权:{what}",
+        "no authority: {what} is missing",
+        "请用 --authority、--authority-no、--authority-by、--authority-scope、--authority-until 说明授权;"
+        '确无授权时用 --no-authority "理由",理由将记入台账并印在报告上。',
+        "State it with --authority, --authority-no, --authority-by, --authority-scope, --authority-until; "
+        'where there is none, --no-authority "reason" records the reason and stamps the report.',
+    ),
+    "HW1002": Code("授权文件无法读取:{where}({what})", "the authority document {where} cannot be read ({what})"),
+    "HW1003": Code("授权已于 {until} 到期", "the authority ended on {until}", "请取得新的授权。", "Obtain a new one."),
+    "HW1004": Code(
+        "时区名称无效:{what}",
+        "unknown time zone: {what}",
+        "示例:Asia/Shanghai。",
+        "For example Asia/Shanghai.",
+    ),
+    "HW2001": Code("检材不存在:{where}", "the source does not exist: {where}"),
+    "HW2002": Code("检材为空:{where}", "the source is empty: {where}"),
+    "HW2003": Code("检材无法读取:{where}({what})", "the source cannot be read: {where} ({what})"),
+    "HW2004": Code(
+        "E01 分段缺失:{what}",
+        "an E01 segment is missing: {what}",
+        "请把全部分段放在同一目录。",
+        "Put all segments into one folder.",
+    ),
+    "HW2005": Code("E01 分段不属于同一镜像:{what}", "an E01 segment belongs to another image: {what}"),
+    "HW2006": Code("E01 结构损坏:{what}", "the E01 structure is broken: {what}"),
+    "HW2007": Code("不支持的检材格式:{where}({what})", "this source format is not supported: {where} ({what})"),
+    "HW2008": Code("检材在读取期间发生变化:{where}({what})", "the source changed while it was read: {where} ({what})"),
+    "HW3001": Code(
+        "台账无法写入:{where}({what})",
+        "the ledger cannot be written: {where} ({what})",
+        "检查磁盘空间与权限;释放空间后用同一命令续作。",
+        "Check disk space and permissions; then the same command goes on.",
+    ),
+    "HW3002": Code(
+        "台账校验失败:第 {seq} 条,{what}",
+        "the ledger does not verify: entry {seq}, {what}",
+        "案件目录可能被改动,请立即停止并保护现状。",
+        "The case folder may have been altered: stop and preserve it.",
+    ),
+    "HW3003": Code(
+        "校验值不符:{where},登记 {expected},现为 {found}",
+        "digest mismatch: {where}, registered {expected}, found {found}",
+        "检材或案件数据已改变,不得继续使用。",
+        "The evidence or case data has changed and must not be used.",
+    ),
+    "HW3004": Code(
+        "磁盘空间不足或写入失败:{where}({what})",
+        "no space or write failed: {where} ({what})",
+        "释放空间后用同一命令续作,已完成的部分不会重做。",
+        "Free some space; the same command goes on where it stopped.",
+    ),
+    "HW4001": Code("隔离子进程无法启动:{what}", "the confined child could not be started: {what}"),
+    "HW4002": Code("解析器 {where} 不合规:{what}", "the parser {where} breaks its contract: {what}"),
+    "HW4003": Code(
+        "无法打开案件检材:{where}({what})",
+        "the evidence of the case cannot be opened: {where} ({what})",
+        "请把检材放回登记时的路径。",
+        "Put the evidence back where it was when it was registered.",
+    ),
+    "HW5001": Code(
+        "事件库损坏或缺失:{where}({what})",
+        "the event store is broken or missing: {where} ({what})",
+        "用 headwater verify --rebuild 核对,或以同一命令重做。",
+        "Check with headwater verify --rebuild, or run the same command again.",
+    ),
+    "HW6001": Code("规则目录不存在:{where}", "the rule folder does not exist: {where}"),
+    "HW6002": Code("检测器 {where} 出错:{what}", "the detector {where} failed: {what}"),
+    "HW7001": Code("报告无法生成:{what}", "the report cannot be made: {what}"),
+    "HW7002": Code("句子缺少引证:{what}", "a sentence cites nothing: {what}"),
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""事件库: Parquet files on disk and SQL over them."""
