@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small frames that detectors take from the event store, and the finding made from their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import polars as pl
+
+from headwater.model.kinds import Confidence, Severity
+from headwater.model.nouns import Finding, GapCitation, Rule, Span, Tally, Text
+from headwater.model.ports import Events
+from headwater.model.records import Value
+
+# Where a row stands: what a citation needs, and the order in which rows are told.
+STAND = ("ts", "source", "path", "offset", "length", "ordinal", "feed")
+ORDER = ["ts", "source", "path", "offset", "ordinal"]
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def take(
+    events: Events,
+    *,
+    kinds: Sequence[str] | None = None,
+    feeds: Sequence[str] | None = None,
+    header: Sequence[str] = (),
+    own: Sequence[str] = (),
+    where: Any = None,
+) -> pl.DataFrame:
+    """Rows of these kinds and feeds with the named columns, by time; ``where`` is a Polars expression.
+
+    Rows without a time come last. Only the named columns are read, so that a long log costs no more than it must.
+    """
+    frame = events.scan(kinds=kinds, feeds=feeds, columns=tuple(own))
+    if where is not None:
+        frame = frame.filter(where)
+    wanted = list(dict.fromkeys([*STAND, "kind", *header, *own]))
+    return cast(pl.DataFrame, frame.select(wanted).collect()).sort(ORDER, nulls_last=True, maintain_order=True)
+
+
+def one(rows: pl.DataFrame, column: str) -> str | None:
+    """The value of a column where all rows that state it agree, else None."""
+    if column not in rows.columns:
+        return None
+    values = rows.get_column(column).drop_nulls().unique()
+    return str(values[0]) if len(values) == 1 else None
+
+
+def listed(rows: pl.DataFrame, column: str, most: int = 5) -> tuple[list[str], int]:
+    """The most frequent values of a column (ties by name), and how many different ones there are."""
+    counts = (
+        rows.get_column(column)
+        .drop_nulls()
+        .cast(pl.String)
+        .value_counts(name="n")
+        .sort(["n", column], descending=[True, False])
+    )
+    return counts.get_column(column).head(most).to_list(), counts.height
+
+
+def names(values: Sequence[str], total: int, language: str) -> str:
+    """A list in a sentence: ``a、b 等 7 个`` or ``a, b and 5 more``."""
+    joined = ("、" if language == "zh" else ", ").join(values)
+    if total <= len(values):
+        return joined
+    return f"{joined} 等 {total} 个" if language == "zh" else f"{joined} and {total - len(values)} more"
+
+
+def state(
+    events: Events,
+    rule: Rule,
+    rows: pl.DataFrame,
+    claims: Sequence[str],
+    text: Text,
+    *,
+    severity: Severity,
+    confidence: Confidence,
+    facts: Mapping[str, Value] | None = None,
+    tally: Tally | None = None,
+    gaps: tuple[GapCitation, ...] = (),
+    limit: int = 200,
+    **who: str | None,
+) -> Finding:
+    """A finding over these rows; host, user and src_ip are taken from the rows where they agree, unless given."""
+    times = rows.get_column("ts").drop_nulls() if rows.height else pl.Series([], dtype=pl.Int64)
+    stated = [c for c in claims if c in rows.columns]
+    cited = events.cite(rows, stated, limit) if rows.height else ()
+    return Finding(
+        rule=rule,
+        text=text,
+        spans=cited,
+        confidence=confidence,
+        severity=severity,
+        ts_first=cast(int, times.min()) if len(times) else None,
+        ts_last=cast(int, times.max()) if len(times) else None,
+        host=who["host"] if "host" in who else one(rows, "host"),
+        src_ip=who["src_ip"] if "src_ip" in who else one(rows, "src_ip"),
+        user=who["user"] if "user" in who else one(rows, "user"),
+        gaps=gaps,
+        tally=tally,
+        facts=dict(facts or {}),
+    )
+
+
+def gap_citations(rows: pl.DataFrame, limit: int = 200) -> tuple[GapCitation, ...]:
+    """Citations of rows of the gaps frame."""
+    picked = rows.sort(["source", "path", "offset"]).head(limit)
+    return tuple(
+        GapCitation(
+            Span(int(r["source"]), r["path"], int(r["offset"]), int(r["length"])), r["reason"], r["detail"] or ""
+        )
+        for r in picked.iter_rows(named=True)
+    )
