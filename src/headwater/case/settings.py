@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The case file ``case.json``: assumptions that a person may change, each with where it comes from.
+
+Changing it rewrites no event: ``ts`` is computed when events are read. A changed year re-reads the files concerned.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from headwater.formats.atomic import write_atomic
+from headwater.model.errors import AuthorityError, UsageError
+
+NAME = "case.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSettings:
+    """``zones`` and ``skews_ns`` per source number, ``years`` per path (the year of its last line).
+
+    ``zone`` is the examiner's word for every source; empty means: what the source itself says, else UTC.
+    ``skews_ns``: how many nanoseconds the source's clock was ahead of the reference.
+    """
+
+    zone: str = ""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    skews_ns: Mapping[str, int] = field(default_factory=dict)
+    years: Mapping[str, int] = field(default_factory=dict)
+    trusted_proxies: tuple[str, ...] = ()
+    usual_hours: tuple[int, int] = (7, 22)
+    language: str = "both"
+    rules: tuple[str, ...] = ()
+    purpose: str = ""
+
+    def save(self, case: Path) -> str:
+        """Write the case file; returns its SHA-256."""
+        text = json.dumps(asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        return write_atomic(case / NAME, text.encode())
+
+
+def check_zone(zone: str) -> str:
+    """The zone itself, if it exists.
+
+    Raises:
+        AuthorityError: HW1004 where it does not.
+    """
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise AuthorityError("HW1004", what=zone) from error
+    return zone
+
+
+def load(case: Path) -> CaseSettings:
+    """The settings of a case.
+
+    Raises:
+        UsageError: HW0002 where there is no case file or it is not one.
+    """
+    try:
+        raw = json.loads((case / NAME).read_bytes())
+        known = {k: v for k, v in raw.items() if k in CaseSettings.__dataclass_fields__}
+        for name in ("trusted_proxies", "usual_hours", "rules"):
+            if name in known:
+                known[name] = tuple(known[name])
+        settings = CaseSettings(**known)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError("HW0002", str(case)) from error
+    for zone in (settings.zone, *settings.zones.values()):
+        if zone:
+            check_zone(zone)
+    return settings
+
+
+def with_changes(settings: CaseSettings, changes: Mapping[str, object]) -> CaseSettings:
+    """The settings with the given fields replaced, those that are None left as they are."""
+    return replace(settings, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

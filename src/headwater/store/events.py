@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The event store as detectors see it: lazy frames over the parts of the feeds that they ask for.
+
+Parts of one feed may differ in their own columns (two hosts, two log formats): a column that differs in type between
+parts is read as text, one that a part lacks is null there.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from headwater.model.errors import StoreError
+from headwater.model.nouns import Citation, Span, Tally
+from headwater.store.clocks import Clock, ts_expression
+from headwater.store.parts import GAP_SCHEMA, HEADER_SCHEMA
+
+PLACE = ("source", "path", "offset", "ordinal")
+
+
+class EventStore:
+    """Reads the events and gaps below a case folder; implements the port ``Events``."""
+
+    def __init__(self, case: Path, clocks: Mapping[str, Clock]) -> None:
+        self._root = case
+        self._clocks = dict(clocks)
+
+    def feeds(self) -> Sequence[str]:
+        """The feeds that hold at least one event, in order of name."""
+        return tuple(feed for feed in self._feeds() if self._schemas(feed))
+
+    @functools.cache  # noqa: B019 - the store lives as long as the procedure that made it
+    def _feeds(self) -> tuple[str, ...]:
+        folder = self._root / "events"
+        return tuple(sorted(p.name.removeprefix("feed=") for p in folder.glob("feed=*") if p.is_dir()))
+
+    def parts(self, feed: str) -> list[Path]:
+        """The part files of a feed, in order."""
+        return sorted((self._root / "events" / f"feed={feed}").glob("*.parquet"))
+
+    @functools.cache  # noqa: B019
+    def _schemas(self, feed: str) -> tuple[tuple[tuple[tuple[str, Any], ...], tuple[Path, ...]], ...]:
+        """Parts grouped by identical schema."""
+        groups: dict[tuple[tuple[str, Any], ...], list[Path]] = {}
+        for part in self.parts(feed):
+            try:
+                schema = tuple(pl.read_parquet_schema(part).items())
+            except (OSError, pl.exceptions.PolarsError) as error:
+                raise StoreError("HW5001", str(part), what=error) from error
+            groups.setdefault(schema, []).append(part)
+        return tuple((schema, tuple(parts)) for schema, parts in groups.items())
+
+    def _types(self, feed: str) -> dict[str, Any]:
+        types: dict[str, Any] = {}
+        for schema, _ in self._schemas(feed):
+            for name, dtype in schema:
+                if name in types and types[name] != dtype:
+                    dtype = pl.String
+                types[name] = dtype
+        return types
+
+    def columns(self, feed: str) -> Sequence[str]:
+        """All columns that a feed has."""
+        return tuple(self._types(feed))
+
+    def scan(
+        self,
+        *,
+        kinds: Sequence[str] | None = None,
+        feeds: Sequence[str] | None = None,
+        columns: Sequence[str] = (),
+    ) -> pl.LazyFrame:
+        """Events of these kinds and feeds with the header, ``ts`` and the named own columns; see the port."""
+        chosen = [f for f in self.feeds() if feeds is None or f in feeds]
+        wanted = dict.fromkeys(c for c in columns if c not in HEADER_SCHEMA and c != "ts")
+        types: dict[str, Any] = {}
+        for feed in chosen:
+            for name, dtype in self._types(feed).items():
+                if name in wanted:
+                    types[name] = dtype if types.get(name, dtype) == dtype else pl.String
+        frames = []
+        for feed in chosen:
+            for schema, parts in self._schemas(feed):
+                have = dict(schema)
+                frame = pl.scan_parquet(list(parts), hive_partitioning=False)
+                if kinds is not None:
+                    frame = frame.filter(pl.col("kind").is_in([str(k) for k in kinds]))
+                own = [
+                    (pl.col(n).cast(types[n]) if n in have else pl.lit(None, dtype=types.get(n, pl.String)).alias(n))
+                    for n in wanted
+                ]
+                frames.append(frame.select(*HEADER_SCHEMA, ts_expression(self._clocks), *own))
+        if not frames:
+            return pl.LazyFrame(schema=HEADER_SCHEMA | {"ts": pl.Int64} | dict.fromkeys(wanted, pl.String))
+        return pl.concat(frames, how="vertical")
+
+    def cite(self, rows: Any, claims: Sequence[str], limit: int = 200) -> tuple[Citation, ...]:
+        """Citations of the rows of a frame, the first and last ``limit`` // 2 by time and place."""
+        frame = rows.collect() if isinstance(rows, pl.LazyFrame) else rows
+        frame = frame.sort("ts", *PLACE, nulls_last=True)
+        if frame.height > limit:
+            half = limit // 2
+            frame = pl.concat([frame.head(half), frame.tail(limit - half)])
+        names = [c for c in claims if c in frame.columns]
+        return tuple(
+            Citation(
+                Span(row["source"], row["path"], row["offset"], row["length"]),
+                row["ts"],
+                {n: row[n] for n in names if row[n] is not None},
+                row["ordinal"],
+            )
+            for row in frame.iter_rows(named=True)
+        )
+
+    def tally(self, where: Mapping[str, str]) -> Tally:
+        """Count the events equal to ``where`` in every named column, with a digest over their places."""
+        kinds = [where["kind"]] if "kind" in where else None
+        feeds = [where["feed"]] if "feed" in where else None
+        frame = self.scan(kinds=kinds, feeds=feeds, columns=tuple(where))
+        for name, value in where.items():
+            frame = frame.filter(pl.col(name).cast(pl.String) == value)
+        places = frame.select(PLACE).collect().sort(PLACE)
+        digest = hashlib.sha256()
+        for row in places.iter_rows():
+            digest.update((":".join(str(v) for v in row) + "\n").encode())
+        return Tally(dict(where), places.height, digest.hexdigest())
+
+    def gaps(self) -> pl.LazyFrame:
+        """All gaps of the case, in order of source, path and offset."""
+        parts = sorted((self._root / "gaps").glob("feed=*/*.parquet"))
+        if not parts:
+            return pl.LazyFrame(schema=GAP_SCHEMA)
+        return pl.scan_parquet(parts, hive_partitioning=False).sort("source", "path", "offset", maintain_order=True)
+
+    def event(self, source: int, path: str, offset: int, ordinal: int) -> dict[str, Any] | None:
+        """One event by its identity, with every column it has; None where there is none."""
+        for feed in self.feeds():
+            frame = self.scan(feeds=[feed], columns=self.columns(feed)).filter(
+                (pl.col("source") == source)
+                & (pl.col("path") == path)
+                & (pl.col("offset") == offset)
+                & (pl.col("ordinal") == ordinal)
+            )
+            rows = frame.collect().to_dicts()
+            if rows:
+                return dict(rows[0])
+        return None

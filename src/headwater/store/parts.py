@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts: Parquet files of one feed, written once under a deterministic name.
+
+``events/feed=<closed name>/<source>-<task>-<part>.parquet`` and ``gaps/<source>-<task>-<part>.parquet``. Rows are
+sorted by (t_recorded, source, path, offset, ordinal), nulls first, so that the same events give the same rows however
+many workers made them. Nothing from evidence becomes a file name.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from headwater.formats.atomic import write_atomic
+from headwater.model.records import HEADER, Gap
+
+_FEED = re.compile(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
+_TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
+HEADER_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER}
+GAP_SCHEMA: dict[str, Any] = {
+    "source": pl.Int64, "path": pl.String, "feed": pl.String, "offset": pl.Int64, "length": pl.Int64,
+    "reason": pl.String, "detail": pl.String,
+}  # fmt: skip
+SORT = ("t_recorded", "source", "path", "offset", "ordinal")
+ROW_GROUP = 128 * 1024
+
+
+def encode_events(frame: pl.DataFrame, *, clock: str, feed: str, source: int, path: str | None) -> bytes:
+    """Events of one batch as Parquet bytes: header first, own columns by name; ``path`` None keeps the frame's own."""
+    given = [
+        pl.lit(clock, dtype=pl.String).alias("clock"),
+        pl.lit(feed, dtype=pl.String).alias("feed"),
+        pl.lit(source, dtype=pl.Int64).alias("source"),
+    ]
+    if path is not None:
+        given.append(pl.lit(path, dtype=pl.String).alias("path"))
+    frame = frame.with_columns(given)
+    own = sorted(c for c in frame.columns if c not in HEADER_SCHEMA)
+    frame = frame.select(*(pl.col(n).cast(t) for n, t in HEADER_SCHEMA.items()), *own)
+    return _parquet(frame.sort(SORT, nulls_last=False, maintain_order=True))
+
+
+def encode_gaps(gaps: Sequence[tuple[str, Gap]], *, feed: str, source: int) -> bytes:
+    """Gaps (path, gap) as Parquet bytes, in order of path and offset."""
+    rows = sorted((path, g.offset, g.length, g.reason.value, g.detail) for path, g in gaps)
+    frame = pl.DataFrame(
+        {
+            "source": [source] * len(rows),
+            "path": [r[0] for r in rows],
+            "feed": [feed] * len(rows),
+            "offset": [r[1] for r in rows],
+            "length": [r[2] for r in rows],
+            "reason": [r[3] for r in rows],
+            "detail": [r[4] for r in rows],
+        },
+        schema=GAP_SCHEMA,
+    )
+    return _parquet(frame)
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_parquet(out, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    return out.getvalue()
+
+
+def part_path(case: Path, family: str, feed: str, source: int, task: int, part: int) -> Path:
+    """Where a part stands; ``family`` is ``events`` or ``gaps``.
+
+    Raises:
+        ValueError: the feed is not one of the closed form.
+    """
+    if not _FEED.match(feed):
+        raise ValueError(f"feed name {feed!r}")
+    name = f"{source:04d}-{task:06d}-{part:05d}.parquet"
+    return case / family / f"feed={feed}" / name
+
+
+def write_part(path: Path, data: bytes) -> str:
+    """Write one part whole or not at all; returns its SHA-256."""
+    return write_atomic(path, data)
