@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logins, logouts, boots and shutdowns (linux.wtmp).
+
+Reads:  /var/log/wtmp and its rotations.
+Time:   ut_tv seconds and microseconds, UTC, by the host's own clock.
+Format: utmp(5), https://man7.org/linux/man-pages/man5/utmp.5.html; 384-byte records, or 400 where time is 64-bit.
+Limits: says nothing of sessions that a log cleaner cut out without trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headwater.examine.batch import Batch
+from headwater.examine.parsers._utmp import Dialect, recognised, records_of
+from headwater.examine.parsers._utmp import batches as utmp_batches
+from headwater.model.records import File, Record
+
+FEED = "linux.wtmp"
+VERSION = 1
+READS = ("/var/log/wtmp*", "/wtmp", "/wtmp.?", "/wtmp.??", "/wtmp-????????")
+_DIALECT = Dialect()
+
+
+def recognise(head: bytes) -> bool:
+    return recognised(head)
+
+
+def batches(file: File) -> Iterator[Batch]:
+    return utmp_batches(file, _DIALECT)
+
+
+def parse(file: File) -> Iterator[Record]:
+    return records_of(file, _DIALECT)
