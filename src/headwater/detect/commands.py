@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a command line says by itself: the traits of the closed table that stand in it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+from headwater.detect.addresses import IPV4, outside
+from headwater.detect.command_table import SIEVE, TRAITS, Trait
+
+# Longer commands are cut for matching: a bound on the time that a hostile line can cost.
+LONGEST = 4096
+BY_NAME: dict[str, Trait] = {t.name: t for t in TRAITS}
+# A strong trait makes its weak sibling superfluous.
+_COVERS = {
+    "download-run": ("download-pipe", "download-temp"),
+    "log-destroy": ("log-delete", "shred"),
+    "chattr-hide": ("chattr",),
+    "exfiltrate": ("transfer",),
+    "hidden-run": ("temp-run",),
+    "uid0-account": ("account-add",),
+    "history-off": ("shred",),
+    "reverse-shell": ("exfiltrate", "transfer"),
+}
+
+
+@functools.cache
+def _compiled() -> tuple[tuple[Trait, re.Pattern[str]], ...]:
+    return tuple((t, re.compile(t.pattern, re.IGNORECASE)) for t in TRAITS)
+
+
+def sends_outside(command: str) -> bool:
+    """Whether an address or host that the command names is an outside one."""
+    if any(outside(m.group()) for m in IPV4.finditer(command)):
+        return True
+    host = re.search(r"(?:https?|ftp)://(?:[^/@\s]*@)?([\w.-]+)", command)
+    return bool(
+        host
+        and re.search(
+            r"\.(?:onion|ngrok\.io|transfer\.sh|file\.io|pastebin\.com|0x0\.st)$|^(?:transfer\.sh|file\.io|0x0\.st|pastebin\.com)$",
+            host.group(1),
+        )
+    )
+
+
+@functools.lru_cache(maxsize=16384)
+def traits(command: str) -> tuple[Trait, ...]:
+    """The traits of one command line, in the table's order; strong ones replace their weak siblings."""
+    text = command[:LONGEST]
+    found = {t.name: t for t, pattern in _compiled() if pattern.search(text)}
+    if "transfer" in found and sends_outside(text):
+        found["exfiltrate"] = BY_NAME["exfiltrate"]
+    for strong, weak in _COVERS.items():
+        if strong in found:
+            for name in weak:
+                found.pop(name, None)
+    return tuple(t for t in TRAITS if t.name in found)
+
+
+def suspicious(frame: pl.DataFrame, column: str) -> dict[str, tuple[Trait, ...]]:
+    """The traits of every different command in a column that has any; a literal sieve goes first."""
+    different = frame.select(column).drop_nulls().unique()
+    sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True))
+    found = {c: traits(c) for c in sieved.get_column(column).to_list()}
+    return {c: t for c, t in found.items() if t}
+
+
+def told(found: Iterable[Trait], language: str) -> str:
+    """The traits as words, each once, in order."""
+    words = list(dict.fromkeys(t.zh if language == "zh" else t.en for t in found))
+    return ("、" if language == "zh" else "; ").join(words)
+
+
+def excerpt(text: str, most: int = 120) -> str:
+    """A command or request for a sentence: one line, cut with an ellipsis."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
