@@ -8,7 +8,7 @@ the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,7 +137,10 @@ def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iter
     def flush(end: int) -> Batch:
         return Batch(start, end, frame_of(events), merge_gaps(gaps), _skips(skips), count)
 
-    for record in records:
+    def position() -> int:
+        return at
+
+    for record in _faultless(records, size, position):
         if isinstance(record, Count):
             count = record
             continue
@@ -158,6 +161,20 @@ def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iter
     if count is None:
         gaps.extend(_unclaimed(tiled, size))
     yield flush(size)
+
+
+FAULTS = (ValueError, KeyError, IndexError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError)
+
+
+def _faultless(records: Iterable[Record], size: int, position: Callable[[], int]) -> Iterator[Record]:
+    """The records; where the parser raises on evidence, a gap over the rest that names the error instead."""
+    try:
+        yield from records
+    except FAULTS as error:
+        at = position()
+        if at < size:
+            detail = f"the parser failed here: {type(error).__name__}"
+            yield Gap(at, size - at, GapReason.NOT_THIS_FORMAT, detail)
 
 
 def _unclaimed(tiled: list[tuple[int, int]], size: int) -> Iterator[Gap]:

@@ -2,10 +2,12 @@
 """Finds the parsers by their place: every module in ``examine/parsers`` is one.
 
 A parser module has
-- a docstring whose first line ends in its name, ``(linux.wtmp).``, and that has the four words Reads, Time, Format, Limits;
+- a docstring whose first line ends in its name, ``(linux.wtmp).``, and that has the four words Reads, Time, Format
+  and Limits;
 - ``FEED``: the closed name of its feed; ``READS``: globs matched at any directory boundary of a path's last file layer;
-- either ``parse(file) -> Iterator[Record]`` (a record parser) or ``GRAMMAR`` (a line grammar, see ``examine/lines.py``);
-- optionally ``recognise(head: bytes) -> bool``, asked about files that no ``READS`` matched, with their first 4096 bytes;
+- ``parse(file) -> Iterator[Record]`` (a record parser), or ``GRAMMAR`` (a line grammar, see ``examine/lines.py``), or,
+  for a format of fixed records in bulk, ``batches(file) -> Iterator[Batch]`` as well;
+- optionally ``recognise(head: bytes) -> bool``, asked with its first 4096 bytes about a file that no ``READS`` matched;
 - ``VERSION``: an int that rises with every change of what it yields.
 """
 
@@ -36,6 +38,7 @@ class Parser:
     feed: str
     reads: tuple[str, ...]
     parse: Callable[[File], Iterator[Record]] | None
+    batches: Callable[[File], Iterator[Any]] | None
     grammar: Any
     recognise: Callable[[bytes], bool] | None
     doc: str
@@ -61,6 +64,7 @@ def _load(module: ModuleType) -> Parser:
         feed,
         tuple(module.READS),
         getattr(module, "parse", None),
+        getattr(module, "batches", None),
         getattr(module, "GRAMMAR", None),
         getattr(module, "recognise", None),
         doc,

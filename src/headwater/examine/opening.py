@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens one item of evidence down to its trees: medium → volumes → file systems, an archive, or a lone file.
+
+Works on descriptors alone, so that it runs in a confined child. A lone text log is a tree of one file; what nothing
+here recognises is a medium whose only content is a stated gap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headwater.examine import registry
+from headwater.formats.archives import archive_kind, open_archive
+from headwater.formats.filesystems import identify, open_filesystem
+from headwater.formats.media import is_medium, open_medium
+from headwater.formats.opened import OpenFile
+from headwater.formats.sources import FileSource
+from headwater.formats.trees import Coverage, Entry, Tree
+from headwater.formats.volumes import Volume, volumes
+from headwater.model.kinds import GapReason
+from headwater.model.paths import encode_name
+from headwater.model.ports import ByteSource
+from headwater.model.records import Gap
+
+_DISK_MAGIC = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One tree and where it stands: ``name`` is the layer before the path (empty for the only one)."""
+
+    name: str
+    tree: Tree
+    offset: int  # of the volume on the medium, bytes
+    size: int
+    on_medium: bool  # whether extents of the tree count on the medium
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """``slack``: ranges of the medium in no volume, with the reason; ``gaps``: volumes that no reader here opens."""
+
+    kind: str
+    source: ByteSource
+    views: tuple[View, ...]
+    slack: tuple[tuple[int, int, str], ...] = ()
+    gaps: tuple[tuple[str, Gap], ...] = ()
+    stated: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class LoneFile:
+    """A tree of one file: evidence that is itself a log."""
+
+    kind = "file"
+    warnings: Sequence[Gap] = ()
+
+    def __init__(self, file: OpenFile, source: ByteSource) -> None:
+        self._file, self._source = file, source
+
+    def entries(self) -> Iterator[Entry]:
+        """The one file, with the modification time of the copy at hand and no other metadata."""
+        modified = os.fstat(self._file.fd).st_mtime_ns
+        path = "/" + encode_name(os.fsencode(self._file.name))
+        yield Entry(
+            path, "file", self._source.size, 0, None, None, 0, True, modified, None, None, None, None, None, "0"
+        )
+
+    def open(self, key: str) -> ByteSource:
+        """The file's bytes; KeyError for another key."""
+        if key != "0":
+            raise KeyError(key)
+        return self._source
+
+    def extents(self, key: str) -> tuple[tuple[int, int], ...]:
+        """A lone file lies on no medium that we hold."""
+        return ()
+
+    def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
+        """Nothing to tell."""
+        return iter(())
+
+
+def open_evidence(files: Sequence[OpenFile]) -> Opened:
+    """Open the files that hold one item.
+
+    1. Segments or an E01 signature: a medium.
+    2. An archive signature: an archive (collected files).
+    3. A partition table or a file system: a medium.
+    4. A text that a parser knows, by name or content, or plain text: a lone file. Anything else: a medium.
+
+    Raises:
+        AcquireError: the container cannot be opened at all (a missing or foreign segment, a broken structure).
+    """
+    if len(files) > 1 or is_medium(files[0]):
+        medium = open_medium(files)
+        return _of_medium(medium.kind, medium, medium.stated, medium.notes)
+    source = FileSource(files[0])
+    archive = archive_kind(source, files[0].name)
+    if archive:
+        view = View("", open_archive(source, archive), 0, source.size, False)
+        return Opened("archive", source, (view,))
+    head = source.pread(0, registry.HEAD_BYTES)
+    if _looks_like_log(files[0].name, head) and identify(source) == "unknown":
+        return Opened("file", source, (View("", LoneFile(files[0], source), 0, source.size, False),))
+    medium = open_medium(files)
+    return _of_medium(medium.kind, medium, medium.stated, medium.notes)
+
+
+def _looks_like_log(name: str, head: bytes) -> bool:
+    path = "/var/log/" + encode_name(os.fsencode(name))
+    if registry.by_path(path) or registry.by_content(head):
+        return True
+    return bool(head) and b"\0" not in head and not any(b < 9 for b in head)
+
+
+def _of_medium(kind: str, source: ByteSource, stated: Mapping[str, str], notes: Mapping[str, str]) -> Opened:
+    table = volumes(source)
+    views: list[View] = []
+    gaps: list[tuple[str, Gap]] = []
+    chosen: Sequence[Volume] = table.volumes
+    if not chosen:
+        tree = open_filesystem(source)
+        if tree is not None:
+            views.append(View("", tree, 0, source.size, True))
+        else:
+            gaps.append(("", _unopened(source, source.size)))
+    for volume in chosen:
+        tree = open_filesystem(volume.source)
+        if tree is None:
+            if identify(volume.source) not in {"lvm2", "extended"}:
+                gaps.append((volume.name, _unopened(volume.source, volume.length)))
+        else:
+            views.append(View(volume.name, tree, max(volume.offset, 0), volume.length, volume.offset >= 0))
+    return Opened(kind, source, tuple(views), tuple(table.slack), tuple(gaps), dict(stated), dict(notes))
+
+
+def _unopened(source: ByteSource, length: int) -> Gap:
+    what = identify(source)
+    if what == "swap":
+        return Gap(0, length, GapReason.UNSUPPORTED, "swap space is not examined")
+    reason = GapReason.ENCRYPTED if what in {"luks", "bitlocker"} else GapReason.UNSUPPORTED
+    return Gap(0, length, reason, f"no reader for this volume ({what})")

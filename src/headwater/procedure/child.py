@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in the confined children: measure, walk, parse, read. Descriptors in, messages out; no file is opened.
+
+Every function is a generator of (header, blob) messages, as :mod:`headwater.confine.pool` wants them; the last
+header of each has the key ``result``.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from headwater.examine import reading, registry
+from headwater.examine.batch import Batch
+from headwater.examine.macb import macb_batches
+from headwater.examine.opening import View, open_evidence
+from headwater.formats.hashing import hash_source
+from headwater.formats.opened import OpenFile
+from headwater.formats.sources import FileSource
+from headwater.formats.trees import Entry
+from headwater.model.errors import HeadwaterError
+from headwater.model.paths import join
+from headwater.model.ports import ByteSource
+from headwater.model.records import Facts, Gap
+from headwater.store.parts import encode_events, encode_gaps
+
+Message = tuple[dict[str, Any], bytes]
+
+PART_BYTES = 32 << 20  # input per part
+PART_ROWS = 200_000
+CANDIDATES_AT_ONCE = 500  # per message, so that no header outgrows its cap
+SMALL_TEXT = 64 * 1024
+_SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
+
+PROGRESS_STEP = 32 << 20  # bytes between two words of progress
+FETCH_MOST = 1 << 20  # bytes of one span that are handed out
+
+
+def _files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
+    return [OpenFile(fd, name, size) for fd, (name, size) in zip(fds, args["files"], strict=True)]
+
+
+def _error(error: HeadwaterError) -> dict[str, Any]:
+    return {"error": {"code": error.code, "where": error.where, "names": error.names}}
+
+
+def measure(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """Digest one item: every file that holds it, and the medium where that is not the file itself."""
+    files = _files(args, fds)
+    algorithms = tuple(args["algorithms"])
+    try:
+        opened = open_evidence(files)
+    except HeadwaterError as error:
+        yield _error(error), b""
+        return
+    total = sum(f.size for f in files)
+    contained = opened.kind in {"e01", "split-raw"}
+    total += opened.source.size if contained else 0
+    done = 0
+    held: list[dict[str, str]] = []
+    for file in files:
+        for step in _digesting(FileSource(file), algorithms):
+            if isinstance(step, int):
+                yield {"progress": done + step, "total": total}, b""
+            else:
+                held.append(step)
+        done += file.size
+    medium = held[0]
+    if contained:
+        for step in _digesting(opened.source, algorithms):
+            if isinstance(step, int):
+                yield {"progress": done + step, "total": total}, b""
+            else:
+                medium = step
+    views = [
+        {"name": v.name, "kind": v.tree.kind, "offset": v.offset, "size": v.size, "on_medium": v.on_medium}
+        for v in opened.views
+    ]
+    yield (
+        {
+            "result": {
+                "kind": opened.kind,
+                "size": opened.source.size,
+                "held": held,
+                "medium": medium,
+                "digest_of": "medium" if opened.kind in {"e01", "split-raw", "raw"} else "file",
+                "stated": dict(opened.stated),
+                "notes": dict(opened.notes),
+                "views": views,
+                "bad": [[o, n, r.value, d] for o, n, r, d in opened.source.bad][:10_000],
+            }
+        },
+        b"",
+    )
+
+
+def _digesting(source: ByteSource, algorithms: Sequence[str]) -> Iterator[int | dict[str, str]]:
+    """Bytes done, now and then, and at the end the digests; the hashing runs on threads of its own."""
+    news: queue.SimpleQueue[int | dict[str, str] | Exception] = queue.SimpleQueue()
+    told = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if done - told >= PROGRESS_STEP:
+            told = done
+            news.put(done)
+
+    def work() -> None:
+        try:
+            news.put(hash_source(source, algorithms, progress))
+        except Exception as error:  # handed to the caller's thread, which raises it
+            news.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        item = news.get()
+        if isinstance(item, Exception):
+            raise item
+        yield item
+        if isinstance(item, dict):
+            return
+
+
+def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """List every tree of one item: file-system events as parts, files worth parsing as candidates, gaps."""
+    number = int(args["number"])
+    opened = open_evidence(_files(args, fds))
+    part = 0
+    gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap in opened.gaps]
+    facts: dict[str, dict[str, str]] = {}
+    listed = 0
+    for view in opened.views:
+        facts[view.name] = _identity(view)
+        found: list[dict[str, Any]] = []
+        for frame, entries in _listing(view, opened.kind):
+            listed += len(entries)
+            if frame is not None and frame.height:
+                frame = frame.with_columns(pl.lit(view.name or "/", dtype=pl.String).alias("path"))
+                blob = encode_events(frame, clock=str(number), feed="fs.macb", source=number, path=None)
+                yield {"family": "events", "feed": "fs.macb", "part": part}, blob
+                part += 1
+            for entry in entries:
+                candidate = _candidate(view, entry, opened.kind)
+                if candidate:
+                    found.append(candidate)
+                if len(found) >= CANDIDATES_AT_ONCE:
+                    yield {"candidates": found}, b""
+                    found = []
+            yield {"entries": listed}, b""
+        if found:
+            yield {"candidates": found}, b""
+        gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
+    yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)
+    yield (
+        {
+            "result": {
+                "entries": listed,
+                "facts": facts,
+                "slack": [list(s) for s in opened.slack],
+                "coverage": {v.name: [list(c) for c in v.tree.coverage()][:200_000] for v in opened.views},
+            }
+        },
+        b"",
+    )
+
+
+def _listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[Entry]]]:
+    if kind == "file":
+        yield None, list(view.tree.entries())  # a lone file's own times are the copy's, not the evidence's
+    else:
+        yield from macb_batches(view.tree)
+
+
+def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
+    if entry.kind != "file" or not entry.size or not entry.allocated:
+        return None
+    path = join(view.name, entry.path)
+    bare = reading.bare(path)
+    loose = kind in {"file", "archive", "folder"} or any(part in bare for part in _SNIFFED)
+    if not registry.by_path(bare) and not loose:
+        return None
+    return {
+        "view": view.name, "key": entry.key, "path": path, "size": entry.size, "mtime": entry.modified, "sniff": loose,
+    }  # fmt: skip
+
+
+def _identity(view: View) -> dict[str, str]:
+    """What the system on a tree says of itself: host name, zone, system; only what is there."""
+    wanted = {"/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
+              "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release"}  # fmt: skip
+    said: dict[str, str] = {}
+    for entry in view.tree.entries():
+        name = wanted.get(entry.path)
+        if entry.path == "/etc/localtime" and entry.kind == "link" and entry.target and "zoneinfo/" in entry.target:
+            said["localtime"] = entry.target.rpartition("zoneinfo/")[2]
+        elif name and name not in said and entry.kind == "file" and 0 < entry.size <= SMALL_TEXT:
+            text = view.tree.open(entry.key).pread(0, entry.size).decode("utf-8", "backslashreplace").strip()
+            if name == "os_release":
+                pairs = dict(line.partition("=")[::2] for line in text.splitlines())
+                text = pairs.get("PRETTY_NAME", "").strip('"')
+            if text:
+                said[name] = text.splitlines()[0][:200]
+    return said
+
+
+class _Collector:
+    """Gathers batches per feed and gives out parts whose bounds depend on the input alone."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.frames: dict[str, list[pl.DataFrame]] = {}
+        self.size: dict[str, tuple[int, int]] = {}
+        self.gaps: dict[str, list[tuple[str, Gap]]] = {}
+        self.parts: dict[str, int] = {}
+
+    def add(self, feed: str, path: str, batch: Batch) -> Iterator[Message]:
+        """Take in one batch; give out a part where the feed has enough."""
+        self.gaps.setdefault(feed, []).extend((path, gap) for gap in batch.gaps)
+        taken, rows = self.size.get(feed, (0, 0))
+        self.size[feed] = (taken + batch.end - batch.start, rows + batch.events.height)
+        if batch.events.height:
+            self.frames.setdefault(feed, []).append(
+                batch.events.with_columns(pl.lit(path, dtype=pl.String).alias("path"))
+            )
+        if self.size[feed][0] >= PART_BYTES or self.size[feed][1] >= PART_ROWS:
+            yield from self._flush(feed)
+
+    def gap(self, feed: str, path: str, gap: Gap) -> None:
+        """Take in a gap that no parser made."""
+        self.gaps.setdefault(feed, []).append((path, gap))
+
+    def _flush(self, feed: str) -> Iterator[Message]:
+        frames = self.frames.pop(feed, [])
+        self.size.pop(feed, None)
+        if not frames:
+            return
+        whole = frames[0] if len(frames) == 1 else pl.concat(_aligned(frames), how="diagonal")
+        blob = encode_events(whole, clock=str(self.number), feed=feed, source=self.number, path=None)
+        part = self.parts.get(feed, 0)
+        self.parts[feed] = part + 1
+        yield {"family": "events", "feed": feed, "part": part}, blob
+
+    def finish(self) -> Iterator[Message]:
+        """Give out what is left, and the gaps."""
+        for feed in sorted(self.frames):
+            yield from self._flush(feed)
+        for feed, gaps in sorted(self.gaps.items()):
+            if gaps:
+                yield {"family": "gaps", "feed": feed, "part": 0}, encode_gaps(gaps, feed=feed, source=self.number)
+
+
+def _aligned(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Frames whose common columns have one type: a column that differs is text in all."""
+    types: dict[str, Any] = {}
+    for frame in frames:
+        for name, dtype in frame.schema.items():
+            types[name] = dtype if types.get(name, dtype) == dtype else pl.String
+    return [f.select(pl.col(n).cast(types[n]) for n in f.columns) for f in frames]
+
+
+class _Targets:
+    """Opens the targets of a task: by a descriptor of their own (a folder's files), or by key in the item's trees."""
+
+    def __init__(self, args: Mapping[str, Any], fds: Sequence[int]) -> None:
+        self._fds = fds
+        self._views: dict[str, View] = {}
+        if not args["own_fds"]:
+            self._views = {v.name: v for v in open_evidence(_files(args, fds)).views}
+
+    def open(self, target: Mapping[str, Any]) -> tuple[ByteSource, list[tuple[int, int]]]:
+        """The bytes, and where they lie on the medium (nothing where that is not known)."""
+        if "fd" in target:
+            fd = self._fds[int(target["fd"])]
+            return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
+        view = self._views[target["view"]]
+        extents = view.tree.extents(target["key"]) if view.on_medium else ()
+        return view.tree.open(target["key"]), [(view.offset + o, n) for o, n in extents]
+
+
+def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """Parse the targets of one task in order; events and gaps as parts, one account per file and parser."""
+    collector = _Collector(int(args["number"]))
+    targets = _Targets(args, fds)
+    accounts: list[dict[str, Any]] = []
+    for target in args["targets"]:
+        source, extents = targets.open(target)
+        facts = Facts(year=args["years"].get(target["path"]))
+        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        if ready.gap is not None:
+            collector.gap("file.compressed", target["path"], ready.gap)
+        if not ready.parsers:
+            accounts.append(_account(target, ready, None, {}, extents))
+        for parser in ready.parsers:
+            tally: dict[str, int] = {"records": 0, "parsed": 0, "gap": 0, "skipped": 0, "slack": 0}
+            for batch in reading.run(parser, ready):
+                _add_up(tally, batch)
+                yield from collector.add(parser.feed, ready.path, batch)
+            accounts.append(_account(target, ready, parser, tally, extents))
+            yield {"progress": target["size"]}, b""
+    yield from collector.finish()
+    yield {"result": {"files": accounts}}, b""
+
+
+def _add_up(tally: dict[str, int], batch: Batch) -> None:
+    first = batch.events.filter(pl.col("ordinal") == 0) if batch.events.height else batch.events
+    tally["records"] += first.height
+    tally["parsed"] += int(first["length"].sum()) if first.height else 0
+    tally["gap"] += sum(g.length for g in batch.gaps)
+    tally["skipped"] += sum(s.size for s in batch.skipped)
+    if batch.count is not None:
+        tally["declared"] = tally.get("declared", 0) + batch.count.declared
+        tally["lost"] = tally.get("lost", 0) + batch.count.lost
+        tally["slack"] += batch.count.slack
+
+
+def _account(
+    target: Mapping[str, Any],
+    ready: reading.Reading,
+    parser: registry.Parser | None,
+    tally: Mapping[str, int],
+    extents: Sequence[tuple[int, int]],
+) -> dict[str, Any]:
+    return {
+        "path": ready.path, "target": {k: v for k, v in target.items() if k != "fd"}, "size": ready.size,
+        "parser": parser.name if parser else "", "version": parser.version if parser else 0,
+        "feed": parser.feed if parser else "", "tally": dict(tally), "extents": [list(e) for e in extents[:1000]],
+    }  # fmt: skip
+
+
+def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """Parse the cited files again and give back, for each wanted (offset, ordinal), the event as it is derived now.
+
+    A line grammar is given the record's bytes alone; other parsers read the file anew.
+    """
+    targets = _Targets(args, fds)
+    for target in args["targets"]:
+        source, _ = targets.open(target)
+        facts = Facts(year=args["years"].get(target["path"]))
+        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        wanted = {(int(o), int(n)) for o, n in target["wanted"]}
+        rows: list[dict[str, Any]] = []
+        for parser in ready.parsers:
+            for batch in reading.run(parser, ready):
+                if batch.events.is_empty():
+                    continue
+                offsets = sorted({o for o, _ in wanted})
+                chosen = batch.events.filter(pl.col("offset").is_in(offsets))
+                for row in chosen.iter_rows(named=True):
+                    if (row["offset"], row["ordinal"]) in wanted:
+                        rows.append({k: v for k, v in row.items() if v is not None})
+        yield {"path": ready.path, "rows": rows}, b""
+    yield {"result": {}}, b""
+
+
+def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """List the trees again and give back the wanted file-system events: (view, offset, ordinal, file path)."""
+    wanted: dict[str, list[list[Any]]] = args["wanted"]
+    opened = open_evidence(_files(args, fds))
+    for view in opened.views:
+        keys = wanted.get(view.name or "/")
+        if not keys:
+            continue
+        pairs = {(int(o), int(n)) for o, n in keys}
+        rows: list[dict[str, Any]] = []
+        for frame, _ in _listing(view, opened.kind):
+            if frame is None:
+                continue
+            chosen = frame.filter(pl.col("offset").is_in(sorted({o for o, _ in pairs})))
+            rows.extend(
+                {k: v for k, v in row.items() if v is not None}
+                for row in chosen.iter_rows(named=True)
+                if (row["offset"], row["ordinal"]) in pairs
+            )
+        yield {"path": view.name or "/", "rows": rows}, b""
+    yield {"result": {}}, b""
+
+
+def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """The bytes of spans: of targets (in their last layer), or of a volume where the target is a view alone."""
+    targets = _Targets(args, fds)
+    views = {} if args["own_fds"] else {v.name: v for v in open_evidence(_files(args, fds)).views}
+    for target in args["targets"]:
+        offset, length = int(target["offset"]), min(int(target["length"]), FETCH_MOST)
+        if target.get("key") is None:
+            view = views[target["view"]]
+            data = open_evidence(_files(args, fds)).source.pread(view.offset + offset, length)
+        else:
+            source, _ = targets.open(target)
+            ready = reading.prepare(source, target["path"], target["mtime"], Facts(), target["sniff"])
+            data = ready.source.pread(offset, length)
+        yield {"span": [target["path"], offset, length]}, data
+    yield {"result": {}}, b""

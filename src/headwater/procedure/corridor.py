@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every procedure has at hand: the case, its ledger, who acts, and how progress is told."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from headwater import __version__
+from headwater.case.settings import CaseSettings
+from headwater.model.custody import Evidence, Sealed, Verdict
+from headwater.model.errors import UsageError
+from headwater.model.nouns import Authority
+from headwater.model.times import from_rfc3339
+from headwater.store.clocks import Clock
+from headwater.store.events import EventStore
+from headwater.vault.ledger import Ledger
+
+TOOL = f"headwater {__version__}"
+OPENED = "open-case"
+REGISTERED = "register"
+SETTINGS = "settings"
+AUTHORISED = "authorise"
+WALKED = "list"
+EXAMINED = "examine"
+DETECTED = "detect"
+REREAD = "read-again"
+REPORTED = "report"
+VERIFIED = "verify"
+
+_LIBRARIES = (
+    "polars", "duckdb", "pytsk3", "isal", "libfsxfs-python", "cryptography", "pysigma", "typst", "numpy", "zstandard",
+    "tzdata",
+)  # fmt: skip
+
+
+class Progress(Protocol):
+    """Told of long work: the stage's name, how much is done of how much, and in what unit (``bytes`` or a noun)."""
+
+    def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None: ...
+
+
+def silent(stage: str, done: int, total: int | None, unit: str) -> None:
+    """A progress that says nothing."""
+
+
+def utc_now() -> str:
+    """The time of the machine's clock as RFC 3339 with nanoseconds; the ledger alone records it."""
+    now = datetime.now(UTC)
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}000Z"
+
+
+def environment() -> dict[str, str]:
+    """The machine and the libraries that touch evidence, for a custody entry."""
+    found = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+@dataclass(slots=True)
+class Corridor:
+    """One case at work. ``command`` is what the person typed, recorded with each act."""
+
+    case: Path
+    ledger: Ledger
+    settings: CaseSettings
+    actors: tuple[str, ...]
+    command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
+    progress: Progress = silent
+
+    def record(
+        self,
+        action: str,
+        *,
+        evidence: Sequence[int] = (),
+        materials: Mapping[str, str] | None = None,
+        products: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        note: Mapping[str, Any] | None = None,
+    ) -> Sealed:
+        """Add an entry to the ledger in the name of the people at work."""
+        return self.ledger.append(
+            action,
+            time=utc_now(),
+            actors=self.actors,
+            tool=TOOL,
+            command=self.command,
+            evidence=evidence,
+            materials=materials,
+            products=products,
+            environment=environment,
+            note=note,
+        )
+
+
+def evidence_of(ledger: Ledger) -> list[Evidence]:
+    """What the ledger says is held, in order of number."""
+    found = []
+    for sealed in ledger.entries():
+        if sealed.entry.action == REGISTERED:
+            raw = dict(sealed.entry.note["evidence"])
+            raw["files"] = tuple((f[0], int(f[1]), f[2]) for f in raw["files"])
+            raw["verdicts"] = tuple(Verdict(**v) for v in raw["verdicts"])
+            raw["size"] = int(raw["size"])
+            found.append(Evidence(**raw))
+    return sorted(found, key=lambda e: e.number)
+
+
+def authority_of(ledger: Ledger) -> Authority:
+    """The authority last recorded.
+
+    Raises:
+        UsageError: HW0002, the ledger opens no case.
+    """
+    found = None
+    for sealed in ledger.entries():
+        if sealed.entry.action in {OPENED, AUTHORISED}:
+            found = Authority(**sealed.entry.note["authority"])
+    if found is None:
+        raise UsageError("HW0002", str(ledger.path.parent))
+    return found
+
+
+def facts_of(ledger: Ledger, number: int) -> dict[str, dict[str, str]]:
+    """What the system on one item says of itself (host name, zone), per view, as the walk found it."""
+    for sealed in ledger.entries():
+        if sealed.entry.action == WALKED and number in sealed.entry.evidence:
+            return dict(sealed.entry.note["facts"])
+    return {}
+
+
+def zone_for(settings: CaseSettings, number: int, facts: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
+    """The zone of one item's wall clocks, and where the assumption comes from."""
+    if str(number) in settings.zones:
+        return settings.zones[str(number)], "case file"
+    if settings.zone:
+        return settings.zone, "--zone"
+    for view, said in facts.items():
+        for key, where in (("timezone", "/etc/timezone"), ("localtime", "/etc/localtime")):
+            zone = said.get(key)
+            if zone and _known(zone):
+                return zone, f"{view + '!' if view else ''}{where}"
+    return "UTC", "nothing says otherwise"
+
+
+def _known(zone: str) -> bool:
+    from headwater.case.settings import check_zone
+    from headwater.model.errors import AuthorityError
+
+    try:
+        check_zone(zone)
+    except AuthorityError:
+        return False
+    return True
+
+
+def store_of(corridor: Corridor) -> EventStore:
+    """The event store of the case under its clock assumptions."""
+    return EventStore(corridor.case, clocks_of(corridor))
+
+
+def clocks_of(corridor: Corridor) -> dict[str, Clock]:
+    """One clock per item of evidence, named by its number."""
+    clocks = {}
+    for item in evidence_of(corridor.ledger):
+        zone, _ = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
+        clocks[str(item.number)] = Clock(zone, int(corridor.settings.skews_ns.get(str(item.number), 0)))
+    return clocks
+
+
+def issued_ns(sealed: Sealed) -> int:
+    """The time of an entry in nanoseconds."""
+    return from_rfc3339(sealed.entry.time)

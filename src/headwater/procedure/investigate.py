@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main procedure: from authority to report, in one numbered order; killed anywhere, it goes on where it stopped.
+
+1. Authority and case: refused without one (or a recorded reason for none).
+2. Register every source: digests, verdicts, custody.
+3. Examine every item: list, parse, account.
+4. Detect, correlate, weigh.
+5. Read the sources again and compare with the registration.
+6. Report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headwater.case import folder as case_folder
+from headwater.case import settings as case_settings
+from headwater.case.authority import Claim, grant
+from headwater.confine.pool import Limits, Pool
+from headwater.formats.canonical import digest
+from headwater.formats.folders import FolderTree, open_root
+from headwater.formats.manifests import manifest
+from headwater.model.custody import Evidence, Verdict
+from headwater.model.errors import DetectError, IntegrityError, UsageError
+from headwater.model.nouns import Authority
+from headwater.procedure.corridor import (
+    AUTHORISED,
+    EXAMINED,
+    OPENED,
+    REREAD,
+    SETTINGS,
+    Corridor,
+    Progress,
+    authority_of,
+    environment,
+    evidence_of,
+    silent,
+)
+from headwater.procedure.examination import examine, save_accounts, sealed_parts
+from headwater.procedure.intake import held, measured, take_in
+from headwater.procedure.judgement import Judged, judge
+from headwater.procedure.reporting import write_report
+from headwater.vault.ledger import Ledger
+
+_WARM = ("headwater.procedure.child", "headwater.examine.registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asks for. ``changes`` are settings that they gave; None leaves what stands."""
+
+    sources: tuple[Path, ...]
+    case: Path
+    claim: Claim
+    examiners: tuple[str, ...]
+    changes: dict[str, Any]
+    rules: tuple[Path, ...] = ()
+    command: tuple[str, ...] = ()
+    read_again: bool = True
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it."""
+
+    judged: Judged
+    reports: tuple[Path, ...]
+    incomplete: tuple[str, ...]
+
+
+def pool_for(workers: int) -> Pool:
+    """A pool of confined children that have the parsers loaded before they are locked down."""
+    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM)
+
+
+def investigate(order: Order, progress: Progress = silent) -> Outcome:
+    """Run the whole procedure; the steps are numbered as in the module's docstring."""
+    sources = [s.absolute() for s in order.sources]
+    new = not case_folder.is_case(order.case)
+    authority = _authority(order, new)  # before anything is made
+    for folder in order.rules:
+        if not folder.is_dir():
+            raise DetectError("HW6001", str(folder))
+    if case_folder.prepare(order.case):
+        new = True
+    with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
+        corridor = _open(order, ledger, sources, authority)
+        corridor.progress = progress
+        with pool_for(order.workers) as pool:
+            items = [take_in(corridor, pool, number, source) for number, source in enumerate(sources, 1)]
+            accounts = {item.number: examine(corridor, pool, item) for item in items}
+            _seal(corridor, pool, items, save_accounts(order.case, accounts))
+            judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
+            if order.read_again:
+                for item in items:
+                    read_again(corridor, pool, item)
+        reports = write_report(corridor)
+    incomplete = tuple(str(a["path"]) for rows in accounts.values() for a in rows if "incomplete" in a)
+    return Outcome(judged, tuple(reports), incomplete)
+
+
+def _authority(order: Order, new: bool) -> Authority | None:
+    """The authority claimed now; None where the case already holds one and nothing new is claimed."""
+    claim = order.claim
+    if not new and claim == Claim():
+        return None
+    return grant(claim, datetime.now(UTC))
+
+
+def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Authority | None) -> Corridor:
+    names = [str(s) for s in sources]
+    first = next(ledger.entries(), None)
+    if first is None:
+        settings = case_settings.with_changes(case_settings.CaseSettings(), order.changes)
+        settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules) or settings.rules)
+        _check(settings)
+        corridor = Corridor(order.case, ledger, settings, order.examiners, order.command)
+        assert authority is not None
+        corridor.record(
+            OPENED,
+            environment=environment(),
+            note={"authority": asdict(authority), "sources": names, "settings": asdict(settings)},
+        )
+        settings.save(order.case)
+        return corridor
+    if first.entry.note.get("sources") != names:
+        raise UsageError("HW0004", str(order.case), what=", ".join(map(str, first.entry.note.get("sources", []))))
+    ledger.check()
+    standing = _standing(ledger, order.case)
+    settings = case_settings.with_changes(standing, order.changes)
+    if order.rules:
+        settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules))
+    _check(settings)
+    actors = order.examiners or first.entry.actors
+    corridor = Corridor(order.case, ledger, settings, actors, order.command)
+    if authority is not None and authority != authority_of(ledger):
+        corridor.record(AUTHORISED, note={"authority": asdict(authority)})
+    record_settings(corridor)
+    return corridor
+
+
+def _standing(ledger: Ledger, case: Path) -> case_settings.CaseSettings:
+    """The case file, or, where a killed run had not yet written it, what the ledger's first entry says."""
+    if (case / case_settings.NAME).is_file():
+        return case_settings.load(case)
+    first = next(ledger.entries())
+    raw = dict(first.entry.note["settings"])
+    for name in ("trusted_proxies", "usual_hours", "rules"):
+        raw[name] = tuple(raw[name])
+    settings = case_settings.CaseSettings(**raw)
+    settings.save(case)
+    return settings
+
+
+def record_settings(corridor: Corridor) -> None:
+    """Enter changed assumptions in the ledger, once, and write the case file."""
+    now = digest(asdict(corridor.settings))
+    known = ""
+    for sealed in corridor.ledger.entries():
+        if sealed.entry.action in {OPENED, SETTINGS}:
+            known = digest(sealed.entry.note["settings"])
+    if now != known:
+        corridor.record(SETTINGS, note={"settings": asdict(corridor.settings)})
+    corridor.settings.save(corridor.case)
+
+
+def _check(settings: case_settings.CaseSettings) -> None:
+    for zone in (settings.zone, *settings.zones.values()):
+        if zone:
+            case_settings.check_zone(zone)
+
+
+def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: str) -> None:
+    parts = sealed_parts(corridor.case)
+    products = {"coverage.jsonl": coverage, "parts": digest(parts)}
+    last = corridor.ledger.last(EXAMINED)
+    if last is None or dict(last.entry.products) != products:
+        corridor.record(
+            EXAMINED,
+            evidence=[i.number for i in items],
+            materials={f"evidence-{i.number}": i.digests["sha256"] for i in items},
+            products=products,
+            environment=environment() | {"confinement": " ".join(pool.level)},
+            note={"parts": len(parts)},
+        )
+
+
+def read_again(corridor: Corridor, pool: Pool, item: Evidence, *, always: bool = False) -> Verdict:
+    """Digest an item again, compare with its registration, and enter the verdict.
+
+    Raises:
+        IntegrityError: HW3003 where it differs; the verdict is entered first.
+    """
+    if not always:
+        for sealed in corridor.ledger.entries():
+            if sealed.entry.action == REREAD and item.number in sealed.entry.evidence:
+                return Verdict(**sealed.entry.note["verdict"])
+    expected = item.digests["sha256"]
+    source = Path(item.source_path)
+    with held(source) as open_files:
+        if item.kind == "folder":
+            found = _folder_digest(source)
+        else:
+            found = measured(corridor, pool, item.number, open_files)["medium"]["sha256"]
+    result = "match" if found == expected else "mismatch"
+    verdict = Verdict("source-read-again", result, "sha256", expected, found)
+    corridor.record(REREAD, evidence=[item.number], note={"verdict": asdict(verdict)})
+    if result != "match":
+        raise IntegrityError("HW3003", item.source_path, expected=expected, found=found)
+    return verdict
+
+
+def _folder_digest(source: Path) -> str:
+    root = open_root(source)
+    try:
+        tree = FolderTree(root)
+        found = manifest(tree).digest
+        tree.close()
+    finally:
+        os.close(root)
+    return found
+
+
+def open_case(case: Path, command: Sequence[str] = (), progress: Progress = silent) -> Corridor:
+    """An existing case for a verb that reads it; the caller closes ``ledger``.
+
+    Raises:
+        UsageError: HW0002, it is none.
+        IntegrityError: HW3002, its ledger does not verify.
+    """
+    case_folder.require(case)
+    ledger = Ledger(case)
+    ledger.check()
+    first = next(ledger.entries())
+    settings = _standing(ledger, case)
+    corridor = Corridor(case, ledger, settings, tuple(first.entry.actors), tuple(command), progress)
+    authority_of(ledger)
+    evidence_of(ledger)
+    return corridor
