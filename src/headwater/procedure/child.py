@@ -38,6 +38,7 @@ SMALL_TEXT = 64 * 1024
 _SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
+ROWS_AT_ONCE = 50  # rows per message
 FETCH_MOST = 1 << 20  # bytes of one span that are handed out
 
 
@@ -353,8 +354,14 @@ def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 for row in chosen.iter_rows(named=True):
                     if (row["offset"], row["ordinal"]) in wanted:
                         rows.append({k: v for k, v in row.items() if v is not None})
-        yield {"path": ready.path, "rows": rows}, b""
+        yield from _in_pieces(ready.path, rows)
     yield {"result": {}}, b""
+
+
+def _in_pieces(path: str, rows: Sequence[dict[str, Any]]) -> Iterator[Message]:
+    """Rows in messages small enough for the header's cap."""
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        yield {"path": path, "rows": rows[at : at + ROWS_AT_ONCE]}, b""
 
 
 def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
@@ -376,7 +383,7 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
                 for row in chosen.iter_rows(named=True)
                 if (row["offset"], row["ordinal"]) in pairs
             )
-        yield {"path": view.name or "/", "rows": rows}, b""
+        yield from _in_pieces(view.name or "/", rows)
     yield {"result": {}}, b""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -311,7 +312,7 @@ class _Runner:
 
     def _task(self, unit: Unit) -> tuple[Task, list[int]]:
         own: list[int] = []
-        targets: list[Mapping[str, Any]] = unit.targets
+        targets: Sequence[Mapping[str, Any]] = unit.targets
         if self.item.kind == "folder":
             own, targets = open_members(self.item, unit.targets)
         args = {
@@ -341,6 +342,22 @@ def open_members(item: Evidence, targets: Sequence[Json]) -> tuple[list[int], li
     finally:
         os.close(root)
     return own, opened
+
+
+@contextmanager
+def opened_targets(
+    item: Evidence, targets: Sequence[Json], fds: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Sequence[Mapping[str, Any]], bool]]:
+    """Descriptors and targets for one task, and whether the descriptors are the targets' own (a folder's members)."""
+    if item.kind != "folder":
+        yield fds, targets, False
+        return
+    own, ready = open_members(item, targets)
+    try:
+        yield tuple(own), ready, True
+    finally:
+        for fd in own:
+            os.close(fd)
 
 
 def _why(outcome: Outcome) -> str:

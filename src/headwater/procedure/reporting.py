@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Report: fill the report's data from the case and write it; a pure function of the case up to the ledger's head.
+
+The head that a report states is that of the last entry which changed the case; writing or verifying a report adds
+entries behind it, so that the same case gives the same bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from headwater import __version__
+from headwater.formats.atomic import write_atomic
+from headwater.model.custody import Evidence, Sealed
+from headwater.model.kinds import GapReason, TimeBasis
+from headwater.model.nouns import Text
+from headwater.procedure import story
+from headwater.procedure.contracts import event_id
+from headwater.procedure.corridor import (
+    REPORTED,
+    REREAD,
+    VERIFIED,
+    Corridor,
+    authority_of,
+    evidence_of,
+    facts_of,
+    issued_ns,
+    store_of,
+    zone_for,
+)
+from headwater.procedure.examination import load_accounts, sealed_parts
+from headwater.procedure.judgement import Judged, load
+from headwater.report import data as report
+from headwater.report.html import render_html
+from headwater.report.pdf import render_pdf
+
+LANGUAGES = ("zh", "en", "both")
+TIMELINE_MOST = 400
+GAPS_MOST = 300
+_AFTERWARDS = frozenset({REPORTED, VERIFIED})
+
+
+def write_report(corridor: Corridor, language: str | None = None) -> list[Path]:
+    """Write HTML and PDF into the case folder; returns their paths."""
+    language = language or corridor.settings.language
+    corridor.progress("report", 0, 2, "files")
+    filled = fill(corridor)
+    products: dict[str, str] = {}
+    paths = []
+    for at, (name, render) in enumerate((("report.html", render_html), ("report.pdf", render_pdf)), 1):
+        path = corridor.case / "report" / name
+        products[f"report/{name}"] = write_atomic(path, render(filled, language))
+        paths.append(path)
+        corridor.progress("report", at, 2, "files")
+    last = corridor.ledger.last(REPORTED)
+    if last is None or dict(last.entry.products) != products:
+        corridor.record(REPORTED, products=products, note={"language": language, "head": filled.ledger.head_hash})
+    return paths
+
+
+def fill(corridor: Corridor) -> report.ReportData:
+    """Everything that the report says."""
+    judged = load(corridor.case)
+    items = evidence_of(corridor.ledger)
+    entries = [s for s in corridor.ledger.entries() if s.entry.action not in _AFTERWARDS]
+    head = entries[-1]
+    accounts = load_accounts(corridor.case)
+    timeline, left_out = _timeline(corridor, judged)
+    zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
+    return report.ReportData(
+        title=report.Title(
+            case_no=None, name=None, cause=None, client=None, requirement=None, received=None, place=None,
+            method_standard=None, zone=zone, issued=issued_ns(head), program=f"Headwater {__version__}",
+        ),
+        overview=tuple(story.overview(judged, items)),
+        authority=authority_of(corridor.ledger),
+        authority_notes=tuple(story.authority_notes(authority_of(corridor.ledger))),
+        plan=story.plan(corridor.actors, items, entries),
+        evidence=tuple(_item(corridor, item) for item in items),
+        ledger=_ledger(entries),
+        tools=tuple(_tools(entries)),
+        confinement=story.confinement(entries),
+        clocks=tuple(_clocks(corridor, items)),
+        timeline=timeline,
+        steps=judged.steps,
+        findings=judged.findings,
+        hypotheses=judged.hypotheses,
+        searches=judged.searches,
+        gaps=tuple(_gaps(corridor)),
+        incomplete=tuple(
+            report.Incomplete(int(a["evidence"]), str(a["path"]), str(a["incomplete"]))
+            for a in accounts
+            if "incomplete" in a
+        ),
+        limits=tuple(story.limits(judged, items)),
+        damage=(report.DamageFigure(Text("直接损失与必要恢复费用", "Direct loss and necessary cost of recovery")),),
+        hashes=tuple(_hashes(corridor, items)),
+        signatures=_signatures(corridor.actors),
+        timeline_left_out=left_out,
+        unsupported_rules=tuple(f"{n}: {why}" for n, why in story.unsupported(judged.rules)),
+    )  # fmt: skip
+
+
+def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
+    again = {
+        n: s.entry.note["verdict"]["found"]
+        for s in corridor.ledger.entries()
+        if s.entry.action == REREAD
+        for n in s.entry.evidence
+    }
+    digests = []
+    for algorithm, value in item.digests.items():
+        stated = item.stated.get(algorithm)
+        reread = again.get(item.number) if algorithm == "sha256" else None
+        digests.append(_digest(algorithm, value, stated, reread))
+    return report.EvidenceItem(
+        id=f"evidence-{item.number}",
+        number=item.number,
+        name=item.name,
+        acquired_from=None,
+        acquired_until=None,
+        source=item.source_path,
+        sha256=item.digests["sha256"],
+        method=Text("导入登记(非本程序制作)", "imported and registered; not acquired by this program"),
+        custodian=item.custodian or None,
+        purpose=item.purpose or Text("入侵溯源检验", "examination of the intrusion"),
+        size=item.size,
+        kind=item.kind,
+        digests=tuple(digests),
+        segments=tuple(report.Segment(Path(p).name, size, sha) for p, size, sha in item.files),
+        fields=(
+            report.RegisterField(Text("登记时间", "Registered at"), item.registered_at),
+            report.RegisterField(Text("校验值对象", "Digest of"), item.digest_of),
+            *(report.RegisterField(Text(k, k), v) for k, v in sorted(item.notes.items())),
+        ),
+    )
+
+
+def _digest(algorithm: str, value: str, stated: str | None, reread: str | None) -> report.Digest:
+    others = [v for v in (stated, reread) if v is not None]
+    if not others:
+        reason = Text(
+            "无可比对的值:容器未载明,且未以该算法再次读取",
+            "nothing to compare: not stated by the container, not read again",
+        )
+        return report.Digest(algorithm, value, None, None, report.Verdict.CANNOT, reason)
+    if all(v.lower() == value.lower() for v in others):
+        return report.Digest(algorithm, value, stated, reread, report.Verdict.MATCH)
+    reason = Text("与登记的校验值不同", "differs from the registered value")
+    return report.Digest(algorithm, value, stated, reread, report.Verdict.MISMATCH, reason)
+
+
+def _ledger(entries: Sequence[Sealed]) -> report.Ledger:
+    rows = tuple(
+        report.CustodyRow(
+            id=f"ledger-{s.entry.seq}",
+            seq=s.entry.seq,
+            at=issued_ns(s),
+            who=" / ".join(s.entry.actors) or "?",
+            tool=s.entry.tool,
+            action=s.entry.action,
+            purpose=None,
+            evidence=tuple(s.entry.evidence),
+            went_in=tuple(f"{k} {v}" for k, v in sorted(s.entry.materials.items())),
+            came_out=tuple(f"{k} {v}" for k, v in sorted(s.entry.products.items()))[:8],
+            entry_hash=s.hash,
+            signed_by="Ed25519",
+        )
+        for s in entries
+    )
+    head = entries[-1]
+    return report.Ledger(rows, head.entry.seq, head.hash, str(entries[0].entry.note.get("public_key", "")) or None)
+
+
+def _tools(entries: Sequence[Sealed]) -> Iterable[report.Tool]:
+    environment: dict[str, str] = {}
+    for sealed in entries:
+        environment.update(sealed.entry.environment)
+    yield report.Tool("Headwater", __version__, Text("本程序", "this program"))
+    for name, version in sorted(environment.items()):
+        if name not in {"confinement", "system", "machine"}:
+            yield report.Tool(name, version, Text("运行库", "library"))
+    for name in ("system", "machine"):
+        if name in environment:
+            yield report.Tool(name, environment[name], Text("运行环境", "environment"))
+
+
+def _clocks(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.Clock]:
+    store = store_of(corridor)
+    feeds = store.feeds()
+    found = (
+        store.scan().select("source", "feed", "t_basis").unique().collect().sort("source", "feed", "t_basis").to_dicts()
+        if feeds
+        else []
+    )
+    for item in items:
+        zone, origin = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
+        skew = corridor.settings.skews_ns.get(str(item.number))
+        for row in found:
+            if row["source"] != item.number or row["t_basis"] == TimeBasis.NONE.value:
+                continue
+            basis = TimeBasis(row["t_basis"])
+            assumed = basis in {TimeBasis.ZONE_ASSUMED, TimeBasis.YEAR_ASSUMED}
+            yield report.Clock(
+                id=f"clock-{item.number}-{row['feed']}-{basis.value}",
+                evidence=item.number,
+                source=str(row["feed"]),
+                basis=basis,
+                zone=zone if assumed else None,
+                year=None,
+                offset_ns=None if skew is None else int(skew),
+                origin=story.clock_origin(basis, origin),
+            )
+
+
+def _timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:
+    """The events behind the steps, in order of time, with the words of their records."""
+    by_step: dict[str, list[str]] = {}
+    for step in judged.steps:
+        for name in step.findings:
+            by_step.setdefault(name, []).append(step.id)
+    wanted: dict[tuple[int, str, int, int], set[str]] = {}
+    for finding in judged.findings:
+        for cited in finding.spans if finding.id in by_step else ():
+            key = (cited.span.evidence, cited.span.path, cited.span.offset, cited.ordinal)
+            wanted.setdefault(key, set()).update(by_step[finding.id])
+    if not wanted:
+        return (), 0
+    keys = pl.LazyFrame(
+        [{"source": k[0], "path": k[1], "offset": k[2], "ordinal": k[3]} for k in wanted],
+        schema={"source": pl.Int64, "path": pl.String, "offset": pl.Int64, "ordinal": pl.Int64},
+    )
+    place = ["source", "path", "offset", "ordinal"]
+    store = store_of(corridor)
+    rows = (
+        store.scan(columns=("message", "MESSAGE", "cs-uri", "cs-method"))
+        .join(keys, on=place, how="semi")
+        .collect()
+        .sort("ts", *place, nulls_last=True)
+    )
+    found = []
+    for row in rows.head(TIMELINE_MOST).iter_rows(named=True):
+        key = (row["source"], row["path"], row["offset"], row["ordinal"])
+        found.append(
+            report.TimelineRow(
+                id=event_id(*key), ts=row["ts"], basis=TimeBasis(row["t_basis"]), kind=row["kind"], host=row["host"],
+                user=row["user"], src_ip=row["src_ip"], summary=story.summary(row), evidence=row["source"],
+                path=row["path"], offset=row["offset"], length=row["length"], steps=tuple(sorted(wanted[key])),
+            )
+        )  # fmt: skip
+    return tuple(found), max(0, rows.height - TIMELINE_MOST)
+
+
+def _gaps(corridor: Corridor) -> Iterable[report.GapRow]:
+    rows = (
+        store_of(corridor)
+        .gaps()
+        .group_by("source", "path", "feed", "reason")
+        .agg(
+            pl.len().alias("count"),
+            pl.col("length").sum().alias("bytes"),
+            pl.col("offset").first().alias("first"),
+            pl.col("detail").first(),
+        )
+        .sort("source", "path", "feed", "reason")
+        .collect()
+    )
+    for row in rows.head(GAPS_MOST).iter_rows(named=True):
+        yield report.GapRow(
+            row["source"], row["path"], row["feed"], GapReason(row["reason"]), row["count"], row["bytes"],
+            row["first"], row["detail"] or "",
+        )  # fmt: skip
+
+
+def _hashes(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.HashRow]:
+    for item in items:
+        kind = Text("检材", "evidence")
+        yield report.HashRow(kind, item.name, item.size, item.digests["sha256"])
+        for path, size, sha in item.files:
+            yield report.HashRow(Text("承载文件", "file that holds it"), Path(path).name, size, sha)
+    for name, sha in sorted(sealed_parts(corridor.case).items()):
+        yield report.HashRow(Text("事件文件", "event file"), name, (corridor.case / name).stat().st_size, sha)
+    detected = [s for s in corridor.ledger.entries() if s.entry.action not in _AFTERWARDS]
+    for sealed in reversed(detected):
+        if sealed.entry.action == "detect":
+            for name, sha in sorted(sealed.entry.products.items()):
+                yield report.HashRow(Text("分析结果", "result"), name, (corridor.case / name).stat().st_size, sha)
+            return
+
+
+def _signatures(actors: Sequence[str]) -> tuple[report.SignatureSlot, ...]:
+    role = Text("检验人", "Examiner")
+    slots = [report.SignatureSlot(role, name) for name in actors]
+    while len(slots) < 2:
+        slots.append(report.SignatureSlot(role, None, Text("未记载第二名检验人", "no second examiner was recorded")))
+    return tuple(slots)

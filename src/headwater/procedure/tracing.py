@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trace: from anything in the case, link by link, down to the bytes and up to the authority.
+
+An id may be a finding, a step, a search, a hypothesis, an event (``1:/path:offset:ordinal``), an item of evidence
+(``evidence-1``), a ledger entry (``ledger-3``) or ``authority``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headwater.confine.pool import Message, Task
+from headwater.formats.canonical import plain
+from headwater.model.custody import Evidence
+from headwater.model.errors import UsageError
+from headwater.model.nouns import Citation, Finding, Span
+from headwater.model.times import rfc3339
+from headwater.procedure import examination
+from headwater.procedure.contracts import event_id, event_json, parse_event_id
+from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
+from headwater.procedure.intake import held
+from headwater.procedure.investigate import pool_for
+from headwater.procedure.judgement import load
+from headwater.store.sql import contract
+
+SPANS_MOST = 12  # of one finding, whose bytes are printed
+BYTES_MOST = 4096
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain: what it is, its name, plain facts, and bytes where it has them."""
+
+    kind: str
+    id: str
+    facts: Json
+    data: bytes | None = None
+
+
+def trace(corridor: Corridor, name: str) -> list[Link]:
+    """The chain from ``name`` down to bytes and up to authority.
+
+    Raises:
+        UsageError: HW0005, nothing is called that.
+    """
+    links = list(_from(corridor, name))
+    if not links:
+        raise UsageError("HW0005", what=name)
+    numbers = sorted({n for link in links for n in link.facts.get("evidence", [])})
+    links.extend(_upward(corridor, numbers))
+    return links
+
+
+def _from(corridor: Corridor, name: str) -> Iterator[Link]:
+    if name == "authority":
+        yield Link("authority", name, plain(authority_of(corridor.ledger)))
+    elif match := re.fullmatch(r"ledger-(\d+)", name):
+        for sealed in corridor.ledger.entries():
+            if sealed.entry.seq == int(match.group(1)):
+                facts = plain(sealed.entry) | {"hash": sealed.hash, "signature": sealed.signature.hex()}
+                yield Link("ledger", name, facts)
+    elif match := re.fullmatch(r"evidence-(\d+)", name):
+        number = int(match.group(1))
+        if any(i.number == number for i in evidence_of(corridor.ledger)):
+            yield Link("item", name, {"evidence": [number]})
+    elif re.match(r"\d+:", name):
+        yield from _event(corridor, name)
+    else:
+        yield from _judged(corridor, name)
+
+
+def _judged(corridor: Corridor, name: str) -> Iterator[Link]:
+    judged = load(corridor.case)
+    findings = {f.id: f for f in judged.findings}
+    if name in findings:
+        yield from _finding(corridor, findings[name])
+    for step in judged.steps:
+        if step.id == name:
+            yield Link(
+                "step", name, plain(step) | {"ts_first": rfc3339(step.ts_first), "ts_last": rfc3339(step.ts_last)}
+            )
+            for finding in step.findings:
+                yield from _finding(corridor, findings[finding])
+    for search in judged.searches:
+        if search.id == name:
+            yield Link("search", name, plain(search) | {"evidence": [i.number for i in evidence_of(corridor.ledger)]})
+    for hypothesis in judged.hypotheses:
+        if hypothesis.id == name:
+            yield Link("hypothesis", name, plain(hypothesis))
+            for cited in (*hypothesis.supports, *hypothesis.refutes):
+                yield from _judged(corridor, cited)
+
+
+def _finding(corridor: Corridor, finding: Finding) -> Iterator[Link]:
+    facts = {
+        "rule": finding.rule.id,
+        "text": plain(finding.text),
+        "severity": finding.severity.value,
+        "spans": len(finding.spans),
+        "gaps": [plain(g) for g in finding.gaps],
+        "tally": plain(finding.tally),
+        "evidence": sorted({c.span.evidence for c in finding.spans} | {g.span.evidence for g in finding.gaps}),
+    }
+    yield Link("finding", finding.id, facts)
+    chosen = finding.spans[:SPANS_MOST]
+    for citation, data in zip(chosen, bytes_of(corridor, chosen), strict=True):
+        yield _span_link(citation, data)
+
+
+def _span_link(citation: Citation, data: bytes) -> Link:
+    span = citation.span
+    facts = {
+        "evidence": [span.evidence],
+        "path": span.path,
+        "offset": span.offset,
+        "length": span.length,
+        "physical": [list(p) for p in span.physical],
+        "ts": rfc3339(citation.ts),
+        "claims": dict(citation.claims),
+    }
+    return Link("bytes", event_id(span.evidence, span.path, span.offset, citation.ordinal), facts, data)
+
+
+def _event(corridor: Corridor, name: str) -> Iterator[Link]:
+    try:
+        source, path, offset, ordinal = parse_event_id(name)
+    except ValueError:
+        return
+    row = store_of(corridor).event(source, path, offset, ordinal)
+    if row is None:
+        return
+    yield Link("event", name, event_json(contract(row)) | {"evidence": [source]})
+    citation = Citation(Span(source, path, offset, int(row["length"])), row["ts"], {}, ordinal)
+    yield _span_link(citation, bytes_of(corridor, [citation])[0])
+
+
+def _upward(corridor: Corridor, numbers: Sequence[int]) -> Iterator[Link]:
+    for item in evidence_of(corridor.ledger):
+        if item.number in numbers:
+            facts = {"name": item.name, "kind": item.kind, "source": item.source_path, "digests": dict(item.digests)}
+            yield Link("evidence", f"evidence-{item.number}", facts)
+    for sealed in corridor.ledger.entries():
+        if set(sealed.entry.evidence) & set(numbers):
+            facts = {
+                "action": sealed.entry.action,
+                "time": sealed.entry.time,
+                "actors": list(sealed.entry.actors),
+                "tool": sealed.entry.tool,
+                "hash": sealed.hash,
+                "previous": sealed.entry.previous,
+            }
+            yield Link("custody", f"ledger-{sealed.entry.seq}", facts)
+    yield Link("authority", "authority", plain(authority_of(corridor.ledger)))
+
+
+def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
+    """The bytes of spans, read from the evidence by confined children; at most ``BYTES_MOST`` of each."""
+    accounts = {(int(a["evidence"]), str(a["path"])): a for a in examination.load_accounts(corridor.case)}
+    items = {i.number: i for i in evidence_of(corridor.ledger)}
+    found: list[bytes] = [b""] * len(citations)
+    with pool_for(1) as pool:
+        for number in sorted({c.span.evidence for c in citations}):
+            wanted = [(i, c) for i, c in enumerate(citations) if c.span.evidence == number]
+            item = items[number]
+            for at in range(0, len(wanted), examination.FILES_PER_TASK):
+                some = wanted[at : at + examination.FILES_PER_TASK]
+                targets = [_target(item, c, accounts) for _, c in some]
+                got: list[bytes] = []
+
+                def take(message: Message, got: list[bytes] = got) -> None:
+                    if "span" in message.header:
+                        got.append(message.blob)
+
+                with (
+                    held(Path(item.source_path)) as open_files,
+                    examination.opened_targets(item, targets, open_files.fds) as (fds, ready, own),
+                ):
+                    args = {"files": open_files.args(), "own_fds": own, "targets": ready}
+                    for _ in pool.run([Task("fetch", "headwater.procedure.child:fetch", args, fds)], take):
+                        pass
+                for (index, _), data in zip(some, got, strict=False):
+                    found[index] = data
+    return found
+
+
+def _target(item: Evidence, citation: Citation, accounts: dict[tuple[int, str], Json]) -> Json:
+    span = citation.span
+    account = accounts.get((item.number, span.path))
+    wanted: Json = {"offset": span.offset, "length": min(span.length, BYTES_MOST)}
+    if account is None:  # an inode: the path is the volume itself
+        view = "" if span.path == "/" else span.path
+        return wanted | {"view": view, "key": None, "path": span.path, "mtime": None, "sniff": False}
+    return dict(account["target"]) | wanted

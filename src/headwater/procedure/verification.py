@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verify: everything that the case claims is derived again from what it claims to rest on.
+
+1. The ledger: chain, hashes, signatures (when the case is opened).
+2. Sealed files: every part and every result against the digests in the ledger.
+3. The evidence: digested again and compared with its registration.
+4. Findings: the id is recomputed; each cited record is parsed again from the evidence, and each value that the finding
+   states of it is compared with what the bytes give now; each count is counted again.
+5. With ``rebuild``: the whole examination again in an empty folder, and every row compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from headwater.confine.pool import Message, Pool, Task
+from headwater.formats.canonical import digest, identify
+from headwater.model.custody import Evidence
+from headwater.model.errors import HeadwaterError, IntegrityError
+from headwater.model.nouns import Citation, Finding, Tally
+from headwater.procedure import examination
+from headwater.procedure.corridor import (
+    DETECTED,
+    EXAMINED,
+    REPORTED,
+    VERIFIED,
+    Corridor,
+    clocks_of,
+    evidence_of,
+    silent,
+    store_of,
+)
+from headwater.procedure.intake import held
+from headwater.procedure.investigate import pool_for, read_again
+from headwater.procedure.judgement import FINDINGS, judge, load
+from headwater.store.events import EventStore
+from headwater.vault.ledger import Ledger
+
+Json = dict[str, Any]
+_CITES_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: ``ok``, ``failed``, or ``not-claimable`` with its reason in ``detail``."""
+
+    what: str
+    result: str
+    detail: str = ""
+
+
+def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> list[Check]:
+    """All checks in the order of the module's docstring; the verdict is entered in the ledger."""
+    entries, head, root = corridor.ledger.check()
+    checks = [Check("ledger", "ok", f"{entries} entries, head {head}, Merkle root {root}")]
+    checks.extend(_sealed(corridor))
+    items = evidence_of(corridor.ledger)
+    with pool_for(workers) as pool:
+        for item in items:
+            checks.append(_evidence(corridor, pool, item))
+        sound = {i.number for i, c in zip(items, checks[-len(items) :], strict=True) if c.result == "ok"}
+        checks.extend(_findings(corridor, pool, items, sound))
+        if rebuild:
+            checks.extend(_rebuilt(corridor, pool, items))
+    failed = [c.what for c in checks if c.result == "failed"]
+    corridor.record(VERIFIED, note={"rebuild": rebuild, "checks": len(checks), "failed": failed[:100]})
+    return checks
+
+
+def _sealed(corridor: Corridor) -> Iterator[Check]:
+    case = corridor.case
+    parts = examination.sealed_parts(case)
+    examined = corridor.ledger.last(EXAMINED)
+    if examined is None:
+        yield Check("examination", "not-claimable", "the examination was not finished")
+        return
+    if examined.entry.products.get("parts") != digest(parts):
+        yield Check("parts", "failed", "the list of parts is not the one in the ledger")
+    names = dict(parts) | {"coverage.jsonl": examined.entry.products.get("coverage.jsonl", "")}
+    for action in (DETECTED, REPORTED):
+        entry = corridor.ledger.last(action)
+        if entry is not None:
+            names.update(entry.entry.products)
+    bad = 0
+    for name, expected in sorted(names.items()):
+        try:
+            found = hashlib.sha256((case / name).read_bytes()).hexdigest()
+        except OSError as error:
+            found = f"unreadable: {error.strerror}"
+        if found != expected:
+            bad += 1
+            yield Check(f"file {name}", "failed", f"sealed {expected}, found {found}")
+    stray = _stray(case, parts)
+    for name in stray:
+        bad += 1
+        yield Check(f"file {name}", "failed", "not among the sealed parts")
+    if not bad:
+        yield Check("sealed files", "ok", f"{len(names)} files match the ledger")
+
+
+def _stray(case: Path, parts: Mapping[str, str]) -> list[str]:
+    found = [str(p.relative_to(case)) for f in ("events", "gaps") for p in sorted((case / f).glob("feed=*/*"))]
+    return [name for name in found if name not in parts]
+
+
+def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
+    what = f"evidence {item.number} {item.name}"
+    try:
+        verdict = read_again(corridor, pool, item, always=True)
+    except IntegrityError as error:
+        return Check(what, "failed", error.text("en"))
+    except HeadwaterError as error:
+        return Check(what, "not-claimable", error.text("en"))
+    return Check(what, "ok", f"sha256 {verdict.found}")
+
+
+def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: set[int]) -> Iterator[Check]:
+    try:
+        findings = load(corridor.case).findings
+    except HeadwaterError as error:
+        yield Check("findings", "not-claimable", error.text("en"))
+        return
+    bad = [f.id for f in findings if _identity(f) != f.id]
+    for name in bad:
+        yield Check(f"finding {name}", "failed", "the id does not follow from the content")
+    cited: dict[int, dict[str, list[tuple[Finding, Citation]]]] = {}
+    for finding in findings:
+        for citation in finding.spans:
+            cited.setdefault(citation.span.evidence, {}).setdefault(citation.span.path, []).append((finding, citation))
+    claims = wrong = 0
+    for item in items:
+        wanted = cited.get(item.number, {})
+        if not wanted:
+            continue
+        if item.number not in sound:
+            yield Check(f"findings on evidence {item.number}", "not-claimable", "the evidence itself does not verify")
+            continue
+        derived = _rederive(corridor, pool, item, wanted)
+        for path, pairs in sorted(wanted.items()):
+            for finding, citation in pairs:
+                claims += len(citation.claims)
+                fault = _fault(citation, derived.get((path, citation.span.offset, citation.ordinal)))
+                if fault:
+                    wrong += 1
+                    yield Check(f"finding {finding.id}", "failed", f"{path}:{citation.span.offset}: {fault}")
+    store = store_of(corridor)
+    for finding in findings:
+        if finding.tally is not None and (fault := _tally_fault(store, finding.tally)):
+            wrong += 1
+            yield Check(f"finding {finding.id}", "failed", fault)
+        for gap in finding.gaps:
+            if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
+                wrong += 1
+                yield Check(f"finding {finding.id}", "failed", f"no gap at {gap.span.path}:{gap.span.offset}")
+    if not wrong and not bad:
+        yield Check("findings", "ok", f"{len(findings)} findings, {claims} values derived again from their bytes")
+
+
+def _identity(finding: Finding) -> str:
+    spans = tuple(Citation(replace(c.span, physical=()), c.ts, c.claims, c.ordinal) for c in finding.spans)
+    original = replace(finding, spans=spans, rule=replace(finding.rule, severity=finding.rule.severity))
+    return str(identify("F", original).id)
+
+
+def _fault(citation: Citation, row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "the bytes give no such record"
+    if row["length"] != citation.span.length:
+        return f"the record is {row['length']} bytes long, not {citation.span.length}"
+    for name, claimed in citation.claims.items():
+        found = row.get(name)
+        if found != claimed and str(found) != str(claimed):
+            return f"{name} is {found!r}, not {claimed!r}"
+    return ""
+
+
+def _tally_fault(store: EventStore, tally: Tally) -> str:
+    again = store.tally(tally.where)
+    if (again.count, again.digest) != (tally.count, tally.digest):
+        return f"counted {again.count}, stated {tally.count}"
+    return ""
+
+
+def _gap_stands(store: EventStore, source: int, path: str, offset: int) -> bool:
+    rows = store.gaps().filter(
+        (pl.col("source") == source)
+        & (pl.col("path") == path)
+        & (pl.col("offset") <= offset)
+        & (pl.col("offset") + pl.col("length") >= offset)
+    )
+    return bool(rows.collect().height)
+
+
+def _rederive(
+    corridor: Corridor, pool: Pool, item: Evidence, wanted: Mapping[str, Sequence[tuple[Finding, Citation]]]
+) -> dict[tuple[str, int, int], Json]:
+    """The cited records as their bytes give them now, keyed by (path, offset, ordinal)."""
+    accounts = {
+        str(a["path"]): a for a in examination.load_accounts(corridor.case) if int(a["evidence"]) == item.number
+    }
+    derived: dict[tuple[str, int, int], Json] = {}
+
+    def take(message: Message) -> None:
+        for row in message.header.get("rows", ()):
+            derived[(str(message.header["path"]), int(row["offset"]), int(row["ordinal"]))] = row
+
+    targets, walked = [], {}
+    for path, pairs in sorted(wanted.items()):
+        places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
+        if path in accounts:
+            for at in range(0, len(places), _CITES_AT_ONCE):
+                targets.append(dict(accounts[path]["target"]) | {"wanted": places[at : at + _CITES_AT_ONCE]})
+        else:
+            walked[path] = places
+    with held(Path(item.source_path)) as open_files:
+        files = open_files.args()
+        if walked:
+            walk: Json = {"files": files, "wanted": walked}
+            task = Task("verify-walk", "headwater.procedure.child:rederive_walk", walk, open_files.fds, wall=14_400.0)
+            _finish(pool, task, take)
+        for at in range(0, len(targets), examination.FILES_PER_TASK):
+            chosen = targets[at : at + examination.FILES_PER_TASK]
+            with examination.opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
+                args: Json = {"files": files, "own_fds": own, "targets": ready, "years": dict(corridor.settings.years)}
+                _finish(pool, Task(f"verify-{at}", "headwater.procedure.child:rederive", args, fds), take)
+    return derived
+
+
+def _finish(pool: Pool, task: Task, take: Callable[[Message], None]) -> None:
+    for outcome in pool.run([task], take):
+        if outcome.status != "done":
+            raise HeadwaterError("HW4003", task.id, what=f"{outcome.status}: {outcome.detail}")
+
+
+def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Iterator[Check]:
+    """The whole examination again in an empty folder beside nothing of the case but its evidence and settings."""
+    left_out = {
+        (int(a["evidence"]), str(a["path"])) for a in examination.load_accounts(corridor.case) if "incomplete" in a
+    }
+    with tempfile.TemporaryDirectory(prefix="headwater-rebuild-", dir=corridor.case) as folder:
+        fresh = Path(folder)
+        with Ledger(fresh, create=True) as ledger:
+            again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent)
+            again.progress = corridor.progress
+            first = next(corridor.ledger.entries())
+            again.record("open-case", note=dict(first.entry.note))
+            accounts = {}
+            for item in items:
+                again.record("register", evidence=[item.number], note={"evidence": asdict(item)})
+                accounts[item.number] = examination.examine(again, pool, item)
+            examination.save_accounts(fresh, accounts)
+            judge(again, tuple(Path(r) for r in corridor.settings.rules))
+            yield from _compare(corridor, again, left_out)
+
+
+def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]) -> Iterator[Check]:
+    old, new = EventStore(corridor.case, clocks_of(corridor)), EventStore(again.case, clocks_of(again))
+    if old.feeds() != new.feeds():
+        yield Check("rebuild feeds", "failed", f"{sorted(set(old.feeds()) ^ set(new.feeds()))}")
+    place = ["t_recorded", "source", "path", "offset", "ordinal"]
+    for feed in old.feeds():
+        if feed not in new.feeds():
+            continue
+        columns = sorted(set(old.columns(feed)) | set(new.columns(feed)))
+        frames = []
+        for store in (old, new):
+            frame = store.scan(feeds=[feed], columns=columns).collect().sort(place)
+            frames.append(_without(frame, left_out))
+        same = frames[0].equals(frames[1])
+        yield Check(f"rebuild {feed}", "ok" if same else "failed", f"{frames[0].height} and {frames[1].height} rows")
+    gaps = [_without(s.gaps().collect(), left_out) for s in (old, new)]
+    yield Check("rebuild gaps", "ok" if gaps[0].equals(gaps[1]) else "failed", f"{gaps[0].height} rows")
+    same = (corridor.case / FINDINGS).read_bytes() == (again.case / FINDINGS).read_bytes()
+    yield Check("rebuild findings", "ok" if same else "failed")
+    for source, path in sorted(left_out):
+        yield Check(f"rebuild {path}", "not-claimable", f"incomplete in evidence {source}: left out by name")
+
+
+def _without(frame: pl.DataFrame, left_out: set[tuple[int, str]]) -> pl.DataFrame:
+    for source, path in left_out:
+        frame = frame.filter(~((pl.col("source") == source) & (pl.col("path") == path)))
+    return frame
