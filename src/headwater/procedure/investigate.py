@@ -70,6 +70,7 @@ class Outcome:
     """What came of it."""
 
     judged: Judged
+    items: tuple[Evidence, ...]
     reports: tuple[Path, ...]
     incomplete: tuple[str, ...]
 
@@ -102,7 +103,7 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
                     read_again(corridor, pool, item)
         reports = write_report(corridor)
     incomplete = tuple(str(a["path"]) for rows in accounts.values() for a in rows if "incomplete" in a)
-    return Outcome(judged, tuple(reports), incomplete)
+    return Outcome(judged, tuple(items), tuple(reports), incomplete)
 
 
 def _authority(order: Order, new: bool) -> Authority | None:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater investigate: from sources to a report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "从检材到报告:登记、检验、检测、还原、出具报告 · from sources to a report"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "sources", nargs="+", type=Path, metavar="SOURCE", help="镜像、归档、目录或日志 · image, archive, folder or log"
+    )
+    parser.add_argument("--case", type=Path, required=True, metavar="DIR", help="案件目录 · the case folder")
+    authority = parser.add_argument_group("授权 · authority")
+    authority.add_argument("--authority", type=Path, metavar="FILE", help="授权文书 · the document")
+    authority.add_argument("--authority-no", metavar="TEXT", help="文号 · its number")
+    authority.add_argument("--authority-by", metavar="TEXT", help="签发机关或人 · who issued it")
+    authority.add_argument("--authority-scope", metavar="TEXT", help="范围 · what it covers")
+    authority.add_argument("--authority-from", metavar="DATE", help="起 · from (YYYY-MM-DD)")
+    authority.add_argument("--authority-until", metavar="DATE", help="止 · until (YYYY-MM-DD)")
+    authority.add_argument(
+        "--no-authority", metavar="REASON", help="确无授权的理由,记入台账并印在报告上 · why there is none"
+    )
+    parser.add_argument(
+        "--examiner", action="append", default=[], metavar="NAME", help="检验人,可重复 · may be repeated"
+    )
+    parser.add_argument("--zone", metavar="ZONE", help="日志的时区,如 Asia/Shanghai · zone of wall clocks")
+    parser.add_argument("--year", action="append", default=[], metavar="PATH=YEAR",
+                        help="某日志末行的年份 · the year of a log's last line")  # fmt: skip
+    parser.add_argument(
+        "--rules", action="append", type=Path, default=[], metavar="DIR", help="Sigma 规则目录 · Sigma rules"
+    )
+    parser.add_argument(
+        "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
+    )
+    parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
+    parser.add_argument("--purpose", metavar="TEXT", help="检材用途 · purpose, for the register")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
+    parser.add_argument("--no-reread", action="store_true", help="不再次读取检材比对 · do not read the sources again")
+
+
+def _years(pairs: list[str]) -> dict[str, int] | None:
+    from headwater.model.errors import UsageError
+
+    years = {}
+    for pair in pairs:
+        path, _, year = pair.rpartition("=")
+        if not path or not year.isdigit() or not 1970 <= int(year) <= 2261:
+            raise UsageError("HW0001", what=f"--year {pair}: PATH=YEAR")
+        years[path] = int(year)
+    return years or None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the procedure and print where the report lies and the story."""
+    from headwater.case.authority import Claim
+    from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.meter import Meter
+    from headwater.cli.printing import say
+    from headwater.procedure.investigate import Order, investigate
+    from headwater.procedure.story import story_lines
+
+    changes: dict[str, Any] = {
+        "zone": options.zone,
+        "years": _years(options.year),
+        "trusted_proxies": tuple(options.trusted_proxy) or None,
+        "language": options.lang,
+        "purpose": options.purpose,
+    }
+    claim = Claim(
+        options.authority, options.authority_no, options.authority_by, options.authority_scope,
+        options.authority_from, options.authority_until, options.no_authority,
+    )  # fmt: skip
+    order = Order(
+        tuple(options.sources), options.case, claim, tuple(options.examiner), changes, tuple(options.rules),
+        options.command, not options.no_reread, options.workers,
+    )  # fmt: skip
+    meter = Meter()
+    try:
+        outcome = investigate(order, meter)
+    finally:
+        meter.end()
+    language = options.lang or "both"
+    for each in ("zh", "en") if language == "both" else (language,):
+        for words in story_lines(outcome.judged, outcome.items, each):
+            say(words)
+    for path in outcome.reports:
+        say(f"报告 report: {path}")
+    for name in outcome.incomplete:
+        say(f"未处理完 incomplete: {name}")
+    return EXIT_NOT_CLEAN if outcome.incomplete else EXIT_DONE

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door: finds the verbs by their place, parses the command line, prints errors in both languages.
+
+Exit codes: 0 done · 1 done, but something does not verify or is incomplete · 2 wrong usage · 3 not authorised ·
+4 a source or the evidence cannot be used · 5 the vault or an integrity check failed · 6 anything else of ours ·
+130 interrupted.
+
+A verb is one module here with ``HELP``, ``arguments(parser)`` and ``run(options) -> int``; nothing heavy is imported
+before a verb runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from headwater import __version__, cli
+from headwater.model.errors import (
+    AcquireError,
+    AuthorityError,
+    ExamineError,
+    HeadwaterError,
+    UsageError,
+    VaultError,
+)
+
+EXIT_DONE, EXIT_NOT_CLEAN, EXIT_USAGE, EXIT_AUTHORITY, EXIT_SOURCE, EXIT_VAULT, EXIT_OTHER = range(7)
+EXIT_INTERRUPTED = 130
+_NO_VERB = {"main", "options", "printing", "meter"}
+
+
+def verbs() -> list[str]:
+    """The verbs, by name."""
+    return sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name not in _NO_VERB)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are numbered like all others."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raises UsageError HW0001 instead of leaving the program."""
+        raise UsageError("HW0001", self.prog, what=message)
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole command line; the verbs' modules are light, so that ``--help`` is quick."""
+    parser = _Parser(
+        prog="headwater",
+        description="Headwater 溯源: from a broken-into server to a report that a court can check down to the byte.\n"
+        "从被入侵的服务器到法庭可逐字节核验的报告。",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="exit codes 退出码: 0 done 完成 · 1 does not verify or incomplete 有不符或未完成 · 2 usage 用法 · "
+        "3 not authorised 未获授权 · 4 source or evidence 检材 · 5 vault or integrity 台账与完整性 · 6 other 其他",
+    )
+    parser.add_argument("--version", action="version", version=f"headwater {__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for name in verbs():
+        module = importlib.import_module(f"{cli.__name__}.{name}")
+        sub = commands.add_parser(name.replace("_", "-"), help=module.HELP, description=module.HELP)
+        module.arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def exit_code(error: HeadwaterError) -> int:
+    """The exit code that belongs to an error."""
+    if isinstance(error, UsageError):
+        return EXIT_USAGE
+    if isinstance(error, AuthorityError):
+        return EXIT_AUTHORITY
+    if isinstance(error, (AcquireError, ExamineError)):
+        return EXIT_SOURCE
+    if isinstance(error, VaultError):
+        return EXIT_VAULT
+    return EXIT_OTHER
+
+
+def complain(error: HeadwaterError) -> None:
+    """The error on stderr: number, both languages, hints."""
+    from headwater.cli.printing import inert
+
+    print(f"{error.code} {inert(error.text('zh'))}", file=sys.stderr)
+    print(f"{error.code} {inert(error.text('en'))}", file=sys.stderr)
+    for language in ("zh", "en"):
+        hint = error.hint(language)
+        if hint:
+            print(f"  → {inert(hint)}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = build().parse_args(given)
+        options.command = ("headwater", *given)
+        return int(options.run(options))
+    except HeadwaterError as error:
+        complain(error)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        print("已中断;以同一命令可续作。 Interrupted; the same command goes on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

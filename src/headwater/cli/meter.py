@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress of long work on stderr: done, total, rate, time left; one line on a terminal, else one now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_NAMES = {
+    "hash": ("校验", "hashing"),
+    "list": ("列目", "listing"),
+    "parse": ("解析", "parsing"),
+    "detect": ("检测", "detecting"),
+    "sigma": ("Sigma 规则", "Sigma rules"),
+    "report": ("报告", "report"),
+}
+
+
+def size(count: float) -> str:
+    """Bytes in words, binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+class Meter:
+    """A progress that prints; call ``end`` when the work is over."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._stage = ""
+        self._began = self._told = 0.0
+        self._open = False
+
+    def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """Told of progress; prints at most four times a second on a terminal, every ten seconds elsewhere."""
+        now = time.monotonic()
+        fresh = stage != self._stage
+        if fresh:
+            self.end()
+            self._stage, self._began = stage, now
+        last = total is not None and done >= total
+        if not fresh and not last and now - self._told < (0.25 if self._live else 10.0):
+            return
+        self._told = now
+        self._print(self._words(stage, done, total, unit, now - self._began))
+
+    def _words(self, stage: str, done: int, total: int | None, unit: str, elapsed: float) -> str:
+        zh, en = _NAMES.get(stage, (stage, stage))
+        show = size if unit == "bytes" else (lambda n: f"{n:,.0f} {unit}")
+        words = f"{zh} {en}: {show(done)}"
+        if total:
+            words += f" / {show(total)} ({100 * done // total} %)"
+        if elapsed > 0.5 and done:
+            rate = done / elapsed
+            words += f", {show(rate)}/s"
+            if total and done < total:
+                words += f", 剩余 left {int((total - done) / rate)} s"
+        return words
+
+    def _print(self, words: str) -> None:
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{words}")
+            self._open = True
+        else:
+            sys.stderr.write(words + "\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Close the open line."""
+        if self._open:
+            sys.stderr.write("\n")
+            self._open = False
