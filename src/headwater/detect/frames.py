@@ -83,12 +83,22 @@ def state(
     tally: Tally | None = None,
     gaps: tuple[GapCitation, ...] = (),
     limit: int = 200,
+    more: Sequence[tuple[pl.DataFrame, Sequence[str]]] = (),
     **who: str | None,
 ) -> Finding:
-    """A finding over these rows; host, user and src_ip are taken from the rows where they agree, unless given."""
+    """A finding over these rows; host, user and src_ip are taken from the rows where they agree, unless given.
+
+    ``more``: rows of other shapes that are cited beside them, each with its own claims; a row is cited once.
+    """
     times = rows.get_column("ts").drop_nulls() if rows.height else pl.Series([], dtype=pl.Int64)
     stated = [c for c in claims if c in rows.columns]
     cited = events.cite(rows, stated, limit) if rows.height else ()
+    seen = {(c.span, c.ordinal) for c in cited}
+    for other, others in more:
+        for citation in events.cite(other, [c for c in others if c in other.columns], limit) if other.height else ():
+            if (citation.span, citation.ordinal) not in seen:
+                seen.add((citation.span, citation.ordinal))
+                cited = (*cited, citation)
     return Finding(
         rule=rule,
         text=text,

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings become steps: the moves of the intruder, in the six stages and the covering of tracks.
+
+Only findings of medium severity or more count, and of web exploitation only what the host confirms, so that the
+background of the internet makes no step. A Sigma match joins a step of the same stage; alone it makes one only where
+its rule is of level high or critical.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from headwater.formats.canonical import identify
+from headwater.model.kinds import SEVERITY_ORDER, STAGE_TEXT, Confidence, Severity, Stage
+from headwater.model.nouns import Finding, Step, Text
+
+# Acts of one actor at one stage further apart than this are told as two steps.
+APART = 6 * 3600 * 1_000_000_000
+STAGES = tuple(Stage)
+_CONFIDENCES = tuple(Confidence)
+_TOLD = 3
+
+
+def counts(finding: Finding) -> bool:
+    """Whether a finding may make a step."""
+    if SEVERITY_ORDER[finding.severity] < SEVERITY_ORDER[Severity.MEDIUM]:
+        return False
+    return finding.facts.get("reach") not in ("requested", "answered")
+
+
+def _is_sigma(finding: Finding) -> bool:
+    return finding.rule.id.startswith("sigma:")
+
+
+def _alone(finding: Finding) -> bool:
+    return not _is_sigma(finding) or SEVERITY_ORDER[finding.severity] >= SEVERITY_ORDER[Severity.HIGH]
+
+
+def _evidence(finding: Finding) -> int:
+    return finding.spans[0].span.evidence if finding.spans else finding.gaps[0].span.evidence
+
+
+def hosts_of(findings: Iterable[Finding]) -> dict[int, str]:
+    """The host of each item of evidence, where its findings name exactly one or one far more often than others."""
+    named: dict[int, Counter[str]] = defaultdict(Counter)
+    for finding in findings:
+        if finding.host:
+            named[_evidence(finding)][finding.host] += 1
+    return {number: sorted(c.items(), key=lambda i: (-i[1], i[0]))[0][0] for number, c in named.items()}
+
+
+def asset_of(finding: Finding, hosts: Mapping[int, str]) -> str | None:
+    """The host that a finding concerns: as it says, else that of its evidence."""
+    return finding.host or hosts.get(_evidence(finding))
+
+
+def _clusters(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings of one stage and asset cut where nothing happened for long; those without a time join the first."""
+    timed = sorted((f for f in findings if f.ts_first is not None), key=lambda f: (f.ts_first or 0, f.id))
+    clusters: list[list[Finding]] = []
+    end = 0
+    for finding in timed:
+        first, last = finding.ts_first or 0, finding.ts_last or finding.ts_first or 0
+        if clusters and first - end <= APART:
+            clusters[-1].append(finding)
+            end = max(end, last)
+        else:
+            clusters.append([finding])
+            end = last
+    timeless = sorted((f for f in findings if f.ts_first is None), key=lambda f: f.id)
+    if timeless:
+        if clusters:
+            clusters[0].extend(timeless)
+        else:
+            clusters.append(timeless)
+    return clusters
+
+
+def _by_actor(cluster: Sequence[Finding]) -> list[tuple[str | None, list[Finding]]]:
+    """One group per address; what names no address goes with the only address there is, else with its account."""
+    addresses = sorted({f.src_ip for f in cluster if f.src_ip})
+    if len(addresses) <= 1:
+        users = sorted({f.user for f in cluster if f.user})
+        actor = addresses[0] if addresses else users[0] if len(users) == 1 else None
+        return [(actor, list(cluster))]
+    groups: dict[str | None, list[Finding]] = {}
+    for finding in cluster:
+        groups.setdefault(finding.src_ip or finding.user, []).append(finding)
+    return list(groups.items())
+
+
+def _step(stage: Stage, actor: str | None, asset: str | None, held: Sequence[Finding]) -> Step:
+    ranked = sorted(held, key=lambda f: (-SEVERITY_ORDER[f.severity], _is_sigma(f), f.ts_first or 0, f.id))
+    best = ranked[0]
+    top = [f for f in ranked if f.severity == best.severity]
+    confidence = max((f.confidence for f in top), key=_CONFIDENCES.index)
+    zh_stage, en_stage = STAGE_TEXT[stage]
+    zh = f"{zh_stage}:" + "".join(f.text.zh for f in ranked[:_TOLD])
+    en = f"{en_stage}: " + " ".join(f.text.en for f in ranked[:_TOLD])
+    if len(ranked) > _TOLD:
+        zh += f"另有 {len(ranked) - _TOLD} 项发现支持本步骤。"
+        en += f" {len(ranked) - _TOLD} further findings support this step."
+    times = [t for f in held for t in (f.ts_first, f.ts_last) if t is not None]
+    step = Step(
+        stage=stage,
+        technique=best.rule.techniques[0] if best.rule.techniques else "",
+        actor=actor,
+        asset=asset,
+        ts_first=min(times) if times else None,
+        ts_last=max(times) if times else None,
+        confidence=confidence,
+        text=Text(zh, en),
+        findings=tuple(f.id for f in ranked),
+    )
+    identified: Step = identify("S", step)
+    return identified
+
+
+def correlate(findings: Iterable[Finding]) -> list[Step]:
+    """The steps, in order of time; steps without a time come last, in order of stage."""
+    held = [f for f in findings if counts(f)]
+    hosts = hosts_of(held)
+    groups: dict[tuple[Stage, str], list[Finding]] = defaultdict(list)
+    for finding in held:
+        groups[(finding.rule.stage, asset_of(finding, hosts) or "")].append(finding)
+    steps = []
+    for (stage, asset), together in groups.items():
+        for cluster in _clusters(together):
+            for actor, mine in _by_actor(cluster):
+                if any(_alone(f) for f in mine):
+                    steps.append(_step(stage, actor, asset or None, mine))
+    last = max((s.ts_first for s in steps if s.ts_first is not None), default=0)
+    return sorted(
+        steps, key=lambda s: (s.ts_first if s.ts_first is not None else last + 1, STAGES.index(s.stage), s.id)
+    )

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The internet's background makes no step; what belongs together is one step, what does not is two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.correlate.graph import attack_graph
+from headwater.correlate.steps import APART, correlate
+from headwater.formats.canonical import identify
+from headwater.model.kinds import Confidence, Severity, Stage
+from headwater.model.nouns import Citation, Finding, Rule, Span, Text
+
+HOUR = 3_600_000_000_000
+
+
+def finding(
+    stage: Stage, severity: Severity = Severity.HIGH, ts: int | None = HOUR, rule: str = "r", **more: Any
+) -> Finding:
+    card = Rule(rule, "1", "x", Text("题", "title"), stage, ("T1000",), severity)
+    cite = Citation(Span(more.pop("evidence", 1), "/a", more.pop("offset", 0), 10), ts, {})
+    made = Finding(
+        card, Text("文。", "Text."), (cite,), more.pop("confidence", Confidence.MEDIUM), severity,
+        ts_first=ts, ts_last=ts, **more,
+    )  # fmt: skip
+    return identify("F", made)
+
+
+def test_low_findings_and_unconfirmed_requests_make_no_step() -> None:
+    low = finding(Stage.LOGIN, Severity.LOW)
+    answered = finding(Stage.EXPLOIT, Severity.MEDIUM, facts={"reach": "answered"})
+    sigma = finding(Stage.PERSIST, Severity.MEDIUM, rule="sigma:abc")
+    assert correlate([low, answered, sigma]) == []
+
+
+def test_one_actor_one_stage_is_one_step_and_a_long_pause_makes_two() -> None:
+    near = [finding(Stage.LOGIN, ts=HOUR * n, src_ip="203.0.113.7", offset=n) for n in (1, 2, 3)]
+    far = finding(Stage.LOGIN, ts=HOUR * 3 + APART + 1, src_ip="203.0.113.7")
+    steps = correlate([*near, far])
+    assert [len(s.findings) for s in steps] == [3, 1]
+    assert steps[0].actor == "203.0.113.7"
+    assert steps[0].ts_first == HOUR
+
+
+def test_two_addresses_are_two_steps_and_the_host_comes_from_the_evidence() -> None:
+    a = finding(Stage.EXPLOIT, src_ip="203.0.113.7", facts={"reach": "confirmed"})
+    b = finding(Stage.EXPLOIT, src_ip="203.0.113.8", facts={"reach": "confirmed"}, host="web01")
+    steps = correlate([a, b])
+    assert {s.actor for s in steps} == {"203.0.113.7", "203.0.113.8"}
+    assert {s.asset for s in steps} == {"web01"}
+
+
+def test_sigma_joins_a_step_and_state_without_time_too() -> None:
+    own = finding(Stage.PERSIST, ts=HOUR)
+    sigma = finding(Stage.PERSIST, Severity.MEDIUM, ts=HOUR + 1, rule="sigma:abc")
+    state = finding(Stage.PERSIST, ts=None, offset=9)
+    (step,) = correlate([sigma, state, own])
+    assert set(step.findings) == {own.id, sigma.id, state.id}
+
+
+def test_the_order_of_findings_does_not_matter() -> None:
+    made = [finding(s, ts=HOUR * n, offset=n) for n, s in enumerate(Stage)]
+    assert correlate(made) == correlate(reversed(made))
+    assert [s.stage for s in correlate(made)] == list(Stage)
+
+
+def test_the_graph_draws_actor_asset_and_targets() -> None:
+    spread = finding(Stage.SPREAD, src_ip="203.0.113.7", host="web01", facts={"targets": "10.20.0.8"})
+    steps = correlate([spread])
+    graph = attack_graph(steps, [spread])
+    assert [n.label for n in graph.nodes] == ["203.0.113.7", "web01", "10.20.0.8"]
+    assert [(e.source, e.target) for e in graph.edges] == [
+        ("actor:203.0.113.7", "asset:web01"),
+        ("asset:web01", "target:10.20.0.8"),
+    ]
