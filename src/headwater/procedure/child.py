@@ -7,7 +7,6 @@ header of each has the key ``result``.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,19 +16,16 @@ import polars as pl
 
 from headwater.examine import reading, registry
 from headwater.examine.batch import Batch
-from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.hashing import hash_source
-from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
 from headwater.model.errors import HeadwaterError
 from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, Gap
+from headwater.procedure.child_targets import Message, Targets, listing, open_files
 from headwater.store.parts import encode_events, encode_gaps
-
-Message = tuple[dict[str, Any], bytes]
 
 PART_BYTES = 32 << 20  # input per part
 PART_ROWS = 200_000
@@ -38,12 +34,6 @@ SMALL_TEXT = 64 * 1024
 _SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
-ROWS_AT_ONCE = 50  # rows per message
-FETCH_MOST = 1 << 20  # bytes of one span that are handed out
-
-
-def _files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
-    return [OpenFile(fd, name, size) for fd, (name, size) in zip(fds, args["files"], strict=True)]
 
 
 def _error(error: HeadwaterError) -> dict[str, Any]:
@@ -52,7 +42,7 @@ def _error(error: HeadwaterError) -> dict[str, Any]:
 
 def measure(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """Digest one item: every file that holds it, and the medium where that is not the file itself."""
-    files = _files(args, fds)
+    files = open_files(args, fds)
     algorithms = tuple(args["algorithms"])
     try:
         opened = open_evidence(files)
@@ -130,7 +120,7 @@ def _digesting(source: ByteSource, algorithms: Sequence[str]) -> Iterator[int | 
 def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """List every tree of one item: file-system events as parts, files worth parsing as candidates, gaps."""
     number = int(args["number"])
-    opened = open_evidence(_files(args, fds))
+    opened = open_evidence(open_files(args, fds))
     part = 0
     gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap in opened.gaps]
     facts: dict[str, dict[str, str]] = {}
@@ -138,7 +128,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     for view in opened.views:
         facts[view.name] = _identity(view)
         found: list[dict[str, Any]] = []
-        for frame, entries in _listing(view, opened.kind):
+        for frame, entries in listing(view, opened.kind):
             listed += len(entries)
             if frame is not None and frame.height:
                 frame = frame.with_columns(pl.lit(view.name or "/", dtype=pl.String).alias("path"))
@@ -168,13 +158,6 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         },
         b"",
     )
-
-
-def _listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[Entry]]]:
-    if kind == "file":
-        yield None, list(view.tree.entries())  # a lone file's own times are the copy's, not the evidence's
-    else:
-        yield from macb_batches(view.tree)
 
 
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
@@ -264,29 +247,10 @@ def _aligned(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     return [f.select(pl.col(n).cast(types[n]) for n in f.columns) for f in frames]
 
 
-class _Targets:
-    """Opens the targets of a task: by a descriptor of their own (a folder's files), or by key in the item's trees."""
-
-    def __init__(self, args: Mapping[str, Any], fds: Sequence[int]) -> None:
-        self._fds = fds
-        self._views: dict[str, View] = {}
-        if not args["own_fds"]:
-            self._views = {v.name: v for v in open_evidence(_files(args, fds)).views}
-
-    def open(self, target: Mapping[str, Any]) -> tuple[ByteSource, list[tuple[int, int]]]:
-        """The bytes, and where they lie on the medium (nothing where that is not known)."""
-        if "fd" in target:
-            fd = self._fds[int(target["fd"])]
-            return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
-        view = self._views[target["view"]]
-        extents = view.tree.extents(target["key"]) if view.on_medium else ()
-        return view.tree.open(target["key"]), [(view.offset + o, n) for o, n in extents]
-
-
 def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """Parse the targets of one task in order; events and gaps as parts, one account per file and parser."""
     collector = _Collector(int(args["number"]))
-    targets = _Targets(args, fds)
+    targets = Targets(args, fds)
     accounts: list[dict[str, Any]] = []
     for target in args["targets"]:
         source, extents = targets.open(target)
@@ -331,74 +295,3 @@ def _account(
         "parser": parser.name if parser else "", "version": parser.version if parser else 0,
         "feed": parser.feed if parser else "", "tally": dict(tally), "extents": [list(e) for e in extents[:1000]],
     }  # fmt: skip
-
-
-def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
-    """Parse the cited files again and give back, for each wanted (offset, ordinal), the event as it is derived now.
-
-    A line grammar is given the record's bytes alone; other parsers read the file anew.
-    """
-    targets = _Targets(args, fds)
-    for target in args["targets"]:
-        source, _ = targets.open(target)
-        facts = Facts(year=args["years"].get(target["path"]))
-        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
-        wanted = {(int(o), int(n)) for o, n in target["wanted"]}
-        rows: list[dict[str, Any]] = []
-        for parser in ready.parsers:
-            for batch in reading.run(parser, ready):
-                if batch.events.is_empty():
-                    continue
-                offsets = sorted({o for o, _ in wanted})
-                chosen = batch.events.filter(pl.col("offset").is_in(offsets))
-                for row in chosen.iter_rows(named=True):
-                    if (row["offset"], row["ordinal"]) in wanted:
-                        rows.append({k: v for k, v in row.items() if v is not None})
-        yield from _in_pieces(ready.path, rows)
-    yield {"result": {}}, b""
-
-
-def _in_pieces(path: str, rows: Sequence[dict[str, Any]]) -> Iterator[Message]:
-    """Rows in messages small enough for the header's cap."""
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        yield {"path": path, "rows": rows[at : at + ROWS_AT_ONCE]}, b""
-
-
-def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
-    """List the trees again and give back the wanted file-system events: (view, offset, ordinal, file path)."""
-    wanted: dict[str, list[list[Any]]] = args["wanted"]
-    opened = open_evidence(_files(args, fds))
-    for view in opened.views:
-        keys = wanted.get(view.name or "/")
-        if not keys:
-            continue
-        pairs = {(int(o), int(n)) for o, n in keys}
-        rows: list[dict[str, Any]] = []
-        for frame, _ in _listing(view, opened.kind):
-            if frame is None:
-                continue
-            chosen = frame.filter(pl.col("offset").is_in(sorted({o for o, _ in pairs})))
-            rows.extend(
-                {k: v for k, v in row.items() if v is not None}
-                for row in chosen.iter_rows(named=True)
-                if (row["offset"], row["ordinal"]) in pairs
-            )
-        yield from _in_pieces(view.name or "/", rows)
-    yield {"result": {}}, b""
-
-
-def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
-    """The bytes of spans: of targets (in their last layer), or of a volume where the target is a view alone."""
-    targets = _Targets(args, fds)
-    views = {} if args["own_fds"] else {v.name: v for v in open_evidence(_files(args, fds)).views}
-    for target in args["targets"]:
-        offset, length = int(target["offset"]), min(int(target["length"]), FETCH_MOST)
-        if target.get("key") is None:
-            view = views[target["view"]]
-            data = open_evidence(_files(args, fds)).source.pread(view.offset + offset, length)
-        else:
-            source, _ = targets.open(target)
-            ready = reading.prepare(source, target["path"], target["mtime"], Facts(), target["sniff"])
-            data = ready.source.pread(offset, length)
-        yield {"span": [target["path"], offset, length]}, data
-    yield {"result": {}}, b""

@@ -21,9 +21,8 @@ from typing import Any
 
 from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
-from headwater.examine.reading import bare
 from headwater.formats.atomic import write_atomic
-from headwater.formats.canonical import canonical, digest
+from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
@@ -362,44 +361,3 @@ def opened_targets(
 
 def _why(outcome: Outcome) -> str:
     return f"{outcome.status}: {outcome.detail}"
-
-
-def accounts_path(case: Path) -> Path:
-    """Where the account of every file stands, one JSON object per line."""
-    return case / "coverage.jsonl"
-
-
-def save_accounts(case: Path, accounts: Mapping[int, Sequence[Json]]) -> str:
-    """Write the accounts of all items; returns the file's SHA-256."""
-    lines = [
-        canonical({"evidence": number, **account}) + b"\n"
-        for number in sorted(accounts)
-        for account in accounts[number]
-    ]
-    return write_atomic(accounts_path(case), b"".join(lines))
-
-
-def load_accounts(case: Path) -> list[Json]:
-    """The accounts of all items, in order.
-
-    Raises:
-        ExamineError: HW4003 where the examination has not come that far.
-    """
-    try:
-        return [json.loads(line) for line in accounts_path(case).read_bytes().splitlines()]
-    except (OSError, ValueError) as error:
-        raise ExamineError("HW4003", str(case), what="coverage.jsonl") from error
-
-
-def sealed_parts(case: Path) -> dict[str, str]:
-    """Every part of every finished task with its digest, as the markers state them."""
-    found: dict[str, str] = {}
-    for marker in sorted((case / "tasks").glob("*.json")):
-        content = json.loads(marker.read_bytes())
-        found.update(dict(content["parts"]))
-    return found
-
-
-def unparsed(accounts: Sequence[Json]) -> list[Json]:
-    """Files that were opened because of where they lie, and that no parser knew."""
-    return [a for a in accounts if not a["parser"] and "incomplete" not in a and bare(a["path"])]

@@ -28,6 +28,7 @@ from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority
+from headwater.procedure.accounts import save_accounts, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
     EXAMINED,
@@ -41,7 +42,7 @@ from headwater.procedure.corridor import (
     evidence_of,
     silent,
 )
-from headwater.procedure.examination import examine, save_accounts, sealed_parts
+from headwater.procedure.examination import examine
 from headwater.procedure.intake import held, measured, take_in
 from headwater.procedure.judgement import Judged, judge
 from headwater.procedure.reporting import write_report

@@ -18,8 +18,8 @@ from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
 from headwater.procedure import contracts
+from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
-from headwater.procedure.examination import load_accounts
 from headwater.reconstruct.hypotheses import weigh
 from headwater.reconstruct.searches import standing_searches
 

@@ -18,6 +18,7 @@ from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
 from headwater.procedure import story
+from headwater.procedure.accounts import load_accounts, sealed_parts
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
     REPORTED,
@@ -31,7 +32,6 @@ from headwater.procedure.corridor import (
     store_of,
     zone_for,
 )
-from headwater.procedure.examination import load_accounts, sealed_parts
 from headwater.procedure.judgement import Judged, load
 from headwater.report import data as report
 from headwater.report.html import render_html

@@ -20,6 +20,7 @@ from headwater.model.errors import UsageError
 from headwater.model.nouns import Citation, Finding, Span
 from headwater.model.times import rfc3339
 from headwater.procedure import examination
+from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
 from headwater.procedure.intake import held
@@ -161,7 +162,7 @@ def _upward(corridor: Corridor, numbers: Sequence[int]) -> Iterator[Link]:
 
 def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
     """The bytes of spans, read from the evidence by confined children; at most ``BYTES_MOST`` of each."""
-    accounts = {(int(a["evidence"]), str(a["path"])): a for a in examination.load_accounts(corridor.case)}
+    accounts = {(int(a["evidence"]), str(a["path"])): a for a in load_accounts(corridor.case)}
     items = {i.number: i for i in evidence_of(corridor.ledger)}
     found: list[bytes] = [b""] * len(citations)
     with pool_for(1) as pool:
@@ -182,7 +183,7 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
                     examination.opened_targets(item, targets, open_files.fds) as (fds, ready, own),
                 ):
                     args = {"files": open_files.args(), "own_fds": own, "targets": ready}
-                    for _ in pool.run([Task("fetch", "headwater.procedure.child:fetch", args, fds)], take):
+                    for _ in pool.run([Task("fetch", "headwater.procedure.child_again:fetch", args, fds)], take):
                         pass
                 for (index, _), data in zip(some, got, strict=False):
                     found[index] = data

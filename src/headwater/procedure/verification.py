@@ -26,6 +26,7 @@ from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, IntegrityError
 from headwater.model.nouns import Citation, Finding, Tally
 from headwater.procedure import examination
+from headwater.procedure.accounts import load_accounts, save_accounts, sealed_parts
 from headwater.procedure.corridor import (
     DETECTED,
     EXAMINED,
@@ -76,7 +77,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> li
 
 def _sealed(corridor: Corridor) -> Iterator[Check]:
     case = corridor.case
-    parts = examination.sealed_parts(case)
+    parts = sealed_parts(case)
     examined = corridor.ledger.last(EXAMINED)
     if examined is None:
         yield Check("examination", "not-claimable", "the examination was not finished")
@@ -202,9 +203,7 @@ def _rederive(
     corridor: Corridor, pool: Pool, item: Evidence, wanted: Mapping[str, Sequence[tuple[Finding, Citation]]]
 ) -> dict[tuple[str, int, int], Json]:
     """The cited records as their bytes give them now, keyed by (path, offset, ordinal)."""
-    accounts = {
-        str(a["path"]): a for a in examination.load_accounts(corridor.case) if int(a["evidence"]) == item.number
-    }
+    accounts = {str(a["path"]): a for a in load_accounts(corridor.case) if int(a["evidence"]) == item.number}
     derived: dict[tuple[str, int, int], Json] = {}
 
     def take(message: Message) -> None:
@@ -223,13 +222,15 @@ def _rederive(
         files = open_files.args()
         if walked:
             walk: Json = {"files": files, "wanted": walked}
-            task = Task("verify-walk", "headwater.procedure.child:rederive_walk", walk, open_files.fds, wall=14_400.0)
+            task = Task(
+                "verify-walk", "headwater.procedure.child_again:rederive_walk", walk, open_files.fds, wall=14_400.0
+            )
             _finish(pool, task, take)
         for at in range(0, len(targets), examination.FILES_PER_TASK):
             chosen = targets[at : at + examination.FILES_PER_TASK]
             with examination.opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
                 args: Json = {"files": files, "own_fds": own, "targets": ready, "years": dict(corridor.settings.years)}
-                _finish(pool, Task(f"verify-{at}", "headwater.procedure.child:rederive", args, fds), take)
+                _finish(pool, Task(f"verify-{at}", "headwater.procedure.child_again:rederive", args, fds), take)
     return derived
 
 
@@ -241,9 +242,7 @@ def _finish(pool: Pool, task: Task, take: Callable[[Message], None]) -> None:
 
 def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Iterator[Check]:
     """The whole examination again in an empty folder beside nothing of the case but its evidence and settings."""
-    left_out = {
-        (int(a["evidence"]), str(a["path"])) for a in examination.load_accounts(corridor.case) if "incomplete" in a
-    }
+    left_out = {(int(a["evidence"]), str(a["path"])) for a in load_accounts(corridor.case) if "incomplete" in a}
     with tempfile.TemporaryDirectory(prefix="headwater-rebuild-", dir=corridor.case) as folder:
         fresh = Path(folder)
         with Ledger(fresh, create=True) as ledger:
@@ -255,7 +254,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             for item in items:
                 again.record("register", evidence=[item.number], note={"evidence": asdict(item)})
                 accounts[item.number] = examination.examine(again, pool, item)
-            examination.save_accounts(fresh, accounts)
+            save_accounts(fresh, accounts)
             judge(again, tuple(Path(r) for r in corridor.settings.rules))
             yield from _compare(corridor, again, left_out)
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account of every file: what parsed it, how many bytes became events, what was skipped, what is a gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headwater.formats.atomic import write_atomic
+from headwater.formats.canonical import canonical
+from headwater.model.errors import ExamineError
+
+Json = dict[str, Any]
+
+
+def accounts_path(case: Path) -> Path:
+    """Where the account of every file stands, one JSON object per line."""
+    return case / "coverage.jsonl"
+
+
+def save_accounts(case: Path, accounts: Mapping[int, Sequence[Json]]) -> str:
+    """Write the accounts of all items; returns the file's SHA-256."""
+    lines = [
+        canonical({"evidence": number, **account}) + b"\n"
+        for number in sorted(accounts)
+        for account in accounts[number]
+    ]
+    return write_atomic(accounts_path(case), b"".join(lines))
+
+
+def load_accounts(case: Path) -> list[Json]:
+    """The accounts of all items, in order.
+
+    Raises:
+        ExamineError: HW4003 where the examination has not come that far.
+    """
+    try:
+        return [json.loads(line) for line in accounts_path(case).read_bytes().splitlines()]
+    except (OSError, ValueError) as error:
+        raise ExamineError("HW4003", str(case), what="coverage.jsonl") from error
+
+
+def sealed_parts(case: Path) -> dict[str, str]:
+    """Every part of every finished task with its digest, as the markers state them."""
+    found: dict[str, str] = {}
+    for marker in sorted((case / "tasks").glob("*.json")):
+        content = json.loads(marker.read_bytes())
+        found.update(dict(content["parts"]))
+    return found
+
+
+def unparsed(accounts: Sequence[Json]) -> list[Json]:
+    """Files that were opened because of where they lie, and that no parser knew."""
+    return [a for a in accounts if not a["parser"] and "incomplete" not in a]

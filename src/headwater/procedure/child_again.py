@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in the confined children for verify and trace: derive records again, fetch the bytes of spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from headwater.examine import reading
+from headwater.examine.opening import open_evidence
+from headwater.model.records import Facts
+from headwater.procedure.child_targets import Message, Targets, listing, open_files
+
+ROWS_AT_ONCE = 50  # rows per message
+FETCH_MOST = 1 << 20  # bytes of one span that are handed out
+
+
+def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """Parse the cited files again and give back, for each wanted (offset, ordinal), the event as it is derived now.
+
+    A line grammar is given the record's bytes alone; other parsers read the file anew.
+    """
+    targets = Targets(args, fds)
+    for target in args["targets"]:
+        source, _ = targets.open(target)
+        facts = Facts(year=args["years"].get(target["path"]))
+        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        wanted = {(int(o), int(n)) for o, n in target["wanted"]}
+        rows: list[dict[str, Any]] = []
+        for parser in ready.parsers:
+            for batch in reading.run(parser, ready):
+                if batch.events.is_empty():
+                    continue
+                offsets = sorted({o for o, _ in wanted})
+                chosen = batch.events.filter(pl.col("offset").is_in(offsets))
+                for row in chosen.iter_rows(named=True):
+                    if (row["offset"], row["ordinal"]) in wanted:
+                        rows.append({k: v for k, v in row.items() if v is not None})
+        yield from _in_pieces(ready.path, rows)
+    yield {"result": {}}, b""
+
+
+def _in_pieces(path: str, rows: Sequence[dict[str, Any]]) -> Iterator[Message]:
+    """Rows in messages small enough for the header's cap."""
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        yield {"path": path, "rows": rows[at : at + ROWS_AT_ONCE]}, b""
+
+
+def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """List the trees again and give back the wanted file-system events: (view, offset, ordinal, file path)."""
+    wanted: dict[str, list[list[Any]]] = args["wanted"]
+    opened = open_evidence(open_files(args, fds))
+    for view in opened.views:
+        keys = wanted.get(view.name or "/")
+        if not keys:
+            continue
+        pairs = {(int(o), int(n)) for o, n in keys}
+        rows: list[dict[str, Any]] = []
+        for frame, _ in listing(view, opened.kind):
+            if frame is None:
+                continue
+            chosen = frame.filter(pl.col("offset").is_in(sorted({o for o, _ in pairs})))
+            rows.extend(
+                {k: v for k, v in row.items() if v is not None}
+                for row in chosen.iter_rows(named=True)
+                if (row["offset"], row["ordinal"]) in pairs
+            )
+        yield from _in_pieces(view.name or "/", rows)
+    yield {"result": {}}, b""
+
+
+def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """The bytes of spans: of targets (in their last layer), or of a volume where the target is a view alone."""
+    targets = Targets(args, fds)
+    views = {} if args["own_fds"] else {v.name: v for v in open_evidence(open_files(args, fds)).views}
+    for target in args["targets"]:
+        offset, length = int(target["offset"]), min(int(target["length"]), FETCH_MOST)
+        if target.get("key") is None:
+            view = views[target["view"]]
+            data = open_evidence(open_files(args, fds)).source.pread(view.offset + offset, length)
+        else:
+            source, _ = targets.open(target)
+            ready = reading.prepare(source, target["path"], target["mtime"], Facts(), target["sniff"])
+            data = ready.source.pread(offset, length)
+        yield {"span": [target["path"], offset, length]}, data
+    yield {"result": {}}, b""

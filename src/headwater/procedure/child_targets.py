@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the children's functions share: descriptors as files, targets as bytes, trees as listings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from headwater.examine.macb import macb_batches
+from headwater.examine.opening import View, open_evidence
+from headwater.formats.opened import OpenFile
+from headwater.formats.sources import FileSource
+from headwater.formats.trees import Entry
+from headwater.model.ports import ByteSource
+
+Message = tuple[dict[str, Any], bytes]
+
+
+def open_files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
+    """The descriptors of an item as open files, with the names and sizes that came with the task."""
+    return [OpenFile(fd, name, size) for fd, (name, size) in zip(fds, args["files"], strict=True)]
+
+
+class Targets:
+    """Opens the targets of a task: by a descriptor of their own (a folder's files), or by key in the item's trees."""
+
+    def __init__(self, args: Mapping[str, Any], fds: Sequence[int]) -> None:
+        self._fds = fds
+        self._views: dict[str, View] = {}
+        if not args["own_fds"]:
+            self._views = {v.name: v for v in open_evidence(open_files(args, fds)).views}
+
+    def open(self, target: Mapping[str, Any]) -> tuple[ByteSource, list[tuple[int, int]]]:
+        """The bytes, and where they lie on the medium (nothing where that is not known)."""
+        if "fd" in target:
+            fd = self._fds[int(target["fd"])]
+            return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
+        view = self._views[target["view"]]
+        extents = view.tree.extents(target["key"]) if view.on_medium else ()
+        return view.tree.open(target["key"]), [(view.offset + o, n) for o, n in extents]
+
+
+def listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[Entry]]]:
+    """File-system events and entries of one view, in batches; a lone file gives its entry and no events."""
+    if kind == "file":
+        yield None, list(view.tree.entries())  # a lone file's own times are the copy's, not the evidence's
+    else:
+        yield from macb_batches(view.tree)
