@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One inode or MFT record, decoded from its bytes alone: how a claim about a file is checked against them."""
+
+from __future__ import annotations
+
+from headwater.formats.ext_inode import Row, decode_inodes
+from headwater.formats.ntfs import standard_times
+
+
+def decode_record(kind: str, record: bytes) -> dict[str, int | None]:
+    """Times (modified, accessed, changed, created, deleted: ns since 1970) and mode, uid, gid, size of one record.
+
+    Raises:
+        ValueError: the bytes are no record of this kind, or the kind has no records that can be decoded alone.
+    """
+    if kind in ("ext2", "ext3", "ext4"):
+        return _ext(record)
+    if kind == "ntfs":
+        return standard_times(record)
+    raise ValueError(f"{kind} has no record that can be decoded alone")
+
+
+def _ext(record: bytes) -> dict[str, int | None]:
+    size = len(record)
+    if size < 128 or size & (size - 1):
+        raise ValueError("an ext inode is a power of two of at least 128 bytes")
+    rows, _ = decode_inodes(record, size, 0)
+    if not rows:
+        raise ValueError("the record was never used")
+    row: Row = rows[0]
+    names = ("modified", "accessed", "changed", "created", "deleted", "mode", "uid", "gid", "size")
+    return {name: getattr(row, name) for name in names}

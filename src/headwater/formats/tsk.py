@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NTFS, FAT, exFAT, ISO 9660, HFS+ and UFS as a tree, through The Sleuth Kit (pytsk3) over a byte source.
+
+The walk is our own, iterative and by inode; The Sleuth Kit reads directories and attributes. It is C code: hostile
+bytes may crash it, so it belongs in a confined child. NTFS times are read from the MFT records themselves, with their
+100 ns. FAT records local wall-clock time without a zone: its times are that wall clock, counted as if it were UTC.
+Content of deleted FAT files is what The Sleuth Kit finds by assuming that their clusters were consecutive.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytsk3
+
+from headwater.formats import ntfs
+from headwater.formats.sources import Bad, BadRanges, MemorySource
+from headwater.formats.trees import Coverage, Entry, EntryKind
+from headwater.formats.tsk_state import DATA, STATE_ERRORS, MftPlaces, coverage_of, journal_gaps
+from headwater.formats.walking import MAX_WARNINGS, Bounds
+from headwater.model.kinds import GapReason
+from headwater.model.paths import encode_name
+from headwater.model.ports import ByteSource
+from headwater.model.records import Gap
+
+_KINDS: dict[int, EntryKind] = {1: "file", 2: "dir", 3: "fifo", 4: "char", 5: "block", 6: "link", 8: "socket"}
+_TYPE_BITS = {"file": 0o100000, "dir": 0o040000, "link": 0o120000}
+_VIRTUAL_DIR = 11
+_ALLOCATED = 1
+_NTFS_DATA = 128
+_COMPRESSED, _ENCRYPTED = 0x10, 0x20
+_SPARSE_RUN, _FILLER_RUN = 2, 1
+_UNIX = frozenset({"hfsplus", "hfsx", "hfs", "ufs1", "ufs2"})
+_CHUNK = 1 << 20
+_GONE = "gone"
+_REUSED = (0, 0, GapReason.OVERWRITTEN, "the record of this deleted name belongs to another file by now, or to none")
+_MAX_ENTRIES = 100_000_000
+
+
+class Image(pytsk3.Img_Info):
+    """A byte source as The Sleuth Kit wants an image."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._source.pread(offset, size)
+
+    def get_size(self) -> int:
+        return self._source.size
+
+    def close(self) -> None:
+        return None
+
+
+class AttributeSource:
+    """One attribute of one file, read through The Sleuth Kit; what it cannot read is zeros and listed as bad."""
+
+    def __init__(self, file: pytsk3.File, attribute: Any, size: int) -> None:
+        self._file = file
+        self._type, self._id = attribute.type, int(attribute.id)
+        self._size = size
+        self._bad = BadRanges()
+        if int(attribute.flags) & _ENCRYPTED:
+            self._bad.add(0, size, GapReason.ENCRYPTED, "the file is encrypted (EFS)")
+        self._closed = bool(int(attribute.flags) & _ENCRYPTED)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return self._bad.listing()
+
+    def pread(self, offset: int, length: int) -> bytes:
+        length = min(length, self._size - offset)
+        if length <= 0 or offset < 0:
+            return b""
+        if self._closed:
+            return bytes(length)
+        parts = []
+        while length:
+            take = min(length, _CHUNK)
+            try:
+                data = self._file.read_random(offset, take, self._type, self._id)
+            except STATE_ERRORS as error:
+                data = b""
+                self._bad.add(offset, take, GapReason.UNREADABLE, str(error)[:120])
+            if len(data) < take:
+                if data:
+                    self._bad.add(offset + len(data), take - len(data), GapReason.UNREADABLE, "short read")
+                data += bytes(take - len(data))
+            parts.append(data)
+            offset += take
+            length -= take
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        return None
+
+
+class TskTree:
+    """One volume that The Sleuth Kit reads.
+
+    Raises:
+        OSError: The Sleuth Kit does not open it.
+    """
+
+    def __init__(self, source: ByteSource, kind: str) -> None:
+        self._source = source
+        self.kind = kind
+        self._image = Image(source)
+        self._fs = pytsk3.FS_Info(self._image)
+        self._root = int(self._fs.info.root_inum)
+        self._warnings: list[Gap] = list(journal_gaps(self._fs, source, kind))
+        self._dropped = 0
+        self._mft = MftPlaces(self._fs, source) if kind == "ntfs" else None
+        self._unix = kind in _UNIX
+        self._local = kind.startswith(("fat", "exfat"))
+
+    @property
+    def warnings(self) -> Sequence[Gap]:
+        if not self._dropped:
+            return tuple(self._warnings)
+        more = f"{self._dropped} more warnings of this volume are not listed"
+        return (*self._warnings, Gap(0, 0, GapReason.LIMIT, more))
+
+    def _warn(self, inode: int, reason: GapReason, detail: str) -> None:
+        if len(self._warnings) >= MAX_WARNINGS:
+            self._dropped += 1
+            return
+        place = self._mft.place(inode) if self._mft is not None else None
+        at, length = place if place is not None else (0, 0)
+        self._warnings.append(Gap(at, length, reason, f"record {inode}: {detail}"))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every name, a directory's before those of the directories in it; orphans under ``/$OrphanFiles``."""
+        bounds = Bounds()
+        walked = {self._root}
+        stack: list[tuple[int, str, int, bool]] = [(self._root, "", 0, True)]
+        count = 0
+        root = self._meta(self._root)
+        if root is not None:
+            yield self._entry("/", "dir", self._root, True, root)
+        while stack:
+            inode, path, depth, live = stack.pop()
+            below: list[tuple[int, str, int, bool]] = []
+            for file in self._files(inode):
+                count += 1
+                if count > _MAX_ENTRIES:
+                    self._warn(inode, GapReason.LIMIT, f"more than {_MAX_ENTRIES} names")
+                    return
+                for entry in self._of(file, path, live):
+                    yield entry
+                    if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
+                        continue
+                    why = bounds.refuse(entry.path, depth + 1)
+                    if why:
+                        self._warn(entry.inode, GapReason.LIMIT, why)
+                        continue
+                    walked.add(entry.inode)
+                    below.append((entry.inode, entry.path, depth + 1, entry.allocated))
+            stack.extend(reversed(below))
+
+    def _files(self, inode: int) -> Iterator[pytsk3.File]:
+        try:
+            files = iter(self._fs.open_dir(inode=inode))
+        except STATE_ERRORS as error:
+            self._warn(inode, GapReason.NOT_THIS_FORMAT, f"a directory that cannot be read: {str(error)[:160]}")
+            return
+        while True:
+            try:
+                file = next(files)
+            except StopIteration:
+                return
+            except STATE_ERRORS as error:
+                self._warn(
+                    inode, GapReason.NOT_THIS_FORMAT, f"a directory entry that cannot be read: {str(error)[:160]}"
+                )
+                return
+            yield file
+
+    def _meta(self, inode: int) -> Any:
+        try:
+            return self._fs.open_meta(inode).info.meta
+        except STATE_ERRORS:
+            return None
+
+    def _of(self, file: pytsk3.File, parent: str, parent_live: bool) -> Iterator[Entry]:
+        """The entries of one name: the file itself, then its alternate data streams (NTFS)."""
+        name, meta = file.info.name, file.info.meta
+        if name is None or name.name in (b".", b"..", None):
+            return
+        path = f"{parent}/{encode_name(name.name)}"
+        live = parent_live and bool(int(name.flags) & _ALLOCATED)
+        inode = int(name.meta_addr)
+        kind = _KINDS.get(int(name.type), "other")
+        if meta is None and not live:
+            # pytsk3 gives no record where the sequence numbers differ; deletion itself raises the record's by one
+            file = self._deleted(inode, int(name.meta_seq)) or file
+            meta = file.info.meta
+        if meta is None or (parent_live and not live and int(meta.flags) & _ALLOCATED):
+            yield self._gone(path, kind, inode)
+            return
+        kind = "dir" if int(meta.type) == _VIRTUAL_DIR else _KINDS.get(int(meta.type), "other")
+        yield self._entry(path, kind, inode, live, meta)
+        if self.kind == "ntfs":
+            yield from self._streams(file, path, inode, live, meta)
+
+    def _deleted(self, inode: int, sequence: int) -> pytsk3.File | None:
+        """The free record that a deleted name led to, where its sequence number says that it was not used since."""
+        try:
+            file = self._fs.open_meta(inode)
+        except STATE_ERRORS:
+            return None
+        meta = file.info.meta
+        if meta is None or int(meta.flags) & _ALLOCATED or int(meta.seq) not in (sequence, sequence + 1):
+            return None
+        return file
+
+    def _streams(self, file: pytsk3.File, path: str, inode: int, live: bool, meta: Any) -> Iterator[Entry]:
+        try:
+            for attribute in file:
+                info = attribute.info
+                if int(info.type) != _NTFS_DATA or info.name is None:
+                    continue
+                entry = self._entry(f"{path}:{encode_name(info.name)}", "file", inode, live, meta)
+                yield entry._replace(size=int(info.size), key=f"{inode}:{int(info.type)}:{int(info.id)}")
+        except STATE_ERRORS as error:
+            self._warn(inode, GapReason.NOT_THIS_FORMAT, f"attributes that cannot be read: {str(error)[:160]}")
+
+    def _entry(self, path: str, kind: EntryKind, inode: int, live: bool, meta: Any) -> Entry:
+        times = self._times(inode, meta)
+        uid, gid = (int(meta.uid), int(meta.gid)) if self._unix else (None, None)
+        mode = int(meta.mode) | _TYPE_BITS.get(kind, 0)
+        link = meta.link if kind == "link" else None
+        target = (
+            encode_name(link.encode("utf-8", "surrogateescape") if isinstance(link, str) else link) if link else None
+        )
+        return Entry(path, kind, int(meta.size), mode, uid, gid, inode, live, *times, None, target, str(inode))
+
+    def _times(self, inode: int, meta: Any) -> tuple[int | None, int | None, int | None, int | None]:
+        if self._mft is not None:
+            record = self._mft.record(inode)
+            if record:
+                try:
+                    found = ntfs.standard_times(record)
+                except ValueError:
+                    pass  # an extension record, or a torn one: The Sleuth Kit's reading is all there is
+                else:
+                    return found["modified"], found["accessed"], found["changed"], found["created"]
+        return tuple(  # type: ignore[return-value]
+            self._time(int(getattr(meta, name)), int(getattr(meta, f"{name}_nano")))
+            for name in ("mtime", "atime", "ctime", "crtime")
+        )
+
+    def _time(self, seconds: int, nanos: int) -> int | None:
+        if not seconds:
+            return None
+        if self._local:
+            # The Sleuth Kit put the wall clock through this process's zone; this takes it out again
+            seconds = calendar.timegm(time.localtime(seconds))
+        return seconds * 1_000_000_000 + min(max(nanos, 0), 999_999_999)
+
+    def _gone(self, path: str, kind: EntryKind, inode: int) -> Entry:
+        return Entry(path, kind, 0, 0, None, None, inode, False, None, None, None, None, None, None, _GONE)
+
+    def _attribute(self, key: str) -> tuple[pytsk3.File, Any]:
+        """The file and the attribute that a key names (for an inode alone, its default data attribute)."""
+        parts = key.split(":")
+        if len(parts) not in (1, 3) or not all(p.isascii() and p.isdigit() for p in parts):
+            raise KeyError(key)
+        try:
+            file = self._fs.open_meta(int(parts[0]))
+            attributes = list(file)
+        except STATE_ERRORS as error:
+            raise KeyError(key) from error
+        for attribute in attributes:
+            kind, number = int(attribute.info.type), int(attribute.info.id)
+            wanted = kind in DATA and attribute.info.name is None
+            if (kind, number) == (int(parts[1]), int(parts[2])) if len(parts) == 3 else wanted:
+                return file, attribute
+        if len(parts) == 3:
+            raise KeyError(key)
+        return file, None
+
+    def open(self, key: str) -> ByteSource:
+        """The content of an entry; a directory or an empty file has none.
+
+        Raises:
+            KeyError: the tree never gave out this key.
+        """
+        if key == _GONE:
+            return MemorySource(b"", (_REUSED,))
+        file, attribute = self._attribute(key)
+        if attribute is None:
+            return MemorySource(b"")
+        return AttributeSource(file, attribute.info, max(0, int(attribute.info.size)))
+
+    def extents(self, key: str) -> tuple[tuple[int, int], ...]:
+        """Ranges on the volume that hold the content, in order; () for content inside a record."""
+        if key == _GONE:
+            return ()
+        _, attribute = self._attribute(key)
+        if attribute is None:
+            return ()
+        block = int(self._fs.info.block_size)
+        left = int(attribute.info.size)
+        found = []
+        for run in attribute:
+            length = min(int(run.len) * block, left)
+            left -= length
+            if length > 0 and not int(run.flags) & (_SPARSE_RUN | _FILLER_RUN):
+                found.append((int(run.addr) * block, length))
+        return tuple(found)
+
+    @property
+    def record_spans(self) -> Any:
+        """For NTFS a function from record numbers to (offset, length) of the MFT records; None for the others."""
+        return None if self._mft is None else self._mft.spans
+
+    def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
+        """Used and free clusters (NTFS, FAT); nothing for the others."""
+        return coverage_of(self._fs, self._source, self.kind)
