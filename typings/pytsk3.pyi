@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: A002 - the names are pytsk3's
 """The part of pytsk3 (The Sleuth Kit) that Headwater uses."""
 
 from collections.abc import Iterator

@@ -31,6 +31,7 @@ def _frame(block: Superblock, groups: Groups) -> tuple[NDArray[np.int64], NDArra
     gdt = (groups.count * block.descriptor_size + block.block_size - 1) // block.block_size + block.reserved_descriptors
     if block.incompat & INCOMPAT_META_BG:
         gdt = min(gdt, block.first_meta_bg)  # the other descriptors stand in their own groups
+    spread = _meta_groups(block, groups.count)
     firsts = [
         block.first_block + copies * block.blocks_per_group,
         groups.block_bitmap,
@@ -38,11 +39,25 @@ def _frame(block: Superblock, groups: Groups) -> tuple[NDArray[np.int64], NDArra
         groups.inode_table,
         np.array(descriptor_blocks(block, groups.count), np.int64),
         np.zeros(1, np.int64),
+        np.array(spread, np.int64),
     ]
     head = 1 if block.block_size > 1024 else 2
     counts = [np.full(len(copies), 1 + gdt), np.ones_like(numbers), np.ones_like(numbers)]
-    counts += [np.full(groups.count, per_table), np.ones(len(firsts[4]), np.int64), np.array([head])]
+    counts += [np.full(groups.count, per_table), np.ones(len(firsts[4]), np.int64), np.array([head]), np.ones(len(spread), np.int64)]
     return np.concatenate(firsts), np.concatenate(counts).astype(np.int64)
+
+
+def _meta_groups(block: Superblock, count: int) -> list[int]:
+    """The three copies of each descriptor block that stand in their own groups (meta_bg): first, second, last."""
+    if not block.incompat & INCOMPAT_META_BG:
+        return []
+    per_block = block.block_size // block.descriptor_size
+    found = []
+    for start in range(block.first_meta_bg * per_block, count, per_block):
+        for group in {start, start + 1, start + per_block - 1}:
+            if group < count:
+                found.append(block.first_block + group * block.blocks_per_group + has_superblock(block, group))
+    return found
 
 
 def coverage(source: ByteSource, block: Superblock, groups: Groups) -> Iterator[tuple[int, int, Coverage]]:
