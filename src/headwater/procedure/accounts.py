@@ -37,9 +37,13 @@ def load_accounts(case: Path) -> list[Json]:
         ExamineError: HW4003 where the examination has not come that far.
     """
     try:
-        return [json.loads(line) for line in accounts_path(case).read_bytes().splitlines()]
+        rows = [json.loads(line) for line in accounts_path(case).read_bytes().splitlines()]
     except (OSError, ValueError) as error:
         raise ExamineError("HW4003", str(case), what="coverage.jsonl") from error
+    for row in rows:
+        if row["target"]["mtime"] is not None:  # canonical JSON holds nanoseconds as text
+            row["target"]["mtime"] = int(row["target"]["mtime"])
+    return rows
 
 
 def sealed_parts(case: Path) -> dict[str, str]:

@@ -193,28 +193,31 @@ def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: s
         )
 
 
-def read_again(corridor: Corridor, pool: Pool, item: Evidence, *, always: bool = False) -> Verdict:
-    """Digest an item again, compare with its registration, and enter the verdict.
-
-    Raises:
-        IntegrityError: HW3003 where it differs; the verdict is entered first.
-    """
-    if not always:
-        for sealed in corridor.ledger.entries():
-            if sealed.entry.action == REREAD and item.number in sealed.entry.evidence:
-                return Verdict(**sealed.entry.note["verdict"])
+def digest_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
+    """Digest an item anew and compare with its registration; enters nothing."""
     expected = item.digests["sha256"]
     source = Path(item.source_path)
     with held(source) as open_files:
         if item.kind == "folder":
             found = _folder_digest(source)
         else:
-            found = measured(corridor, pool, item.number, open_files)["medium"]["sha256"]
-    result = "match" if found == expected else "mismatch"
-    verdict = Verdict("source-read-again", result, "sha256", expected, found)
+            found = str(measured(corridor, pool, item.number, open_files)["medium"]["sha256"])
+    return Verdict("source-read-again", "match" if found == expected else "mismatch", "sha256", expected, found)
+
+
+def read_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
+    """Digest an item again, once in the life of a case, and enter the verdict.
+
+    Raises:
+        IntegrityError: HW3003 where it differs; the verdict is entered first.
+    """
+    for sealed in corridor.ledger.entries():
+        if sealed.entry.action == REREAD and item.number in sealed.entry.evidence:
+            return Verdict(**sealed.entry.note["verdict"])
+    verdict = digest_again(corridor, pool, item)
     corridor.record(REREAD, evidence=[item.number], note={"verdict": asdict(verdict)})
-    if result != "match":
-        raise IntegrityError("HW3003", item.source_path, expected=expected, found=found)
+    if verdict.result != "match":
+        raise IntegrityError("HW3003", item.source_path, expected=verdict.expected, found=verdict.found)
     return verdict
 
 

@@ -112,16 +112,16 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         findings, report = run_rules(folder, store, settings)
         found.update({f.id: f for f in findings})
         sigma = sigma.joined(report)
-    findings = tuple(sorted((_placed(f, physical) for f in found.values()), key=_order))
-    steps = tuple(correlate(findings))
+    placed = tuple(sorted((_placed(f, physical) for f in found.values()), key=_order))
+    steps = tuple(correlate(placed))
     searches = tuple(standing_searches(store, settings, accounts))
-    hypotheses = tuple(weigh(findings, steps, searches))
+    hypotheses = tuple(weigh(placed, steps, searches))
     rules: Json = {
         "detectors": {name: d.RULE.version for name, d in detectors.items()},
         "failed": failed,
         "sigma": sigma.plain(),
     }
-    return _save(corridor, Judged(findings, steps, searches, hypotheses, rules))
+    return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
 
 
 def _save(corridor: Corridor, judged: Judged) -> Judged:

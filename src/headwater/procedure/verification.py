@@ -23,7 +23,7 @@ import polars as pl
 from headwater.confine.pool import Message, Pool, Task
 from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
-from headwater.model.errors import HeadwaterError, IntegrityError
+from headwater.model.errors import HeadwaterError
 from headwater.model.nouns import Citation, Finding, Tally
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts, save_accounts, sealed_parts
@@ -39,7 +39,7 @@ from headwater.procedure.corridor import (
     store_of,
 )
 from headwater.procedure.intake import held
-from headwater.procedure.investigate import pool_for, read_again
+from headwater.procedure.investigate import digest_again, pool_for
 from headwater.procedure.judgement import FINDINGS, judge, load
 from headwater.store.events import EventStore
 from headwater.vault.ledger import Ledger
@@ -114,11 +114,11 @@ def _stray(case: Path, parts: Mapping[str, str]) -> list[str]:
 def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
     what = f"evidence {item.number} {item.name}"
     try:
-        verdict = read_again(corridor, pool, item, always=True)
-    except IntegrityError as error:
-        return Check(what, "failed", error.text("en"))
+        verdict = digest_again(corridor, pool, item)
     except HeadwaterError as error:
         return Check(what, "not-claimable", error.text("en"))
+    if verdict.result != "match":
+        return Check(what, "failed", f"sha256 registered {verdict.expected}, found {verdict.found}")
     return Check(what, "ok", f"sha256 {verdict.found}")
 
 
