@@ -2,10 +2,10 @@
 """Everything that a report says, as one frozen value: the corridor fills it, the renderers only read it.
 
 Conventions. ``None`` in a field of a person's or a source's making means "not recorded" and is printed as such
-(未记载); nothing is defaulted. Times are UTC nanoseconds since 1970. Every ``id`` is an anchor that sentences may cite; ids are
-unique over the whole report. Ids that need no record of their own: ``authority`` (the authority section), ``ledger``
-(the ledger's head), ``plan``, ``gaps``. An event's id is :func:`event_id`. A sentence that cites an id which stands
-nowhere in the report is refused, because its reader could not follow it.
+(未记载); nothing is defaulted. Times are UTC nanoseconds since 1970. Every ``id`` is an anchor that sentences may
+cite; ids are unique over the whole report. Ids that need no record of their own: ``authority`` (the authority
+section), ``ledger`` (the ledger's head), ``plan``, ``tools``, ``gaps``. An event's id is :func:`event_id`. A sentence
+that cites an id which stands nowhere in the report is refused, because its reader could not follow it.
 """
 
 from __future__ import annotations

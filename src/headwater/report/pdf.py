@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as PDF/A-2b by Typst, with embedded fonts and no clock: identical bytes from identical input.
+
+The template is fixed; what it shows comes as one JSON text through ``sys.inputs`` and is only ever set as text, so
+nothing from evidence is read as markup. Characters that the embedded fonts lack are printed as ``□U+XXXX``.
+https://typst.app/docs/reference/pdf/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from headwater.model.errors import ReportError
+from headwater.model.nouns import Text
+from headwater.report import inert
+from headwater.report.blocks import (
+    Block,
+    Cell,
+    Document,
+    Fields,
+    Graph,
+    Heading,
+    Note,
+    Paragraph,
+    Piece,
+    Sign,
+    Table,
+    anchor,
+)
+from headwater.report.data import ReportData
+from headwater.report.document import compose
+from headwater.report.html import LANGUAGES
+from headwater.report.words import OWN
+
+PLACES = 12  # cited records printed for each finding; the page form prints more
+_HERE = Path(__file__).parent
+_PLAIN, _ESCAPE, _THIN = 0, 1, 2  # how a run is set; thin: the bold face has it not
+_ZWSP = "\u200b"  # lets a line end here; leaves no trace in the text that is read back
+_CODE_BREAKS = re.compile(r"([^\s\u200b]{8})(?=[^\s\u200b])")
+_LONG_WORD = re.compile(r"[!-~]{25,}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def render_pdf(report: ReportData, language: str) -> bytes:
+    """The report in ``zh``, ``en`` or ``both``; identical bytes from identical input.
+
+    Raises:
+        ReportError: HW7002 for a sentence that rests on nothing, HW7001 for anything else that forbids a report.
+    """
+    if language not in LANGUAGES:
+        raise ReportError("HW7001", what=f"language {language!r}")
+    document = compose(report, PLACES)
+    shown = json.dumps(_Print(language).document(document), ensure_ascii=False)
+    stamp = 0 if document.issued is None else max(0, document.issued // 1_000_000_000)
+    try:
+        made = typst.compile(
+            (_HERE / "report.typ").read_bytes(),
+            font_paths=_fonts(),
+            sys_inputs={"report": shown},
+            format="pdf",
+            pdf_standards=["a-2b"] if document.issued is not None else [],
+            timestamp=stamp,
+        )
+    except typst.TypstError as error:
+        raise ReportError("HW7001", what=f"Typst: {error.message[:300]}") from error
+    if not isinstance(made, bytes):
+        raise ReportError("HW7001", what="Typst: no single document")
+    return made
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    """The embedded fonts alone: none of the system's, so that every machine makes the same page."""
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(_HERE / "fonts")])
+
+
+class _Print:
+    """Blocks as plain JSON for the template: every text a list of [how it is set, characters]."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def document(self, held: Document) -> dict[str, Any]:
+        """The whole report."""
+        issued = None
+        if held.issued is not None:
+            moment = _EPOCH + timedelta(seconds=max(0, min(held.issued // 1_000_000_000, 253_402_300_799)))
+            issued = [moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second]
+        return {
+            "language": self.language,
+            "title": self._words(held.title),
+            "name": held.title.en if self.language == "en" else held.title.zh,
+            "subtitle": self._cell(held.subtitle),
+            "issued": issued,
+            "running": self._words(held.running),
+            "case": self._inert(held.running_data),
+            "stamp": None if held.stamp is None else self._words(held.stamp),
+            "head": [self._block(block) for block in held.head],
+            "body": [self._block(block) for block in held.body],
+            "contents": self._words(Text("目录", "Contents")),
+            "anchors": sorted(self._anchors(held)),
+        }
+
+    @staticmethod
+    def _anchors(held: Document) -> set[str]:
+        found = {anchor(b.target) for b in held.body if isinstance(b, Heading) and b.target}
+        return found | {anchor(r.target) for b in held.body if isinstance(b, Table) for r in b.rows if r.target}
+
+    def _words(self, text: Text | str) -> dict[str, Any]:
+        if isinstance(text, str):
+            return {"zh": self._inert(text)}
+        if self.language == "zh" or text.zh == text.en:
+            return {"zh": self._inert(text.zh)}
+        if self.language == "en":
+            return {"en": self._inert(text.en)}
+        return {"zh": self._inert(text.zh), "en": self._inert(text.en)}
+
+    def _inert(self, text: str, fixed: bool = False) -> list[list[Any]]:
+        found: list[list[Any]] = []
+        for escaped, part in inert.printable(inert.pieces(text)):
+            if escaped:
+                found.append([_ESCAPE, part])
+            else:
+                found.extend([_THIN if thin else _PLAIN, _breakable(run, fixed)] for thin, run in inert.thin(part))
+        missing = inert.left_out(text)
+        if missing is not None:
+            found.append([_PLAIN, missing.en if self.language == "en" else missing.zh])
+        return found
+
+    def _piece(self, piece: Piece) -> dict[str, Any]:
+        if piece.kind == "break":
+            return {"k": "break"}
+        if piece.kind in ("data", "code"):
+            return {"k": piece.kind, "t": self._inert(str(piece.text), piece.kind == "code")}
+        return {"k": piece.kind, "w": self._words(piece.text), "to": anchor(piece.target) if piece.target else ""}
+
+    def _cell(self, cell: Cell) -> list[dict[str, Any]]:
+        return [self._piece(piece) for piece in cell]
+
+    def _block(self, block: Block) -> dict[str, Any]:
+        if isinstance(block, Heading):
+            return {
+                "k": "heading", "level": block.level, "number": block.number, "w": self._words(block.text),
+                "id": anchor(block.target) if block.target else "", "tail": self._cell(block.tail),
+            }  # fmt: skip
+        if isinstance(block, Paragraph):
+            own = self._words(OWN) if block.own else None
+            return {"k": "paragraph", "w": self._words(block.text), "cites": self._cell(block.cites), "own": own}
+        if isinstance(block, Note):
+            return {"k": "note", "w": self._words(block.text), "tone": block.tone, "data": self._inert(block.data)}
+        if isinstance(block, Table):
+            return {
+                "k": "table",
+                "shares": [c.share for c in block.columns],
+                "right": [c.right for c in block.columns],
+                "labels": [self._words(c.label) for c in block.columns],
+                "rows": [
+                    {"id": anchor(r.target) if r.target else "", "cells": [self._cell(c) for c in r.cells]}
+                    for r in block.rows
+                ],
+            }
+        if isinstance(block, Fields):
+            return {"k": "fields", "rows": [{"w": self._words(w), "cell": self._cell(c)} for w, c in block.rows]}
+        if isinstance(block, Graph):
+            drawn = {"zh": block.zh, "en": block.en}.get(self.language, block.both)
+            return {"k": "graph", "svg": list(drawn), "alt": block.alt.en if self.language == "en" else block.alt.zh}
+        return self._sign(block)
+
+    def _sign(self, block: Sign) -> dict[str, Any]:
+        date = self._words(Text("签名与日期", "Signature and date"))
+        return {
+            "k": "sign",
+            "slots": [{"w": self._words(w), "cell": self._cell(c), "date": date} for w, c in block.slots],
+        }
+
+
+def _breakable(text: str, fixed: bool) -> str:
+    """Let long unbroken runs end a line: every eight characters in fixed width, every twelve in long words."""
+    if fixed:
+        return _CODE_BREAKS.sub(r"\1" + _ZWSP, text)
+    return _LONG_WORD.sub(lambda m: re.sub(r"(.{12})(?=.)", r"\1" + _ZWSP, m.group()), text)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values as cells: times in both zones, digests, persons' words, what is not recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headwater.model.nouns import Text
+from headwater.report import moments
+from headwater.report.blocks import BREAK, Cell, Column, Piece, Row, Table, code, data, said
+from headwater.report.words import NONE, UNRECORDED
+
+
+def given(value: str | Text | None, absent: Text | None = None) -> Cell:
+    """A person's or a source's value; None says "not recorded", or why it is absent."""
+    if value is None or value == "":
+        return (Piece("none", absent),) if absent is not None else (UNRECORDED,)
+    return (said(value),) if isinstance(value, Text) else (data(value),)
+
+
+def optional(value: str | None) -> Cell:
+    """A value that may rightly be missing: a dash where it is."""
+    return (data(value),) if value else (NONE,)
+
+
+def fixed(value: str | None) -> Cell:
+    """A digest, path or command in fixed width."""
+    return (code(value),) if value else (UNRECORDED,)
+
+
+def when(ns: int | None, zone: str) -> Cell:
+    """UTC, and under it the time in the case's zone."""
+    if ns is None:
+        return (UNRECORDED,)
+    there = moments.local(ns, zone)
+    return (code(moments.utc(ns)),) if there is None else (code(moments.utc(ns)), BREAK, code(there))
+
+
+def between(first: int | None, last: int | None, zone: str) -> Cell:
+    """The first time and, where it differs, the last."""
+    if last is None or first == last:
+        return when(first, zone)
+    return (*when(first, zone), BREAK, Piece("words", Text("至", "to")), BREAK, *when(last, zone))
+
+
+def size(value: int | None) -> Cell:
+    """Bytes with thousands separated."""
+    return (UNRECORDED,) if value is None else (code(f"{value:,}"),)
+
+
+def column(zh: str, en: str, share: int, right: bool = False) -> Column:
+    return Column(Text(zh, en), share, right)
+
+
+def table(columns: tuple[Column, ...], rows: Sequence[tuple[Cell, ...]], targets: tuple[str, ...] = ()) -> Table:
+    """A table whose rows may be anchors."""
+    names = targets or ("",) * len(rows)
+    return Table(columns, tuple(Row(cells, name) for cells, name in zip(rows, names, strict=True)))
