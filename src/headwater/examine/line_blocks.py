@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cuts a file into blocks of whole lines, with every line's place in the file.
+
+A line is a stretch between separators: a line feed, or a run of at least :data:`NUL_RUN` zero bytes, such as a file system
+leaves where a block was allocated and never written. A zero run is a Gap "overwritten"; what a line has beyond the limit
+is a Gap "too long". What is yielded depends only on the bytes, never on the size of the blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from headwater.examine.batch import printable
+from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, column, find
+from headwater.model.kinds import GapReason
+from headwater.model.records import File, Gap
+
+NUL_RUN = 8
+LINE_LIMIT = 1 << 20
+MOST_LINES = 400_000
+_PAGE = 4096
+_ZEROS = bytes(NUL_RUN)
+_ZERO_RUN = re.compile(b"\0{%d,}" % NUL_RUN)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Texts of lines in one padded block of valid UTF-8: positions only, line ends not included."""
+
+    data: Bytes
+    start: Ints
+    end: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, rows: Ints | Flags) -> Lines:
+        return Lines(self.data, self.start[rows], self.end[rows])
+
+    def text(self) -> pl.Series:
+        """The whole lines."""
+        return column(self.data, self.start, self.end)
+
+    def column(self, start: Ints, end: Ints, valid: Flags | None = None) -> pl.Series:
+        return column(self.data, start, end, valid)
+
+    def find(self, at: Ints, byte: str) -> Ints:
+        """The first position of an ASCII character at or after ``at``, or the line's end."""
+        return find(self.data, at, ord(byte), self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class LineBlock:
+    """Lines and gaps that tile ``start`` … ``end`` of the file; ``offset`` and ``length`` are of the raw records."""
+
+    start: int
+    end: int
+    lines: Lines
+    offset: Ints
+    length: Ints
+    gaps: tuple[Gap, ...]
+
+
+def _escaped(raw: bytes) -> bytes:
+    return printable(raw.decode("utf-8", "surrogateescape")).encode()
+
+
+def _valid(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _readable(data: bytes, start: Ints, end: Ints) -> Lines:
+    """The lines over the block itself where it is valid UTF-8, else over a copy in which odd bytes are escaped."""
+    if _valid(data):
+        return Lines(np.frombuffer(data + bytes(PADDING), dtype=np.uint8), start, end)
+    pieces: list[bytes] = []
+    for low, high in zip(start.tolist(), end.tolist()):
+        piece = data[low:high]
+        pieces.append(piece if _valid(piece) else _escaped(piece))
+    sizes = np.fromiter((len(p) for p in pieces), dtype=np.int64, count=len(pieces))
+    stops = np.cumsum(sizes)
+    joined = b"".join(pieces) + bytes(PADDING)
+    return Lines(np.frombuffer(joined, dtype=np.uint8), stops - sizes, stops)
+
+
+def _stretches(data: bytes) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
+    """Start, end and end of the text of every stretch, and the zero runs between them."""
+    view = np.frombuffer(data, dtype=np.uint8)
+    stops = np.flatnonzero(view == 10) + 1
+    runs = [m.span() for m in _ZERO_RUN.finditer(data)] if _ZEROS in data else []
+    edges = stops
+    if runs:
+        edges = np.unique(np.concatenate([stops, np.array(runs, dtype=np.int64).ravel()]))
+    if len(edges) == 0 or edges[-1] != len(data):
+        edges = np.append(edges, len(data))
+    start = np.concatenate([np.zeros(1, dtype=np.int64), edges[:-1]])
+    keep = edges > start
+    start, end = start[keep], edges[keep]
+    if runs:
+        lines = ~np.isin(start, np.array([low for low, _ in runs], dtype=np.int64))
+        start, end = start[lines], end[lines]
+    text = end - (view[end - 1] == 10)
+    crlf = (text > start) & (text < end) & (view[np.maximum(text - 1, 0)] == 13)
+    return start, end, text - crlf, runs
+
+
+def _block(data: bytes, base: int, limit: int) -> LineBlock:
+    start, end, text, runs = _stretches(data)
+    gaps = [Gap(base + low, high - low, GapReason.OVERWRITTEN, "zero bytes") for low, high in runs]
+    long = np.flatnonzero(end - start > limit)
+    for row in long.tolist():
+        cut = int(start[row]) + limit
+        gaps.append(Gap(base + cut, int(end[row]) - cut, GapReason.TOO_LONG, f"line over {limit} bytes"))
+        end[row] = cut
+        text[row] = min(int(text[row]), cut)
+    gaps.sort(key=lambda g: g.offset)
+    return LineBlock(base, base + len(data), _readable(data, start, text), start + base, end - start, tuple(gaps))
+
+
+def _nothing(start: int, end: int, reason: GapReason, detail: str) -> LineBlock:
+    none = np.zeros(0, dtype=np.int64)
+    lines = Lines(np.zeros(PADDING, dtype=np.uint8), none, none)
+    return LineBlock(start, end, lines, none, none, (Gap(start, end - start, reason, detail),))
+
+
+def _trailing_zeros(data: bytes, most: int) -> int:
+    tail = data[-most:] if most else b""
+    return len(tail) - len(tail.rstrip(b"\0"))
+
+
+class _Cutter:
+    """Holds what a block left open: the beginning of a line, a zero run, or the rest of a line over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.base = 0  # offset of the first byte not yet accounted for
+        self.held = b""
+        self.inside: GapReason | None = None  # a zero run or an over-long rest that goes on
+
+    def _yield(self, size: int) -> LineBlock:
+        block = _block(self.held[:size], self.base, self.limit)
+        self.base += size
+        self.held = self.held[size:]
+        return block
+
+    def _pass(self, size: int, reason: GapReason) -> Iterator[LineBlock]:
+        if size:
+            detail = "zero bytes" if reason is GapReason.OVERWRITTEN else f"line over {self.limit} bytes"
+            yield _nothing(self.base, self.base + size, reason, detail)
+            self.base += size
+            self.held = self.held[size:]
+
+    def _resume(self, last: bool) -> Iterator[LineBlock]:
+        """Goes on with an open gap as far as the held bytes reach."""
+        if self.inside is GapReason.OVERWRITTEN:
+            size = len(self.held) - len(self.held.lstrip(b"\0"))
+            ended = size < len(self.held)
+            yield from self._pass(size, self.inside)
+            if ended:
+                self.inside = None
+        elif self.inside is GapReason.TOO_LONG:
+            feed, zeros = self.held.find(b"\n"), self.held.find(_ZEROS)
+            ends = [at for at in (feed + 1 if feed >= 0 else -1, zeros) if at >= 0]
+            if ends:
+                yield from self._pass(min(ends), self.inside)
+                self.inside = None
+            else:
+                spare = 0 if last else _trailing_zeros(self.held, NUL_RUN - 1)
+                yield from self._pass(len(self.held) - spare, self.inside)
+
+    def _open_end(self) -> Iterator[LineBlock]:
+        """What stands behind the last line feed is too much to hold: settle what can be settled."""
+        zeros = list(_ZERO_RUN.finditer(self.held))
+        if zeros:
+            run = zeros[-1]
+            open_run = run.end() == len(self.held)
+            yield self._yield(run.end())
+            if open_run:
+                self.inside = GapReason.OVERWRITTEN
+        if len(self.held) >= self.limit + NUL_RUN:
+            yield self._yield(self.limit)
+            self.inside = GapReason.TOO_LONG
+            yield from self._resume(False)
+
+    def _piece(self, whole: int) -> int:
+        """As much of the whole lines as makes no more than MOST_LINES of them: 16 MiB may be 16 million empty lines."""
+        while self.held.count(b"\n", 0, whole) > MOST_LINES:
+            whole = self.held.rfind(b"\n", 0, whole // 2) + 1 or self.held.find(b"\n") + 1
+        return whole
+
+    def feed(self, data: bytes, last: bool) -> Iterator[LineBlock]:
+        self.held += data
+        while self.inside is not None and self.held:
+            before = self.inside
+            yield from self._resume(last)
+            if self.inside is before:
+                break
+        if self.inside is not None:
+            return
+        if last:
+            while whole := self.held.rfind(b"\n") + 1:
+                yield self._yield(self._piece(whole))
+            if self.held:
+                yield self._yield(len(self.held))
+            return
+        while whole := self.held.rfind(b"\n") + 1:
+            yield self._yield(self._piece(whole))
+        if len(self.held) >= self.limit + NUL_RUN:
+            yield from self._open_end()
+
+
+def line_blocks(file: File, block: int, limit: int = LINE_LIMIT) -> Iterator[LineBlock]:
+    """The file in blocks of whole lines, in order, tiling it; memory holds one block and one line."""
+    cutter = _Cutter(limit)
+    at = 0
+    while at < file.size:
+        data, size = _read(file, at, min(block, file.size - at))
+        if data:
+            yield from cutter.feed(data, False)
+        else:
+            yield from cutter.feed(b"", True)
+            yield _nothing(at, at + size, GapReason.UNREADABLE, "read error")
+            cutter = _Cutter(limit)
+            cutter.base = at + size
+        at += size
+    yield from cutter.feed(b"", True)
+
+
+def _read(file: File, at: int, want: int) -> tuple[bytes, int]:
+    """What stands at ``at``; where the read fails, only the page there is given up."""
+    for size in (want, min(want, _PAGE - at % _PAGE)):
+        try:
+            data = file.pread(at, size)
+        except OSError:
+            continue
+        if data:
+            return data, len(data)
+    return b"", size

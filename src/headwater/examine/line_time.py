@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times of log lines, decoded from the bytes of a whole block at once.
+
+Every decoder takes a padded block and the positions where a time should stand, and returns for each whether it does. All
+values are int64; nanoseconds count from 1970 as if the wall clock were UTC, and an offset that is stated is taken off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headwater.examine.line_views import Bytes, Flags, Ints, words
+from headwater.model.times import SECOND
+
+DAY = 86_400
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_CODES = np.array([int.from_bytes(m.encode(), "little") for m in _MONTHS], dtype=np.uint32)
+_MONTH_ORDER = np.argsort(_MONTH_CODES)
+_MONTH_SORTED = _MONTH_CODES[_MONTH_ORDER]
+_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+_BEFORE_MONTH = np.cumsum(_MONTH_DAYS).astype(np.int64)  # by month - 1, in a year of 366 days
+_THREE = np.uint32(0xFFFFFF)
+
+
+def digits(data: Bytes, at: Ints, count: int) -> tuple[Flags, Ints]:
+    """A number of exactly ``count`` decimal digits."""
+    ok = np.ones(len(at), dtype=np.bool_)
+    value = np.zeros(len(at), dtype=np.int64)
+    for k in range(count):
+        digit = data[at + k] - np.uint8(48)  # wraps below "0"
+        ok &= digit <= 9
+        value = value * 10 + digit
+    return ok, value
+
+
+def month_name(data: Bytes, at: Ints) -> tuple[Flags, Ints]:
+    """``Jan`` … ``Dec`` as 1 … 12."""
+    code = words(data, 4)[at] & _THREE
+    place = np.minimum(np.searchsorted(_MONTH_SORTED, code), 11)
+    return _MONTH_SORTED[place] == code, (_MONTH_ORDER[place] + 1).astype(np.int64)
+
+
+def clock(data: Bytes, at: Ints) -> tuple[Flags, Ints]:
+    """``HH:MM:SS`` as seconds of the day; a leap second 60 is taken as the next second."""
+    ok_h, hour = digits(data, at, 2)
+    ok_m, minute = digits(data, at + 3, 2)
+    ok_s, second = digits(data, at + 6, 2)
+    ok = ok_h & ok_m & ok_s & (data[at + 2] == 58) & (data[at + 5] == 58)
+    ok &= (hour < 24) & (minute < 60) & (second <= 60)
+    return ok, hour * 3600 + minute * 60 + second
+
+
+def is_leap(year: Ints) -> Flags:
+    return ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+
+
+def days(year: Ints, month: Ints, day: Ints) -> tuple[Flags, Ints]:
+    """Days since 1970 of a date of the proleptic Gregorian calendar, and whether there is such a date."""
+    ok = (month >= 1) & (month <= 12)
+    month = np.where(ok, month, 1)
+    ok &= (day >= 1) & (day <= _MONTH_DAYS[month]) & ~((month == 2) & (day == 29) & ~is_leap(year))
+    y = year - 1
+    before = y * 365 + y // 4 - y // 100 + y // 400
+    leap_day_missing = (month > 2) & ~is_leap(year)
+    return ok, before - 719_162 + _BEFORE_MONTH[month - 1] - leap_day_missing + day - 1
+
+
+def fraction(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
+    """Nanoseconds of ``.ddd`` or ``,ddd`` with up to nine digits, and the position behind it; 0 where there is none."""
+    mark = (data[at] == 46) | (data[at] == 44)
+    value = np.zeros(len(at), dtype=np.int64)
+    end = at + 0
+    on = mark & (data[at + 1] - np.uint8(48) <= 9)
+    end = end + on
+    for _ in range(9):
+        digit = data[end] - np.uint8(48)
+        on &= digit <= 9
+        value = value * 10 + np.where(on, digit, 0)
+        end = end + on
+    return value, end
+
+
+def zone(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:
+    """``Z``, ``+HH:MM``, ``+HHMM`` or ``+HH``: whether stated, seconds ahead of UTC, and the position behind it."""
+    sign = data[at]
+    zulu = (sign == 90) | (sign == 122)
+    signed = (sign == 43) | (sign == 45)
+    ok_h, hour = digits(data, at + 1, 2)
+    colon = data[at + 3] == 58
+    ok_m, minute = digits(data, at + 3 + colon, 2)
+    signed &= ok_h & (hour < 24)
+    ok_m &= minute < 60
+    ahead = hour * 3600 + np.where(ok_m, minute, 0) * 60
+    ahead = np.where(sign == 45, -ahead, ahead)
+    end = np.where(zulu, at + 1, np.where(signed, at + 3 + np.where(ok_m, colon + 2, 0), at))
+    return zulu | signed, np.where(signed, ahead, 0), end
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """``ns`` holds where ``ok``; ``zoned`` says that the offset was stated and taken off; ``end`` is behind the time."""
+
+    ok: Flags
+    ns: Ints
+    zoned: Flags
+    end: Ints
+
+
+def iso(data: Bytes, at: Ints, separators: str = "-T") -> Times:
+    """RFC 3339 and its relatives: ``2026-03-02T11:22:33.123456+08:00``, the offset and the fraction being optional.
+
+    ``separators``: the one between the parts of the date, then those that may stand before the clock.
+    """
+    between = ord(separators[0])
+    ok_y, year = digits(data, at, 4)
+    ok_m, month = digits(data, at + 5, 2)
+    ok_d, day = digits(data, at + 8, 2)
+    ok_c, second = clock(data, at + 11)
+    ok_day, number = days(year, month, day)
+    ok = ok_y & ok_m & ok_d & ok_c & ok_day & (year > 0)
+    ok &= (data[at + 4] == between) & (data[at + 7] == between)
+    ok &= np.isin(data[at + 10], np.frombuffer(separators[1:].encode(), dtype=np.uint8))
+    ok &= (number > -106_000) & (number < 106_000)  # what int64 nanoseconds can hold
+    nanos, end = fraction(data, at + 19)
+    zoned, ahead, end = zone(data, end)
+    return Times(ok, (np.where(ok, number, 0) * DAY + second - ahead) * SECOND + nanos, ok & zoned, end)
+
+
+def clf(data: Bytes, at: Ints) -> Times:
+    """``10/Oct/2000:13:55:36 -0700``, the common log format's time without its brackets."""
+    ok_d, day = digits(data, at, 2)
+    ok_m, month = month_name(data, at + 3)
+    ok_y, year = digits(data, at + 7, 4)
+    ok_c, second = clock(data, at + 12)
+    ok_day, number = days(year, month, day)
+    ok = ok_d & ok_m & ok_y & ok_c & ok_day & (data[at + 2] == 47) & (data[at + 6] == 47) & (data[at + 11] == 58)
+    ok &= (number > -106_000) & (number < 106_000)
+    nanos, end = fraction(data, at + 20)
+    zoned, ahead, behind = zone(data, end + 1)
+    zoned &= data[end] == 32
+    ns = (np.where(ok, number, 0) * DAY + second - np.where(zoned, ahead, 0)) * SECOND + nanos
+    return Times(ok, ns, ok & zoned, np.where(zoned, behind, end))
+
+
+def ctime(data: Bytes, at: Ints) -> Times:
+    """``Mon Mar 02 11:22:33.123456 2026``: asctime(3), with Apache's optional fraction."""
+    ok_m, month = month_name(data, at + 4)
+    space = data[at + 8] == 32
+    ok_1, one = digits(data, at + 9, 1)
+    ok_2, two = digits(data, at + 8, 2)
+    ok_c, second = clock(data, at + 11)
+    nanos, end = fraction(data, at + 19)
+    ok_y, year = digits(data, end + 1, 4)
+    ok_day, number = days(year, month, np.where(space, one, two))
+    ok = ok_m & (ok_2 | (space & ok_1)) & ok_c & ok_y & ok_day & (data[end] == 32)
+    ok &= (number > -106_000) & (number < 106_000)
+    return Times(ok, (np.where(ok, number, 0) * DAY + second) * SECOND + nanos, np.zeros(len(at), np.bool_), end + 5)
+
+
+@dataclass(frozen=True, slots=True)
+class YearlessTimes:
+    """``Mmm dd HH:MM:SS`` of RFC 3164: ``month`` and ``day`` are of a possible date where ``ok``."""
+
+    ok: Flags
+    month: Ints
+    day: Ints
+    second: Ints
+
+
+def bsd(data: Bytes, at: Ints) -> YearlessTimes:
+    """The head of a BSD syslog line, with a space behind it; the day's first digit may be a space or a zero."""
+    ok, month = month_name(data, at)
+    tens = data[at + 4]
+    ok_d, day = digits(data, at + 5, 1)
+    ok_t = (tens >= 48) & (tens <= 51)
+    day = day + np.where(ok_t, (tens.astype(np.int64) - 48) * 10, 0)
+    ok_c, second = clock(data, at + 7)
+    ok &= (ok_t | (tens == 32)) & ok_d & ok_c & (data[at + 3] == 32) & (data[at + 6] == 32) & (data[at + 15] == 32)
+    ok &= (day >= 1) & (day <= _MONTH_DAYS[month])
+    return YearlessTimes(ok, month, day, second)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lines of the syslog family: BSD and ISO heads, RFC 5424, and the grammar that all its feeds share.
+
+Formats: RFC 3164 section 4.1 (``Mmm dd HH:MM:SS host tag[pid]: text``), rsyslog's RSYSLOG_FileFormat (the same with an
+RFC 3339 time, the default of Debian 13 and of Ubuntu 24.04), RFC 5424; each may have a ``<priority>`` in front.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import polars as pl
+
+from headwater.examine.line_blocks import Lines
+from headwater.examine.line_time import Times, YearlessTimes, bsd, digits, iso
+from headwater.examine.line_views import Flags, Ints
+from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.examine.messages import OWN, classified
+from headwater.model.kinds import TimeBasis
+
+_MOST_PID_DIGITS = 10
+_MOST_SPACES = 16
+# What stands in the host's place of logs that write the severity there.
+_SEVERITIES = ("EMERG", "ALERT", "CRIT", "ERR", "ERROR", "WARNING", "WARN", "NOTICE", "INFO", "DEBUG")
+_STRUCTURED = r'^((?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)(?: |$)(?s:(.*))$'
+
+
+def _behind_priority(lines: Lines) -> tuple[Ints, Flags, Ints]:
+    """Where the line goes on behind ``<n>``, whether it has one, and n."""
+    at = lines.start
+    has = lines.data[at] == 60
+    value = np.zeros(len(lines), dtype=np.int64)
+    if not has.any():
+        return at, has, value
+    behind = at + 0
+    found = np.zeros(len(lines), dtype=np.bool_)
+    for width in (1, 2, 3):
+        ok, number = digits(lines.data, at + 1, width)
+        ok &= has & (lines.data[at + 1 + width] == 62) & (number <= 191)
+        value = np.where(ok, number, value)
+        behind = np.where(ok, at + width + 2, behind)
+        found |= ok
+    return behind, found, value
+
+
+def _priority_columns(has: Flags, value: Ints) -> dict[str, pl.Series]:
+    if not has.any():
+        return {}
+    mask = pl.Series(has)
+    numbers = pl.DataFrame({"f": value >> 3, "s": value & 7}).select(pl.when(mask).then(pl.col("f", "s")))
+    return {"facility": numbers["f"], "severity": numbers["s"]}
+
+
+def yearless_times(lines: Lines) -> YearlessTimes:
+    at, _, _ = _behind_priority(lines)
+    return bsd(lines.data, at)
+
+
+def _skip_spaces(lines: Lines, at: Ints) -> Ints:
+    for _ in range(_MOST_SPACES):
+        more = (lines.data[at] == 32) & (at < lines.end)
+        if not more.any():
+            break
+        at = at + more
+    return at
+
+
+def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
+    """Process and pid of ``tag[pid]:`` at ``at``, and where the text begins; without a tag all of it is text."""
+    data = lines.data
+    stop = lines.find(at, " ")
+    nonempty = stop > at
+    colon = nonempty & (data[stop - 1] == 58)
+    close = stop - 1 - colon
+    bracket = nonempty & (close > at) & (data[close] == 93)
+    pid = np.zeros(len(at), dtype=np.int64)
+    open_at = np.zeros(len(at), dtype=np.int64)
+    going, scale = bracket.copy(), 1
+    here = close - 1
+    for _ in range(_MOST_PID_DIGITS + 1):
+        byte = data[here]
+        opened = going & (byte == 91) & (here < close - 1)
+        open_at = np.where(opened, here, open_at)
+        digit = byte - np.uint8(48)
+        going &= (digit <= 9) & (here > at)
+        if not going.any():
+            break
+        pid += np.where(going, digit.astype(np.int64) * scale, 0)
+        scale *= 10
+        here = here - 1
+    numbered = open_at > 0
+    tagged = colon | numbered
+    end = np.where(numbered, open_at, np.where(colon, stop - 1, at))
+    tagged &= end > at
+    columns = {
+        "process": lines.column(at, end, tagged),
+        "pid": pl.Series(pid).set(pl.Series(~(tagged & numbered)), None),
+    }
+    return columns, _skip_spaces(lines, np.where(tagged, np.minimum(stop + 1, lines.end), at))
+
+
+def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
+    """Host, process, pid and text of what follows the time; ``at`` is the position behind the space."""
+    data = lines.data
+    at = np.minimum(at, lines.end)
+    stop = lines.find(at, " ")
+    last = data[np.maximum(stop - 1, 0)]
+    # a host is no tag and no dash: such lines were written without one
+    named = (stop > at) & (last != 58) & (last != 93) & (data[at] != 45)
+    columns, text = _tag(lines, _skip_spaces(lines, np.where(named, np.minimum(stop + 1, lines.end), at)))
+    columns["host"] = lines.column(at, stop, named)
+    columns["message"] = lines.column(text, lines.end)
+    return columns | classified(columns["process"], columns["message"])
+
+
+def _basis(codes: Ints, *names: TimeBasis) -> pl.Series:
+    return pl.Series([str(n) for n in names], dtype=pl.String).gather(pl.Series(codes.astype(np.uint32)))
+
+
+def bsd_shape(lines: Lines, context: Context) -> Cut:
+    """``Mmm dd HH:MM:SS host tag[pid]: text``, the year inferred for the file."""
+    at, has, value = _behind_priority(lines)
+    times = bsd(lines.data, at)
+    if not times.ok.any() or context.years is None:
+        return Cut.none(lines)
+    known, ns = context.years.nanoseconds(times)
+    fits = times.ok
+    known, ns, at = known[fits], ns[fits], at[fits]
+    mine = lines.take(fits)
+    columns = _rest(mine, at + 16)
+    columns["t_recorded"] = pl.Series(ns) if known.all() else pl.Series(ns).set(pl.Series(~known), None)
+    columns["t_basis"] = _basis(known.astype(np.int64), TimeBasis.NONE, TimeBasis.YEAR_ASSUMED)
+    if not known.all():
+        columns["time_text"] = mine.column(at, at + 15, ~known)
+    return Cut(fits, columns | _priority_columns(has[fits], value[fits]))
+
+
+def _dated(times: Times, fits: Flags) -> dict[str, pl.Series]:
+    return {
+        "t_recorded": pl.Series(times.ns[fits]),
+        "t_basis": _basis(times.zoned[fits].astype(np.int64), TimeBasis.ZONE_ASSUMED, TimeBasis.ZONE_GIVEN),
+    }
+
+
+def iso_shape(lines: Lines, context: Context) -> Cut:
+    """``2026-03-02T11:22:33.123456+08:00 host tag[pid]: text``."""
+    at, has, value = _behind_priority(lines)
+    times = iso(lines.data, at, "-T ")
+    fits = times.ok & (lines.data[times.end] == 32) & (times.end < lines.end)
+    if not fits.any():
+        return Cut.none(lines)
+    columns = _rest(lines.take(fits), times.end[fits] + 1) | _dated(times, fits)
+    words = columns["host"].is_in(_SEVERITIES)
+    if words.any():
+        columns["severity_text"] = columns["host"].set(~words.fill_null(False), None)
+        columns["host"] = columns["host"].set(words.fill_null(False), None)
+    return Cut(fits, columns | _priority_columns(has[fits], value[fits]))
+
+
+def protocol_shape(lines: Lines, context: Context) -> Cut:
+    """RFC 5424: ``<priority>1 time host application process message-id structured-data text``; ``-`` is nothing."""
+    at, has, value = _behind_priority(lines)
+    times = iso(lines.data, at + 2, "-T")
+    fits = has & (lines.data[at] == 49) & (lines.data[at + 1] == 32) & times.ok & (lines.data[times.end] == 32)
+    if not fits.any():
+        return Cut.none(lines)
+    mine, here = lines.take(fits), times.end[fits] + 1
+    tokens: list[pl.Series] = []
+    for _ in range(4):
+        here = np.minimum(here, mine.end)
+        stop = mine.find(here, " ")
+        given = (stop > here) & ~((stop == here + 1) & (mine.data[here] == 45))
+        tokens.append(mine.column(here, stop, given))
+        here = stop + 1
+    here = np.minimum(here, mine.end)
+    rest = mine.column(here, mine.end)
+    parts = rest.str.extract_groups(_STRUCTURED).struct.unnest()
+    structured, behind = parts.to_series(0), parts.to_series(1)
+    plain = rest.str.strip_prefix("-").str.strip_prefix(" ")
+    text = behind.zip_with(structured.is_not_null(), plain).str.strip_prefix("\ufeff").str.strip_chars_start(" ")
+    pid = tokens[2].str.to_integer(strict=False)
+    columns = {"host": tokens[0], "process": tokens[1], "pid": pid, "msgid": tokens[3], "message": text}
+    columns |= classified(tokens[1], text) | {"structured_data": structured}
+    return Cut(fits, columns | _dated(times, fits) | _priority_columns(has[fits], value[fits]))
+
+
+SYSLOG_OWN = {
+    **OWN,
+    "time_text": pl.String,
+    "facility": pl.Int64,
+    "severity": pl.Int64,
+    "severity_text": pl.String,
+    "msgid": pl.String,
+    "structured_data": pl.String,
+}
+SYSLOG = LineGrammar(shapes=(bsd_shape, protocol_shape, iso_shape), own=SYSLOG_OWN, yearless=yearless_times)
+
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_HEAD = (
+    rb"(?:<[0-9]{1,3}>)?(?:" + _MONTH + rb" [ 0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
+    rb"|(?:1 )?[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^ ]*) [!-~]{1,255} "
+)
+_LINE = re.compile(_HEAD)
+_AUTH = re.compile(_HEAD + rb"(?:sshd|sudo|su|login|systemd-logind|useradd|passwd|polkitd|gdm[a-z-]*)[^a-z0-9 ]")
+
+
+def syslog_share(head: bytes) -> tuple[float, float]:
+    """Which shares of the lines at a file's beginning look like syslog, and like its authentication messages."""
+    lines = [line for line in head.split(b"\n")[:40] if line.strip()]
+    if len(lines) > 1 and not head.endswith(b"\n"):
+        lines.pop()
+    if not lines:
+        return 0.0, 0.0
+    plain = sum(1 for line in lines if _LINE.match(line))
+    auth = sum(1 for line in lines if _AUTH.match(line))
+    return plain / len(lines), auth / len(lines)
