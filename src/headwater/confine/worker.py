@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One child as its parent sees it: started, handed a task, listened to, watched, killed.
+
+Whatever the child does, no call here blocks on it: the socket and the error pipe do not block, and its end is SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import headwater
+from headwater.confine import frames
+from headwater.confine.work import STARVED, Limits, Status, Task
+
+_TAIL = 8192  # bytes of the child's error output that are kept
+_COMMAND = (sys.executable, "-P", "-s", "-B", "-X", "faulthandler", "-m", "headwater.confine.child")
+_SIGNALS = {int(s): s.name for s in signal.Signals}
+_TICK = os.sysconf("SC_CLK_TCK")
+_ROOT = str(Path(headwater.__file__).resolve().parent.parent)
+_CPU_GRACE = 1  # seconds beyond RLIMIT_CPU after which a child that ignores SIGXCPU is killed
+Frame = tuple[bytes, dict[str, Any], bytes]
+
+
+def _environment(paths: Sequence[str]) -> dict[str, str]:
+    """Nothing of the parent's: no proxy, no home, one language, one zone, hashing that is the same each time."""
+    return {
+        "HOME": "/nonexistent",
+        "PATH": "/nonexistent",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "PYTHONPATH": os.pathsep.join([_ROOT, *paths]),
+        "POLARS_MAX_THREADS": "2",
+        "POLARS_SKIP_CPU_CHECK": "1",  # it writes and runs machine code, which a child may not; the parent has made it
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "POLARS_ASYNC_THREAD_COUNT": "1",
+        "TOKIO_WORKER_THREADS": "1",
+        "RUST_BACKTRACE": "0",
+        "_RJEM_MALLOC_CONF": "background_thread:false,narenas:4",  # Polars' allocator: fewer threads and arenas
+    }
+
+
+class Worker:
+    """A child process and what is known of it. ``now`` is the pool's clock, which stands still while others work."""
+
+    def __init__(self, limits: Limits, paths: Sequence[str], warm: Sequence[str]) -> None:
+        self.limits = limits
+        self.task: Task | None = None
+        self.attempt = 1
+        self.started = 0.0
+        self.level: tuple[str, ...] | None = None
+        self.why: tuple[Status, str] | None = None  # the reason for which it was killed by the parent
+        self.errors_ended = False
+        self._tail = bytearray()
+        self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._taken_before = self._messages = 0
+        self._reaped = False
+        self._reserved = 0
+        self._cpu_before = 0.0
+        self._frames = frames.Assembler(limits.header, limits.blob)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.process = subprocess.Popen(
+                [*_COMMAND, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env=_environment(paths),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.socket = ours
+        ours.setblocking(False)
+        assert self.process.stderr is not None
+        self.errors = self.process.stderr.fileno()
+        fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_NONBLOCK)
+        config = {"limits": limits.as_dict(), "paths": list(paths), "warm": list(warm)}
+        self._out.append((memoryview(frames.encode(frames.TASK, config)), ()))
+
+    # ------------------------------------------------------------------ tasks
+
+    def give(self, task: Task, attempt: int, now: float) -> None:
+        """Hand the child a task; its bytes go out as the socket takes them."""
+        call = {"call": task.call, "args": dict(task.args)}
+        self._out.append((memoryview(frames.encode(frames.TASK, call)), task.fds))
+        self.task, self.attempt = task, attempt
+        self._taken_before, self._messages = self._frames.taken, 0
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """Count time and CPU from here: at a task, or when a new child that has one is ready."""
+        self.started = now
+        used = self.usage()[0]
+        self._cpu_before = used
+        soft = int(used) + 1 + self.limits.cpu
+        with contextlib.suppress(OSError, ValueError):  # the watch over usage() holds it all the same
+            hard = resource.prlimit(self.process.pid, resource.RLIMIT_CPU)[1]
+            resource.prlimit(self.process.pid, resource.RLIMIT_CPU, (soft, hard))
+
+    @property
+    def wants_to_write(self) -> bool:
+        return bool(self._out)
+
+    def write(self) -> None:
+        """Send what the socket takes now; a child that does not read leaves it here until its time is up."""
+        rest, fds = self._out[0]
+        try:
+            sent = socket.send_fds(self.socket, [rest[:65_536]], list(fds)) if fds else self.socket.send(rest)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._out.clear()  # it is dead; the reading side will see the end of the stream
+            return
+        if sent < len(rest):
+            self._out[0] = (rest[sent:], ())
+        else:
+            self._out.popleft()
+
+    def read(self) -> Frame | bool | None:
+        """One read of the socket: a frame, None for not yet, False for the end.
+
+        Raises:
+            ProtocolError: the child broke the protocol.
+        """
+        try:
+            frame = self._frames.receive(self.socket)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return False
+        if isinstance(frame, tuple) and frame[0] == frames.MESSAGE:
+            self._messages += 1
+        return frame
+
+    def over_limit(self) -> str:
+        """Which bound on messages the task has broken, or nothing."""
+        if self._messages > self.limits.messages:
+            return f"more than {self.limits.messages} messages"
+        if self._frames.taken - self._taken_before > self.limits.total:
+            return f"more than {self.limits.total} bytes of messages"
+        return ""
+
+    def drain_errors(self) -> None:
+        """Take what the child wrote on its error pipe, keeping the end of it."""
+        with contextlib.suppress(OSError):
+            for _ in range(16):
+                part = os.read(self.errors, 65_536)
+                if not part:
+                    self.errors_ended = True
+                    return
+                self._tail += part
+                del self._tail[:-_TAIL]
+
+    # ------------------------------------------------------------------ watch
+
+    def usage(self) -> tuple[float, int]:
+        """CPU seconds used so far and threads now; zeros when it is gone."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", "rb") as stat:
+                after_name = stat.read().rpartition(b")")[2].split()
+        except OSError:
+            return 0.0, 0
+        return (int(after_name[11]) + int(after_name[12])) / _TICK, int(after_name[17])
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of private memory reserved and resident now; zeros when it is gone."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", "rb") as statm:
+                pages = [int(n) for n in statm.read().split()]
+        except OSError:
+            return 0, 0
+        return pages[5] * resource.getpagesize(), (pages[1] - pages[2]) * resource.getpagesize()
+
+    def scratch(self) -> int:
+        """Bytes that the child's anonymous files hold."""
+        total = 0
+        folder = f"/proc/{self.process.pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"{folder}/{name}").startswith("/memfd:"):
+                        total += os.stat(f"{folder}/{name}").st_blocks * 512
+        return total
+
+    def excess(self, now: float) -> tuple[Status, str] | None:
+        """What the running task has used up, if anything."""
+        if self.task is None:
+            return None
+        wall = self.limits.wall if self.task.wall is None else self.task.wall
+        if now - self.started > wall:
+            return "timeout", f"more than {wall:g} s"
+        used, threads = self.usage()
+        if used - self._cpu_before > self.limits.cpu + _CPU_GRACE:
+            return "cpu", f"more than {self.limits.cpu} CPU s"
+        if threads > self.limits.threads:
+            return "memory", f"more than {self.limits.threads} threads"
+        self._reserved = self.memory()[0]
+        if self._reserved > self.limits.data - self.limits.data // 32:  # allocators at the limit spin for long
+            return "memory", f"more than {self.limits.data} bytes"
+        if self.scratch() > self.limits.scratch:
+            return "memory", f"more than {self.limits.scratch} bytes of scratch"
+        return None
+
+    def grown(self) -> bool:
+        """Whether it holds so much memory between tasks that the next should have a fresh child."""
+        return self.memory()[1] > self.limits.data // 3
+
+    # ------------------------------------------------------------------ end
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the kernel to have done it."""
+        if self._reaped:
+            return
+        self._reaped = True
+        self.process.kill()
+        self.process.wait()
+        self.drain_errors()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        self.socket.close()
+
+    def end(self) -> tuple[Status, str]:
+        """Why the child is gone, from its exit; kills it when it only closed its socket."""
+        limit = time.monotonic() + 0.5
+        while self.process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.005)
+        closed = self.process.poll() is None
+        self.kill()
+        if self.why is not None:
+            return self.why
+        if closed:
+            return "crashed", "closed its socket"
+        code = self.process.returncode
+        trace = self.trace()
+        if STARVED.search(trace) or (code < 0 and self._reserved > self.limits.data // 4 * 3):
+            return "memory", f"more than {self.limits.data} bytes"
+        if code == -signal.SIGXCPU:
+            return "cpu", f"more than {self.limits.cpu} CPU s"
+        if code < 0:
+            return "crashed", f"signal {-code} ({_SIGNALS.get(-code, 'unnamed')})"
+        return "crashed", f"exit {code} before the task was done"
+
+    def trace(self) -> str:
+        """The end of the child's error output, printable."""
+        return self._tail.decode("utf-8", "backslashreplace")
