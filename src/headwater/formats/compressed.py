@@ -23,7 +23,7 @@ from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-Layer = Literal["gz", "bz2", "xz", "zst"]
+Layer = Literal["gz", "bz2", "xz", "zst", "deflate"]  # deflate: a bare RFC 1951 stream, as zip holds it
 
 # the wheel's stub declares an instance where the class is
 IsalError = cast(type[Exception], isal_zlib.IsalError)
@@ -88,7 +88,13 @@ class Decompression(Iterator[bytes]):
         self.gap: Gap | None = None
         self.total = 0
         self._at = 0  # compressed bytes taken so far
-        stream = {"gz": self._gzip, "bz2": self._members, "xz": self._members, "zst": self._zstd}[layer]
+        stream = {
+            "gz": self._gzip,
+            "deflate": self._inflate,
+            "bz2": self._members,
+            "xz": self._members,
+            "zst": self._zstd,
+        }[layer]
         self._chunks = stream()
 
     def __next__(self) -> bytes:

@@ -27,6 +27,7 @@ HEADER_SIZE = 13
 _DESCRIPTOR = 76
 _SECTIONS = 400_000  # a 16 TB image in one file has about 100,000
 _TEXT = 1 << 20
+_MEDIUM = 1 << 48  # 256 TiB: a size beyond it is not believed
 _ERRORS = 100_000
 _SCAN = 1 << 20
 _TYPES = re.compile(
@@ -179,7 +180,7 @@ def geometry_of(source: ByteSource, section: Section) -> Geometry | None:
         set_id, stated, covered = bytes(16), data[90:94], data[:90]
     else:
         return None
-    if not 0 < per_chunk * sector <= 64 << 20 or sectors > 1 << 54:
+    if not 0 < per_chunk * sector <= 64 << 20 or sectors * sector > _MEDIUM:
         return None
     sound = isal_zlib.adler32(covered) == int.from_bytes(stated, "little")
     return Geometry(chunks, per_chunk, sector, sectors, set_id, sound)
