@@ -40,13 +40,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """``slack``: ranges of the medium in no volume, with the reason; ``gaps``: volumes that no reader here opens."""
+    """``slack``: ranges in no volume, with the reason; ``unopened``: volumes that no reader here opens, and where."""
 
     kind: str
     source: ByteSource
     views: tuple[View, ...]
     slack: tuple[tuple[int, int, str], ...] = ()
-    gaps: tuple[tuple[str, Gap], ...] = ()
+    unopened: tuple[tuple[str, Gap, int], ...] = ()  # name, the gap (its offset on the volume), the volume's offset
     stated: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,19 +119,19 @@ def _looks_like_log(name: str, head: bytes) -> bool:
 def _of_medium(kind: str, source: ByteSource, stated: Mapping[str, str], notes: Mapping[str, str]) -> Opened:
     table = volumes(source)
     views: list[View] = []
-    gaps: list[tuple[str, Gap]] = []
+    gaps: list[tuple[str, Gap, int]] = []
     chosen: Sequence[Volume] = table.volumes
     if not chosen:
         tree = open_filesystem(source)
         if tree is not None:
             views.append(View("", tree, 0, source.size, True))
         else:
-            gaps.append(("", _unopened(source, source.size)))
+            gaps.append(("", _unopened(source, source.size), 0))
     for volume in chosen:
         tree = open_filesystem(volume.source)
         if tree is None:
             if identify(volume.source) not in {"lvm2", "extended"}:
-                gaps.append((volume.name, _unopened(volume.source, volume.length)))
+                gaps.append((volume.name, _unopened(volume.source, volume.length), max(volume.offset, 0)))
         else:
             views.append(View(volume.name, tree, max(volume.offset, 0), volume.length, volume.offset >= 0))
     return Opened(kind, source, tuple(views), tuple(table.slack), tuple(gaps), dict(stated), dict(notes))

@@ -30,6 +30,28 @@ def save_accounts(case: Path, accounts: Mapping[int, Sequence[Json]]) -> str:
     return write_atomic(accounts_path(case), b"".join(lines))
 
 
+def save_ranges(case: Path, ranges: Mapping[int, Sequence[tuple[int, int, str]]]) -> str:
+    """Write the ranges that tile each medium, [evidence, offset, length, state] per line; returns the SHA-256."""
+    lines = [canonical([number, *row]) + b"\n" for number in sorted(ranges) for row in ranges[number]]
+    return write_atomic(case / "extents.jsonl", b"".join(lines))
+
+
+def load_ranges(case: Path) -> dict[int, list[tuple[int, int, str]]]:
+    """The ranges of every medium, by evidence number.
+
+    Raises:
+        ExamineError: HW4003 where the examination has not come that far.
+    """
+    found: dict[int, list[tuple[int, int, str]]] = {}
+    try:
+        for line in (case / "extents.jsonl").read_bytes().splitlines():
+            number, offset, length, state = json.loads(line)
+            found.setdefault(int(number), []).append((int(offset), int(length), str(state)))
+    except (OSError, ValueError) as error:
+        raise ExamineError("HW4003", str(case), what="extents.jsonl") from error
+    return found
+
+
 def load_accounts(case: Path) -> list[Json]:
     """The accounts of all items, in order.
 

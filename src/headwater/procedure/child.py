@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from headwater.examine import reading, registry
 from headwater.examine.batch import Batch
-from headwater.examine.opening import View, open_evidence
+from headwater.examine.coverage import state_of
+from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.hashing import hash_source
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
@@ -29,7 +30,8 @@ from headwater.store.parts import encode_events, encode_gaps
 
 PART_BYTES = 32 << 20  # input per part
 PART_ROWS = 200_000
-CANDIDATES_AT_ONCE = 500  # per message, so that no header outgrows its cap
+HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
+EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage
 SMALL_TEXT = 64 * 1024
 _SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
 
@@ -121,13 +123,11 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """List every tree of one item: file-system events as parts, files worth parsing as candidates, gaps."""
     number = int(args["number"])
     opened = open_evidence(open_files(args, fds))
-    part = 0
-    gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap in opened.gaps]
+    part = listed = 0
+    gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap, _ in opened.unopened]
     facts: dict[str, dict[str, str]] = {}
-    listed = 0
     for view in opened.views:
-        facts[view.name] = _identity(view)
-        found: list[dict[str, Any]] = []
+        facts[view.name] = {}
         for frame, entries in listing(view, opened.kind):
             listed += len(entries)
             if frame is not None and frame.height:
@@ -135,29 +135,51 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 blob = encode_events(frame, clock=str(number), feed="fs.macb", source=number, path=None)
                 yield {"family": "events", "feed": "fs.macb", "part": part}, blob
                 part += 1
-            for entry in entries:
-                candidate = _candidate(view, entry, opened.kind)
-                if candidate:
-                    found.append(candidate)
-                if len(found) >= CANDIDATES_AT_ONCE:
-                    yield {"candidates": found}, b""
-                    found = []
+            _identify(view, entries, facts[view.name])
+            found = (_candidate(view, entry, opened.kind) for entry in entries)
+            for some in _bundles((c for c in found if c), ("path", "key")):
+                yield {"candidates": some}, b""
             yield {"entries": listed}, b""
-        if found:
-            yield {"candidates": found}, b""
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
     yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)
-    yield (
-        {
-            "result": {
-                "entries": listed,
-                "facts": facts,
-                "slack": [list(s) for s in opened.slack],
-                "coverage": {v.name: [list(c) for c in v.tree.coverage()][:200_000] for v in opened.views},
-            }
-        },
-        b"",
-    )
+    for ranges in _bundles(_claims(opened), ()):
+        yield {"ranges": ranges}, b""
+    yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened)}}, b""
+
+
+def _bundles(items: Iterable[Any], texts: Sequence[str]) -> Iterator[list[Any]]:
+    """Items in lists small enough for a header's cap, however long the texts in them are."""
+    some: list[Any] = []
+    size = 0
+    for item in items:
+        some.append(item)
+        size += 160 + sum(6 * len(str(item[t])) for t in texts)  # JSON may escape a character as six
+        if size >= HEADER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _medium_size(opened: Opened) -> int | None:
+    """The size of the medium that coverage is told of; None for what is no medium."""
+    return opened.source.size if opened.kind in {"e01", "raw", "split-raw"} else None
+
+
+def _claims(opened: Opened) -> Iterator[list[Any]]:
+    """What the volumes and file systems say of the ranges of the medium, before any file is parsed."""
+    if _medium_size(opened) is None:
+        return
+    for _, gap, offset in opened.unopened:
+        yield [offset, gap.length, "unopened"]
+    for view in opened.views:
+        if not view.on_medium:
+            continue
+        yield [view.offset, view.size, "unknown"]
+        for offset, length, what in view.tree.coverage():
+            yield [view.offset + offset, length, state_of(what)]
+    for offset, length, _, _ in opened.source.bad:
+        yield [offset, length, "unreadable"]
 
 
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
@@ -173,23 +195,26 @@ def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _identity(view: View) -> dict[str, str]:
+_SAYS = {
+    "/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
+    "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release",
+}  # fmt: skip
+
+
+def _identify(view: View, entries: Sequence[Entry], said: dict[str, str]) -> None:
     """What the system on a tree says of itself: host name, zone, system; only what is there."""
-    wanted = {"/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
-              "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release"}  # fmt: skip
-    said: dict[str, str] = {}
-    for entry in view.tree.entries():
-        name = wanted.get(entry.path)
+    for entry in entries:
         if entry.path == "/etc/localtime" and entry.kind == "link" and entry.target and "zoneinfo/" in entry.target:
             said["localtime"] = entry.target.rpartition("zoneinfo/")[2]
-        elif name and name not in said and entry.kind == "file" and 0 < entry.size <= SMALL_TEXT:
-            text = view.tree.open(entry.key).pread(0, entry.size).decode("utf-8", "backslashreplace").strip()
-            if name == "os_release":
-                pairs = dict(line.partition("=")[::2] for line in text.splitlines())
-                text = pairs.get("PRETTY_NAME", "").strip('"')
-            if text:
-                said[name] = text.splitlines()[0][:200]
-    return said
+        name = _SAYS.get(entry.path)
+        if name is None or name in said or entry.kind != "file" or not 0 < entry.size <= SMALL_TEXT:
+            continue
+        text = view.tree.open(entry.key).pread(0, entry.size).decode("utf-8", "backslashreplace").strip()
+        if name == "os_release":
+            pairs = dict(line.partition("=")[::2] for line in text.splitlines())
+            text = pairs.get("PRETTY_NAME", "").strip('"')
+        if text:
+            said[name] = text.splitlines()[0][:200]
 
 
 class _Collector:
@@ -251,7 +276,6 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """Parse the targets of one task in order; events and gaps as parts, one account per file and parser."""
     collector = _Collector(int(args["number"]))
     targets = Targets(args, fds)
-    accounts: list[dict[str, Any]] = []
     for target in args["targets"]:
         source, extents = targets.open(target)
         facts = Facts(year=args["years"].get(target["path"]))
@@ -259,16 +283,15 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         if ready.gap is not None:
             collector.gap("file.compressed", target["path"], ready.gap)
         if not ready.parsers:
-            accounts.append(_account(target, ready, None, {}, extents))
+            yield {"account": _account(target, ready, None, {}, extents)}, b""
         for parser in ready.parsers:
             tally: dict[str, int] = {"records": 0, "parsed": 0, "gap": 0, "skipped": 0, "slack": 0}
             for batch in reading.run(parser, ready):
                 _add_up(tally, batch)
                 yield from collector.add(parser.feed, ready.path, batch)
-            accounts.append(_account(target, ready, parser, tally, extents))
-            yield {"progress": target["size"]}, b""
+            yield {"account": _account(target, ready, parser, tally, extents), "progress": target["size"]}, b""
     yield from collector.finish()
-    yield {"result": {"files": accounts}}, b""
+    yield {"result": {}}, b""
 
 
 def _add_up(tally: dict[str, int], batch: Batch) -> None:
@@ -293,5 +316,6 @@ def _account(
     return {
         "path": ready.path, "target": {k: v for k, v in target.items() if k != "fd"}, "size": ready.size,
         "parser": parser.name if parser else "", "version": parser.version if parser else 0,
-        "feed": parser.feed if parser else "", "tally": dict(tally), "extents": [list(e) for e in extents[:1000]],
+        "feed": parser.feed if parser else "", "tally": dict(tally),
+        "extents": [list(e) for e in extents[:EXTENTS_MOST]],
     }  # fmt: skip

@@ -21,6 +21,7 @@ from typing import Any
 
 from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
+from headwater.examine.coverage import tile
 from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
@@ -58,6 +59,14 @@ class Unit:
         return case / "tasks" / f"{self.item.number:04d}-{self.number:06d}.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What came of one item: the account of every file, and ranges that tile its medium."""
+
+    accounts: list[Json]
+    coverage: list[tuple[int, int, str]]
+
+
 class Receiver:
     """Writes the parts of one task as they come, and its marker at the end."""
 
@@ -65,6 +74,8 @@ class Receiver:
         self.case, self.unit = case, unit
         self.parts: list[list[str]] = []
         self.candidates: list[Json] = []
+        self.files: list[Json] = []
+        self.ranges: list[list[Any]] = []
         self.result: Json | None = None
         self.error: Json | None = None
         self.attempt = 1
@@ -73,6 +84,7 @@ class Receiver:
         """Act on one message; gives back bytes of progress."""
         if message.attempt != self.attempt:
             self.attempt, self.parts, self.candidates, self.result = message.attempt, [], [], None
+            self.files, self.ranges = [], []
         header = message.header
         if "family" in header:
             path = part_path(
@@ -82,6 +94,10 @@ class Receiver:
             self.parts.append([str(path.relative_to(self.case)), write_part(path, message.blob)])
         elif "candidates" in header:
             self.candidates.extend(header["candidates"])
+        elif "account" in header:
+            self.files.append(dict(header["account"]))
+        elif "ranges" in header:
+            self.ranges.extend(header["ranges"])
         elif "entries" in header:
             corridor.progress("list", int(header["entries"]), None, "entries")
         elif "error" in header:
@@ -96,6 +112,8 @@ class Receiver:
             "fingerprint": self.unit.fingerprint,
             "parts": sorted(self.parts),
             "candidates": self.candidates,
+            "files": self.files,
+            "ranges": self.ranges,
             "result": self.result or {},
         }
         write_atomic(self.unit.marker(self.case), json.dumps(marker, ensure_ascii=False, sort_keys=True).encode())
@@ -126,21 +144,21 @@ def _parser_versions() -> dict[str, int]:
     return {p.name: p.version for p in registry.all_parsers().values()}
 
 
-def examine(corridor: Corridor, pool: Pool, item: Evidence) -> list[Json]:
-    """Examine one item; returns the accounts of its files (what parsed them, how much, what not)."""
+def examine(corridor: Corridor, pool: Pool, item: Evidence) -> Examined:
+    """Examine one item: list it, parse it, account for it."""
     source = Path(item.source_path)
     with held(source) as open_files:
         listing = _list(corridor, pool, item, open_files)
-        units = _plan(corridor, item, listing)
+        units = _plan(corridor, item, listing["candidates"])
         accounts = _parse(corridor, pool, item, open_files, units)
-    return accounts
+    return Examined(accounts, _coverage(listing, accounts))
 
 
 def _fingerprint(item: Evidence, extra: Any) -> str:
     return digest({"tool": TOOL, "evidence": item.digests["sha256"], "parsers": _parser_versions(), "more": extra})
 
 
-def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> list[Json]:
+def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> Json:
     unit = Unit(item, WALK, fingerprint=_fingerprint(item, "list"))
     marker = done(corridor.case, unit)
     if marker is None:
@@ -170,7 +188,19 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> l
             products=dict(marker["parts"]),
             note={"facts": result.get("facts") or {"": {}}, "entries": result.get("entries", 0)},
         )
-    return list(marker["candidates"])
+    return marker
+
+
+def _coverage(listing: Json, accounts: Sequence[Json]) -> list[tuple[int, int, str]]:
+    """Ranges that tile the medium, from what the volumes say and what was parsed; nothing for what is no medium."""
+    size = listing["result"].get("medium")
+    if size is None:
+        return []
+    claims = [(int(o), int(n), str(s)) for o, n, s in listing["ranges"]]
+    for account in accounts:
+        if account["parser"]:
+            claims.extend((int(o), int(n), "parsed") for o, n in account["extents"])
+    return tile(int(size), claims)
 
 
 def _ignore(_: int) -> None:
@@ -202,7 +232,7 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
                 write_part(path, encode_gaps(gaps, feed="fs.macb", source=item.number)),
             ]
         )
-    receiver.result = {"entries": count, "facts": {"": {}}, "slack": [], "coverage": {}}
+    receiver.result = {"entries": count, "facts": {"": {}}, "medium": None}
 
 
 def _plan(corridor: Corridor, item: Evidence, candidates: Sequence[Json]) -> list[Unit]:
@@ -245,7 +275,7 @@ def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, uni
         discard(corridor.case, unit)
     for unit in runner.run(singles, markers):
         markers[unit.number] = _incomplete(corridor.case, unit, runner.why.get(unit.number, ""))
-    return [account for number in sorted(markers) for account in markers[number]["result"].get("files", [])]
+    return [account for number in sorted(markers) for account in markers[number]["files"]]
 
 
 def _incomplete(case: Path, unit: Unit, why: str) -> Json:
@@ -261,7 +291,7 @@ def _incomplete(case: Path, unit: Unit, why: str) -> Json:
         "path": target["path"], "target": target, "size": target["size"], "parser": "", "version": 0, "feed": "",
         "tally": {}, "extents": [], "incomplete": why,
     }  # fmt: skip
-    receiver.result = {"files": [account]}
+    receiver.files = [account]
     return receiver.finish()
 
 

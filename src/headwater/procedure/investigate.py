@@ -28,7 +28,7 @@ from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority
-from headwater.procedure.accounts import save_accounts, sealed_parts
+from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
     EXAMINED,
@@ -96,8 +96,10 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
         corridor.progress = progress
         with pool_for(order.workers) as pool:
             items = [take_in(corridor, pool, number, source) for number, source in enumerate(sources, 1)]
-            accounts = {item.number: examine(corridor, pool, item) for item in items}
-            _seal(corridor, pool, items, save_accounts(order.case, accounts))
+            examined = {item.number: examine(corridor, pool, item) for item in items}
+            accounts = {number: done.accounts for number, done in examined.items()}
+            ranges = {number: done.coverage for number, done in examined.items()}
+            _seal(corridor, pool, items, save_accounts(order.case, accounts), save_ranges(order.case, ranges))
             judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
             if order.read_again:
                 for item in items:
@@ -178,9 +180,9 @@ def _check(settings: case_settings.CaseSettings) -> None:
             case_settings.check_zone(zone)
 
 
-def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: str) -> None:
+def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: str, ranges: str) -> None:
     parts = sealed_parts(corridor.case)
-    products = {"coverage.jsonl": coverage, "parts": digest(parts)}
+    products = {"coverage.jsonl": coverage, "extents.jsonl": ranges, "parts": digest(parts)}
     last = corridor.ledger.last(EXAMINED)
     if last is None or dict(last.entry.products) != products:
         corridor.record(

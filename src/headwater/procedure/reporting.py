@@ -13,12 +13,13 @@ from pathlib import Path
 import polars as pl
 
 from headwater import __version__
+from headwater.examine.coverage import totals
 from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
 from headwater.procedure import story
-from headwater.procedure.accounts import load_accounts, sealed_parts
+from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
     REPORTED,
@@ -69,6 +70,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     head = entries[-1]
     accounts = load_accounts(corridor.case)
     timeline, left_out = _timeline(corridor, judged)
+    sums = {number: totals(ranges) for number, ranges in load_ranges(corridor.case).items()}
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
     return report.ReportData(
         title=report.Title(
@@ -95,7 +97,7 @@ def fill(corridor: Corridor) -> report.ReportData:
             for a in accounts
             if "incomplete" in a
         ),
-        limits=tuple(story.limits(judged, items)),
+        limits=tuple(story.limits(judged, items, sums)),
         damage=(report.DamageFigure(Text("直接损失与必要恢复费用", "Direct loss and necessary cost of recovery")),),
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),

@@ -165,8 +165,33 @@ def clock_origin(basis: TimeBasis, origin: str) -> Text:
     return Text(f"时区据:{origin}{year_zh}", f"zone from: {origin}{year_en}")
 
 
-def limits(judged: Judged, items: Sequence[Evidence]) -> Iterator[Sentence]:
-    """What this examination cannot say."""
+_STATE_TEXT = {
+    "no-volume": ("不属任何分区", "in no partition"),
+    "unopened": ("所在卷未能打开", "in a volume that was not opened"),
+    "unknown": ("文件系统未说明", "of which the file system tells nothing"),
+    "unallocated": ("未分配", "unallocated"),
+    "metadata": ("文件系统元数据", "metadata of the file system"),
+    "no-parser": ("文件内容,无相应解析器", "content of files that nothing here parses"),
+    "parsed": ("已解析", "parsed"),
+    "unreadable": ("不可读", "unreadable"),
+}
+
+
+def coverage(number: int, sums: Mapping[str, int]) -> Sentence:
+    """One sentence on what became of the bytes of a medium; the figures tile it."""
+    zh = ";".join(f"{_STATE_TEXT[s][0]} {n:,} 字节" for s, n in sums.items())
+    en = "; ".join(f"{n:,} bytes {_STATE_TEXT[s][1]}" for s, n in sums.items())
+    total = sum(sums.values())
+    return Sentence(
+        Text(f"检材 {number} 共 {total:,} 字节:{zh}。", f"Of the {total:,} bytes of item {number}: {en}."),
+        (f"evidence-{number}",),
+    )
+
+
+def limits(judged: Judged, items: Sequence[Evidence], sums: Mapping[int, Mapping[str, int]]) -> Iterator[Sentence]:
+    """What this examination cannot say; ``sums``: bytes per state of each medium."""
+    for number, states in sorted(sums.items()):
+        yield coverage(number, states)
     ids = tuple(f"evidence-{i.number}" for i in items)
     yield Sentence(
         Text(

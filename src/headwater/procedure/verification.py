@@ -84,7 +84,8 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
         return
     if examined.entry.products.get("parts") != digest(parts):
         yield Check("parts", "failed", "the list of parts is not the one in the ledger")
-    names = dict(parts) | {"coverage.jsonl": examined.entry.products.get("coverage.jsonl", "")}
+    names = dict(parts)
+    names.update({k: v for k, v in examined.entry.products.items() if k != "parts"})
     for action in (DETECTED, REPORTED):
         entry = corridor.ledger.last(action)
         if entry is not None:
@@ -253,7 +254,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             accounts = {}
             for item in items:
                 again.record("register", evidence=[item.number], note={"evidence": asdict(item)})
-                accounts[item.number] = examination.examine(again, pool, item)
+                accounts[item.number] = examination.examine(again, pool, item).accounts
             save_accounts(fresh, accounts)
             judge(again, tuple(Path(r) for r in corridor.settings.rules))
             yield from _compare(corridor, again, left_out)
