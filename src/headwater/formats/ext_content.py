@@ -59,7 +59,7 @@ class Contents:
         """The runs of an inode's block map in the content's order, with words for what could not be followed."""
         raw = self._inodes.raw(row.number)[_MAP_AT : _MAP_AT + _MAP_SIZE].ljust(_MAP_SIZE, b"\0")
         found = self._extents(raw) if row.flags & FLAG_EXTENTS else self._indirect(raw, row.size)
-        return Map(_tidy(found.runs, self._block.blocks, found.faults), found.faults)
+        return Map(tidy(found.runs, self._block.blocks, found.faults), found.faults)
 
     def _extents(self, root: bytes) -> Map:
         runs: list[Run] = []
@@ -225,7 +225,7 @@ def _runs_of(logical: int, numbers: NDArray[np.int64]) -> list[Run]:
     return [Run(*run) for run in zip(*(c.tolist() for c in columns))]
 
 
-def _tidy(runs: list[Run], blocks: int, faults: list[str]) -> list[Run]:
+def tidy(runs: list[Run], blocks: int, faults: list[str]) -> list[Run]:
     """Runs in order, neighbours joined, without overlaps and without blocks that the volume does not have."""
     result: list[Run] = []
     for run in sorted(runs):

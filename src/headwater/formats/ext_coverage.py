@@ -43,7 +43,8 @@ def _frame(block: Superblock, groups: Groups) -> tuple[NDArray[np.int64], NDArra
     ]
     head = 1 if block.block_size > 1024 else 2
     counts = [np.full(len(copies), 1 + gdt), np.ones_like(numbers), np.ones_like(numbers)]
-    counts += [np.full(groups.count, per_table), np.ones(len(firsts[4]), np.int64), np.array([head]), np.ones(len(spread), np.int64)]
+    counts += [np.full(groups.count, per_table), np.ones(len(firsts[4]), np.int64), np.array([head])]
+    counts.append(np.ones(len(spread), np.int64))
     return np.concatenate(firsts), np.concatenate(counts).astype(np.int64)
 
 

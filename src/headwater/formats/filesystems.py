@@ -178,6 +178,12 @@ def _open_ext(source: ByteSource, kind: str) -> Tree:
     return open_ext(source)
 
 
+def _open_xfs(source: ByteSource, kind: str) -> Tree:
+    from headwater.formats.xfs import XfsTree
+
+    return XfsTree(source)
+
+
 def _open_tsk(source: ByteSource, kind: str) -> Tree:
     from headwater.formats.tsk import TskTree
 
@@ -188,5 +194,6 @@ _OPENERS: dict[str, Callable[[ByteSource, str], Tree]] = {
     "ext2": _open_ext,
     "ext3": _open_ext,
     "ext4": _open_ext,
+    "xfs": _open_xfs,
     "tsk": _open_tsk,
 }

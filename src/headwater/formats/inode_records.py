@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from headwater.formats.ext_inode import Row, decode_inodes
 from headwater.formats.ntfs import standard_times
+from headwater.formats.xfs_inode import decode_chunk
 
 
 def decode_record(kind: str, record: bytes) -> dict[str, int | None]:
@@ -17,6 +18,8 @@ def decode_record(kind: str, record: bytes) -> dict[str, int | None]:
         return _ext(record)
     if kind == "ntfs":
         return standard_times(record)
+    if kind == "xfs":
+        return _xfs(record)
     raise ValueError(f"{kind} has no record that can be decoded alone")
 
 
@@ -30,3 +33,14 @@ def _ext(record: bytes) -> dict[str, int | None]:
     row: Row = rows[0]
     names = ("modified", "accessed", "changed", "created", "deleted", "mode", "uid", "gid", "size")
     return {name: getattr(row, name) for name in names}
+
+
+def _xfs(record: bytes) -> dict[str, int | None]:
+    size = len(record)
+    if size < 256 or size & (size - 1):
+        raise ValueError("an XFS inode is a power of two of at least 256 bytes")
+    rows = decode_chunk(record, size, 0)
+    if not rows:
+        raise ValueError("no XFS inode")
+    names = ("modified", "accessed", "changed", "created", "mode", "uid", "gid", "size")
+    return {name: getattr(rows[0], name) for name in names} | {"deleted": None}
