@@ -70,7 +70,7 @@ def test_bytes_after_the_stream_are_said(layer: Layer) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_cut_stream_keeps_what_was_good(layer: Layer) -> None:
     noise = random.Random(7).randbytes(1_000_000)
-    packed = PACK[layer](noise)
+    packed = bz2.compress(noise, 1) if layer == "bz2" else PACK[layer](noise)  # 1: blocks of 100 kB
     out, stream = run(packed[: len(packed) * 2 // 3], layer)
     assert noise.startswith(out)
     assert len(out) > 200_000

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from isal import isal_zlib
+
 from headwater.formats import ewf_sections as ewf
 from headwater.formats.compressed import inflate_zlib
 from headwater.formats.ewf_sections import Geometry, Section
@@ -23,6 +25,7 @@ from headwater.model.kinds import GapReason
 from headwater.model.records import Gap
 
 _MOST = 64 << 20
+_SLACK = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +78,51 @@ def read_set(files: Sequence[OpenFile], allow_missing: bool) -> E01Set:
     for segment in own.values():
         _claims(segment, stated, notes, errors, warnings)
     if geometry is None:
-        geometry, size = _derive(items, sources[0].name)
+        geometry = _derive(items, sources[0].name)
         detail = f"{sources[0].name}: the volume section is broken; the medium's size follows from the chunks"
         warnings.append(Gap(0, 0, GapReason.UNREADABLE, detail))
-    else:
-        size = geometry.size
-    numbering = Numbering(items, -(-size // geometry.chunk_size))
-    if not size:  # an acquisition that never came to its end states no size
-        size = numbering.chunks * geometry.chunk_size
+    numbering, size = _extent(geometry, items)
     if not numbering.runs and size:
         raise AcquireError("HW2006", sources[0].name, what="it holds no chunk")
+    if size != geometry.size and geometry.sound:
+        detail = f"the volume section states {geometry.size} bytes, the chunks hold {size}"
+        warnings.append(Gap(0, 0, GapReason.NOT_THIS_FORMAT, f"{sources[0].name}: {detail}"))
     return E01Set(sources, geometry, size, numbering, stated, notes, tuple(errors), tuple(warnings))
+
+
+def _extent(geometry: Geometry, items: Sequence[Table | Hole]) -> tuple[Numbering, int]:
+    """The numbering of the chunks and the medium's size in bytes.
+
+    libewf writes the bytes behind the last whole sector and digests them, but does not count their sector; others
+    count it as whole; an acquisition that never ended counts nothing. So the last chunk itself tells where it ends,
+    unless it is a full one that only padding can have made so.
+    """
+    chunk = geometry.chunk_size
+    stated = -(-geometry.size // chunk)
+    numbering = Numbering(items, geometry.chunks if geometry.chunks == stated + 1 else stated)
+    last = numbering.runs[-1] if numbering.runs else None
+    if last is None or last.table is None or last.first + last.length != numbering.chunks:
+        return numbering, geometry.size
+    length = _last_length(last.table, chunk)
+    size = (numbering.chunks - 1) * chunk + (length or 0)
+    near = abs(size - geometry.size) < geometry.sector_size
+    return numbering, size if length and (near or not geometry.size) else geometry.size
+
+
+def _last_length(table: Table, chunk_size: int) -> int | None:
+    """How many bytes the last chunk of a table holds by its own checksum; None where it does not tell."""
+    places = load(table, chunk_size)[0]
+    start = int(places.offsets[-1])
+    if places.compressed[-1]:
+        content = inflate_zlib(table.source.pread(start, min(chunk_size, _MOST) + _SLACK), chunk_size)
+        return None if content is None else len(content)
+    # stored: its data end where the sectors section ends, in EWF-S01 where the table does
+    end = table.data_end if table.data_end is not None else table.copies[0].end
+    length = end - start - 4
+    if not 0 < length <= chunk_size:
+        return None
+    data = table.source.pread(start, length + 4)
+    return length if isal_zlib.adler32(data[:length]) == int.from_bytes(data[length:], "little") else None
 
 
 def _number(sources: Sequence[FileSource]) -> dict[int, FileSource]:
@@ -210,7 +247,7 @@ def _claims(
             warnings.append(Gap(section.offset, section.end - section.offset, GapReason.UNREADABLE, detail))
 
 
-def _derive(items: Sequence[Table | Hole], name: str) -> tuple[Geometry, int]:
+def _derive(items: Sequence[Table | Hole], name: str) -> Geometry:
     """The geometry from the chunks alone, when no volume section can be read: their number and their lengths.
 
     Raises:
@@ -219,19 +256,18 @@ def _derive(items: Sequence[Table | Hole], name: str) -> tuple[Geometry, int]:
     tables = [item for item in items if isinstance(item, Table)]
     if not tables or len(tables) != len(items):
         raise AcquireError("HW2006", name, what="the volume section is broken")
-    lengths: list[int] = []
-    for table, index in ((tables[0], 0), (tables[-1], tables[-1].count - 1)):
-        places = load(table, _MOST)[0]
-        start = int(places.offsets[index])
-        if places.compressed[index]:
-            lengths.append(len(inflate_zlib(table.source.pread(start, _MOST), _MOST) or b""))
-        else:
-            known = index + 1 < table.count
-            end = int(places.offsets[index + 1]) if known else (table.data_end or 0)
-            lengths.append(end - start - 4)
-    size = lengths[0]
-    if not 512 <= size <= _MOST or size % 512 or not 0 < lengths[1] <= size:
-        raise AcquireError("HW2006", name, what="the volume section is broken")
+    first, last = tables[0], tables[-1]
+    places = load(first, _MOST)[0]
+    start = int(places.offsets[0])
+    if places.compressed[0]:
+        size = len(inflate_zlib(first.source.pread(start, _MOST), _MOST) or b"")
+    else:
+        size = int(places.offsets[1]) - start - 4 if first.count > 1 else _last_length(first, _MOST) or 0
+    # one chunk alone may be a short one: its length is then taken for the chunk size, which changes nothing
+    tail = _last_length(last, _MOST)
     chunks = sum(table.count for table in tables)
-    whole = (chunks - 1) * size + lengths[1]
-    return Geometry(chunks, size // 512, 512, -(-whole // 512), sound=False), whole
+    if not 0 < size <= _MOST or (chunks > 1 and size % 512) or not tail or tail > size:
+        raise AcquireError("HW2006", name, what="the volume section is broken")
+    if chunks == 1:
+        size = -(-size // 512) * 512
+    return Geometry(chunks, size // 512, 512, -(-((chunks - 1) * size + tail) // 512), sound=False)
