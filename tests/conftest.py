@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +27,12 @@ def auth_lines() -> bytes:
         for at in range(40)
     ]
     lines.append("Mar  2 03:12:31 web01 sshd[990]: Accepted password for root from 203.0.113.66 port 41000 ssh2")
-    lines.append("Mar  2 03:12:31 web01 sshd[990]: pam_unix(sshd:session): session opened for user root(uid=0) by (uid=0)")
-    lines.append("Mar  2 09:00:01 web01 CRON[1201]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)")
+    lines.append(
+        "Mar  2 03:12:31 web01 sshd[990]: pam_unix(sshd:session): session opened for user root(uid=0) by (uid=0)"
+    )
+    lines.append(
+        "Mar  2 09:00:01 web01 CRON[1201]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"
+    )
     lines.append("this line is no syslog at all")
     return ("\n".join(lines) + "\n").encode()
 
@@ -66,10 +69,10 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Outcom
 
 
 @pytest.fixture
-def copied(worked: tuple[Path, Path, Outcome], tmp_path: Path) -> Iterator[Path]:
+def copied(worked: tuple[Path, Path, Outcome], tmp_path: Path) -> Path:
     """A copy of the small case that a test may spoil; its evidence stays where it was registered."""
     shutil.copytree(worked[1], tmp_path / "case")
-    yield tmp_path / "case"
+    return tmp_path / "case"
 
 
 @pytest.fixture

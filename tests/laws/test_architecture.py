@@ -10,10 +10,33 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "headwater"
 MODULES = sorted(SRC.rglob("*.py"))
-ROOMS = {"case", "scene", "acquire", "vault", "examine", "store", "detect", "correlate", "reconstruct", "report", "cloud"}
+ROOMS = {
+    "case",
+    "scene",
+    "acquire",
+    "vault",
+    "examine",
+    "store",
+    "detect",
+    "correlate",
+    "reconstruct",
+    "report",
+    "cloud",
+}
 BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 ENGINES = {"duckdb": "store"}
-IMPURE = {"os", "io", "socket", "subprocess", "time", "tempfile", "shutil", "pathlib", "multiprocessing", "urllib.request"}
+IMPURE = {
+    "os",
+    "io",
+    "socket",
+    "subprocess",
+    "time",
+    "tempfile",
+    "shutil",
+    "pathlib",
+    "multiprocessing",
+    "urllib.request",
+}
 
 
 def _name(path: Path) -> str:
@@ -53,7 +76,9 @@ def test_module_is_short_and_says_what_it_is(path: Path) -> None:
 def test_room_imports_no_other_room(path: Path) -> None:
     parts = path.relative_to(SRC).parts
     room = parts[0]
-    imported = {i.split(".")[1] for i in _imports(ast.parse(path.read_text())) if i.startswith("headwater.") and i.count(".")}
+    imported = {
+        i.split(".")[1] for i in _imports(ast.parse(path.read_text())) if i.startswith("headwater.") and i.count(".")
+    }
     if room == "model":
         assert imported <= {"model"}
     elif room in {"formats", "confine"}:
@@ -90,7 +115,16 @@ def test_parser_and_detector_open_nothing(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in {"open", "exec", "eval", "compile", "__import__", "input", "print"}
         if isinstance(node, ast.Attribute):
-            assert node.attr not in {"now", "utcnow", "today", "environ", "getenv", "read_csv", "scan_csv", "read_parquet"}
+            assert node.attr not in {
+                "now",
+                "utcnow",
+                "today",
+                "environ",
+                "getenv",
+                "read_csv",
+                "scan_csv",
+                "read_parquet",
+            }
 
 
 def test_bare_except_swallows_nothing() -> None:

@@ -52,7 +52,7 @@ def _noise() -> Iterator[bytes]:
     yield b"\n"
     yield b"\0" * 4097
     yield chance.randbytes(3000)
-    yield bytes(chance.choices(b"abc 0123:/-[]\"\n", k=3000))
+    yield bytes(chance.choices(b'abc 0123:/-[]"\n', k=3000))
     yield b"\xff\xfe" + "日志\n".encode("utf-16-le") * 50
     yield b"A" * 200_000 + b"\n"
 
@@ -69,7 +69,7 @@ def _hold(parser: registry.Parser, data: bytes, path: str) -> None:
         end = batch.end
         counted = batch.count or counted
         for gap in batch.gaps:
-            assert 0 <= gap.offset
+            assert gap.offset >= 0
             assert gap.offset + gap.length <= len(data)
             assert "unclaimed" not in gap.detail, gap
             assert "failed here" not in gap.detail, gap

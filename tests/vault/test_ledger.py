@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError, VaultError
 from headwater.vault.ledger import Ledger

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input gets a numbered message in both languages, an exit code, and nothing is lost or made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import make_evidence
+from headwater.cli.main import EXIT_AUTHORITY, EXIT_OTHER, EXIT_SOURCE, EXIT_USAGE, main
+from headwater.procedure.investigate import Outcome
+
+Worked = tuple[Path, Path, Outcome]
+
+
+def _refused(capsys: pytest.CaptureFixture[str], code: str, *arguments: str) -> int:
+    capsys.readouterr()
+    exit_code = main(arguments)
+    complaint = capsys.readouterr().err
+    assert f"{code} " in complaint
+    assert any("\u4e00" <= c <= "\u9fff" for c in complaint), "no Chinese"
+    return exit_code
+
+
+def test_without_authority_nothing_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    case = tmp_path / "case"
+    assert _refused(capsys, "HW1001", "investigate", str(source), "--case", str(case)) == EXIT_AUTHORITY
+    assert not case.exists()
+    assert (
+        _refused(capsys, "HW1001", "investigate", str(source), "--case", str(case), "--no-authority", "  ")
+        == EXIT_AUTHORITY
+    )
+
+
+def test_ended_authority_permits_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    arguments = [
+        "investigate",
+        str(source),
+        "--case",
+        str(tmp_path / "case"),
+        "--authority-no",
+        "1",
+        "--authority-by",
+        "x",
+    ]
+    assert _refused(capsys, "HW1003", *arguments, "--authority-until", "2020-01-01") == EXIT_AUTHORITY
+    assert _refused(capsys, "HW1001", *arguments, "--authority-until", "some day") == EXIT_AUTHORITY
+    missing = str(tmp_path / "none.pdf")
+    assert _refused(capsys, "HW1002", *arguments, "--authority", missing) == EXIT_AUTHORITY
+
+
+@pytest.mark.parametrize(("make", "code"), [("missing", "HW2001"), ("empty", "HW2002"), ("empty-folder", "HW2002")])
+def test_source_that_is_not_there_or_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: str, code: str
+) -> None:
+    source = tmp_path / "source"
+    if make == "empty":
+        source.write_bytes(b"")
+    elif make == "empty-folder":
+        source.mkdir()
+    arguments = ("investigate", str(source), "--case", str(tmp_path / "case"), "--no-authority", "test")
+    assert _refused(capsys, code, *arguments) == EXIT_SOURCE
+
+
+def test_folder_with_other_things_is_not_taken_for_a_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    case = tmp_path / "case"
+    case.mkdir()
+    (case / "thesis.txt").write_text("three years of work")
+    arguments = ("investigate", str(source), "--case", str(case), "--no-authority", "test")
+    assert _refused(capsys, "HW0003", *arguments) == EXIT_USAGE
+    assert [p.name for p in case.iterdir()] == ["thesis.txt"]
+
+
+def test_other_sources_for_an_existing_case(worked: Worked, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("investigate", str(worked[0] / "var"), "--case", str(copied), "--no-authority", "test")
+    assert _refused(capsys, "HW0004", *arguments) == EXIT_USAGE
+
+
+def test_condition_can_read_nothing_but_events(worked: Worked, capsys: pytest.CaptureFixture[str]) -> None:
+    for condition in (
+        "1=1) UNION SELECT * FROM read_text('/etc/passwd') --",
+        "exists(SELECT 1 FROM read_text('/etc/passwd'))",
+        "kind = (SELECT content FROM read_text('/etc/passwd'))",
+        "true; COPY events TO '/tmp/x'",
+        "no_such_column = 1",
+        "kind =",
+    ):
+        assert _refused(capsys, "HW0006", "events", str(worked[1]), "--where", condition) == EXIT_USAGE
+
+
+def test_verbs_refuse_what_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("findings", "steps", "events", "verify", "report"):
+        assert _refused(capsys, "HW0002", verb, str(tmp_path)) == EXIT_USAGE
+    assert _refused(capsys, "HW0002", "trace", str(tmp_path), "F-1") == EXIT_USAGE
+
+
+def test_unknown_id_zone_and_rules(worked: Worked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _refused(capsys, "HW0005", "trace", str(worked[1]), "F-0000000000000000") == EXIT_USAGE
+    base = ("investigate", str(worked[0]), "--case", str(tmp_path / "c"), "--no-authority", "test")
+    assert _refused(capsys, "HW1004", *base, "--zone", "Mars/Olympus") == EXIT_AUTHORITY
+    assert _refused(capsys, "HW6001", *base, "--rules", str(tmp_path / "none")) == EXIT_OTHER
+    assert _refused(capsys, "HW0001", *base, "--year", "x") == EXIT_USAGE
