@@ -17,7 +17,9 @@ from headwater.formats.ext_content import Contents
 from headwater.formats.ext_coverage import coverage
 from headwater.formats.ext_directories import Name, Names, names_in
 from headwater.formats.ext_inode import FLAG_EA_INODE, FLAG_ENCRYPT, FLAG_INDEX, FLAG_INLINE, InodeTable, Row
-from headwater.formats.ext_layout import ROOT_INODE, read_groups, read_superblock
+from headwater.formats.ext_journal import view_of
+from headwater.formats.ext_layout import ROOT_INODE, NotExt, read_groups, read_superblock
+from headwater.formats.overlay import Overlay
 from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.walking import MAX_WARNINGS, Bounds
@@ -42,7 +44,10 @@ _REUSED = (0, 0, GapReason.OVERWRITTEN, "the inode of this deleted name belongs 
 
 
 class ExtTree:
-    """One ext volume. ``source`` may be an overlay of the journal over the volume, then ``located`` maps places."""
+    """One ext volume; ``view`` says whether it is shown clean, with its journal played back, or as recorded.
+
+    ``source`` may be an overlay of the journal's blocks: places are then those where the bytes really stand.
+    """
 
     def __init__(self, source: ByteSource, notes: Sequence[Gap] = ()) -> None:
         self._source = source
@@ -54,6 +59,8 @@ class ExtTree:
         self._dropped = 0
         self.kind = self.block.kind
         self.inode_size = self.block.inode_size
+        self.view = "clean"
+        self.notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -125,7 +132,12 @@ class ExtTree:
 
     def extents(self, key: str) -> tuple[tuple[int, int], ...]:
         """Ranges on the volume that hold the content, in order."""
-        return () if key == _GONE else self._contents.extents(self._row(key))
+        if key == _GONE:
+            return ()
+        found = self._contents.extents(self._row(key))
+        if isinstance(self._source, Overlay):
+            return tuple(r for offset, length in found for r in self._source.ranges(offset, length))
+        return found
 
     def _row(self, key: str) -> Row:
         row = self._inodes.get(int(key)) if key.isascii() and key.isdigit() else None
@@ -136,9 +148,8 @@ class ExtTree:
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(offset, length) on the volume of the inode records; offset -1 where there is no such inode."""
         places = self._inodes.places(numbers)
-        located = getattr(self._source, "located", None)
-        if located is not None:
-            places = located(places)
+        if isinstance(self._source, Overlay):
+            places = self._source.located(places)
         return places, np.full(len(numbers), self.inode_size, np.int64)
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
@@ -268,10 +279,20 @@ class _Walk:
                     self.push(number, full, depth + 1, False)
 
 
-def open_ext(source: ByteSource) -> ExtTree:
+def open_ext(source: ByteSource, play: bool = True) -> ExtTree:
     """The tree of an ext volume, with its journal played back in memory where it was not cleanly unmounted.
+
+    ``play`` False: as it was recorded, with a gap that says that the tree is stale.
 
     Raises:
         NotExt: the superblock cannot be.
     """
-    return ExtTree(source)
+    found = view_of(source, read_superblock(source), play)
+    try:
+        tree = ExtTree(found.source, found.gaps)
+    except NotExt:
+        # the journal holds a superblock that cannot be: what is recorded is all there is
+        found = view_of(source, read_superblock(source), False)
+        tree = ExtTree(source, found.gaps)
+    tree.view, tree.notes = found.view, found.notes
+    return tree

@@ -145,11 +145,12 @@ class UnreadTree:
         return iter(())
 
 
-def open_filesystem(source: ByteSource) -> Tree | None:
+def open_filesystem(source: ByteSource, play: bool = True) -> Tree | None:
     """The tree of the file system on a volume; None where no known file system, container or cipher is recognised.
 
-    A journal that was not played back is played back in memory where that is possible (ext3, ext4), and the warnings
-    say so; where it is not, they say that the tree is older than the last writes.
+    A journal that was not played back is played back in memory where that is possible (ext3, ext4),
+    and the tree's ``view`` and ``notes`` say so; where it is not, the warnings say that the tree is older than the last
+    writes. ``play`` False asks for the tree as it was recorded.
     """
     kind = identify(source)
     if kind in ("unknown", "empty"):
@@ -162,7 +163,7 @@ def open_filesystem(source: ByteSource) -> Tree | None:
     if opener is None:
         return _unread(kind, source, GapReason.UNSUPPORTED, f"no reader for {kind}")
     try:
-        return opener(source, kind)
+        return opener(source, kind, play)
     except (ValueError, KeyError, OSError, IndexError, struct.error, OverflowError, MemoryError) as error:
         detail = f"recognised as {kind}, but it cannot be opened: {type(error).__name__}: {error}"
         return _unread(kind, source, GapReason.NOT_THIS_FORMAT, detail)
@@ -172,25 +173,25 @@ def _unread(kind: str, source: ByteSource, reason: GapReason, detail: str) -> Un
     return UnreadTree(kind, (Gap(0, source.size, reason, detail),), source.size)
 
 
-def _open_ext(source: ByteSource, kind: str) -> Tree:
+def _open_ext(source: ByteSource, kind: str, play: bool) -> Tree:
     from headwater.formats.ext import open_ext
 
-    return open_ext(source)
+    return open_ext(source, play)
 
 
-def _open_xfs(source: ByteSource, kind: str) -> Tree:
+def _open_xfs(source: ByteSource, kind: str, play: bool) -> Tree:
     from headwater.formats.xfs import XfsTree
 
     return XfsTree(source)
 
 
-def _open_tsk(source: ByteSource, kind: str) -> Tree:
+def _open_tsk(source: ByteSource, kind: str, play: bool) -> Tree:
     from headwater.formats.tsk import TskTree
 
     return TskTree(source, kind)
 
 
-_OPENERS: dict[str, Callable[[ByteSource, str], Tree]] = {
+_OPENERS: dict[str, Callable[[ByteSource, str, bool], Tree]] = {
     "ext2": _open_ext,
     "ext3": _open_ext,
     "ext4": _open_ext,

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens an ext volume that was not cleanly unmounted: with its journal played back in memory, or as it was recorded.
+
+The kernel would play the journal back by writing; here its blocks lie over the volume's own when they are read. Both
+views are true of the disk: *recorded* is what stands in the blocks themselves, *replayed* what the next mount would
+see. Which one a tree shows stands in ``view``, and in ``notes`` in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headwater.formats.ext_content import Contents
+from headwater.formats.ext_inode import InodeTable
+from headwater.formats.ext_layout import STATE_CLEAN, STATE_ERRORS, Superblock, read_groups
+from headwater.formats.jbd2 import MAGIC, NotJournal, Replay, replay
+from headwater.formats.overlay import Overlay
+from headwater.model.kinds import GapReason
+from headwater.model.ports import ByteSource
+from headwater.model.records import Gap
+from headwater.model.times import rfc3339
+
+_MAX_JOURNAL = 1 << 22  # blocks; mke2fs makes at most 1 GiB
+
+
+class View(NamedTuple):
+    """``source``: what to read the tree from; ``view``: ``clean``, ``replayed`` or ``recorded``."""
+
+    source: ByteSource
+    view: str
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
+
+
+def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
+    """The view of a volume that its state asks for; ``play`` False keeps to what is recorded."""
+    if not block.needs_recovery:
+        if not block.state & STATE_CLEAN and block.kind == "ext2":
+            text = "the volume was not cleanly unmounted and has no journal: its last writes may be missing"
+            return View(source, "recorded", (Gap(1024, 1024, GapReason.NOT_REPLAYED, text),), ())
+        notes = ("the file system is marked as having errors",) if block.state & STATE_ERRORS else ()
+        return View(source, "clean", (), notes)
+    if block.journal_device or not block.journal_inode:
+        return _stale(source, 1024, 1024, "its journal lies on another device")
+    inodes = InodeTable(source, block, read_groups(source, block)[0])
+    row = inodes.get(block.journal_inode)
+    if row is None:
+        return _stale(source, 1024, 1024, "its journal cannot be found")
+    contents = Contents(source, block, inodes)
+    runs = contents.map(row).runs
+    places = _places([(r.logical, r.physical, r.blocks) for r in runs], block.block_size)
+    at, length = (places[0], len(places) * block.block_size) if places else (1024, 1024)
+    if not play:
+        return _stale(source, at, length, "the journal was left aside as asked")
+    try:
+        found = replay(source, places, block.block_size)
+    except NotJournal as error:
+        return _stale(source, at, length, f"its journal cannot be played back: {error}")
+    return _replayed(source, block, places, found)
+
+
+def _places(runs: Sequence[tuple[int, int, int]], size: int) -> list[int]:
+    """Where each block of the journal begins, up to the first hole."""
+    places: list[int] = []
+    for logical, physical, count in runs:
+        if logical != len(places) or not physical or len(places) + count > _MAX_JOURNAL:
+            break
+        places.extend(range(physical * size, (physical + count) * size, size))
+    return places
+
+
+def _stale(source: ByteSource, at: int, length: int, why: str) -> View:
+    text = f"the volume was not cleanly unmounted and {why}: the tree is older than the last writes"
+    return View(source, "recorded", (Gap(at, length, GapReason.NOT_REPLAYED, text),), ())
+
+
+def _replayed(source: ByteSource, block: Superblock, places: list[int], found: Replay) -> View:
+    front = MAGIC.to_bytes(4, "big")
+    blocks = {
+        number: (places[journal], front if escaped else b"")
+        for number, (journal, escaped) in found.blocks.items()
+        if number < block.blocks
+    }
+    span = (places[0], len(places) * block.block_size)
+    gaps = [Gap(*span, GapReason.UNREADABLE, f"journal: {fault}") for fault in found.faults]
+    if found.fast_commits:
+        text = "the journal holds fast commits, which are not played back: the last writes are not in this tree"
+        gaps.append(Gap(*span, GapReason.NOT_REPLAYED, text))
+    until = f", committed until {rfc3339(max(found.committed))}" if found.committed else ""
+    note = (
+        f"the volume was not cleanly unmounted: {found.transactions} transactions of its journal "
+        f"({found.first} to {found.last}{until}) were played back in memory, replacing {len(blocks)} blocks; "
+        "the tree is the view after that, and the evidence itself is unchanged"
+    )
+    return View(Overlay(source, block.block_size, blocks), "replayed", tuple(gaps), (note,))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A volume with some of its blocks taken from elsewhere on it: how a journal is played back without writing.
+
+Every byte that is read still has its place on the volume: for a replaced block that place is in the journal, and
+``located`` and ``ranges`` say where, so that evidence is cited from where it really stands.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.formats.sources import Bad
+from headwater.model.ports import ByteSource
+
+
+class Overlay:
+    """``blocks``: number of a block → (where its content stands, in bytes; the first four bytes it really has, or b'').
+
+    jbd2 blanks the first four bytes of a journalled block that would look like its own headers.
+    """
+
+    def __init__(self, source: ByteSource, block_size: int, blocks: Mapping[int, tuple[int, bytes]]) -> None:
+        self._source = source
+        self._size = block_size
+        self._numbers = sorted(blocks)
+        self._blocks = blocks
+        self._from = np.array(self._numbers, np.int64)
+        self._to = np.array([blocks[n][0] for n in self._numbers], np.int64)
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return self._source.bad
+
+    def pread(self, offset: int, length: int) -> bytes:
+        data = self._source.pread(offset, length)
+        if not data:
+            return data
+        first = bisect.bisect_left(self._numbers, offset // self._size)
+        last = (offset + len(data) - 1) // self._size
+        if first == len(self._numbers) or self._numbers[first] > last:
+            return data
+        result = bytearray(data)
+        for number in self._numbers[first : bisect.bisect_right(self._numbers, last)]:
+            place, front = self._blocks[number]
+            held = self._source.pread(place, self._size).ljust(self._size, b"\0")
+            held = front + held[len(front) :]
+            start = number * self._size
+            low, high = max(offset, start), min(offset + len(data), start + self._size)
+            result[low - offset : high - offset] = held[low - start : high - start]
+        return bytes(result)
+
+    def located(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where on the volume the byte at each place really stands; negative places stay as they are."""
+        if not len(self._from):
+            return places
+        block = places // self._size
+        index = np.minimum(np.searchsorted(self._from, block), len(self._from) - 1)
+        return np.where(self._from[index] == block, self._to[index] + places % self._size, places)
+
+    def ranges(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """(offset, length) on the volume, in order, of what :meth:`pread` returns."""
+        found: list[tuple[int, int]] = []
+        end = offset + length
+        at = offset
+        index = bisect.bisect_left(self._numbers, offset // self._size)
+        while at < end:
+            start = self._numbers[index] * self._size if index < len(self._numbers) else end
+            if start > at:
+                stop = min(start, end)
+                found.append((at, stop - at))
+                at = stop
+                continue
+            stop = min(start + self._size, end)
+            found.append((int(self._to[index]) + at - start, stop - at))
+            at = stop
+            index += 1
+        return found
+
+    def close(self) -> None:
+        """Nothing of its own to close: the volume stays with whoever opened it."""
