@@ -73,3 +73,14 @@ def test_the_graph_draws_actor_asset_and_targets() -> None:
         ("actor:203.0.113.7", "asset:web01"),
         ("asset:web01", "target:10.20.0.8"),
     ]
+
+
+def test_an_unnamed_actor_is_inferred_only_from_a_single_earlier_entry() -> None:
+    entry = finding(Stage.LOGIN, src_ip="203.0.113.7", host="web01")
+    persist = finding(Stage.PERSIST, ts=HOUR * 2, user="root", confidence=Confidence.HIGH)
+    _, step = correlate([entry, persist])
+    assert step.actor == "203.0.113.7"
+    assert "推断" in step.text.zh
+    assert step.confidence == Confidence.MEDIUM
+    other = finding(Stage.EXPLOIT, src_ip="203.0.113.8", host="web01", facts={"reach": "confirmed"})
+    assert {s.actor for s in correlate([entry, other, persist]) if s.stage == Stage.PERSIST} == {"root"}

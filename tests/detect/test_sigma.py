@@ -61,7 +61,7 @@ CASES = [
     ("s: {addr|cidr: '10.0.0.0/8'}", {"addr": "10.9.8.7"}, {"addr": "11.0.0.1"}),
     ("s: {addr|cidr: 'fc00::/7'}", {"addr": "fd00::1"}, {"addr": "10.0.0.1"}),
     ("s: {CommandLine|base64|contains: 'secret'}", {"CommandLine": "x c2VjcmV0 y"}, {"CommandLine": "secret"}),
-    ("s: {CommandLine|base64offset|contains: '/bin/sh'}", {"CommandLine": "eyAvYmluL3NoIH0="}, {"CommandLine": "/bin/s"}),
+    ("s: {key|base64offset|contains: '/bin/sh'}", {"key": "eyAvYmluL3NoIH0="}, {"key": "/bin/sh"}),
     ("s: {CommandLine|windash|contains: ' -enc'}", {"CommandLine": "ps /enc"}, {"CommandLine": "ps enc"}),
     ("s: {key|exists: true}", {"key": "k"}, {"CommandLine": "x"}),
     ("s: {key|exists: false}", {"CommandLine": "x"}, {"key": "k"}),

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
 
 from headwater.formats.canonical import identify
 from headwater.model.kinds import SEVERITY_ORDER, STAGE_TEXT, Confidence, Severity, Stage
@@ -20,6 +22,7 @@ APART = 6 * 3600 * 1_000_000_000
 STAGES = tuple(Stage)
 _CONFIDENCES = tuple(Confidence)
 _TOLD = 3
+_ENTRIES = (Stage.LOGIN, Stage.EXPLOIT)
 
 
 def counts(finding: Finding) -> bool:
@@ -117,6 +120,40 @@ def _step(stage: Stage, actor: str | None, asset: str | None, held: Sequence[Fin
     return identified
 
 
+def _attributed(step: Step, steps: Sequence[Step]) -> Step:
+    """A step that names no address is laid to the one address that had entered the same host, and says so."""
+    if (step.actor is not None and is_address(step.actor)) or step.stage in _ENTRIES:
+        return step
+    came = {
+        s.actor: s
+        for s in steps
+        if s.stage in _ENTRIES and s.asset == step.asset and s.actor is not None and is_address(s.actor)
+        if step.ts_first is None or (s.ts_first is not None and s.ts_first <= step.ts_first)
+    }
+    if len(came) != 1:
+        return step
+    actor = next(iter(came))
+    text = Text(
+        f"{step.text.zh}行为人系由 {actor} 此前进入同一主机推断。",
+        f"{step.text.en} That {actor} acted is inferred from its earlier entry into the same host.",
+    )
+    inferred: Step = identify("S", replace(step, actor=actor, text=text, confidence=_lower(step.confidence)))
+    return inferred
+
+
+def _lower(confidence: Confidence) -> Confidence:
+    return Confidence.MEDIUM if confidence == Confidence.HIGH else confidence
+
+
+def is_address(text: str) -> bool:
+    """Whether an actor is an address rather than an account."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def correlate(findings: Iterable[Finding]) -> list[Step]:
     """The steps, in order of time; steps without a time come last, in order of stage."""
     held = [f for f in findings if counts(f)]
@@ -130,6 +167,7 @@ def correlate(findings: Iterable[Finding]) -> list[Step]:
             for actor, mine in _by_actor(cluster):
                 if any(_alone(f) for f in mine):
                     steps.append(_step(stage, actor, asset or None, mine))
+    steps = [_attributed(s, steps) for s in steps]
     last = max((s.ts_first for s in steps if s.ts_first is not None), default=0)
     return sorted(
         steps, key=lambda s: (s.ts_first if s.ts_first is not None else last + 1, STAGES.index(s.stage), s.id)

@@ -18,7 +18,7 @@ _FETCH = r"(?:curl|wget|fetch|lwp-download)\b"
 _SHELL = r"(?:/bin/|/usr/bin/)?(?:ba|da|z|k|a)?sh\b"
 _RUNNER = rf"(?:{_SHELL}|python[\d.]*\b|perl\b|php\b)"
 _TEMP = r"(?:/tmp/|/var/tmp/|/dev/shm/)"
-_HIDDEN = r"(?:/tmp|/var/tmp|/dev/shm|/var/spool|/usr/lib|/usr/share|/opt|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix)[\w.-]+"
+_HIDDEN = r"(?:/tmp|/var/tmp|/dev/shm|/var/[a-z]+|/usr/(?:local/)?[a-z]+|/usr/local|/usr|/etc|/opt|/srv|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix)[\w.-]+"
 _SECURITY_LOG = r"/var/log/(?:auth\.log|secure|wtmp|btmp|lastlog|faillog|audit(?:/audit\.log)?|messages|syslog|journal)(?=[\s;&|'\"/*]|$)"
 
 

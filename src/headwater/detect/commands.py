@@ -28,6 +28,13 @@ _COVERS = {
 }
 
 
+# Strong traits that have an honest use after all (a backup to one's own host outside, a scan of one's own network):
+# alone, with no other sign, they stay low.
+EQUIVOCAL = frozenset(
+    {"scan", "credentials", "exfiltrate", "agent-kill", "hidden-run", "tunnel", "backup-destroy", "encrypt-files"}
+)
+
+
 @functools.cache
 def _compiled() -> tuple[tuple[Trait, re.Pattern[str]], ...]:
     return tuple((t, re.compile(t.pattern, re.IGNORECASE)) for t in TRAITS)
@@ -67,6 +74,19 @@ def suspicious(frame: pl.DataFrame, column: str) -> dict[str, tuple[Trait, ...]]
     sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True))
     found = {c: traits(c) for c in sieved.get_column(column).to_list()}
     return {c: t for c, t in found.items() if t}
+
+
+def targets(commands: Iterable[str]) -> str | None:
+    """Addresses and hosts that commands name as the other end, joined by commas; None where they name none."""
+    found: dict[str, None] = {}
+    for command in commands:
+        text = command[:LONGEST]
+        for match in IPV4.finditer(text):
+            if not match.group().startswith(("127.", "0.")):
+                found[match.group()] = None
+        for match in re.finditer(r"@([A-Za-z][\w.-]*)", text):
+            found[match.group(1)] = None
+    return ",".join(list(found)[:20]) or None
 
 
 def told(found: Iterable[Trait], language: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import polars as pl
 
 from headwater.model.kinds import Confidence, Severity
-from headwater.model.nouns import Finding, GapCitation, Rule, Span, Tally, Text
+from headwater.model.nouns import Citation, Finding, GapCitation, Rule, Span, Tally, Text
 from headwater.model.ports import Events
 from headwater.model.records import Value
 
@@ -84,13 +84,17 @@ def state(
     gaps: tuple[GapCitation, ...] = (),
     limit: int = 200,
     more: Sequence[tuple[pl.DataFrame, Sequence[str]]] = (),
+    beside: Sequence[Citation] = (),
+    moments: Sequence[int] | None = None,
     **who: str | None,
 ) -> Finding:
     """A finding over these rows; host, user and src_ip are taken from the rows where they agree, unless given.
 
     ``more``: rows of other shapes that are cited beside them, each with its own claims; a row is cited once.
+    ``beside``: citations of another finding that this one rests on. ``moments``: the times that the finding speaks of
+    where its rows state none (a file's content) or others (its use).
     """
-    times = rows.get_column("ts").drop_nulls() if rows.height else pl.Series([], dtype=pl.Int64)
+    times = sorted(rows.get_column("ts").drop_nulls().to_list() if moments is None else moments)
     stated = [c for c in claims if c in rows.columns]
     cited = events.cite(rows, stated, limit) if rows.height else ()
     seen = {(c.span, c.ordinal) for c in cited}
@@ -99,14 +103,15 @@ def state(
             if (citation.span, citation.ordinal) not in seen:
                 seen.add((citation.span, citation.ordinal))
                 cited = (*cited, citation)
+    cited = (*cited, *(c for c in beside if (c.span, c.ordinal) not in seen))
     return Finding(
         rule=rule,
         text=text,
         spans=cited,
         confidence=confidence,
         severity=severity,
-        ts_first=cast(int, times.min()) if len(times) else None,
-        ts_last=cast(int, times.max()) if len(times) else None,
+        ts_first=times[0] if times else None,
+        ts_last=times[-1] if times else None,
         host=who["host"] if "host" in who else one(rows, "host"),
         src_ip=who["src_ip"] if "src_ip" in who else one(rows, "src_ip"),
         user=who["user"] if "user" in who else one(rows, "user"),

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Persistence in cron, systemd, start-up scripts, authorized keys and ld.so.preload.
+
+Needs:      state.schedule, state.service, state.key as they stand; fs.macb for when their files changed.
+Technique:  T1053.003 cron; T1543.002 systemd service; T1037.004 rc scripts; T1098.004 keys; T1574.006 preload.
+Says:       what a start-up item runs, where its command is suspicious by itself; and which such files changed within
+            a day after an entry that other records show.
+False when: an administrator's own job lies in a temporary directory, or set up something on the day of the entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from headwater.detect.command_table import Trait
+from headwater.detect.commands import excerpt, suspicious, told
+from headwater.detect.frames import MINUTE, STAND, names, state, take
+from headwater.detect.intrusion import Entry, after_words, entries, entry_before
+from headwater.model.kinds import Confidence, EventKind, Severity, Stage
+from headwater.model.nouns import Finding, Rule, Text
+from headwater.model.paths import file_layer
+from headwater.model.ports import Events, Settings
+
+RULE = Rule(
+    id="persistence",
+    version="1",
+    author="Headwater",
+    title=Text("持久化:启动项、计划任务与公钥", "Persistence: start-up items, scheduled tasks and keys"),
+    stage=Stage.PERSIST,
+    techniques=("T1053.003", "T1543.002", "T1037.004", "T1098.004", "T1574.006"),
+    severity=Severity.HIGH,
+)
+CLAIMS = ("kind", "user", "command_line", "schedule", "unit", "directive")
+KEY_CLAIMS = ("kind", "user", "key_type", "key_fingerprint", "comment", "options")
+FILE_CLAIMS = ("kind", "file_path", "size", "uid")
+# Weak traits that count in a start-up item; others (a transfer, ssh) are what backup jobs do.
+_WEAK_HERE = frozenset({"temp-run", "download-pipe", "download-temp"})
+_START_FILES = (
+    r"^/etc/(?:crontab|cron\.[a-z]+/[^/]+|anacrontab|rc\.local|rc\.d/rc\.local|ld\.so\.preload|profile|profile\.d/[^/]+"
+    r"|init\.d/[^/]+|systemd/system/[^/]+\.(?:service|timer|path|socket)|sudoers|sudoers\.d/[^/]+|pam\.d/[^/]+)$"
+    r"|^/var/spool/cron/|^/(?:usr/)?lib/systemd/system/[^/]+\.(?:service|timer)$|/\.ssh/authorized_keys2?$"
+    r"|^/(?:root|home/[^/]+)/\.(?:bashrc|profile|bash_profile)$|^/(?:root|home/[^/]+)/\.config/systemd/user/"
+)
+_ODD_COMMENT = re.compile(r"@(?:kali|parrot|blackarch)\b|\bhack|\bpwn", re.IGNORECASE)
+_AROUND_PACKAGE = 5 * MINUTE
+_TECHNIQUE = (
+    ("authorized_keys", "T1098.004"),
+    ("ld.so.preload", "T1574.006"),
+    ("systemd", "T1543.002"),
+    ("cron", "T1053.003"),
+    ("rc.local", "T1037.004"),
+    ("init.d", "T1037.004"),
+    ("sudoers", "T1548.003"),
+)
+
+
+def detect(events: Events, settings: Settings) -> Iterator[Finding]:
+    """Commands first, then keys, ld.so.preload, and files that changed after an entry; each by source and path."""
+    held = entries(events, settings)
+    yield from _commands(events)
+    yield from _keys(events)
+    yield from _files(events, held)
+
+
+def technique_of(path: str) -> str:
+    """The technique that a start-up file's path means."""
+    return next((t for word, t in _TECHNIQUE if word in path), "T1547")
+
+
+def _rule(path: str) -> Rule:
+    first = technique_of(path)
+    rest = tuple(t for t in RULE.techniques if t != first)
+    return Rule(RULE.id, RULE.version, RULE.author, RULE.title, RULE.stage, (first, *rest), RULE.severity)
+
+
+def _commands(events: Events) -> Iterator[Finding]:
+    rows = take(
+        events,
+        kinds=[EventKind.STATE_SCHEDULE, EventKind.STATE_SERVICE],
+        header=["user", "command_line", "host", "file_path"],
+        own=["schedule", "unit", "directive"],
+        where=pl.col("command_line").is_not_null(),
+    )
+    found = suspicious(rows, "command_line")
+    counted = {c: [t for t in ts if t.strong or t.name in _WEAK_HERE] for c, ts in found.items()}
+    rows = rows.filter(pl.col("command_line").is_in([c for c, ts in counted.items() if ts]))
+    for part in rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True):
+        traits: list[Trait] = [t for c in part["command_line"].to_list() for t in counted[c]]
+        path, source = file_layer(part["path"][0]), int(part["source"][0])
+        shown = [f"“{excerpt(c, 100)}”" for c in part["command_line"].unique(maintain_order=True)]
+        zh = f"{path} 中的启动或计划命令{told(traits, 'zh')}:{names(shown[:3], len(shown), 'zh')}。"
+        en = f"A command that {path} starts: {told(traits, 'en')}: {names(shown[:3], len(shown), 'en')}."
+        strong = any(t.strong for t in traits)
+        yield state(
+            events, _rule(path), part, CLAIMS, Text(zh, en),
+            severity=Severity.HIGH if strong else Severity.MEDIUM,
+            confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
+            facts={"reason": "command", "path": path, "traits": ",".join(sorted({t.name for t in traits}))},
+            moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
+        )  # fmt: skip
+
+
+def _times(events: Events, path: str, source: int) -> pl.DataFrame:
+    return take(
+        events,
+        kinds=[EventKind.FILE_CREATED, EventKind.FILE_MODIFIED],
+        header=["file_path"],
+        own=["size", "uid"],
+        where=(pl.col("file_path") == path) & (pl.col("source") == source),
+    )
+
+
+def _moments(events: Events, path: str, source: int) -> list[int]:
+    """When the file was last written: a start-up item itself has no time."""
+    modified = _times(events, path, source).filter(pl.col("kind") == EventKind.FILE_MODIFIED.value)
+    times: list[int] = modified["ts"].drop_nulls().to_list()
+    return times[-1:]
+
+
+def _keys(events: Events) -> Iterator[Finding]:
+    rows = take(
+        events,
+        kinds=[EventKind.STATE_KEY],
+        header=["user", "host"],
+        own=["key_type", "key_fingerprint", "comment", "options"],
+    )
+    for row in rows.sort("source", "path", "offset").iter_slices(1):
+        comment = str(row["comment"][0] or "")
+        if not _ODD_COMMENT.search(comment):
+            continue
+        path = file_layer(row["path"][0])
+        mark = row["key_fingerprint"][0] or "?"
+        zh = f"{path} 中有一把注释为“{excerpt(comment, 60)}”的公钥({mark}),该注释指向攻击用系统。"
+        en = f"{path} holds a key with the comment {excerpt(comment, 60)!r} ({mark}), which names an attacker's system."
+        source = row["source"][0]
+        yield state(
+            events, _rule("authorized_keys"), row, KEY_CLAIMS, Text(zh, en),
+            severity=Severity.HIGH, confidence=Confidence.MEDIUM, facts={"reason": "key", "path": path},
+            moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
+        )  # fmt: skip
+
+
+def _files(events: Events, held: Sequence[Entry]) -> Iterator[Finding]:
+    rows = take(
+        events,
+        kinds=[EventKind.FILE_CREATED, EventKind.FILE_MODIFIED],
+        header=["file_path", "host"],
+        own=["size", "uid", "allocated"],
+        where=pl.col("file_path").str.contains(_START_FILES),
+    )
+    rows = rows.filter((pl.col("allocated").cast(pl.String) != "false").fill_null(True))
+    preload = rows.filter((pl.col("file_path") == "/etc/ld.so.preload") & (pl.col("size").cast(pl.Int64) > 0))
+    if preload.height:
+        text = Text(
+            "存在非空的 /etc/ld.so.preload,其中所列的库会被装入每个程序。",
+            "There is a non-empty /etc/ld.so.preload; the libraries that it lists are loaded into every program.",
+        )
+        facts = {"reason": "preload", "path": "/etc/ld.so.preload"}
+        yield state(
+            events, _rule("ld.so.preload"), preload, FILE_CLAIMS, text,
+            severity=Severity.MEDIUM, confidence=Confidence.MEDIUM, facts=facts,
+        )  # fmt: skip
+    if not held:
+        return
+    packages = take(events, kinds=[EventKind.PACKAGE_INSTALL, EventKind.PACKAGE_UPGRADE]).select(*STAND)
+    for part in rows.sort("source", "file_path", "ts").partition_by("source", "file_path", maintain_order=True):
+        yield from _changed(events, part, packages, held)
+
+
+def _changed(events: Events, part: pl.DataFrame, packages: pl.DataFrame, held: Sequence[Entry]) -> Iterator[Finding]:
+    path, source = str(part["file_path"][0]), int(part["source"][0])
+    near = {int(t): entry_before(held, source, int(t)) for t in part["ts"].drop_nulls().to_list()}
+    after = [t for t, e in near.items() if e is not None]
+    if not after:
+        return
+    installed = packages.filter(
+        (pl.col("source") == source) & ((pl.col("ts") - pl.lit(after[0])).abs() <= _AROUND_PACKAGE)
+    )
+    entry = near[after[0]]
+    if installed.height or entry is None:
+        return
+    words = after_words(entry)
+    zh = f"启动项、计划任务或公钥文件 {path} 在该时段内被写入{words[0]}。"
+    en = f"The start-up, schedule or key file {path} was written in that time{words[1]}."
+    yield state(
+        events, _rule(path), part.filter(pl.col("ts").is_in(after)), FILE_CLAIMS, Text(zh, en),
+        severity=Severity.MEDIUM, confidence=Confidence.MEDIUM, facts={"reason": "changed", "path": path},
+        beside=entry.spans,
+    )  # fmt: skip
