@@ -22,6 +22,7 @@ from headwater.formats.hashing import hash_source
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
 from headwater.model.errors import HeadwaterError
+from headwater.model.kinds import GapReason
 from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, Gap
@@ -125,6 +126,8 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     opened = open_evidence(open_files(args, fds))
     part = listed = 0
     gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap, _ in opened.unopened]
+    # what could not be read of the medium when it was registered: a gap of the medium itself
+    gaps.extend(("/", Gap(int(o), int(n), GapReason(r), f"medium: {d}")) for o, n, r, d in args["bad"])
     facts: dict[str, dict[str, str]] = {}
     for view in opened.views:
         facts[view.name] = {}
@@ -142,7 +145,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             yield {"entries": listed}, b""
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
     yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)
-    for ranges in _bundles(_claims(opened), ()):
+    for ranges in _bundles(_claims(opened, args["bad"]), ()):
         yield {"ranges": ranges}, b""
     yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened)}}, b""
 
@@ -166,7 +169,7 @@ def _medium_size(opened: Opened) -> int | None:
     return opened.source.size if opened.kind in {"e01", "raw", "split-raw"} else None
 
 
-def _claims(opened: Opened) -> Iterator[list[Any]]:
+def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
     """What the volumes and file systems say of the ranges of the medium, before any file is parsed."""
     if _medium_size(opened) is None:
         return
@@ -178,8 +181,8 @@ def _claims(opened: Opened) -> Iterator[list[Any]]:
         yield [view.offset, view.size, "unknown"]
         for offset, length, what in view.tree.coverage():
             yield [view.offset + offset, length, state_of(what)]
-    for offset, length, _, _ in opened.source.bad:
-        yield [offset, length, "unreadable"]
+    for offset, length, _, _ in bad:
+        yield [int(offset), int(length), "unreadable"]
 
 
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:

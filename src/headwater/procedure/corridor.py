@@ -116,6 +116,14 @@ def evidence_of(ledger: Ledger) -> list[Evidence]:
     return sorted(found, key=lambda e: e.number)
 
 
+def bad_ranges(ledger: Ledger, number: int) -> list[list[Any]]:
+    """[offset, length, reason, detail] of what could not be read of a medium when it was registered."""
+    for sealed in ledger.entries():
+        if sealed.entry.action == REGISTERED and number in sealed.entry.evidence:
+            return list(sealed.entry.note.get("bad", []))
+    return []
+
+
 def authority_of(ledger: Ledger) -> Authority:
     """The authority last recorded.
 

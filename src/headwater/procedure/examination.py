@@ -29,7 +29,7 @@ from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
 from headwater.model.records import Gap
-from headwater.procedure.corridor import TOOL, WALKED, Corridor, facts_of
+from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of
 from headwater.procedure.intake import Held, held, raise_from
 from headwater.store.parts import encode_gaps, part_path, write_part
 
@@ -170,7 +170,7 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
             task = Task(
                 f"list-{item.number}",
                 "headwater.procedure.child:walk",
-                {"files": open_files.args(), "number": item.number},
+                {"files": open_files.args(), "number": item.number, "bad": bad_ranges(corridor.ledger, item.number)},
                 open_files.fds,
                 wall=14_400.0,
             )

@@ -23,7 +23,7 @@ from headwater.formats.folders import FolderTree, open_root
 from headwater.formats.manifests import manifest
 from headwater.formats.media import segments
 from headwater.formats.opened import OpenFile, open_readonly
-from headwater.model.custody import Evidence, Verdict
+from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, ExamineError
 from headwater.procedure.corridor import REGISTERED, Corridor, environment, evidence_of, utc_now
 
@@ -111,13 +111,17 @@ def take_in(corridor: Corridor, pool: Pool, number: int, source: Path) -> Eviden
             return item
     if not source.exists():
         raise AcquireError("HW2001", str(source))
-    item = _folder(corridor, number, source) if source.is_dir() else _files(corridor, pool, number, source)
+    bad: list[Any] = []
+    if source.is_dir():
+        item = _folder(corridor, number, source)
+    else:
+        item, bad = _files(corridor, pool, number, source)
     corridor.record(
         REGISTERED,
         evidence=[number],
         materials={item.name: item.digests["sha256"]},
         environment=environment() | {"confinement": " ".join(pool.level)},
-        note={"evidence": asdict(item)},
+        note={"evidence": asdict(item), "bad": bad},
     )
     return item
 
@@ -126,7 +130,7 @@ def _stat(paths: tuple[Path, ...]) -> list[tuple[int, int, int]]:
     return [(s.st_size, s.st_mtime_ns, s.st_ino) for s in (os.stat(p) for p in paths)]
 
 
-def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> Evidence:
+def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> tuple[Evidence, list[Any]]:
     with held(source) as open_files:
         before = _stat(open_files.paths)
         result = measured(corridor, pool, number, open_files)
@@ -138,7 +142,7 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> Evidenc
             for p, f, d in zip(open_files.paths, open_files.files, held_digests, strict=True)
         )
     kind = result["kind"]
-    return Evidence(
+    item = Evidence(
         number=number,
         name=source.name,
         kind=kind,
@@ -148,13 +152,14 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> Evidenc
         digests=result["medium"],
         files=files,
         method="import",
-        custodian=" / ".join(corridor.actors),
+        custodian=" / ".join(corridor.actors) or NOT_RECORDED,
         purpose=corridor.settings.purpose,
         registered_at=utc_now(),
         verdicts=tuple(_verdicts(result)),
         stated=result["stated"],
         notes=result["notes"],
     )
+    return item, list(result["bad"])
 
 
 def measured(corridor: Corridor, pool: Pool, number: int, open_files: Held) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def _folder(corridor: Corridor, number: int, source: Path) -> Evidence:
         digests={"sha256": found.digest},
         files=((f"manifests/{number:04d}.jsonl", sum(len(line) for line in lines), file_digest),),
         method="import",
-        custodian=" / ".join(corridor.actors),
+        custodian=" / ".join(corridor.actors) or NOT_RECORDED,
         purpose=corridor.settings.purpose,
         registered_at=utc_now(),
         verdicts=tuple(verdicts),

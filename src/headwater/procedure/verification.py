@@ -33,6 +33,7 @@ from headwater.procedure.corridor import (
     REPORTED,
     VERIFIED,
     Corridor,
+    bad_ranges,
     clocks_of,
     evidence_of,
     silent,
@@ -253,7 +254,8 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             again.record("open-case", note=dict(first.entry.note))
             accounts = {}
             for item in items:
-                again.record("register", evidence=[item.number], note={"evidence": asdict(item)})
+                note = {"evidence": asdict(item), "bad": bad_ranges(corridor.ledger, item.number)}
+                again.record("register", evidence=[item.number], note=note)
                 accounts[item.number] = examination.examine(again, pool, item).accounts
             save_accounts(fresh, accounts)
             judge(again, tuple(Path(r) for r in corridor.settings.rules))
