@@ -137,5 +137,5 @@ SIEVE: tuple[str, ...] = (
     "cron", "systemd", "rc.local", "init.d", "/etc/profile", "authorized_keys", "hist", "/var/log", "shred", "srm ", "wipe", "touch", "systemctl",
     "service", "auditctl", "aegis", "cloudmonitor", "qcloud", "killall", "unshadow", "john", "hashcat", "mimipenguin", "lazagne", ".aws", ".kube", ".docker", ".pgpass",
     "masscan", "zmap", "fscan", "hydra", "medusa", "ncrack", "kscan", "goby", "rustscan", "nbtscan", "nmap", "ping", "scp", "rsync", "rclone", "mega",
-    "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump",
+    "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump", "vacuum",
 )  # fmt: skip
