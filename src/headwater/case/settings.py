@@ -20,10 +20,17 @@ NAME = "case.json"
 
 @dataclass(frozen=True, slots=True)
 class CaseSettings:
-    """``zones`` and ``skews_ns`` per source number, ``years`` per path (the year of its last line).
+    """What a person may assume of a case.
 
-    ``zone`` is the examiner's word for every source; empty means: what the source itself says, else UTC.
-    ``skews_ns``: how many nanoseconds the source's clock was ahead of the reference.
+    ``zone``: the examiner's word for every source; empty means what the source itself says, else UTC.
+    ``zones``: the same per source number, above ``zone``.
+    ``skews_ns``: per source number, how many nanoseconds its clock was ahead of the reference.
+    ``years``: per path, the year of the last line of a log that states none.
+    ``trusted_proxies``: addresses or networks whose X-Forwarded-For is believed.
+    ``usual_hours``: local hours, from and to, in which a login is not unusual.
+    ``language``: of the report, ``zh``, ``en`` or ``both``.
+    ``rules``: folders of Sigma rules.
+    ``purpose``: the purpose of the evidence, for the register.
     """
 
     zone: str = ""

@@ -35,7 +35,7 @@ REPORTED = "report"
 VERIFIED = "verify"
 
 _LIBRARIES = (
-    "polars", "duckdb", "pytsk3", "isal", "libfsxfs-python", "cryptography", "pysigma", "typst", "numpy", "zstandard",
+    "polars", "duckdb", "pytsk3", "isal", "cryptography", "pysigma", "typst", "numpy", "zstandard",
     "tzdata",
 )  # fmt: skip
 
