@@ -7,22 +7,21 @@ in either byte order. Which one a file has is decided by its first records. http
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, merge_gaps
+from headwater.examine.line_views import PADDING, Bytes, Ints, column, find
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, own_column
 
 _RECORDS_PER_BATCH = 65_536
 _SAMPLE = 64
-_SHORT = 48  # most host texts end before this, and scanning 256 bytes of NUL costs more than the rest
 EMPTY, RUN_LVL, BOOT_TIME, NEW_TIME, OLD_TIME, INIT, LOGIN, USER, DEAD, ACCOUNTING = range(10)
 
 _KINDS: dict[int, EventKind] = {
@@ -34,6 +33,7 @@ _KINDS: dict[int, EventKind] = {
 }
 _KIND_NAMES = tuple(EventKind)
 _KIND_OF_TYPE = np.array([_KIND_NAMES.index(_KINDS.get(n, EventKind.LOG_MESSAGE)) for n in range(10)], dtype="u4")
+_HIGH_BITS = np.uint64(0x8080808080808080)
 _BASES = pl.Series([TimeBasis.NONE.value, TimeBasis.UTC.value], dtype=pl.String)
 _ADDRESS_STARTS = frozenset("0123456789abcdefABCDEF:")
 # sshd, login and pam write failed logins as LOGIN_PROCESS or USER_PROCESS; in btmp all of these mean the same.
@@ -117,51 +117,57 @@ def _bytes(records: Any, name: str) -> Any:
 
 def _used(records: Any) -> Any:
     """Per record: whether any byte of it is set (both sizes are multiples of 8)."""
-    if not len(records):
-        return np.zeros(0, dtype=bool)
-    return np.bitwise_or.reduce(records.view("u8").reshape(len(records), -1), axis=1) != 0
+    used = records["type"] != 0
+    untyped = np.flatnonzero(~used)
+    if len(untyped):
+        rest = records[untyped].view("u8").reshape(len(untyped), -1)
+        used[untyped] = np.bitwise_or.reduce(rest, axis=1) != 0
+    return used
 
 
-def texts(records: Any, name: str) -> pl.Series:
-    """A NUL-terminated field as text; empty is null; bytes that are no UTF-8 stand as ``\\xNN``."""
-    column = np.ascontiguousarray(records[name])
-    if column.itemsize > 2 * _SHORT and not _bytes(records, name)[:, _SHORT:].any():
-        column = column.astype(f"S{_SHORT}")
-    cells = column.tolist()
-    series = pl.Series(cells, dtype=pl.Binary)
-    if series.bin.contains(b"\0").any():
-        # what follows the first NUL is left over from an earlier, longer name
-        cells = [cell.partition(b"\0")[0] for cell in cells]
-        series = pl.Series(cells, dtype=pl.Binary)
-    try:
-        text = series.cast(pl.String)
-    except pl.exceptions.PolarsError:
-        text = pl.Series([c.decode("utf-8", "backslashreplace") for c in cells], dtype=pl.String)
-    empty = text == ""
-    return text.set(empty, None) if empty.any() else text
+class Rows(NamedTuple):
+    """The chosen records of a block: ``rows`` are their numbers, ``data`` is the block with zeros behind it."""
+
+    data: Bytes
+    records: Any
+    rows: Ints
+
+    def field(self, name: str) -> Any:
+        """A field of the chosen records."""
+        values = self.records[name]
+        return values if len(self.rows) == len(values) else values[self.rows]
+
+    def text(self, name: str) -> pl.Series:
+        """A NUL-terminated field as text, without a copy; empty is null; what is no UTF-8 stands as ``\\xNN``."""
+        width = self.records.dtype[name].itemsize
+        start = self.rows * self.records.dtype.itemsize + self.records.dtype.fields[name][1]
+        end = find(self.data, start, 0, start + width)
+        if not len(start) or not self._high(name, int((end - start).max())):
+            return column(self.data, start, end, end > start)
+        texts = [self.data[a:b].tobytes().decode("utf-8", "backslashreplace") for a, b in zip(start, end)]
+        return pl.Series([text or None for text in texts], dtype=pl.String)
+
+    def _high(self, name: str, longest: int) -> bool:
+        """Whether a byte that is no ASCII stands anywhere in the first ``longest`` bytes of this field."""
+        size, at = self.records.dtype.itemsize, self.records.dtype.fields[name][1]
+        shape = (len(self.records), (longest + 7) // 8)
+        wide = np.ndarray(shape, dtype=np.uint64, buffer=self.data, offset=at, strides=(size, 8))
+        return bool(np.bitwise_or.reduce(wide, axis=None) & _HIGH_BITS)
 
 
-def addresses(records: Any) -> pl.Series:
+def addresses(chosen: Rows) -> pl.Series:
     """ut_addr_v6 as text; IPv4 where the last three words are zero (utmp(5)); null where all are."""
-    words = np.ascontiguousarray(records["addr"]).view("u4").reshape(-1, 4)
-    six = words[:, 1:].any(axis=1)
-    four = (words[:, 0] != 0) & ~six
-    halves = _halves()
-    pair = words[:, :1].copy().view("u2")
-    out = halves.gather(pair[:, 0].astype("u4")) + "." + halves.gather(pair[:, 1].astype("u4"))
-    if not four.all():
-        out = out.set(pl.Series(~four), None)
+    quads = np.ascontiguousarray(chosen.field("addr")).view("u4").reshape(-1, 4)
+    six = quads[:, 1:].any(axis=1)
+    # few addresses stand in many records: each one's text is written once
+    unique, place = np.unique(np.where(six, 0, quads[:, 0]), return_inverse=True)
+    octets = unique.view("u1").reshape(-1, 4).tolist()
+    texts = [f"{a}.{b}.{c}.{d}" if a or b or c or d else None for a, b, c, d in octets]
+    out = pl.Series(texts, dtype=pl.String).gather(place)
     if six.any():
         where = np.flatnonzero(six)
-        out = out.scatter(where, [str(ipaddress.IPv6Address(words[i].tobytes())) for i in where.tolist()])
+        out = out.scatter(where, [str(ipaddress.IPv6Address(quads[i].tobytes())) for i in where.tolist()])
     return out
-
-
-@functools.cache
-def _halves() -> pl.Series:
-    """Two octets of an IPv4 address as text, by their two bytes read in this machine's order."""
-    octets = np.arange(65_536, dtype="u2").view("u1").reshape(-1, 2)
-    return pl.Series([f"{a}.{b}" for a, b in octets.tolist()], dtype=pl.String)
 
 
 def _address_in(host: str) -> str | None:
@@ -185,15 +191,15 @@ def _with_host_addresses(found: pl.Series, hosts: pl.Series) -> pl.Series:
     return found.scatter(where, asked.replace_strict(table, default=None, return_dtype=pl.String))
 
 
-def _kinds(records: Any, users: pl.Series, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
+def _kinds(chosen: Rows, users: pl.Series, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
     """Kind and outcome of every record, as places in two small tables."""
-    types = records["type"]
+    types = chosen.field("type")
     kinds = _KIND_OF_TYPE[types]
     outcomes = (types == USER).astype("u4")
     levels = types == RUN_LVL
     if levels.any():
         # the run level stands in the low byte of ut_pid as a character; systemd names the user "shutdown" instead
-        level = records["pid"].astype("i8") & 0xFF
+        level = chosen.field("pid").astype("i8") & 0xFF
         down = (users == "shutdown").fill_null(False).to_numpy() | (level == ord("0")) | (level == ord("6"))
         kinds = np.where(levels & down, np.uint32(_KIND_NAMES.index(EventKind.SYSTEM_SHUTDOWN)), kinds)
     if dialect.failures:
@@ -205,51 +211,51 @@ def _kinds(records: Any, users: pl.Series, dialect: Dialect) -> tuple[pl.Series,
     return names.gather(kinds), ends.gather(outcomes)
 
 
-def _times(records: Any) -> tuple[pl.Series, Any]:
+def _times(chosen: Rows) -> tuple[pl.Series, Any]:
     """Nanoseconds since 1970 UTC, null where the record holds no time, and the mask of those that do."""
-    sec = records["sec"].astype("i8")
-    usec = records["usec"].astype("i8")
+    sec = chosen.field("sec").astype("i8")
+    usec = chosen.field("usec").astype("i8")
     stated = ((sec != 0) | (usec != 0)) & (sec >= 0) & (sec < 2**33)
     fraction = np.where((usec >= 0) & (usec < 1_000_000), usec, 0)
     values = np.where(stated, sec, 0) * 1_000_000_000 + fraction * 1_000
     return pl.Series(values, dtype=pl.Int64).set(pl.Series(~stated), None), stated
 
 
-def frame(records: Any, offsets: Any, dialect: Dialect, before: int | None) -> pl.DataFrame:
-    """The events of these records; ``before`` is the time of the record that precedes them (ns)."""
-    users = texts(records, "user")
-    hosts = texts(records, "host")
-    kind, outcome = _kinds(records, users, dialect)
-    times, stated = _times(records)
-    size = records.dtype.itemsize
+def frame(chosen: Rows, base: int, dialect: Dialect, before: int | None) -> pl.DataFrame:
+    """The events of these records; ``base`` is where the block begins, ``before`` the time of what precedes it (ns)."""
+    height = len(chosen.rows)
+    users = chosen.text("user")
+    hosts = chosen.text("host")
+    kind, outcome = _kinds(chosen, users, dialect)
+    times, stated = _times(chosen)
+    size = chosen.records.dtype.itemsize
     last = times.fill_null(strategy="forward").shift(1)
-    if before is not None and len(last):
+    if before is not None and height:
         last = last.fill_null(before)
     known: dict[str, pl.Series] = {
         "t_recorded": times,
         "t_basis": _BASES.gather(stated.astype("u4")),
-        "t_kind": pl.repeat("logged", len(records), dtype=pl.String, eager=True),
+        "t_kind": pl.repeat("logged", height, dtype=pl.String, eager=True),
         "kind": kind,
         "outcome": outcome,
         "user": users,
-        "src_ip": _with_host_addresses(addresses(records), hosts),
-        "pid": pl.Series(records["pid"].astype("i8")),
-        "offset": pl.Series(offsets, dtype=pl.Int64),
-        "length": pl.repeat(size, len(records), dtype=pl.Int64, eager=True),
-        "ordinal": pl.repeat(0, len(records), dtype=pl.Int64, eager=True),
+        "src_ip": _with_host_addresses(addresses(chosen), hosts),
+        "pid": pl.Series(chosen.field("pid").astype("i8")),
+        "offset": pl.Series(base + chosen.rows * size, dtype=pl.Int64),
+        "length": pl.repeat(size, height, dtype=pl.Int64, eager=True),
+        "ordinal": pl.repeat(0, height, dtype=pl.Int64, eager=True),
     }
     columns = {
-        name: known[name] if name in known else pl.repeat(None, len(records), dtype=dtype, eager=True)
+        name: known[name] if name in known else pl.repeat(None, height, dtype=dtype, eager=True)
         for name, dtype in HEAD_SCHEMA.items()
     }
     for name, series in (
-        ("line", texts(records, "line")),
-        ("ut_type", pl.Series(records["type"].astype("i8"))),
-        ("ut_id", texts(records, "id")),
+        ("line", chosen.text("line")),
+        ("ut_type", pl.Series(chosen.field("type").astype("i8"))),
         ("host_text", hosts),
-        ("session", pl.Series(records["session"].astype("i8"))),
-        ("exit_termination", pl.Series(records["termination"].astype("i8"))),
-        ("exit_status", pl.Series(records["exit"].astype("i8"))),
+        ("session", pl.Series(chosen.field("session").astype("i8"))),
+        ("exit_termination", pl.Series(chosen.field("termination").astype("i8"))),
+        ("exit_status", pl.Series(chosen.field("exit").astype("i8"))),
         ("backward", (times < last).fill_null(False)),
     ):
         columns[own_column(name)] = series
@@ -263,10 +269,12 @@ def _runs(mask: Any) -> Iterator[tuple[int, int]]:
         yield int(first), int(end)
 
 
-def _read(file: File, at: int, length: int, size: int) -> tuple[bytes, list[Gap]]:
-    """Bytes of whole records; those that cannot be read are zeros here and a Gap each."""
+def _read(file: File, at: int, length: int, size: int) -> tuple[bytes, int, list[Gap]]:
+    """Bytes with padding behind them, how many they are, and a Gap for each record that cannot be read (zeros then)."""
     try:
-        return file.pread(at, length), []
+        data = file.pread(at, length + PADDING)
+        got = min(length, len(data))
+        return data if len(data) == length + PADDING else data[:got] + bytes(PADDING), got, []
     except OSError:
         parts: list[bytes] = []
         gaps: list[Gap] = []
@@ -277,20 +285,20 @@ def _read(file: File, at: int, length: int, size: int) -> tuple[bytes, list[Gap]
             except OSError as fault:
                 parts.append(bytes(piece))
                 gaps.append(Gap(here, piece, GapReason.UNREADABLE, f"input/output error {fault.errno}"))
-        return b"".join(parts), gaps
+        return b"".join((*parts, bytes(PADDING))), length, gaps
 
 
 def batches(file: File, dialect: Dialect) -> Iterator[Batch]:
     """The whole file as batches that tile it; records that are no event are gaps with their reason."""
-    head, _ = _read(file, 0, min(file.size, 400 * _SAMPLE), 384)
-    layout = layout_of(head) or LAYOUTS[0]
+    head, got, _ = _read(file, 0, min(file.size, 400 * _SAMPLE), 384)
+    layout = layout_of(head[:got]) or LAYOUTS[0]
     size = layout.itemsize
     step = size * _RECORDS_PER_BATCH
     before: int | None = None
     for at in range(0, file.size, step):
         end = min(at + step, file.size)
-        data, gaps = _read(file, at, end - at, size)
-        whole = len(data) // size
+        data, got, gaps = _read(file, at, end - at, size)
+        whole = got // size
         records = np.frombuffer(data, dtype=layout, count=whole)
         bad = np.zeros(whole, dtype=bool)
         for gap in gaps:
@@ -305,18 +313,19 @@ def batches(file: File, dialect: Dialect) -> Iterator[Batch]:
             gaps += [Gap(at + a * size, (b - a) * size, reason, detail) for a, b in _runs(mask)]
         if at + whole * size < end and not any(g.offset == at + whole * size for g in gaps):
             gaps.append(Gap(at + whole * size, end - at - whole * size, GapReason.TRUNCATED, "part of a record"))
-        chosen = np.flatnonzero(good)
-        events = frame(records if good.all() else records[chosen], at + chosen.astype("i8") * size, dialect, before)
+        block = np.frombuffer(data, dtype=np.uint8)
+        events = frame(Rows(block, records, np.flatnonzero(good)), at, dialect, before)
         newest = events["t_recorded"].drop_nulls()
         before = int(newest[-1]) if len(newest) else before
         yield Batch(at, end, events, merge_gaps(gaps))
     if file.size == 0:
-        yield Batch(0, 0, frame(np.zeros(0, dtype=layout), np.zeros(0, "i8"), dialect, None))
+        nothing = Rows(np.zeros(PADDING, dtype=np.uint8), np.zeros(0, dtype=layout), np.zeros(0, dtype=np.int64))
+        yield Batch(0, 0, frame(nothing, 0, dialect, None))
 
 
 def records_of(file: File, dialect: Dialect) -> Iterator[Event | Gap]:
     """The same as :func:`batches`, one record at a time, for a caller that wants records."""
-    names = {name.removeprefix("own."): name for name in ("line", "ut_type", "ut_id", "host_text", "session")}
+    names = {name.removeprefix("own."): name for name in ("line", "ut_type", "host_text", "session")}
     names |= {n: n for n in ("exit_termination", "exit_status", "backward")}
     for batch in batches(file, dialect):
         gaps = list(batch.gaps)
