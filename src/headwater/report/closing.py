@@ -16,13 +16,14 @@ from headwater.report.blocks import (
     code,
     data,
     joined,
+    mark,
     said,
     words,
 )
 from headwater.report.data import ReportData
 from headwater.report.findings import gap_reason
 from headwater.report.references import References
-from headwater.report.shapes import column, fixed, given, size, table
+from headwater.report.shapes import capped, column, fixed, given, size, table
 from headwater.report.words import NONE, NOT_ASSESSED
 
 
@@ -36,17 +37,17 @@ def searches(report: ReportData, references: References) -> list[Block]:
         column("所问", "Question", 27),
         column("查询", "Query", 27),
         column("覆盖范围", "Covered", 20),
-        column("缺口(字节)", "Gaps (bytes)", 10, True),
+        column("缺口（字节）", "Gaps (bytes)", 10, True),
         column("命中", "Hits", 10, True),
     )
     rows = []
     for held in report.searches:
         label = references.label(held.id)
         covered = Text(
-            f"{held.covered_files:,} 个文件,{held.covered_bytes:,} 字节,{held.covered_records:,} 条记录",
+            f"{held.covered_files:,} 个文件，{held.covered_bytes:,} 字节，{held.covered_records:,} 条记录",
             f"{held.covered_files:,} files, {held.covered_bytes:,} bytes, {held.covered_records:,} records",
         )
-        feeds = joined([(code(feed),) for feed in held.feeds], words("、", ", "))
+        feeds = joined([(code(feed),) for feed in held.feeds], mark("、", ", "))
         found = Piece("words", Text("未见", "not found")) if held.hits == 0 else code(f"{held.hits:,}")
         rows.append(
             (
@@ -61,7 +62,7 @@ def searches(report: ReportData, references: References) -> list[Block]:
     return [*blocks, table(columns, rows, tuple(held.id for held in report.searches))]
 
 
-def gaps(report: ReportData, references: References) -> list[Block]:
+def gaps(report: ReportData, references: References, limit: int | None) -> list[Block]:
     """Bytes that yielded nothing, by file and reason, and the files whose reading was stopped."""
     blocks: list[Block] = [Heading(1, Text("未能读取的数据", "What could not be read"), target="gaps")]
     if not report.gaps and not report.incomplete:
@@ -69,12 +70,12 @@ def gaps(report: ReportData, references: References) -> list[Block]:
     if report.gaps:
         columns: tuple[Column, ...] = (
             column("检材", "Evid.", 7),
-            column("文件", "File", 33),
+            column("文件", "File", 29),
             column("解析器", "Parser", 13),
-            column("原因", "Reason", 22),
-            column("处数", "Count", 8, True),
-            column("字节", "Bytes", 9, True),
-            column("首处偏移", "First at", 9, True),
+            column("原因", "Reason", 20),
+            column("处数", "Count", 7, True),
+            column("字节", "Bytes", 13, True),
+            column("首处偏移", "First at", 12, True),
         )
         rows = [
             (
@@ -88,14 +89,14 @@ def gaps(report: ReportData, references: References) -> list[Block]:
             )
             for g in report.gaps
         ]
-        blocks.append(table(columns, rows))
+        blocks.extend(capped(table(columns, rows), limit))
     if report.incomplete:
         blocks.append(Heading(2, Text("未处理完的文件", "Incomplete files")))
         columns = (column("检材", "Evid.", 2), column("文件", "File", 10), column("原因", "Reason", 6))
         stopped: list[tuple[Cell, ...]] = [
             ((references.evidence(i.evidence),), (code(i.path),), (data(i.reason),)) for i in report.incomplete
         ]
-        blocks.append(table(columns, stopped))
+        blocks.extend(capped(table(columns, stopped), limit))
     return blocks
 
 
@@ -129,7 +130,7 @@ def limits(report: ReportData, references: References) -> list[Block]:
 def verification(report: ReportData, references: References) -> list[Block]:
     """The commands by which anyone who holds the evidence and the case folder can test the report."""
     commands = (
-        ("headwater verify CASE", "核对台账、检材与案件数据的校验值,并由所引字节重新得出每项发现所述的值。",
+        ("headwater verify CASE", "核对台账、检材与案件数据的校验值，并由所引字节重新得出每项发现所述的值。",
          "Checks the ledger and the digests of evidence and case data, and derives again the values that each finding "
          "states from the bytes it cites."),
         ("headwater verify CASE --rebuild", "由检材重新解析并逐行比较事件。",
@@ -141,7 +142,7 @@ def verification(report: ReportData, references: References) -> list[Block]:
     )  # fmt: skip
     columns: tuple[Column, ...] = (column("命令", "Command", 6), column("作用", "What it does", 10))
     note = Text(
-        "持有检材与案件目录者均可核验。CASE 为案件目录,ID 为编号;同样的检材、规则、版本与设置得出逐字节相同的报告。",
+        "持有检材与案件目录者均可核验。CASE 为案件目录，ID 为编号；同样的检材、规则、版本与设置得出逐字节相同的报告。",
         "Whoever holds the evidence and the case folder can verify. CASE is the case folder, ID an id; the same "
         "evidence, rules, versions and settings give the same report, byte for byte.",
     )
@@ -170,19 +171,19 @@ def verification(report: ReportData, references: References) -> list[Block]:
     return blocks
 
 
-def hashes(report: ReportData, references: References) -> list[Block]:
+def hashes(report: ReportData, references: References, limit: int | None) -> list[Block]:
     """The annex of digests."""
-    blocks: list[Block] = [Heading(1, Text("附录:校验值", "Annex: digests"), target="hashes")]
+    blocks: list[Block] = [Heading(1, Text("附录：校验值", "Annex: digests"), target="hashes")]
     if not report.hashes:
         return [*blocks, Note(Text("没有登记的校验值。", "No digest is registered."), "warning")]
     columns: tuple[Column, ...] = (
         column("类别", "Kind", 4),
         column("名称", "Name", 10),
-        column("大小(字节)", "Size (bytes)", 4, True),
+        column("大小（字节）", "Size (bytes)", 4, True),
         column("SHA-256", "SHA-256", 11),
     )
     rows = [((said(h.kind),), (code(h.name),), size(h.size), fixed(h.sha256)) for h in report.hashes]
-    return [*blocks, table(columns, rows)]
+    return [*blocks, *capped(table(columns, rows), limit)]
 
 
 def signatures(report: ReportData, references: References) -> list[Block]:

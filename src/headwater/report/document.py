@@ -12,8 +12,8 @@ from headwater.report.data import ReportData
 from headwater.report.references import References
 
 
-def compose(report: ReportData, places: int) -> Document:
-    """The whole report, at most ``places`` cited records printed for each finding.
+def compose(report: ReportData, places: int, rows: int | None = None) -> Document:
+    """The whole report, at most ``places`` cited records for each finding and ``rows`` rows of the long tables.
 
     Raises:
         ReportError: HW7002 for a sentence that rests on nothing or on what is not there; HW7001 for an id used twice.
@@ -27,17 +27,17 @@ def compose(report: ReportData, places: int) -> Document:
         *holdings.custody(report, references),
         *holdings.tools(report, references),
         *holdings.clocks(report, references),
-        *story.timeline(report, references),
+        *story.timeline(report, references, rows),
         *story.steps(report, references),
         *story.graph(report, references),
         *findings.findings(report, references, places),
         *story.hypotheses(report, references),
         *closing.searches(report, references),
-        *closing.gaps(report, references),
+        *closing.gaps(report, references, rows),
         *closing.damage(report, references),
         *closing.limits(report, references),
         *closing.verification(report, references),
-        *closing.hashes(report, references),
+        *closing.hashes(report, references, rows),
         *closing.signatures(report, references),
     ]
     title = report.title
@@ -46,7 +46,7 @@ def compose(report: ReportData, places: int) -> Document:
         subtitle=(data(title.name),) if title.name else (),
         head=tuple(front.head(report)),
         body=tuple(_numbered(body)),
-        running=Text("检验/分析报告,不是鉴定意见", "Examination report, not a judicial expert opinion"),
+        running=Text("检验/分析报告，不是鉴定意见", "Examination report, not a judicial expert opinion"),
         running_data=title.case_no or "",
         stamp=Text("未取得授权", "NO AUTHORITY") if report.authority.waiver is not None else None,
         issued=title.issued,

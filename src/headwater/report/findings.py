@@ -18,12 +18,12 @@ from headwater.report.blocks import (
     code,
     data,
     joined,
+    mark,
     said,
-    words,
 )
 from headwater.report.data import ReportData
 from headwater.report.references import References
-from headwater.report.shapes import between, column, given, optional, size, table, when
+from headwater.report.shapes import between, column, given, size, table, when
 from headwater.report.words import NONE
 
 _TONE = {
@@ -42,9 +42,9 @@ def findings(report: ReportData, references: References, places: int) -> list[Bl
         blocks.append(
             Note(
                 Text(
-                    "各检测规则均无发现。这只说明所用规则在所读数据中没有命中,见“查找未见”“未能读取的数据”与“局限”。",
+                    "各检测规则均无发现。这只说明所用规则在所读数据中没有命中，见“查找未见”“未能读取的数据”与“局限”。",
                     "No rule made a finding. That says only that the rules used hit nothing in the data that was read; "
-                    "see “Searched for and not found”, “What could not be read” and “Limits”.",
+                    "see 'Searched for and not found', 'What could not be read' and 'Limits'.",
                 )
             )
         )
@@ -58,30 +58,33 @@ def findings(report: ReportData, references: References, places: int) -> list[Bl
 
 
 def _finding(finding: Finding, zone: str, references: References, places: int) -> list[Block]:
-    rule, label = finding.rule, references.label(finding.id)
+    rule, number = finding.rule, references.label(finding.id)
     tail: Cell = (Piece(_TONE[finding.severity], Text(*SEVERITY_TEXT[finding.severity])),)
-    facts: Cell = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())])
+    facts = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())])
     rows: list[tuple[Text, Cell]] = [
         (Text("编号", "Id"), (code(finding.id),)),
         (
             Text("规则与作者", "Rule and author"),
-            (code(rule.id), words(" ", " "), data(rule.version), words(",", ", "), data(rule.author)),
+            (code(rule.id), mark(" ", " "), data(rule.version), mark("，", ", "), data(rule.author)),
         ),
         (Text("阶段", "Stage"), (said(Text(*STAGE_TEXT[rule.stage])),)),
-        (Text("技术", "Techniques"), joined([(code(t),) for t in rule.techniques], words("、", ", ")) or (NONE,)),
+        (Text("技术", "Techniques"), joined([(code(t),) for t in rule.techniques], mark("、", ", ")) or (NONE,)),
         (Text("严重程度", "Severity"), (said(Text(*SEVERITY_TEXT[finding.severity])),)),
         (Text("可信度", "Confidence"), (said(Text(*CONFIDENCE_TEXT[finding.confidence])),)),
         (Text("时间", "Time"), between(finding.ts_first, finding.ts_last, zone)),
-        (Text("主机", "Host"), optional(finding.host)),
-        (Text("来源地址", "Source address"), optional(finding.src_ip)),
-        (Text("账户", "Account"), optional(finding.user)),
     ]
+    named = (
+        (Text("主机", "Host"), finding.host),
+        (Text("来源地址", "Source address"), finding.src_ip),
+        (Text("账户", "Account"), finding.user),
+    )
+    rows += [(label, (data(value),)) for label, value in named if value]
     if facts:
         rows.append((Text("其他数值", "Further values"), facts))
     if finding.tally is not None:
         rows.append((Text("计数", "Count"), _tally(finding.tally)))
     blocks: list[Block] = [
-        Heading(2, rule.title, label, finding.id, tail),
+        Heading(2, rule.title, number, finding.id, tail),
         Paragraph(finding.text),
         Fields(tuple(rows)),
     ]
@@ -124,13 +127,13 @@ def _chosen(citations: tuple[Citation, ...], places: int) -> list[Citation]:
 def _spans(finding: Finding, zone: str, references: References, places: int) -> list[Block]:
     shown = _chosen(finding.spans, places)
     columns: tuple[Column, ...] = (
-        column("检材", "Evid.", 7),
-        column("路径", "Path", 23),
+        column("检材", "Evid.", 6),
+        column("路径", "Path", 21),
         column("偏移:序号", "Offset:ordinal", 12, True),
         column("长度", "Length", 7, True),
-        column("介质上的位置", "On the medium", 13, True),
-        column("时间", "Time", 19),
-        column("所述的值", "Values stated", 22),
+        column("介质上的位置", "On the medium", 14, True),
+        column("时间", "Time", 21),
+        column("所述的值", "Values stated", 20),
     )
     rows = [
         (
@@ -146,7 +149,7 @@ def _spans(finding: Finding, zone: str, references: References, places: int) -> 
     ]
     note = Text(
         "所依据的记录。事件编号由“检材号:路径:偏移:序号”组成。",
-        "The records that it rests on. An event's id is “evidence number:path:offset:ordinal”.",
+        "The records that it rests on. An event's id is 'evidence number:path:offset:ordinal'.",
     )
     blocks: list[Block] = [Note(note, "small"), table(columns, rows)]
     if len(shown) < len(finding.spans):
@@ -154,7 +157,7 @@ def _spans(finding: Finding, zone: str, references: References, places: int) -> 
         blocks.append(
             Note(
                 Text(
-                    f"共引证 {total:,} 条记录,此处印出首尾 {len(shown):,} 条,其余 {missing:,} 条由下列命令列出:",
+                    f"共引证 {total:,} 条记录，此处印出首尾 {len(shown):,} 条，其余 {missing:,} 条由下列命令列出：",
                     f"{total:,} records are cited; the first and last {len(shown):,} are printed, this command lists "
                     f"the other {missing:,}: ",
                 ),

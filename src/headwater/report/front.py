@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from headwater.model.nouns import Text
-from headwater.report.blocks import BREAK, Block, Cell, Fields, Heading, Note, Piece, data, said, words
+from headwater.report.blocks import BREAK, Block, Cell, Fields, Heading, Note, Piece, data, mark, said
 from headwater.report.data import Person, ReportData, Title
 from headwater.report.references import References
 from headwater.report.shapes import column, fixed, given, table, when
@@ -16,12 +16,12 @@ def stamps(report: ReportData) -> list[Note]:
     found: list[Note] = []
     authority = report.authority
     if authority.waiver is not None:
-        found.append(Note(Text("未取得授权:理由——", "NO AUTHORITY. Reason: "), "stamp", authority.waiver))
+        found.append(Note(Text("未取得授权：理由——", "NO AUTHORITY. Reason: "), "stamp", authority.waiver))
     else:
         missing = [AUTHORITY_FIELDS[name] for name in authority.missing()]
         if missing:
             zh, en = "、".join(t.zh for t in missing), ", ".join(t.en for t in missing)
-            found.append(Note(Text(f"授权要素未记载:{zh}", f"Authority, not recorded: {en}"), "stamp"))
+            found.append(Note(Text(f"授权要素未记载：{zh}", f"Authority, not recorded: {en}"), "stamp"))
     found.extend(Note(text, "stamp") for text in report.title.stamps)
     return found
 
@@ -64,7 +64,7 @@ def _people(people: tuple[Person, ...]) -> list[Piece]:
     for at, person in enumerate(people):
         if at:
             found.append(BREAK)
-        found += [data(person.name), words("(", " ("), said(person.role), words(")", ")")]
+        found += [data(person.name), mark("（", " ("), Piece("inline", person.role), mark("）", ")")]
     return found
 
 

@@ -19,7 +19,7 @@ from headwater.model.kinds import STAGE_TEXT, Confidence, Stage
 from headwater.model.nouns import Finding, Step, Text
 from headwater.report import inert, moments
 
-ROWS = 22  # steps in one drawing: what fits a page of A4
+ROWS = 19  # steps in one drawing: what fits a page of A4
 WIDTH = 760
 _ROW, _LANE, _EMPTY, _TOP = 42, 21, 19, 40
 _FONT = "Headwater Sans SC, Noto Sans CJK SC, Source Han Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
@@ -44,11 +44,11 @@ _COLUMNS = (
     _Lane(Text("对象", "Asset"), 446, 112, "#e3edf4", "#2b5d82"),
     _Lane(Text("痕迹", "Trace"), 592, 164, "#f0f1e4", "#6b7030"),
 )
-_EDGE_LABEL = Text("时间(UTC)与技术", "Time (UTC), technique")
+_EDGE_LABEL = Text("时间（UTC）与技术", "Time (UTC), technique")
 _NO_ORIGIN = Text("来源未查明", "origin not found")
 _NO_STEP = Text("未重建出步骤", "no step reconstructed")
 _KEY = Text(
-    "连线:实线为高度可能,长虚线为较可能,点线为可能;列左侧的细点线连接同一来源、账户、对象或痕迹。",
+    "连线：实线为高度可能，长虚线为较可能，点线为可能；列左侧的细点线连接同一来源、账户、对象或痕迹。",
     "Lines: solid highly probable, dashed probable, dotted possible; thin dotted threads left of a column join what "
     "recurs.",
 )
@@ -138,8 +138,10 @@ def _wrap(text: str, width: float, size: float, lines: int) -> list[str]:
         if used + _em(char) > room:
             if len(found) == lines - 1:
                 return [*found, line[:-1] + "…"]
-            found.append(line)
-            line, used = "", 0.0
+            cut = line.rfind(" ") + 1
+            kept = line[cut:] if cut > len(line) // 2 else ""  # end a line at a space where one is near
+            found.append(line[: len(line) - len(kept)].rstrip())
+            line, used = kept, sum(map(_em, kept))
         line, used = line + char, used + _em(char)
         if at == len(text) - 1:
             found.append(line)
@@ -183,12 +185,10 @@ def _draw(
     under, over = _Drawing(), _Drawing()
     boxes: list[list[_Box]] = [[], [], [], []]
     for at, column in enumerate(_COLUMNS):
-        over.text(
-            column.left + column.width / 2, 16, _say(column.text, language), 10.5, fill="#444", text_anchor="middle"
-        )
+        _head(over, column.left + column.width / 2, column.text, language, 10.5)
         if at == 0:
             middle = (column.left + column.width + _COLUMNS[1].left) / 2
-            over.text(middle, 16, _say(_EDGE_LABEL, language), 9, fill="#666", text_anchor="middle")
+            _head(over, middle, _EDGE_LABEL, language, 9)
     y = float(_TOP - 14)
     for stage in Stage:
         held = [step for step in steps if step.stage is stage]
@@ -209,6 +209,13 @@ def _draw(
     return head + "".join(under.parts + over.parts) + "</svg>"
 
 
+def _head(over: _Drawing, x: float, text: Text, language: str, size: float) -> None:
+    """A column's heading; in both languages on two lines."""
+    lines = [text.zh, text.en] if language == "both" else [_say(text, language)]
+    for at, line in enumerate(lines):
+        over.text(x, 16 - 6 * (len(lines) - 1) + 12 * at, line, size, fill="#444", text_anchor="middle")
+
+
 def _lane(
     under: _Drawing,
     over: _Drawing,
@@ -225,7 +232,9 @@ def _lane(
     under.rect(0, y, WIDTH, height - 2, "#f7f7f5" if steps else "#fbfbfa")
     under.rect(0, y, 3, height - 2, "#7a2e22" if steps else "#c9c9c4")
     title = _say(Text(*STAGE_TEXT[stage]), language)
-    over.text(10, y + 14, title, 10.5, fill="#222" if steps else "#888", font_weight="bold" if steps else "normal")
+    halo = {"stroke": "#f7f7f5", "stroke_width": "3", "paint_order": "stroke"}  # keeps threads from crossing the title
+    weight = "bold" if steps else "normal"
+    over.text(10, y + 14, title, 10.5, fill="#222" if steps else "#888", font_weight=weight, **halo)
     if not steps:
         over.text(WIDTH - 8, y + 13, _say(_NO_STEP, language), 9, fill="#888", text_anchor="end")
         return y + height
@@ -277,6 +286,8 @@ def _box(over: _Drawing, column: _Lane, box: _Box, language: str) -> None:
         rx="3", stroke=column.stroke, stroke_width="0.9", **dash,
     )  # fmt: skip
     lines = _wrap(name, column.width - 10, 9.5, 2 if box.bottom - box.top < 60 else 4)
+    if not box.name and language == "both":
+        lines = [_NO_ORIGIN.zh, _NO_ORIGIN.en]
     first = (box.top + box.bottom) / 2 + 3.4 - 6 * (len(lines) - 1)
     for at, line in enumerate(lines):
         colour = "#222" if box.name else "#777"

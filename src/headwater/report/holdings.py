@@ -18,9 +18,10 @@ from headwater.report.blocks import (
     Table,
     code,
     data,
+    inline,
     joined,
+    mark,
     said,
-    words,
 )
 from headwater.report.data import Digest, EvidenceItem, ReportData
 from headwater.report.references import References
@@ -38,7 +39,7 @@ def evidence(report: ReportData, references: References) -> list[Block]:
         column("文件名", "File name", 17),
         column("时间", "Time", 19),
         column("来源", "Source", 15),
-        column("哈希(SHA-256)", "Hash (SHA-256)", 25),
+        column("哈希（SHA-256）", "Hash (SHA-256)", 25),
         column("采集方式", "Acquired by", 11),
         column("保管人", "Custodian", 10),
         column("用途", "Purpose", 11),
@@ -64,7 +65,7 @@ def evidence(report: ReportData, references: References) -> list[Block]:
 def _item(item: EvidenceItem) -> list[Block]:
     fields: list[tuple[Text, Cell]] = [
         (Text("形式", "Form"), given(item.kind)),
-        (Text("大小(字节)", "Size (bytes)"), size(item.size)),
+        (Text("大小（字节）", "Size (bytes)"), size(item.size)),
     ]
     fields += [(f.label, given(f.value, f.absent)) for f in item.fields]
     blocks: list[Block] = [
@@ -84,13 +85,13 @@ def _item(item: EvidenceItem) -> list[Block]:
         blocks.append(table(columns, rows))
     else:
         blocks.append(
-            Note(Text("没有校验值,完整性不可主张。", "There are no digests; integrity cannot be claimed."), "warning")
+            Note(Text("没有校验值，完整性不可主张。", "There are no digests; integrity cannot be claimed."), "warning")
         )
     if item.segments:
         blocks.append(Heading(3, Text("分段文件", "Segments")))
         columns = (
             column("文件名", "File name", 6),
-            column("大小(字节)", "Size (bytes)", 3, True),
+            column("大小（字节）", "Size (bytes)", 3, True),
             column("SHA-256", "SHA-256", 8),
         )
         blocks.append(table(columns, [((code(s.name),), size(s.size), fixed(s.sha256)) for s in item.segments]))
@@ -112,8 +113,8 @@ def custody(report: ReportData, references: References) -> list[Block]:
     ledger, zone = report.ledger, report.title.zone
     blocks: list[Block] = [Heading(1, Text("保管链", "Chain of custody"), target="ledger")]
     head: list[tuple[Text, Cell]] = [
-        (Text("台账首部序号", "Head of the ledger, entry"), size(ledger.head_seq)),
-        (Text("台账首部散列", "Head of the ledger, hash"), fixed(ledger.head_hash)),
+        (Text("链头序号", "Head of the chain, entry"), size(ledger.head_seq)),
+        (Text("链头哈希", "Head of the chain, hash"), fixed(ledger.head_hash)),
         (Text("签名公钥指纹", "Fingerprint of the signing key"), fixed(ledger.key_fingerprint)),
         (Text("外部存证", "Anchored with"), joined([(data(a),) for a in ledger.anchored]) or (UNRECORDED,)),
     ]
@@ -127,13 +128,13 @@ def custody(report: ReportData, references: References) -> list[Block]:
         column("工具与版本", "Tool and version", 12),
         column("输入", "In", 15),
         column("输出", "Out", 15),
-        column("条目散列", "Entry hash", 19),
+        column("条目哈希", "Entry hash", 19),
     )
     rows = []
     for entry in ledger.rows:
-        held = joined([(references.evidence(n),) for n in entry.evidence], words("、", ", "))
+        held = joined([(references.evidence(n),) for n in entry.evidence], mark("、", ", "))
         purpose: Cell = (BREAK, *given(entry.purpose)) if entry.purpose else ()
-        signed: Cell = (BREAK, words("签名:", "signed: "), code(entry.signed_by)) if entry.signed_by else ()
+        signed: Cell = (BREAK, inline("签名：", "signed: "), code(entry.signed_by)) if entry.signed_by else ()
         rows.append(
             (
                 (code(str(entry.seq)),),
@@ -182,7 +183,7 @@ def clocks(report: ReportData, references: References) -> list[Block]:
         Heading(1, Text("时钟假定", "Clock assumptions"), target="clocks"),
         Note(
             Text(
-                "下列假定只影响时间的读法,不改变记录本身;记录的时间照原样保存。",
+                "下列假定只影响时间的读法，不改变记录本身；记录的时间照原样保存。",
                 "These assumptions change how times are read, never what was recorded; recorded times are kept as they "
                 "stand.",
             )
@@ -202,7 +203,7 @@ def clocks(report: ReportData, references: References) -> list[Block]:
     rows = [
         (
             (Piece("words", Text(references.label(c.id), references.label(c.id))),),
-            (references.evidence(c.evidence), words(" ", " "), code(c.source)),
+            (references.evidence(c.evidence), mark(" ", " "), code(c.source)),
             (said(BASIS[c.basis]),),
             optional(c.zone),
             (code(str(c.year)),) if c.year is not None else (NONE,),

@@ -37,6 +37,7 @@ from headwater.report.document import compose
 from headwater.report.words import OWN
 
 LANGUAGES = ("zh", "en", "both")
+CELL = 1000  # characters of one value in a cell
 PLACES = 60  # cited records printed for each finding
 
 
@@ -109,23 +110,25 @@ class _Page:
             f'<span class="en" lang="en">{self._inert(text.en)}</span>'
         )
 
-    def _inert(self, text: str) -> str:
+    def _inert(self, text: str, limit: int = inert.LIMIT) -> str:
         shown = "".join(
             f'<span class="esc">{escape(part)}</span>' if escaped else escape(part)
-            for escaped, part in inert.pieces(text)
+            for escaped, part in inert.pieces(text, limit)
         )
-        missing = inert.left_out(text)
+        missing = inert.left_out(text, limit)
         return shown if missing is None else f'{shown}<span class="none">{self._words(missing)}</span>'
 
     def _piece(self, piece: Piece) -> str:
         if piece.kind == "break":
             return "<br>"
+        if piece.kind == "mark" and isinstance(piece.text, Text):
+            return escape(piece.text.en if self.language == "en" else piece.text.zh)
         if piece.kind == "words":
             return f'<span class="w">{self._words(piece.text)}</span>'
         if piece.kind == "data":
-            return f'<bdi dir="ltr">{self._inert(str(piece.text))}</bdi>'
+            return f'<bdi dir="ltr">{self._inert(str(piece.text), CELL)}</bdi>'
         if piece.kind == "code":
-            return f'<bdi dir="ltr" class="code">{self._inert(str(piece.text))}</bdi>'
+            return f'<bdi dir="ltr" class="code">{self._inert(str(piece.text), CELL)}</bdi>'
         if piece.kind == "cite":
             return self._cite(piece)
         return f'<span class="{piece.kind}">{self._words(piece.text)}</span>'

@@ -70,7 +70,7 @@ def left_out(text: str, limit: int = LIMIT) -> Text | None:
     missing = len(text) - limit
     if missing <= 0:
         return None
-    return Text(f"(此处略去 {missing:,} 个字符)", f" ({missing:,} characters left out here)")
+    return Text(f"（此处略去 {missing:,} 个字符）", f" ({missing:,} characters left out here)")
 
 
 @cache

@@ -39,11 +39,18 @@ from headwater.report.document import compose
 from headwater.report.html import LANGUAGES
 from headwater.report.words import OWN
 
-PLACES = 12  # cited records printed for each finding; the page form prints more
+ROWS = 300  # rows of the long tables; the page form has all. Layout takes about 25 KB of memory for each cell
+CELL = 300  # characters of one value in a cell; the page form shows more
 _HERE = Path(__file__).parent
 _PLAIN, _ESCAPE, _THIN = 0, 1, 2  # how a run is set; thin: the bold face has it not
-_ZWSP = "\u200b"  # lets a line end here; leaves no trace in the text that is read back
-_CODE_BREAKS = re.compile(r"([^\s\u200b]{8})(?=[^\s\u200b])")
+_ZWSP = "\u200b"  # where a line may end; the template sets it as an empty box. Data has none: it is escaped
+_EIGHT = re.compile(r"([^\s\u200b]{8})(?=[^\s\u200b])")
+_TEN = re.compile(r"([^\s\u200b]{10})(?=[^\s\u200b])")
+_TWELVE = re.compile(r"([^\s\u200b]{12})(?=[^\s\u200b])")
+_JOINT = re.compile(r"([/._@:,;=&?()\-])(?=[^\s])")
+_TOKEN = re.compile(r"\S+")
+_NUMBER = re.compile(r"[\d,.+:-]{1,24}")
+_LONG_DATA = re.compile(r"[!-~]{14,}")
 _LONG_WORD = re.compile(r"[!-~]{25,}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,7 +63,7 @@ def render_pdf(report: ReportData, language: str) -> bytes:
     """
     if language not in LANGUAGES:
         raise ReportError("HW7001", what=f"language {language!r}")
-    document = compose(report, PLACES)
+    document = compose(report, _places(len(report.findings)), ROWS)
     shown = json.dumps(_Print(language).document(document), ensure_ascii=False)
     stamp = 0 if document.issued is None else max(0, document.issued // 1_000_000_000)
     try:
@@ -67,12 +74,18 @@ def render_pdf(report: ReportData, language: str) -> bytes:
             format="pdf",
             pdf_standards=["a-2b"] if document.issued is not None else [],
             timestamp=stamp,
+            pdf_tags=False,
         )
     except typst.TypstError as error:
         raise ReportError("HW7001", what=f"Typst: {error.message[:300]}") from error
     if not isinstance(made, bytes):
         raise ReportError("HW7001", what="Typst: no single document")
     return made
+
+
+def _places(findings: int) -> int:
+    """Cited records printed for each finding: the fewer, the more findings there are; the page form prints more."""
+    return 12 if findings <= 40 else 6 if findings <= 120 else 3
 
 
 @cache
@@ -100,7 +113,7 @@ class _Print:
             "subtitle": self._cell(held.subtitle),
             "issued": issued,
             "running": self._words(held.running),
-            "case": self._inert(held.running_data),
+            "case": self._inert(held.running_data, "words", 60),
             "stamp": None if held.stamp is None else self._words(held.stamp),
             "head": [self._block(block) for block in held.head],
             "body": [self._block(block) for block in held.body],
@@ -122,14 +135,14 @@ class _Print:
             return {"en": self._inert(text.en)}
         return {"zh": self._inert(text.zh), "en": self._inert(text.en)}
 
-    def _inert(self, text: str, fixed: bool = False) -> list[list[Any]]:
+    def _inert(self, text: str, kind: str = "words", limit: int = inert.LIMIT) -> list[list[Any]]:
         found: list[list[Any]] = []
-        for escaped, part in inert.printable(inert.pieces(text)):
+        for escaped, part in inert.printable(inert.pieces(text, limit)):
             if escaped:
-                found.append([_ESCAPE, part])
+                found.append([_ESCAPE, _ZWSP + part + _ZWSP])
             else:
-                found.extend([_THIN if thin else _PLAIN, _breakable(run, fixed)] for thin, run in inert.thin(part))
-        missing = inert.left_out(text)
+                found.extend([_THIN if thin else _PLAIN, _breakable(run, kind)] for thin, run in inert.thin(part))
+        missing = inert.left_out(text, limit)
         if missing is not None:
             found.append([_PLAIN, missing.en if self.language == "en" else missing.zh])
         return found
@@ -138,7 +151,9 @@ class _Print:
         if piece.kind == "break":
             return {"k": "break"}
         if piece.kind in ("data", "code"):
-            return {"k": piece.kind, "t": self._inert(str(piece.text), piece.kind == "code")}
+            return {"k": piece.kind, "t": self._inert(str(piece.text), piece.kind, CELL)}
+        if piece.kind == "mark" and isinstance(piece.text, Text):
+            return {"k": "data", "t": self._inert(piece.text.en if self.language == "en" else piece.text.zh)}
         return {"k": piece.kind, "w": self._words(piece.text), "to": anchor(piece.target) if piece.target else ""}
 
     def _cell(self, cell: Cell) -> list[dict[str, Any]]:
@@ -154,7 +169,12 @@ class _Print:
             own = self._words(OWN) if block.own else None
             return {"k": "paragraph", "w": self._words(block.text), "cites": self._cell(block.cites), "own": own}
         if isinstance(block, Note):
-            return {"k": "note", "w": self._words(block.text), "tone": block.tone, "data": self._inert(block.data)}
+            return {
+                "k": "note",
+                "w": self._words(block.text),
+                "tone": block.tone,
+                "data": self._inert(block.data, "data"),
+            }
         if isinstance(block, Table):
             return {
                 "k": "table",
@@ -181,8 +201,16 @@ class _Print:
         }
 
 
-def _breakable(text: str, fixed: bool) -> str:
-    """Let long unbroken runs end a line: every eight characters in fixed width, every twelve in long words."""
-    if fixed:
-        return _CODE_BREAKS.sub(r"\1" + _ZWSP, text)
-    return _LONG_WORD.sub(lambda m: re.sub(r"(.{12})(?=.)", r"\1" + _ZWSP, m.group()), text)
+def _breakable(text: str, kind: str) -> str:
+    """Let long unbroken runs end a line, so that nothing leaves its cell.
+
+    Fixed width: every eight characters, numbers excepted. Data: long words after punctuation, else every ten
+    characters. Sentences: very long words only, every twelve.
+    """
+    if kind == "code":
+        return _TOKEN.sub(
+            lambda m: m.group() if _NUMBER.fullmatch(m.group()) else _EIGHT.sub(r"\1" + _ZWSP, m.group()), text
+        )
+    if kind == "data":
+        return _LONG_DATA.sub(lambda m: _TEN.sub(r"\1" + _ZWSP, _JOINT.sub(r"\1" + _ZWSP, m.group())), text)
+    return _LONG_WORD.sub(lambda m: _TWELVE.sub(r"\1" + _ZWSP, m.group()), text)

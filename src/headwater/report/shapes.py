@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from headwater.model.nouns import Text
 from headwater.report import moments
-from headwater.report.blocks import BREAK, Cell, Column, Piece, Row, Table, code, data, said
+from headwater.report.blocks import BREAK, Block, Cell, Column, Note, Piece, Row, Table, code, data, said
 from headwater.report.words import NONE, UNRECORDED
 
 
@@ -40,7 +40,7 @@ def between(first: int | None, last: int | None, zone: str) -> Cell:
     """The first time and, where it differs, the last."""
     if last is None or first == last:
         return when(first, zone)
-    return (*when(first, zone), BREAK, Piece("words", Text("至", "to")), BREAK, *when(last, zone))
+    return (*when(first, zone), BREAK, Piece("small", Text("至", "to")), BREAK, *when(last, zone))
 
 
 def size(value: int | None) -> Cell:
@@ -56,3 +56,15 @@ def table(columns: tuple[Column, ...], rows: Sequence[tuple[Cell, ...]], targets
     """A table whose rows may be anchors."""
     names = targets or ("",) * len(rows)
     return Table(columns, tuple(Row(cells, name) for cells, name in zip(rows, names, strict=True)))
+
+
+def capped(whole: Table, limit: int | None) -> list[Block]:
+    """The table, or its first rows and a note of how many more the page form of the report has."""
+    if limit is None or len(whole.rows) <= limit:
+        return [whole]
+    missing = len(whole.rows) - limit
+    note = Text(
+        f"此处印出前 {limit:,} 行，其余 {missing:,} 行见本报告的网页版。",
+        f"The first {limit:,} rows are printed; the other {missing:,} stand in this report's HTML form.",
+    )
+    return [Table(whole.columns, whole.rows[:limit]), Note(note, "small")]

@@ -17,18 +17,21 @@ from headwater.report.blocks import (
     code,
     data,
     joined,
+    mark,
     said,
     words,
 )
 from headwater.report.data import ReportData, TimelineRow
 from headwater.report.graph import attack_graph_parts
 from headwater.report.references import References
-from headwater.report.shapes import between, column, given, optional, table, when
+from headwater.report.shapes import between, capped, column, given, optional, table, when
 from headwater.report.words import BASIS, HYPOTHESIS, NONE, kind
 
+_UNKNOWN = Text("未查明", "not found")
 
-def timeline(report: ReportData, references: References) -> list[Block]:
-    """The events behind the steps, in the order given."""
+
+def timeline(report: ReportData, references: References, limit: int | None) -> list[Block]:
+    """The events behind the steps, in the order given; ``limit`` rows of them."""
     blocks: list[Block] = [Heading(1, Text("时间线", "Timeline"), target="timeline")]
     if not report.timeline:
         return [*blocks, Note(Text("没有支持任何步骤的事件。", "No event stands behind a step."))]
@@ -53,19 +56,19 @@ def timeline(report: ReportData, references: References) -> list[Block]:
                 (data(row.summary),) if row.summary else (NONE,),
                 (
                     references.evidence(row.evidence),
-                    words(" ", " "),
+                    mark(" ", " "),
                     code(f"{row.path} @{row.offset}+{row.length}"),
                     *((BREAK, *steps) if steps else ()),
                 ),
             )
         )
-    blocks.append(table(columns, rows, tuple(row.id for row in report.timeline)))
+    blocks.extend(capped(table(columns, rows, tuple(row.id for row in report.timeline)), limit))
     if report.timeline_left_out:
         n = report.timeline_left_out
         blocks.append(
             Note(
                 Text(
-                    f"另有 {n:,} 个支持步骤的事件未在此列出,可用 headwater events 逐条查看。",
+                    f"另有 {n:,} 个支持步骤的事件未在此列出，可用 headwater events 逐条查看。",
                     f"{n:,} further events behind the steps are not printed here; headwater events shows each of them.",
                 )
             )
@@ -76,7 +79,9 @@ def timeline(report: ReportData, references: References) -> list[Block]:
 def _time(row: TimelineRow, zone: str) -> Cell:
     shown = when(row.ts, zone) if row.ts is not None else (Piece("none", BASIS[row.basis]),)
     basis: Cell = (BREAK, Piece("small", BASIS[row.basis])) if row.ts is not None else ()
-    recorded: Cell = (BREAK, Piece("small", Text("原文:", "as recorded: ")), code(row.recorded)) if row.recorded else ()
+    recorded: Cell = (
+        (BREAK, Piece("small", Text("原文：", "as recorded: ")), code(row.recorded)) if row.recorded else ()
+    )
     return (*shown, *basis, *recorded)
 
 
@@ -109,7 +114,7 @@ def _step(step: Step, zone: str, references: References) -> tuple[Cell, ...]:
     return (
         (words(label, label),),
         between(step.ts_first, step.ts_last, zone),
-        (*given(step.actor), words(" → ", " → "), BREAK, *given(step.asset)),
+        (*given(step.actor, _UNKNOWN), mark(" → ", " → "), BREAK, *given(step.asset, _UNKNOWN)),
         optional(step.technique),
         (said(Text(*CONFIDENCE_TEXT[step.confidence])),),
         (said(step.text), *references.cites(step.findings, step.text.zh)),
@@ -120,11 +125,11 @@ def graph(report: ReportData, references: References) -> list[Block]:
     """The attack path as drawings."""
     blocks: list[Block] = [Heading(1, Text("攻击路径图", "Attack path"), target="graph")]
     if not report.steps:
-        return [*blocks, Note(Text("没有步骤,无图可绘。", "There are no steps to draw."))]
+        return [*blocks, Note(Text("没有步骤，无图可绘。", "There are no steps to draw."))]
     labels = {step.id: references.label(step.id) for step in report.steps}
     drawn = [tuple(attack_graph_parts(report.steps, report.findings, x, labels)) for x in ("zh", "en", "both")]
     alt = Text(
-        "攻击路径图:由左至右为来源、账户、对象、痕迹", "Attack path: from left to right origin, account, asset, trace"
+        "攻击路径图：由左至右为来源、账户、对象、痕迹", "Attack path: from left to right origin, account, asset, trace"
     )
     return [*blocks, Graph(drawn[0], drawn[1], drawn[2], alt)]
 

@@ -16,21 +16,21 @@ UNRECORDED = Piece("none", NOT_RECORDED)
 
 DISCLAIMERS = (
     Text(
-        "本文件是电子数据检验/分析报告,不是司法鉴定意见,也不构成法律意见。",
-        "This is an examination and analysis report on electronic data. It is not a judicial expert opinion (鉴定意见) "
-        "and gives no legal advice.",
+        "本文件是电子数据检验/分析报告，不是司法鉴定意见，也不构成法律意见。",
+        "This is an examination and analysis report on electronic data. It is not a judicial expert opinion "
+        "(鉴定意见) and gives no legal advice.",
     ),
     Text(
-        "结论只说明所列检材在所用方法下显示了什么;“未查见”不等于“不存在”。",
-        "Conclusions say what the listed evidence shows under the methods used; “not found” does not mean “not there”.",
+        "结论只说明所列检材在所用方法下显示了什么；“未查见”不等于“不存在”。",
+        "Conclusions say what the listed evidence shows under the methods used; 'not found' does not mean 'not there'.",
     ),
 )
 
 LEGEND = Text(
-    "方括号内为引证编号,指向其所依据的记录:E 检材,L 保管链,C 时钟,T 时间线,S 步骤,F 发现,H 假设,Q 查找;"
-    "“〔检验人陈述〕”为检验人自己的陈述。来自检材的文字照录,不可见字符与方向控制符显示为 U+ 编码。",
+    "方括号内为引证编号，指向其所依据的记录：E 检材，L 保管链，C 时钟，T 时间线，S 步骤，F 发现，H 假设，Q 查找；"
+    "“〔检验人陈述〕”为检验人自己的陈述。来自检材的文字照录，不可见字符与方向控制符显示为 U+ 编码。",
     "Brackets hold citations of the records that a sentence rests on: E evidence, L custody ledger, C clocks, "
-    "T timeline, S steps, F findings, H hypotheses, Q searches; “[examiner's own]” marks the examiner's own "
+    "T timeline, S steps, F findings, H hypotheses, Q searches; [examiner's own] marks the examiner's own "
     "statements. Text from evidence is shown as it stands; invisible characters and direction controls "
     "are shown as U+ codes.",
 )
