@@ -116,3 +116,16 @@ def test_utmp_files_of_real_machines(name: str, records: int, gap_bytes: int) ->
     rows, gaps, _ = run(linux_wtmp, data)
     assert (len(rows), sum(g.length for g in gaps)) == (records, gap_bytes)
     hold(linux_wtmp, data)
+
+
+def test_btmp_is_told_from_wtmp_by_content() -> None:
+    record = np.zeros(3, LAYOUTS[0])
+    record["type"], record["user"], record["line"], record["sec"] = 6, b"admin", b"ssh:notty", 1_700_000_000
+    assert linux_btmp.recognise(record.tobytes())
+    assert not linux_btmp.recognise(GOOD)
+
+
+def test_wtmp_out_of_step_yields_no_events_without_a_time() -> None:
+    rows, gaps, _ = run(linux_wtmp, GOOD[:384] + GOOD[388:])
+    assert all("t_recorded" in r for r in rows)
+    assert sum(g.length for g in gaps) > 0

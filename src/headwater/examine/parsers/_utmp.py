@@ -109,6 +109,16 @@ def recognised(head: bytes) -> bool:
     return bool((_plausible(records) | ~_used(records)).all())
 
 
+def failures_only(head: bytes) -> bool:
+    """Whether these are login records of failed logins alone, as sshd writes them to btmp: line ssh:notty."""
+    layout = layout_of(head) if recognised(head) else None
+    if layout is None:
+        return False
+    records = np.frombuffer(head, dtype=layout, count=len(head) // layout.itemsize)
+    records = records[_used(records)]
+    return bool(np.isin(records["type"], _FAILURES).all() and (records["line"] == b"ssh:notty").all())
+
+
 def _bytes(records: Any, name: str) -> Any:
     """A text field of all records as a matrix of bytes."""
     width = records.dtype[name].itemsize
@@ -306,9 +316,12 @@ def batches(file: File, dialect: Dialect) -> Iterator[Batch]:
                 bad[(gap.offset - at) // size] = True
         used = _used(records)
         good = used & ~bad & (records["type"] <= ACCOUNTING)
+        empty = np.flatnonzero(good & (records["type"] == EMPTY))
+        if len(empty):
+            good[empty] = _plausible(records[empty])  # bytes out of step mostly read as type 0
         for mask, reason, detail in (
             (~used & ~bad, GapReason.OVERWRITTEN, "overwritten with zeros"),
-            (used & ~bad & ~good, GapReason.NOT_THIS_FORMAT, "no login record: unknown ut_type"),
+            (used & ~bad & ~good, GapReason.NOT_THIS_FORMAT, "no login record"),
         ):
             gaps += [Gap(at + a * size, (b - a) * size, reason, detail) for a, b in _runs(mask)]
         if at + whole * size < end and not any(g.offset == at + whole * size for g in gaps):

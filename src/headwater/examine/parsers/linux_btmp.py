@@ -12,14 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.examine.batch import Batch
-from headwater.examine.parsers._utmp import Dialect, records_of
+from headwater.examine.parsers._utmp import Dialect, failures_only, records_of
 from headwater.examine.parsers._utmp import batches as utmp_batches
 from headwater.model.records import File, Record
 
 FEED = "linux.btmp"
 VERSION = 1
-READS = ("/var/log/btmp*", "/btmp", "/btmp.?", "/btmp.??", "/btmp-????????")
+READS = ("/log/btmp*",)
 _DIALECT = Dialect(failures=True)
+
+
+def recognise(head: bytes) -> bool:
+    return failures_only(head)
 
 
 def batches(file: File) -> Iterator[Batch]:

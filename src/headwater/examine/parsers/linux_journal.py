@@ -155,7 +155,8 @@ def _frame(gathered: _Gathered, names: dict[str, None], index_whole: bool) -> pl
     columns = _fields(gathered, names)
     message = columns.pop("MESSAGE", _text({}, "", height))
     process = _text(columns, "SYSLOG_IDENTIFIER", height).fill_null(_text(columns, "_COMM", height))
-    said = classified(process, _lines(message))
+    said = {name: _text({}, "", height) for name in ("user", "src_ip", "dst_ip", "command_line")}
+    said |= classified(process, _lines(message))
     kind, outcome = _kinds(said, columns, height)
     opened = kind.is_in([EventKind.SESSION_OPEN.value, EventKind.SESSION_CLOSE.value])
     user = said["user"].fill_null(_text(columns, "USER_ID", height).set(~opened, None))
@@ -202,11 +203,12 @@ def _own(
     for name, dtype in OWN.items():
         if name == "message":
             continue
-        series = said[name]
+        series = said.get(name)
         twin = columns.pop(name.upper(), None)
         if twin is not None:
-            series = series.fill_null(twin.cast(dtype, strict=False))
-        if series.null_count() < len(series):
+            twin = twin.cast(dtype, strict=False)
+            series = twin if series is None else series.fill_null(twin)
+        if series is not None and series.null_count() < len(series):
             own[own_column(name)] = series
     for name, series in columns.items():
         own[own_column(name)] = series.cast(pl.Int64, strict=False) if name in _INTEGERS else series

@@ -20,7 +20,7 @@ from headwater.model.records import Event, File, Record
 
 FEED = "linux.lastlog"
 VERSION = 1
-READS = ("/var/log/lastlog*", "/lastlog")
+READS = ("/log/lastlog*",)
 _NARROW = np.dtype([("time", "<u4"), ("line", "S32"), ("host", "S256")])
 _WIDE = np.dtype([("time", "<i8"), ("line", "S32"), ("host", "S256")])
 _SAMPLE = 1 << 20

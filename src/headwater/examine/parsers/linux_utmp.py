@@ -18,7 +18,7 @@ from headwater.model.records import File, Record
 
 FEED = "linux.utmp"
 VERSION = 1
-READS = ("/run/utmp", "/utmp")
+READS = ("/run/utmp",)
 _DIALECT = Dialect()
 
 

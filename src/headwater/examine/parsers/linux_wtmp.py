@@ -18,7 +18,7 @@ from headwater.model.records import File, Record
 
 FEED = "linux.wtmp"
 VERSION = 1
-READS = ("/var/log/wtmp*", "/wtmp", "/wtmp.?", "/wtmp.??", "/wtmp-????????")
+READS = ("/log/wtmp*",)
 _DIALECT = Dialect()
 
 
