@@ -130,7 +130,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     gaps.extend(("/", Gap(int(o), int(n), GapReason(r), f"medium: {d}")) for o, n, r, d in args["bad"])
     facts: dict[str, dict[str, str]] = {}
     for view in opened.views:
-        facts[view.name] = {}
+        facts[view.name] = {"file_system": view.tree.kind, "view": str(getattr(view.tree, "view", ""))}
         for frame, entries in listing(view, opened.kind):
             listed += len(entries)
             if frame is not None and frame.height:

@@ -71,6 +71,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     accounts = load_accounts(corridor.case)
     timeline, left_out = _timeline(corridor, judged)
     sums = {number: totals(ranges) for number, ranges in load_ranges(corridor.case).items()}
+    facts = {item.number: facts_of(corridor.ledger, item.number) for item in items}
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
     return report.ReportData(
         title=report.Title(
@@ -97,7 +98,7 @@ def fill(corridor: Corridor) -> report.ReportData:
             for a in accounts
             if "incomplete" in a
         ),
-        limits=tuple(story.limits(judged, items, sums)),
+        limits=tuple(story.limits(judged, items, sums, facts)),
         damage=(report.DamageFigure(Text("直接损失与必要恢复费用", "Direct loss and necessary cost of recovery")),),
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),
