@@ -188,8 +188,39 @@ def coverage(number: int, sums: Mapping[str, int]) -> Sentence:
     )
 
 
-def limits(judged: Judged, items: Sequence[Evidence], sums: Mapping[int, Mapping[str, int]]) -> Iterator[Sentence]:
-    """What this examination cannot say; ``sums``: bytes per state of each medium."""
+_VIEW_TEXT = {
+    "replayed": (
+        "未正常卸载,其文件系统日志已在内存中重放,所见为重放后的状态,检材未被改动",
+        "was not cleanly unmounted; its journal was played back in memory and the replayed state is shown, "
+        "the evidence is unchanged",
+    ),
+    "recorded": (
+        "未正常卸载,其文件系统日志未重放,所见可能早于最后的写入",
+        "was not cleanly unmounted and its journal was not played back: what is shown may be older than the last writes",
+    ),
+}
+
+
+def views(number: int, facts: Mapping[str, Mapping[str, str]]) -> Iterator[Sentence]:
+    """One sentence per volume that was not cleanly unmounted, on how it is shown."""
+    for name, said in sorted(facts.items()):
+        words = _VIEW_TEXT.get(said.get("view", ""))
+        if words:
+            kind, volume = said.get("file_system", "?"), name or "/"
+            zh = f"检材 {number} 的卷 {volume}({kind}){words[0]}。"
+            en = f"Volume {volume} ({kind}) of item {number} {words[1]}."
+            yield Sentence(Text(zh, en), (f"evidence-{number}",))
+
+
+def limits(
+    judged: Judged,
+    items: Sequence[Evidence],
+    sums: Mapping[int, Mapping[str, int]],
+    facts: Mapping[int, Mapping[str, Mapping[str, str]]],
+) -> Iterator[Sentence]:
+    """What this examination cannot say; ``sums``: bytes per state of each medium; ``facts``: what the walk found."""
+    for number, said in sorted(facts.items()):
+        yield from views(number, said)
     for number, states in sorted(sums.items()):
         yield coverage(number, states)
     ids = tuple(f"evidence-{i.number}" for i in items)
