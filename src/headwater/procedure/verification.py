@@ -65,9 +65,9 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> li
     checks.extend(_sealed(corridor))
     items = evidence_of(corridor.ledger)
     with pool_for(workers) as pool:
-        for item in items:
-            checks.append(_evidence(corridor, pool, item))
-        sound = {i.number for i, c in zip(items, checks[-len(items) :], strict=True) if c.result == "ok"}
+        held_checks = [_evidence(corridor, pool, item) for item in items]
+        checks.extend(held_checks)
+        sound = {i.number for i, c in zip(items, held_checks, strict=True) if c.result == "ok"}
         checks.extend(_findings(corridor, pool, items, sound))
         if rebuild:
             checks.extend(_rebuilt(corridor, pool, items))
