@@ -234,3 +234,22 @@ def test_journal_agrees_with_journalctl(tmp_path: Path) -> None:
         for row in rows:
             assert b"__REALTIME_TIMESTAMP=%d\n" % (row["t_recorded"] // 1000) in told
             assert row["message"].encode() in told  # also in binary fields, whose bytes stand as they are
+
+
+def test_journal_ending_of_a_users_own_manager_is_no_shutdown() -> None:
+    writer = Writer()
+    text = writer.data(b"MESSAGE=Reached target shutdown.target - Shutdown.")
+    common = [writer.data(f) for f in (b"SYSLOG_IDENTIFIER=systemd", b"_COMM=systemd")]
+    writer.entry(text, *common, writer.data(b"_PID=453"), writer.data(b"_UID=1000"))
+    writer.entry(text, *common, writer.data(b"_PID=1"), writer.data(b"_UID=0"))
+    rows, _, _ = run(linux_journal, writer.close(), PATH)
+    assert [r["kind"] for r in rows] == ["log.message", "system.shutdown"]
+
+
+def test_journal_sudo_writes_blanks_before_its_text() -> None:
+    writer = Writer()
+    text = b"MESSAGE=   alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/id"
+    writer.entry(writer.data(text), writer.data(b"SYSLOG_IDENTIFIER=sudo"))
+    rows, _, _ = run(linux_journal, writer.close(), PATH)
+    assert (rows[0]["kind"], rows[0]["user"], rows[0]["command_line"]) == ("privilege.use", "alice", "/usr/bin/id")
+    assert rows[0]["message"].startswith("   alice")

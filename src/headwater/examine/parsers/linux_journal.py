@@ -125,8 +125,8 @@ def _text(columns: dict[str, pl.Series], name: str, height: int) -> pl.Series:
 
 
 def _lines(messages: pl.Series) -> Lines:
-    """Messages side by side in one block, as the readers of message texts want them."""
-    texts = [(m or "").encode() for m in messages.to_list()]
+    """Messages side by side in one block, as the readers of message texts want them; sudo writes blanks first."""
+    texts = [(m or "").lstrip(" ").encode() for m in messages.to_list()]
     ends = np.cumsum(np.array([len(t) for t in texts], dtype=np.int64)) + REACH
     starts = np.concatenate((np.array([REACH], dtype=np.int64), ends[:-1]))
     block = b"".join((bytes(REACH), *texts, bytes(PADDING)))
@@ -145,6 +145,12 @@ def _kinds(said: dict[str, pl.Series], columns: dict[str, pl.Series], height: in
         by_number = number.replace_strict(kinds, default=None, return_dtype=pl.String)
         kind = by_number.zip_with(known, kind)
         outcome = number.replace_strict(ends, default=None, return_dtype=pl.String).zip_with(known, outcome)
+    # each user has a systemd of their own, whose ending is not the machine's
+    pids = _text(columns, "_PID", height).fill_null("1")
+    theirs = (pids != "1") & kind.is_in([EventKind.SYSTEM_SHUTDOWN.value, EventKind.SYSTEM_BOOT.value])
+    theirs &= (_text(columns, "_COMM", height) == "systemd").fill_null(False)
+    if theirs.any():
+        kind = kind.set(theirs, EventKind.LOG_MESSAGE.value)
     kernel = silent & ~known & (_text(columns, "_TRANSPORT", height) == "kernel").fill_null(False)
     return kind.set(kernel, EventKind.KERNEL_MESSAGE.value) if kernel.any() else kind, outcome
 
