@@ -219,9 +219,9 @@ class ChainSource:
                     found.add(start + low - piece.offset, high - low, reason, detail)
         return found.listing()
 
-    def physical(self, offset: int, length: int) -> tuple[tuple[int, int], ...]:
-        """The ranges on the underlying sources, in order, that hold ``length`` bytes from ``offset``."""
-        ranges: list[tuple[int, int]] = []
+    def parts(self, offset: int, length: int) -> list[tuple[ByteSource, int, int]]:
+        """(source, offset in it, length) of what holds ``length`` bytes from ``offset``, in order; holes left out."""
+        found: list[tuple[ByteSource, int, int]] = []
         end = min(offset + length, self._size)
         index = max(0, bisect.bisect_right(self._starts, offset) - 1)
         while offset < end and index < len(self._pieces):
@@ -229,10 +229,14 @@ class ChainSource:
             inside = offset - self._starts[index]
             take = min(end - offset, piece.length - inside)
             if piece.source is not None:
-                ranges.append((piece.offset + inside, take))
+                found.append((piece.source, piece.offset + inside, take))
             offset += take
             index += 1
-        return tuple(ranges)
+        return found
+
+    def physical(self, offset: int, length: int) -> tuple[tuple[int, int], ...]:
+        """The ranges on the underlying sources, in order, that hold ``length`` bytes from ``offset``."""
+        return tuple((at, size) for _, at, size in self.parts(offset, length))
 
     def close(self) -> None:
         for source in self._owned:
@@ -279,3 +283,24 @@ class SourceFile(io.RawIOBase):
         data = self._source.pread(self._at, max(0, self._source.size - self._at))
         self._at += len(data)
         return data
+
+
+def physical_ranges(source: ByteSource, root: ByteSource, offset: int, length: int) -> tuple[tuple[int, int], ...]:
+    """The ranges of ``root``, in order, that hold ``length`` bytes of ``source`` from ``offset``.
+
+    Follows windows and chains down to ``root`` (a partition of it, a logical volume in one); () where a part lies
+    elsewhere or nowhere.
+    """
+    waiting = [(source, offset, length)]
+    found: list[tuple[int, int]] = []
+    while waiting:
+        here, at, size = waiting.pop()
+        if here is root:
+            found.append((at, size))
+        elif isinstance(here, ChainSource):
+            waiting.extend(reversed(here.parts(at, size)))
+        else:
+            return ()
+        if len(found) > _BAD_LIMIT:
+            return ()
+    return tuple(found)
