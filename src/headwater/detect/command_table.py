@@ -19,7 +19,7 @@ _SHELL = r"(?:/bin/|/usr/bin/)?(?:ba|da|z|k|a)?sh\b"
 _RUNNER = rf"(?:{_SHELL}|python[\d.]*\b|perl\b|php\b)"
 _TEMP = r"(?:/tmp/|/var/tmp/|/dev/shm/)"
 _HIDDEN = r"(?:/tmp|/var/tmp|/dev/shm|/var/[a-z]+|/usr/(?:local/)?[a-z]+|/usr/local|/usr|/etc|/opt|/srv|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix)[\w.-]+"
-_SECURITY_LOG = r"/var/log/(?:auth\.log|secure|wtmp|btmp|lastlog|faillog|audit(?:/audit\.log)?|messages|syslog|journal)(?=[\s;&|'\"/*]|$)"
+_SECURITY_LOG = r"/var/log/(?:(?:auth\.log|secure|wtmp|btmp|audit/audit\.log)(?:\.\d+(?:\.gz)?)?|lastlog|faillog|audit|messages|syslog|journal)(?=[\s;&|'\"/*]|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ TRAITS: tuple[Trait, ...] = (
     # --- covering tracks
     Trait("history-off", True, Stage.COVER, "T1070.003", "关闭或清除命令历史", "switches off or clears the shell history",
           r"\bunset\s+HIST(?:FILE|SIZE|ORY)?\b|\bHISTFILE=(?:/dev/null|['\"]{2}|\s|$)|\bHIST(?:FILE)?SIZE=0\b|\bset\s+\+o\s+history\b|\bhistory\s+-[cw]*c"
-          r"|\b(?:rm|shred|truncate|unlink)\b[^;&|]*\.(?:bash|zsh|sh)_history|(?:^|[^>])>\s*\S*\.(?:bash|zsh)_history|/dev/null\s+\S*\.(?:bash|zsh)_history"),
+          r"|\b(?:rm|shred|truncate|unlink)\b[^;&|]*\.(?:bash|zsh|sh)_history|(?:^|[^>])>\s*\S*\.(?:bash|zsh)_history|/dev/null\s+\S*\.(?:bash|zsh)_history|\bsed\s+-i\S*\s[^;&|]*\.(?:bash|zsh)_history"),
     Trait("log-destroy", True, Stage.COVER, "T1070.002", "删除或清空安全日志", "deletes or empties security logs",
           rf"\b(?:rm|shred|truncate|unlink|srm|wipe)\b[^;&|]*{_SECURITY_LOG}|(?:^|[^>])>\s*{_SECURITY_LOG}|\bdd\b[^;&|]*of={_SECURITY_LOG}"
           rf"|\bsed\s+-i\S*\s[^|;&]*{_SECURITY_LOG}|\butmpdump\s+-r\b|\b(?:cp|ln\s+-\w+)\s+/dev/null\s+{_SECURITY_LOG}"
@@ -110,7 +110,7 @@ TRAITS: tuple[Trait, ...] = (
           r"|\b(?:cat|cp|base64|tar|scp)\s[^;&|]*/\.ssh/id_(?:rsa|dsa|ecdsa|ed25519)(?!\.pub)\b|\b(?:cat|cp|base64)\s[^;&|]*/\.(?:aws/credentials|kube/config|docker/config\.json|pgpass)"),
     Trait("scan", True, Stage.SPREAD, "T1046", "扫描网络或猜解口令", "scans a network or guesses passwords",
           r"(?:^|[\s/;&|])(?:masscan|zmap|fscan|hydra|medusa|ncrack|kscan|goby|rustscan|nbtscan)(?=\s|$)|(?:^|[\s/;&|])nmap\b(?![^;&|]*(?:localhost|127\.0\.0\.1|--version))"
-          r"|\b(?:nc|ncat|netcat)\b[^;&|]*\s-\w*z\w*\b[^;&|]*\d+-\d+|\bfor\s+\w+\s+in\b[^;]*(?:\{\d+\.\.\d+\}|seq\b)[^#]*\b(?:ping|nc|ssh|/dev/tcp)\b"),
+          r"|\b(?:nc|ncat|netcat)\b[^;&|]*\s-\w*z\w*\b[^;&|]*\d+-\d+|\bfor\s+\w+\s+in\b[^#]*\b(?:nc|ncat|netcat)\s+-\w*z|\bfor\s+\w+\s+in\b[^;]*(?:\{\d+\.\.\d+\}|seq\b)[^#]*\b(?:ping|nc|ssh|/dev/tcp)\b"),
     Trait("ssh-password", False, Stage.SPREAD, "T1021.004", "命令行口令 SSH", "SSH with a password on the command line", r"\bsshpass\s"),
     Trait("ssh-out", False, Stage.SPREAD, "T1021.004", "SSH 登录其他主机", "SSH to another host",
           r"(?:^|[;&|]\s*|\bsudo\s+)ssh\s+(?:-\w+(?:\s+(?!-)[\w./=@-]+)?\s+)*(?:[\w.-]+@)?[\w][\w.-]*"),

@@ -42,6 +42,30 @@ def take(
     return cast(pl.DataFrame, frame.select(wanted).collect()).sort(ORDER, nulls_last=True, maintain_order=True)
 
 
+# Logs that tell the same acts, best first; what is not named (audit, btmp) serves only where none of these speaks.
+_TELLING = ("linux.auth", "linux.secure", "linux.journal", "linux.syslog", "linux.messages")
+
+
+def main_feed(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    """Of each group the rows of one feed, so that an act that several logs tell counts once.
+
+    The feed with the most acts wins (a syslog line "message repeated N times" stands for N); equal ones by _TELLING.
+    """
+    if rows.is_empty():
+        return rows
+    acts = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1) if "repeat" in rows.columns else pl.lit(1)
+    rank = pl.col("feed").replace_strict({f: i for i, f in enumerate(_TELLING)}, default=len(_TELLING))
+    weights = (
+        rows.group_by(*keys, "feed")
+        .agg(acts.sum().alias("acts") if "repeat" in rows.columns else pl.len().alias("acts"))
+        .with_columns(rank.cast(pl.Int64).alias("rank"))
+        .with_columns((pl.col("rank") == len(_TELLING)).alias("second"))
+        .sort([*keys, "second", "acts", "rank", "feed"], descending=[*[False] * len(keys), False, True, False, False])
+    )
+    best = weights.unique(list(keys), keep="first", maintain_order=True).select(*keys, "feed")
+    return rows.join(best, on=[*keys, "feed"], how="semi", maintain_order="left")
+
+
 def one(rows: pl.DataFrame, column: str) -> str | None:
     """The value of a column where all rows that state it agree, else None."""
     if column not in rows.columns:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.frames import MINUTE, state, take
+from headwater.detect.frames import MINUTE, main_feed, state, take
 from headwater.detect.intrusion import Entry, after_words, entries, entry_before
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -32,6 +32,16 @@ CLAIMS = ("kind", "user", "target_user", "uid", "gid", "shell", "home", "group",
 STATE_CLAIMS = ("kind", "user", "uid", "shell", "home", "password_state")
 _OWN = ("target_user", "uid", "gid", "shell", "home", "group", "message")
 _NO_LOGIN = r"(?:nologin|/false|/sync|/shutdown|/halt)$"
+# An account with UID 0 is root by another name: that is a gain of rights before it is a way back.
+ROOT = Rule(
+    id="uid0-account",
+    version="1",
+    author="Headwater",
+    title=Text("UID 为 0 的非 root 账户", "An account with UID 0 that is not root"),
+    stage=Stage.ESCALATE,
+    techniques=("T1136.001", "T1098"),
+    severity=Severity.HIGH,
+)
 # A package's own account is made while it is being installed.
 AROUND_PACKAGE = 5 * MINUTE
 _DID = {
@@ -64,7 +74,7 @@ def _standing(events: Events) -> Iterator[Finding]:
         )
         facts = {"reason": "uid-0"}
         yield state(
-            events, RULE, row, STATE_CLAIMS, text, severity=Severity.HIGH, confidence=Confidence.HIGH, facts=facts
+            events, ROOT, row, STATE_CLAIMS, text, severity=Severity.HIGH, confidence=Confidence.HIGH, facts=facts
         )
     shells = {
         (r["source"], r["user"]): r["shell"]
@@ -105,9 +115,7 @@ def _logged(events: Events, settings: Settings) -> Iterator[Finding]:
         where=pl.col("ts").is_not_null(),
     )
     held = entries(events, settings)
-    counts = rows.group_by("source", "feed").len().sort("source", "len", "feed", descending=[False, True, False])
-    best = counts.unique("source", keep="first", maintain_order=True)
-    rows = rows.join(best.select("source", "feed"), on=["source", "feed"], how="semi", maintain_order="left")
+    rows = main_feed(rows, "source")
     for part in rows.partition_by("source", "target_user", maintain_order=True):
         yield from _one(events, part, installs, held)
 
@@ -138,7 +146,7 @@ def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: tuple
         words = after_words(entry)
         zh, en = zh + words[0], en + words[1]
     yield state(
-        events, RULE, part, CLAIMS, Text(zh + "。", en + "."), severity=severity,
+        events, ROOT if zero else RULE, part, CLAIMS, Text(zh + "。", en + "."), severity=severity,
         confidence=Confidence.HIGH if zero or entry is None else Confidence.MEDIUM,
         facts={"reason": ",".join(did), "account": name}, beside=entry.spans if entry else (),
         user=name,

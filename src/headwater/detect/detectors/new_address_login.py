@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from headwater.detect.addresses import inside
-from headwater.detect.frames import SECOND, state, take
+from headwater.detect.frames import SECOND, main_feed, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -44,6 +44,7 @@ def _logins(events: Events) -> pl.DataFrame:
     own = ["method"]
     has_address = pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & pl.col("ts").is_not_null()
     rows = take(events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host"], own=own, where=has_address)
+    rows = main_feed(rows, "source")
     sources = rows["source"].unique().to_list()
     sessions = take(
         events,
@@ -64,6 +65,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     failed = take(
         events, kinds=[EventKind.AUTH_FAILURE], header=["src_ip", "user"], where=pl.col("src_ip").is_not_null()
     )
+    failed = main_feed(failed, "source", "src_ip")
     seen: dict[tuple[int, str], set[str]] = {}
     for row in logins.iter_slices(1):
         source, user, address, when = (row[c][0] for c in ("source", "user", "src_ip", "ts"))
@@ -75,8 +77,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         if len(known) == 1 or first_hour <= moment.hour < last_hour or inside(address):
             continue
         tried = failed.filter((pl.col("src_ip") == address) & (pl.col("source") == source) & (pl.col("ts") <= when))
-        guessed = tried["feed"].value_counts()["count"].max() if tried.height else 0
-        guessed = int(str(guessed or 0))
+        guessed = tried.height
         zh = f"账户 {user} 于当地时间 {moment:%Y-%m-%d %H:%M:%S}({settings.zone})自 {address} 登录,"
         en = f"{user} logged in at {moment:%Y-%m-%d %H:%M:%S} local time ({settings.zone}) from {address}, "
         zh += f"该账户此前的登录均不来自此地址,且不在通常时段({first_hour} 时至 {last_hour} 时)内"

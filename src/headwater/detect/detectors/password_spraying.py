@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.frames import HOUR, listed, names, state, take
+from headwater.detect.frames import HOUR, listed, main_feed, names, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -51,8 +51,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         own=["method"],
         where=pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & (pl.col("feed") != "linux.btmp"),
     )
-    failed = rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
-    passed = rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
+    failed = main_feed(rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value), "source", "src_ip")
+    passed = main_feed(rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value), "source", "src_ip")
     sprayed = (
         failed.group_by("source", "feed", "src_ip")
         .agg(pl.len().alias("tries"), pl.col("user").n_unique().alias("accounts"))
@@ -74,7 +74,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         end = part["ts"].max()
         if end is None:
             continue
-        mine = (pl.col("src_ip") == address) & (pl.col("source") == source) & (pl.col("feed") == feed)
+        mine = (pl.col("src_ip") == address) & (pl.col("source") == source)
         after = passed.filter(mine & (pl.col("method").cast(pl.String) != "publickey").fill_null(True))
         logins = after.filter(
             (pl.col("ts") >= part["ts"].min())

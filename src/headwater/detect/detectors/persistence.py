@@ -11,7 +11,7 @@ False when: an administrator's own job lies in a temporary directory, or set up 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -33,7 +33,7 @@ RULE = Rule(
     techniques=("T1053.003", "T1543.002", "T1037.004", "T1098.004", "T1574.006"),
     severity=Severity.HIGH,
 )
-CLAIMS = ("kind", "user", "command_line", "schedule", "unit", "directive")
+CLAIMS = ("kind", "user", "command_line", "schedule", "unit", "directive", "script")
 KEY_CLAIMS = ("kind", "user", "key_type", "key_fingerprint", "comment", "options")
 FILE_CLAIMS = ("kind", "file_path", "size", "uid")
 # Weak traits that count in a start-up item; others (a transfer, ssh) are what backup jobs do.
@@ -81,26 +81,42 @@ def _commands(events: Events) -> Iterator[Finding]:
         events,
         kinds=[EventKind.STATE_SCHEDULE, EventKind.STATE_SERVICE],
         header=["user", "command_line", "host", "file_path"],
-        own=["schedule", "unit", "directive"],
-        where=pl.col("command_line").is_not_null(),
+        own=["schedule", "unit", "directive", "script"],
+        where=pl.col("command_line").is_not_null() | pl.col("script").is_not_null(),
     )
-    found = suspicious(rows, "command_line")
-    counted = {c: [t for t in ts if t.strong or t.name in _WEAK_HERE] for c, ts in found.items()}
-    rows = rows.filter(pl.col("command_line").is_in([c for c, ts in counted.items() if ts]))
     for part in rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True):
-        traits: list[Trait] = [t for c in part["command_line"].to_list() for t in counted[c]]
-        path, source = file_layer(part["path"][0]), int(part["source"][0])
-        shown = [f"“{excerpt(c, 100)}”" for c in part["command_line"].unique(maintain_order=True)]
-        zh = f"{path} 中的启动或计划命令{told(traits, 'zh')}:{names(shown[:3], len(shown), 'zh')}。"
-        en = f"A command that {path} starts: {told(traits, 'en')}: {names(shown[:3], len(shown), 'en')}."
-        strong = any(t.strong for t in traits)
-        yield state(
-            events, _rule(path), part, CLAIMS, Text(zh, en),
-            severity=Severity.HIGH if strong else Severity.MEDIUM,
-            confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
-            facts={"reason": "command", "path": path, "traits": ",".join(sorted({t.name for t in traits}))},
-            moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
-        )  # fmt: skip
+        lines = {r: list(_lines(c, s)) for r, c, s in part.select("offset", "command_line", "script").iter_rows()}
+        known = suspicious(pl.DataFrame({"line": [n for ns in lines.values() for n in ns]}), "line")
+        counted = {n: [t for t in ts if t.strong or t.name in _WEAK_HERE] for n, ts in known.items()}
+        odd = {r: [n for n in ns if counted.get(n)] for r, ns in lines.items()}
+        part = part.filter(pl.col("offset").is_in([r for r, ns in odd.items() if ns]))
+        if part.height:
+            yield _command(events, part, [n for ns in odd.values() for n in ns], counted)
+
+
+def _lines(command: str | None, script: str | None) -> Iterator[str]:
+    """The command and the lines of the script that a start-up item runs, without comments; at most 2,000."""
+    if command:
+        yield command
+    for line in (script or "").split("\n")[:2000]:
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line.strip()
+
+
+def _command(events: Events, part: pl.DataFrame, odd: Sequence[str], counted: Mapping[str, Sequence[Trait]]) -> Finding:
+    traits = [t for n in odd for t in counted[n]]
+    path, source = file_layer(part["path"][0]), int(part["source"][0])
+    shown = [f"“{excerpt(c, 100)}”" for c in dict.fromkeys(odd)]
+    zh = f"{path} 中的启动或计划命令{told(traits, 'zh')}:{names(shown[:3], len(shown), 'zh')}。"
+    en = f"A command that {path} starts: {told(traits, 'en')}: {names(shown[:3], len(shown), 'en')}."
+    strong = any(t.strong for t in traits)
+    return state(
+        events, _rule(path), part, CLAIMS, Text(zh, en),
+        severity=Severity.HIGH if strong else Severity.MEDIUM,
+        confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
+        facts={"reason": "command", "path": path, "traits": ",".join(sorted({t.name for t in traits}))},
+        moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
+    )  # fmt: skip
 
 
 def _times(events: Events, path: str, source: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.frames import DAY, listed, names, state, take
+from headwater.detect.frames import DAY, listed, main_feed, names, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -43,17 +43,6 @@ GUESSES = 5
 RUN_BEFORE_SUCCESS = 10
 WINDOW = DAY
 CLAIMS = ("kind", "src_ip", "user", "method")
-
-
-def _main_feed(rows: pl.DataFrame) -> pl.DataFrame:
-    """One log per host and address: the same attempt stands in auth.log, journal and btmp, and must count once."""
-    per = (
-        rows.group_by("source", "src_ip", "feed")
-        .len()
-        .sort(["source", "src_ip", "len", "feed"], descending=[False, False, True, False])
-    )
-    best = per.unique(["source", "src_ip"], keep="first", maintain_order=True)
-    return rows.join(best.select("source", "src_ip", "feed"), on=["source", "src_ip", "feed"], how="semi")
 
 
 def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
@@ -116,8 +105,9 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         own=["method", "repeat"],
         where=pl.col("src_ip").is_not_null(),
     )
-    failures = _main_feed(rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value))
-    counts = failures.group_by("source", "src_ip").len().filter(pl.col("len") >= GUESSES)
+    failures = main_feed(rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value), "source", "src_ip")
+    tried = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1).sum()
+    counts = failures.group_by("source", "src_ip").agg(tried.alias("tried")).filter(pl.col("tried") >= GUESSES)
     failures = failures.join(counts, on=["source", "src_ip"], how="semi", maintain_order="left")
     passed = rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
     by_address = {
@@ -127,4 +117,4 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         yield _guessing(events, part)
         logins = by_address.get((int(part["source"][0]), str(part["src_ip"][0])))
         if logins is not None:
-            yield from _successes(events, part, _main_feed(logins))
+            yield from _successes(events, part, main_feed(logins, "source", "src_ip"))

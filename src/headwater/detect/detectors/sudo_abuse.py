@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.commands import excerpt
-from headwater.detect.frames import names, state, take
+from headwater.detect.frames import main_feed, names, state, take
 from headwater.detect.web_evidence import WEB_USERS
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -47,13 +47,6 @@ _SHELL = re.compile(rf"^(?:{_SH}|(?:/\S*/)?su(?:\s+-\S*)*(?:\s+root)?)\s*(?:-[il
 _SERVICES = WEB_USERS | {"postgres", "mysql", "redis", "nobody", "daemon", "mongodb", "git", "jenkins", "elasticsearch"}
 
 
-def _main(rows: pl.DataFrame) -> pl.DataFrame:
-    """One log per host: auth.log and the journal hold the same lines."""
-    counts = rows.group_by("source", "feed").len().sort("source", "len", "feed", descending=[False, True, False])
-    best = counts.unique("source", keep="first", maintain_order=True)
-    return rows.join(best.select("source", "feed"), on=["source", "feed"], how="semi", maintain_order="left")
-
-
 def _why(row: dict[str, str | None]) -> tuple[str, Severity, str, str] | None:
     user, command = row["user"] or "", (row["command_line"] or "")[:4096]
     if _ESCAPES.search(command):
@@ -68,13 +61,14 @@ def _why(row: dict[str, str | None]) -> tuple[str, Severity, str, str] | None:
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """What ran, by source, account and reason; then what was refused, by source and account."""
-    rows = _main(
+    rows = main_feed(
         take(
             events,
             kinds=[EventKind.PRIVILEGE_USE, EventKind.PRIVILEGE_DENIED],
             header=["user", "command_line", "host", "process", "src_ip"],
             own=["target_user", "tty", "pwd"],
-        )
+        ),
+        "source",
     )
     groups: dict[tuple[int, str, str], list[pl.DataFrame]] = {}
     whys: dict[tuple[int, str, str], tuple[str, Severity, str, str]] = {}

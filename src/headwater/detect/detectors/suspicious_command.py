@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.command_findings import Kept, found_in
-from headwater.detect.frames import take
+from headwater.detect.frames import main_feed, take
 from headwater.detect.intrusion import entries
 from headwater.model.kinds import EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -50,10 +50,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     if rows.is_empty():
         return
     held = entries(events, settings)
-    best = rows.group_by("source", "kind", "feed").len().sort(
-        ["source", "kind", "len", "feed"], descending=[False, False, True, False]
-    ).unique(["source", "kind"], keep="first", maintain_order=True)  # fmt: skip
-    rows = rows.join(best, on=["source", "kind", "feed"], how="semi", maintain_order="left")
+    rows = main_feed(rows, "source", "kind")
     for part in rows.sort("kind", "source", "who", "ts", "path", "offset", nulls_last=True).partition_by(
         "kind", "source", "who", maintain_order=True
     ):
