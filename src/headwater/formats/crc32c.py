@@ -26,9 +26,18 @@ def _tables() -> tuple[NDArray[np.uint32], ...]:
     return tuple(tables)
 
 
+@functools.cache
+def _table() -> list[int]:
+    return _tables()[0].tolist()
+
+
 def crc32c(seed: int, data: bytes) -> int:
     """The checksum of ``data`` continued from ``seed`` (0xFFFFFFFF to begin), not inverted."""
-    return int(crc32c_blocks(seed, np.frombuffer(data, np.uint8).reshape(1, -1))[0])
+    table = _table()
+    value = seed
+    for byte in data:
+        value = table[(value ^ byte) & 255] ^ value >> 8
+    return value
 
 
 def crc32c_blocks(seed: int | NDArray[np.uint32], blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -117,7 +117,7 @@ class ExtTree:
 
     def gone(self, path: str, name: Name) -> Entry:
         """A deleted name whose inode is another file's by now, or unknown: the name is all that is left."""
-        kind = _NAMED[name.kind]
+        kind = _NAMED[name.kind] if name.kind < len(_NAMED) else "other"
         return Entry(path, kind, 0, 0, None, None, name.inode, False, None, None, None, None, None, None, _GONE)
 
     def open(self, key: str) -> ByteSource:
@@ -159,7 +159,7 @@ class ExtTree:
     def directory(self, row: Row) -> Iterator[tuple[bytes, bool]]:
         """The blocks of a directory's content, with whether each is one of a hash tree's directory."""
         if row.flags & FLAG_INLINE:
-            data = self._contents.open(row).pread(0, row.size)
+            data = self._contents.open(row).pread(0, min(row.size, self.inode_size))
             # the first four bytes are the parent's inode; the rest goes on in the extended attribute
             yield data[4:60], False
             if len(data) > 60:
