@@ -82,5 +82,7 @@ def test_an_unnamed_actor_is_inferred_only_from_a_single_earlier_entry() -> None
     assert step.actor == "203.0.113.7"
     assert "推断" in step.text.zh
     assert step.confidence == Confidence.MEDIUM
-    other = finding(Stage.EXPLOIT, src_ip="203.0.113.8", host="web01", facts={"reach": "confirmed"})
+    web = finding(Stage.EXPLOIT, src_ip="203.0.113.8", host="web01", facts={"reach": "confirmed"})
+    assert {s.actor for s in correlate([entry, web, persist]) if s.stage == Stage.PERSIST} == {"203.0.113.7"}
+    other = finding(Stage.LOGIN, src_ip="203.0.113.9", host="web01", offset=5)
     assert {s.actor for s in correlate([entry, other, persist]) if s.stage == Stage.PERSIST} == {"root"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from headwater.formats.canonical import identify
@@ -58,6 +58,15 @@ def asset_of(finding: Finding, hosts: Mapping[int, str]) -> str | None:
     return finding.host or hosts.get(_evidence(finding))
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Findings of one actor; ``implied``: that it acted is inferred for some of them."""
+
+    actor: str | None
+    findings: list[Finding]
+    implied: bool
+
+
 def _clusters(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings of one stage and asset cut where nothing happened for long; those without a time join the first."""
     timed = sorted((f for f in findings if f.ts_first is not None), key=lambda f: (f.ts_first or 0, f.id))
@@ -80,20 +89,35 @@ def _clusters(findings: Sequence[Finding]) -> list[list[Finding]]:
     return clusters
 
 
-def _by_actor(cluster: Sequence[Finding]) -> list[tuple[str | None, list[Finding]]]:
-    """One group per address; what names no address goes with the only address there is, else with its account."""
-    addresses = sorted({f.src_ip for f in cluster if f.src_ip})
-    if len(addresses) <= 1:
-        users = sorted({f.user for f in cluster if f.user})
-        actor = addresses[0] if addresses else users[0] if len(users) == 1 else None
-        return [(actor, list(cluster))]
-    groups: dict[str | None, list[Finding]] = {}
+def _by_actor(cluster: Sequence[Finding], before: Sequence[Step]) -> list[_Group]:
+    """One group per address: as the finding says, else as its entries imply; what is left goes by account."""
+    groups: dict[str | None, list[tuple[Finding, bool]]] = {}
     for finding in cluster:
-        groups.setdefault(finding.src_ip or finding.user, []).append(finding)
-    return list(groups.items())
+        implied = None if finding.src_ip else _implied(finding.ts_first, before)
+        groups.setdefault(finding.src_ip or implied, []).append((finding, implied is not None))
+    nameless = groups.pop(None, [])
+    if nameless and len(groups) == 1 and not before:
+        next(iter(groups.values())).extend(nameless)
+        nameless = []
+    made = [_Group(a, [f for f, _ in held], any(i for _, i in held)) for a, held in groups.items()]
+    if nameless:
+        users = sorted({f.user for f, _ in nameless if f.user})
+        made.append(_Group(users[0] if len(users) == 1 else None, [f for f, _ in nameless], False))
+    return made
 
 
-def _step(stage: Stage, actor: str | None, asset: str | None, held: Sequence[Finding]) -> Step:
+def _implied(ts: int | None, before: Sequence[Step]) -> str | None:
+    """The one address that had entered the host by then, or None.
+
+    What was typed needs a session: where exactly one address logged in, it is that one, whoever else came by the web.
+    """
+    came = [s for s in before if ts is None or (s.ts_first is not None and s.ts_first <= ts)]
+    named = {s.actor for s in came if s.stage == Stage.LOGIN} or {s.actor for s in came}
+    return named.pop() if len(named) == 1 else None
+
+
+def _step(stage: Stage, asset: str | None, group: _Group) -> Step:
+    held, actor = group.findings, group.actor
     ranked = sorted(held, key=lambda f: (-SEVERITY_ORDER[f.severity], _is_sigma(f), f.ts_first or 0, f.id))
     best = ranked[0]
     top = [f for f in ranked if f.severity == best.severity]
@@ -104,6 +128,10 @@ def _step(stage: Stage, actor: str | None, asset: str | None, held: Sequence[Fin
     if len(ranked) > _TOLD:
         zh += f"另有 {len(ranked) - _TOLD} 项发现支持本步骤。"
         en += f" {len(ranked) - _TOLD} further findings support this step."
+    if group.implied:
+        zh += f"其中未记载来源地址的行为,系由 {actor} 此前进入同一主机推断。"
+        en += f" Where no address is recorded, that {actor} acted is inferred from its earlier entry into this host."
+        confidence = _lower(confidence)
     times = [t for f in held for t in (f.ts_first, f.ts_last) if t is not None]
     step = Step(
         stage=stage,
@@ -118,27 +146,6 @@ def _step(stage: Stage, actor: str | None, asset: str | None, held: Sequence[Fin
     )
     identified: Step = identify("S", step)
     return identified
-
-
-def _attributed(step: Step, steps: Sequence[Step]) -> Step:
-    """A step that names no address is laid to the one address that had entered the same host, and says so."""
-    if (step.actor is not None and is_address(step.actor)) or step.stage in _ENTRIES:
-        return step
-    came = {
-        s.actor: s
-        for s in steps
-        if s.stage in _ENTRIES and s.asset == step.asset and s.actor is not None and is_address(s.actor)
-        if step.ts_first is None or (s.ts_first is not None and s.ts_first <= step.ts_first)
-    }
-    if len(came) != 1:
-        return step
-    actor = next(iter(came))
-    text = Text(
-        f"{step.text.zh}行为人系由 {actor} 此前进入同一主机推断。",
-        f"{step.text.en} That {actor} acted is inferred from its earlier entry into the same host.",
-    )
-    inferred: Step = identify("S", replace(step, actor=actor, text=text, confidence=_lower(step.confidence)))
-    return inferred
 
 
 def _lower(confidence: Confidence) -> Confidence:
@@ -161,13 +168,16 @@ def correlate(findings: Iterable[Finding]) -> list[Step]:
     groups: dict[tuple[Stage, str], list[Finding]] = defaultdict(list)
     for finding in held:
         groups[(finding.rule.stage, asset_of(finding, hosts) or "")].append(finding)
-    steps = []
-    for (stage, asset), together in groups.items():
-        for cluster in _clusters(together):
-            for actor, mine in _by_actor(cluster):
-                if any(_alone(f) for f in mine):
-                    steps.append(_step(stage, actor, asset or None, mine))
-    steps = [_attributed(s, steps) for s in steps]
+    steps: list[Step] = []
+    for entry in (True, False):
+        entered = [s for s in steps if s.actor is not None and is_address(s.actor)]
+        for (stage, asset), together in groups.items():
+            if (stage in _ENTRIES) is not entry:
+                continue
+            before = [s for s in entered if (s.asset or "") == asset]
+            for cluster in _clusters(together):
+                made = _by_actor(cluster, before)
+                steps += [_step(stage, asset or None, g) for g in made if any(_alone(f) for f in g.findings)]
     last = max((s.ts_first for s in steps if s.ts_first is not None), default=0)
     return sorted(
         steps, key=lambda s: (s.ts_first if s.ts_first is not None else last + 1, STAGES.index(s.stage), s.id)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from headwater.detect.command_table import Trait
-from headwater.detect.commands import EQUIVOCAL, excerpt, suspicious, targets, told
-from headwater.detect.frames import names, state
+from headwater.detect.commands import EQUIVOCAL, quoted, suspicious, targets, told
+from headwater.detect.frames import state
 from headwater.detect.intrusion import Entry
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Citation, Finding, Rule, Text
@@ -90,10 +90,8 @@ def _finding(
     base = kept.rule
     rule = Rule(f"{base.id}-{stage.value}", base.version, base.author, base.title, stage, techniques, base.severity)
     commands = list(dict.fromkeys(part[kept.column].to_list()))
-    shown = [excerpt(c, 100) for c in commands[:4]]
-    zh = f"{kept.zh}有 {part.height} 条:{told(ordered, 'zh')}:"
-    zh += names([f"“{c}”" for c in shown], len(commands), "zh") + "。"
-    en = f"{kept.en}: {part.height} ({told(ordered, 'en')}): " + names([f'"{c}"' for c in shown], len(commands), "en")
+    zh = f"{kept.zh}有 {part.height} 条属于可疑类别“{told(ordered, 'zh')}”:{quoted(commands, 'zh', 4)}。"
+    en = f"{kept.en}: {part.height} of a suspicious kind ({told(ordered, 'en')}): {quoted(commands, 'en', 4)}"
     beside: tuple[Citation, ...] = ()
     if entry is not None:
         beside = entry.spans

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from headwater.detect.addresses import IPV4, outside
 from headwater.detect.command_table import SIEVE, TRAITS, Trait
+from headwater.detect.frames import names
 
 # Longer commands are cut for matching: a bound on the time that a hostile line can cost.
 LONGEST = 4096
@@ -99,3 +100,15 @@ def excerpt(text: str, most: int = 120) -> str:
     """A command or request for a sentence: one line, cut with an ellipsis."""
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def quoted(texts: Sequence[str], language: str, most: int = 3, length: int = 100) -> str:
+    """The first of several commands in the quotation marks of the language, and how many more there are."""
+    marks = ("“", "”") if language == "zh" else ('"', '"')
+    shown = [f"{marks[0]}{excerpt(t, length)}{marks[1]}" for t in texts[:most]]
+    return names(shown, len(texts), language)
+
+
+def often(count: int) -> str:
+    """``once``, ``twice``, ``5 times``."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -58,15 +58,20 @@ def entries(events: Events, settings: Settings) -> tuple[Entry, ...]:
     return ordered
 
 
-def entry_before(held: Sequence[Entry], source: int, ts: int | None) -> Entry | None:
-    """The latest entry in whose following day a time lies, or None."""
-    return next((e for e in reversed(held) if e.near(source, ts)), None)
+def entries_before(held: Sequence[Entry], source: int, ts: int | None) -> tuple[Entry, ...]:
+    """The entries in whose following day a time lies, in order of time."""
+    return tuple(e for e in held if e.near(source, ts))
 
 
-def after_words(entry: Entry) -> tuple[str, str]:
-    """How a finding says that it stands near an entry."""
-    who = entry.src_ip or "?"
+def after_words(near: Sequence[Entry]) -> tuple[str, str]:
+    """How a finding says that it stands near entries."""
+    who = list(dict.fromkeys(e.src_ip or "?" for e in near))
     return (
-        f";其时间在 {who} 进入本机(另有记录为证)之后一日内",
-        f"; within a day after {who} had entered this host, as the cited records show",
+        f";其时间在 {'、'.join(who)} 进入本机(另有记录为证)之后一日内",
+        f"; within a day after {' and '.join(who)} had entered this host, as the cited records show",
     )
+
+
+def cited(near: Sequence[Entry]) -> tuple[Citation, ...]:
+    """The citations that show these entries."""
+    return tuple(c for e in near for c in e.spans)

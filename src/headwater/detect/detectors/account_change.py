@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import MINUTE, main_feed, state, take
-from headwater.detect.intrusion import Entry, after_words, entries, entry_before
+from headwater.detect.intrusion import Entry, after_words, cited, entries, entries_before
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -131,7 +131,7 @@ def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: tuple
     zero = bool((made["uid"].cast(pl.String) == "0").fill_null(False).any())
     if (near.height or no_shell) and not zero:
         return  # a package's own account
-    entry = entry_before(held, source, first)
+    came = entries_before(held, source, first)
     did = list(dict.fromkeys(part["kind"].to_list()))
     zh = f"账户 {name or '(未记录)'}:" + "、".join(_DID[k][0] for k in did)
     en = f"Account {name or '(not recorded)'}: " + ", ".join(_DID[k][1] for k in did)
@@ -140,14 +140,14 @@ def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: tuple
         zh += f"(涉及用户组 {'、'.join(map(str, groups[:5]))})"
         en += f" (groups: {', '.join(map(str, groups[:5]))})"
     severity = Severity.HIGH if zero else Severity.LOW
-    if entry is not None and not zero:
+    if came and not zero:
         severity = Severity.HIGH if made.height else Severity.MEDIUM
-    if entry is not None:
-        words = after_words(entry)
+    if came:
+        words = after_words(came)
         zh, en = zh + words[0], en + words[1]
     yield state(
         events, ROOT if zero else RULE, part, CLAIMS, Text(zh + "。", en + "."), severity=severity,
-        confidence=Confidence.HIGH if zero or entry is None else Confidence.MEDIUM,
-        facts={"reason": ",".join(did), "account": name}, beside=entry.spans if entry else (),
+        confidence=Confidence.HIGH if zero or not came else Confidence.MEDIUM,
+        facts={"reason": ",".join(did), "account": name}, beside=cited(came),
         user=name,
     )  # fmt: skip

@@ -103,7 +103,8 @@ def _zeroed(events: Events) -> Iterator[Finding]:
         yield state(
             events, RULE, around, ("kind", "user", "line", "src_ip"), Text(zh, en),
             severity=severity, confidence=confidence, gaps=gap_citations(inner if inner.height else part),
-            facts={"reason": "zeroed", "bytes": size, "path": name}, user=None, src_ip=None,
+            # the neighbours' times bound the records that are gone, not the act of cleaning
+            facts={"reason": "zeroed", "bytes": size, "path": name}, user=None, src_ip=None, moments=(),
         )  # fmt: skip
 
 

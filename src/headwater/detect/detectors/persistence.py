@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from headwater.detect.command_table import Trait
-from headwater.detect.commands import excerpt, suspicious, told
-from headwater.detect.frames import MINUTE, STAND, names, state, take
-from headwater.detect.intrusion import Entry, after_words, entries, entry_before
+from headwater.detect.commands import excerpt, quoted, suspicious, told
+from headwater.detect.frames import MINUTE, STAND, state, take
+from headwater.detect.intrusion import Entry, after_words, cited, entries, entries_before
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -106,9 +106,9 @@ def _lines(command: str | None, script: str | None) -> Iterator[str]:
 def _command(events: Events, part: pl.DataFrame, odd: Sequence[str], counted: Mapping[str, Sequence[Trait]]) -> Finding:
     traits = [t for n in odd for t in counted[n]]
     path, source = file_layer(part["path"][0]), int(part["source"][0])
-    shown = [f"“{excerpt(c, 100)}”" for c in dict.fromkeys(odd)]
-    zh = f"{path} 中的启动或计划命令{told(traits, 'zh')}:{names(shown[:3], len(shown), 'zh')}。"
-    en = f"A command that {path} starts: {told(traits, 'en')}: {names(shown[:3], len(shown), 'en')}."
+    shown = list(dict.fromkeys(odd))
+    zh = f"{path} 中的启动项或计划任务属于可疑类别“{told(traits, 'zh')}”:{quoted(shown, 'zh')}。"
+    en = f"What {path} starts is of a suspicious kind ({told(traits, 'en')}): {quoted(shown, 'en')}."
     strong = any(t.strong for t in traits)
     return state(
         events, _rule(path), part, CLAIMS, Text(zh, en),
@@ -188,21 +188,21 @@ def _files(events: Events, held: Sequence[Entry]) -> Iterator[Finding]:
 
 def _changed(events: Events, part: pl.DataFrame, packages: pl.DataFrame, held: Sequence[Entry]) -> Iterator[Finding]:
     path, source = str(part["file_path"][0]), int(part["source"][0])
-    near = {int(t): entry_before(held, source, int(t)) for t in part["ts"].drop_nulls().to_list()}
-    after = [t for t, e in near.items() if e is not None]
+    near = {int(t): entries_before(held, source, int(t)) for t in part["ts"].drop_nulls().to_list()}
+    after = [t for t, found in near.items() if found]
     if not after:
         return
     installed = packages.filter(
         (pl.col("source") == source) & ((pl.col("ts") - pl.lit(after[0])).abs() <= _AROUND_PACKAGE)
     )
-    entry = near[after[0]]
-    if installed.height or entry is None:
+    if installed.height:
         return
-    words = after_words(entry)
-    zh = f"启动项、计划任务或公钥文件 {path} 在该时段内被写入{words[0]}。"
-    en = f"The start-up, schedule or key file {path} was written in that time{words[1]}."
+    came = near[after[0]]
+    words = after_words(came)
+    zh = f"启动项、计划任务或公钥文件 {path} 被写入{words[0]}。"
+    en = f"The start-up, schedule or key file {path} was written{words[1]}."
     yield state(
         events, _rule(path), part.filter(pl.col("ts").is_in(after)), FILE_CLAIMS, Text(zh, en),
         severity=Severity.MEDIUM, confidence=Confidence.MEDIUM, facts={"reason": "changed", "path": path},
-        beside=entry.spans,
+        beside=cited(came),
     )  # fmt: skip

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.commands import excerpt
-from headwater.detect.frames import main_feed, names, state, take
+from headwater.detect.commands import often, quoted
+from headwater.detect.frames import main_feed, state, take
 from headwater.detect.web_evidence import WEB_USERS
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -81,9 +81,9 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             whys[key] = why
     for key, parts in groups.items():
         part, (name, severity, zh_why, en_why) = pl.concat(parts), whys[key]
-        shown = [f"“{excerpt(c, 80)}”" for c in part["command_line"].drop_nulls().unique(maintain_order=True)]
-        zh = f"账户 {key[1]} {zh_why} {part.height} 次:{names(shown[:3], len(shown), 'zh')}。"
-        en = f"The account {key[1]} {en_why} {part.height} times: {names(shown[:3], len(shown), 'en')}."
+        shown = part["command_line"].drop_nulls().unique(maintain_order=True).to_list()
+        zh = f"账户 {key[1]} {zh_why} {part.height} 次:{quoted(shown, 'zh')}。"
+        en = f"The account {key[1]} {en_why} {often(part.height)}: {quoted(shown, 'en')}."
         yield state(
             events, RULE, part, CLAIMS, Text(zh, en), severity=severity, confidence=Confidence.HIGH,
             facts={"reason": name, "times": part.height},
@@ -92,7 +92,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     for part in denied.partition_by("source", "user", maintain_order=True):
         user = part["user"][0] or "?"
         zh = f"账户 {user} 使用 sudo 或 su 被拒绝 {part.height} 次。"
-        en = f"The account {user} was refused sudo or su {part.height} times."
+        en = f"The account {user} was refused sudo or su {often(part.height)}."
         yield state(
             events, RULE, part, CLAIMS, Text(zh, en),
             severity=Severity.MEDIUM if user in WEB_USERS else Severity.LOW, confidence=Confidence.HIGH,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from headwater.detect.commands import often
 from headwater.detect.frames import names, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -26,6 +27,16 @@ RULE = Rule(
     title=Text("网站目录中的后门脚本", "A web shell on disk"),
     stage=Stage.PERSIST,
     techniques=("T1505.003",),
+    severity=Severity.HIGH,
+)
+# A page of the site itself that runs what it is told is the way in rather than a planted way back.
+PAGE = Rule(
+    id="web-script-exec",
+    version="1",
+    author="Headwater",
+    title=Text("可被用来执行命令的网页脚本", "A page that lets visitors run commands"),
+    stage=Stage.EXPLOIT,
+    techniques=("T1190",),
     severity=Severity.HIGH,
 )
 # What has hardly any honest use / what honest code does as well.
@@ -128,13 +139,13 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
     if calls.height:
         who = calls["src_ip"].drop_nulls().unique().sort().to_list()
         zh += f";{names(who[:5], len(who), 'zh')} 以带参数或 POST 方式请求 {calls.height} 次并得到 2xx 应答"
-        en += f"; {names(who[:5], len(who), 'en')} called it {calls.height} times (parameter or POST), answered 2xx"
+        en += f"; {names(who[:5], len(who), 'en')} called it {often(calls.height)} (parameter or POST), answered 2xx"
     if not high:
         zh += ";未见其被使用的记录,也可能是管理用途"
         en += "; no record shows its use, and it may serve administration"
     mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == part["source"][0]))
     return state(
-        events, RULE, part, CLAIMS, Text(zh + "。", en + "."),
+        events, RULE if hard or place else PAGE, part, CLAIMS, Text(zh + "。", en + "."),
         severity=Severity.HIGH if high else Severity.LOW,
         confidence=Confidence.HIGH if hard and (place or calls.height) else Confidence.MEDIUM,
         facts={"traits": ",".join(traits), "place": place, "calls": calls.height, "path": path},
