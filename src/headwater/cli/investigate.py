@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-HELP = "从检材到报告:登记、检验、检测、还原、出具报告 · from sources to a report"
+HELP = "从检材到报告：登记、检验、检测、还原、出具报告 · from sources to a report"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     authority.add_argument("--authority-from", metavar="DATE", help="起 · from (YYYY-MM-DD)")
     authority.add_argument("--authority-until", metavar="DATE", help="止 · until (YYYY-MM-DD)")
     authority.add_argument(
-        "--no-authority", metavar="REASON", help="确无授权的理由,记入台账并印在报告上 · why there is none"
+        "--no-authority", metavar="REASON", help="确无授权的理由，记入台账并印在报告上 · why there is none"
     )
     parser.add_argument(
-        "--examiner", action="append", default=[], metavar="NAME", help="检验人,可重复 · may be repeated"
+        "--examiner", action="append", default=[], metavar="NAME", help="检验人，可重复 · may be repeated"
     )
-    parser.add_argument("--zone", metavar="ZONE", help="日志的时区,如 Asia/Shanghai · zone of wall clocks")
+    parser.add_argument("--zone", metavar="ZONE", help="日志的时区，如 Asia/Shanghai · zone of wall clocks")
     parser.add_argument("--year", action="append", default=[], metavar="PATH=YEAR",
                         help="某日志末行的年份 · the year of a log's last line")  # fmt: skip
     parser.add_argument(

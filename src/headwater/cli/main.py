@@ -53,7 +53,7 @@ def build() -> argparse.ArgumentParser:
         description="Headwater 溯源: from a broken-into server to a report that a court can check down to the byte.\n"
         "从被入侵的服务器到法庭可逐字节核验的报告。",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes 退出码: 0 done 完成 · 1 does not verify or incomplete 有不符或未完成 · 2 usage 用法 · "
+        epilog="exit codes 退出码：0 done 完成 · 1 does not verify or incomplete 有不符或未完成 · 2 usage 用法 · "
         "3 not authorised 未获授权 · 4 source or evidence 检材 · 5 vault or integrity 台账与完整性 · 6 other 其他",
     )
     parser.add_argument("--version", action="version", version=f"headwater {__version__}")
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(error)
         return exit_code(error)
     except KeyboardInterrupt:
-        print("已中断;以同一命令可续作。 Interrupted; the same command goes on.", file=sys.stderr)
+        print("已中断；以同一命令可续作。 Interrupted; the same command goes on.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

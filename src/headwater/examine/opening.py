@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
 from headwater.formats.filesystems import identify, open_filesystem
-from headwater.formats.media import is_medium, open_medium
+from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Coverage, Entry, Tree
@@ -47,6 +47,7 @@ class Opened:
     views: tuple[View, ...]
     slack: tuple[tuple[int, int, str], ...] = ()
     unopened: tuple[tuple[str, Gap, int], ...] = ()  # name, the gap (its offset on the volume), the volume's offset
+    warnings: tuple[Gap, ...] = ()  # of the container and the partition table; offsets on the medium
     stated: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,7 +97,7 @@ def open_evidence(files: Sequence[OpenFile]) -> Opened:
     """
     if len(files) > 1 or is_medium(files[0]):
         medium = open_medium(files)
-        return _of_medium(medium.kind, medium, medium.stated, medium.notes)
+        return _of_medium(medium)
     source = FileSource(files[0])
     archive = archive_kind(source, files[0].name)
     if archive:
@@ -106,7 +107,7 @@ def open_evidence(files: Sequence[OpenFile]) -> Opened:
     if _looks_like_log(files[0].name, head) and identify(source) == "unknown":
         return Opened("file", source, (View("", LoneFile(files[0], source), 0, source.size, False),))
     medium = open_medium(files)
-    return _of_medium(medium.kind, medium, medium.stated, medium.notes)
+    return _of_medium(medium)
 
 
 def _looks_like_log(name: str, head: bytes) -> bool:
@@ -116,7 +117,7 @@ def _looks_like_log(name: str, head: bytes) -> bool:
     return bool(head) and b"\0" not in head and not any(b < 9 for b in head)
 
 
-def _of_medium(kind: str, source: ByteSource, stated: Mapping[str, str], notes: Mapping[str, str]) -> Opened:
+def _of_medium(source: Medium) -> Opened:
     table = volumes(source)
     views: list[View] = []
     gaps: list[tuple[str, Gap, int]] = []
@@ -134,7 +135,10 @@ def _of_medium(kind: str, source: ByteSource, stated: Mapping[str, str], notes: 
                 gaps.append((volume.name, _unopened(volume.source, volume.length), max(volume.offset, 0)))
         else:
             views.append(View(volume.name, tree, max(volume.offset, 0), volume.length, volume.offset >= 0))
-    return Opened(kind, source, tuple(views), tuple(table.slack), tuple(gaps), dict(stated), dict(notes))
+    warnings = (*source.warnings, *table.warnings)
+    return Opened(
+        source.kind, source, tuple(views), tuple(table.slack), tuple(gaps), warnings, source.stated, source.notes
+    )
 
 
 def _unopened(source: ByteSource, length: int) -> Gap:

@@ -127,6 +127,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     part = listed = 0
     gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap, _ in opened.unopened]
     # what could not be read of the medium when it was registered: a gap of the medium itself
+    gaps.extend(("/", gap) for gap in opened.warnings)
     gaps.extend(("/", Gap(int(o), int(n), GapReason(r), f"medium: {d}")) for o, n, r, d in args["bad"])
     facts: dict[str, dict[str, str]] = {}
     for view in opened.views:

@@ -127,7 +127,7 @@ def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
         acquired_until=None,
         source=item.source_path,
         sha256=item.digests["sha256"],
-        method=Text("导入登记(非本程序制作)", "imported and registered; not acquired by this program"),
+        method=Text("导入登记（非本程序制作）", "imported and registered; not acquired by this program"),
         custodian=item.custodian or None,
         purpose=item.purpose or Text("入侵溯源检验", "examination of the intrusion"),
         size=item.size,
@@ -146,7 +146,7 @@ def _digest(algorithm: str, value: str, stated: str | None, reread: str | None) 
     others = [v for v in (stated, reread) if v is not None]
     if not others:
         reason = Text(
-            "无可比对的值:容器未载明,且未以该算法再次读取",
+            "无可比对的值：容器未载明，且未以该算法再次读取",
             "nothing to compare: not stated by the container, not read again",
         )
         return report.Digest(algorithm, value, None, None, report.Verdict.CANNOT, reason)

@@ -19,7 +19,7 @@ _LINES = 10
 def _when(ns: int | None) -> tuple[str, str]:
     text = rfc3339(ns)
     if text is None:
-        return "(时间未记载)", "(time not recorded)"
+        return "（时间未记载）", "(time not recorded)"
     short = text[:19].replace("T", " ") + " UTC"
     return short, short
 
@@ -30,7 +30,7 @@ def overview(judged: Judged, items: Sequence[Evidence]) -> Iterator[Sentence]:
     names = "、".join(i.name for i in items)
     yield Sentence(
         Text(
-            f"本次检验的检材共 {len(items)} 项:{names}。",
+            f"本次检验的检材共 {len(items)} 项：{names}。",
             f"{len(items)} item(s) were examined: {', '.join(i.name for i in items)}.",
         ),
         ids,
@@ -38,7 +38,7 @@ def overview(judged: Judged, items: Sequence[Evidence]) -> Iterator[Sentence]:
     if not judged.steps:
         yield Sentence(
             Text(
-                "以本报告所列方法,未发现达到入侵步骤程度的线索;未发现不等于未发生,检索范围与缺口见后。",
+                "以本报告所列方法，未发现达到入侵步骤程度的线索；未发现不等于未发生，检索范围与缺口见后。",
                 "By the methods listed here nothing was found that amounts to a step of an intrusion; "
                 "not found is not the same as did not happen: see what was covered and the gaps.",
             ),
@@ -72,7 +72,7 @@ def _severities(findings: Sequence[Finding]) -> Iterator[Sentence]:
     cites = tuple(f.id for f in (serious or findings))[:12]
     yield Sentence(
         Text(
-            f"共得出发现 {len(findings)} 项,其中高或严重 {len(serious)} 项。",
+            f"共得出发现 {len(findings)} 项，其中高或严重 {len(serious)} 项。",
             f"{len(findings)} findings in all, {len(serious)} of them high or critical.",
         ),
         cites,
@@ -84,7 +84,7 @@ def authority_notes(authority: Authority) -> Iterator[Sentence]:
     if authority.waiver is not None:
         yield Sentence(
             Text(
-                f"本次检验未取得授权,所记理由:{authority.waiver}",
+                f"本次检验未取得授权，所记理由：{authority.waiver}",
                 f"No authority was obtained; the reason given: {authority.waiver}",
             ),
             ("authority", "ledger-1"),
@@ -92,7 +92,7 @@ def authority_notes(authority: Authority) -> Iterator[Sentence]:
     elif authority.missing():
         names = ", ".join(authority.missing())
         yield Sentence(
-            Text(f"授权中以下字段未记载:{names}。", f"These fields of the authority were not recorded: {names}."),
+            Text(f"授权中以下字段未记载：{names}。", f"These fields of the authority were not recorded: {names}."),
             ("authority", "ledger-1"),
         )
 
@@ -121,14 +121,14 @@ def plan(actors: Sequence[str], items: Sequence[Evidence], entries: Sequence[Sea
     return report.Plan(
         goal=(
             said(
-                "查明检材所在服务器是否被入侵、何时以何种方式被入侵,还原入侵者的操作步骤。",
+                "查明检材所在服务器是否被入侵、何时以何种方式被入侵，还原入侵者的操作步骤。",
                 "To find out whether, when and how the server was broken into, and to rebuild the intruder's steps.",
             ),
         ),
         scope=(said("登记表所列检材。", "The items in the evidence register.", *ids),),
         method=(
             said(
-                "只读打开检材;在受限子进程中列目与解析;规则与检测器得出发现;按阶段关联为步骤;逐项列出缺口。",
+                "只读打开检材；在受限子进程中列目与解析；规则与检测器得出发现；按阶段关联为步骤；逐项列出缺口。",
                 "Evidence is opened read-only, listed and parsed in confined child processes; rules and detectors give "
                 "findings; findings are correlated into steps by stage; gaps are listed.",
             ),
@@ -150,7 +150,7 @@ def confinement(entries: Sequence[Sealed]) -> Text:
     for sealed in reversed(entries):
         level = sealed.entry.environment.get("confinement")
         if level:
-            return Text(f"解析子进程的隔离措施:{level}", f"confinement of the parsing processes: {level}")
+            return Text(f"解析子进程的隔离措施：{level}", f"confinement of the parsing processes: {level}")
     return Text("未记载", "not recorded")
 
 
@@ -162,7 +162,7 @@ def clock_origin(basis: TimeBasis, origin: str) -> Text:
         return Text("记录自带时区偏移", "each record states its offset")
     year_zh = ";年份由文件时间与月份次序推断" if basis is TimeBasis.YEAR_ASSUMED else ""
     year_en = "; year inferred from the file's time and the order of months" if basis is TimeBasis.YEAR_ASSUMED else ""
-    return Text(f"时区据:{origin}{year_zh}", f"zone from: {origin}{year_en}")
+    return Text(f"时区据：{origin}{year_zh}", f"zone from: {origin}{year_en}")
 
 
 _STATE_TEXT = {
@@ -171,7 +171,7 @@ _STATE_TEXT = {
     "unknown": ("文件系统未说明", "of which the file system tells nothing"),
     "unallocated": ("未分配", "unallocated"),
     "metadata": ("文件系统元数据", "metadata of the file system"),
-    "no-parser": ("文件内容,无相应解析器", "content of files that nothing here parses"),
+    "no-parser": ("文件内容，无相应解析器", "content of files that nothing here parses"),
     "parsed": ("已解析", "parsed"),
     "unreadable": ("不可读", "unreadable"),
 }
@@ -183,19 +183,19 @@ def coverage(number: int, sums: Mapping[str, int]) -> Sentence:
     en = "; ".join(f"{n:,} bytes {_STATE_TEXT[s][1]}" for s, n in sums.items())
     total = sum(sums.values())
     return Sentence(
-        Text(f"检材 {number} 共 {total:,} 字节:{zh}。", f"Of the {total:,} bytes of item {number}: {en}."),
+        Text(f"检材 {number} 共 {total:,} 字节：{zh}。", f"Of the {total:,} bytes of item {number}: {en}."),
         (f"evidence-{number}",),
     )
 
 
 _VIEW_TEXT = {
     "replayed": (
-        "未正常卸载,其文件系统日志已在内存中重放,所见为重放后的状态,检材未被改动",
+        "未正常卸载，其文件系统日志已在内存中重放，所见为重放后的状态，检材未被改动",
         "was not cleanly unmounted; its journal was played back in memory and the replayed state is shown, "
         "the evidence is unchanged",
     ),
     "recorded": (
-        "未正常卸载,其文件系统日志未重放,所见可能早于最后的写入",
+        "未正常卸载，其文件系统日志未重放，所见可能早于最后的写入",
         "was not cleanly unmounted and its journal was not played back: what is shown may be older than the last writes",
     ),
 }
@@ -226,14 +226,14 @@ def limits(
     ids = tuple(f"evidence-{i.number}" for i in items)
     yield Sentence(
         Text(
-            "检材系导入登记,其采集过程不在本程序记录之内。",
+            "检材系导入登记，其采集过程不在本程序记录之内。",
             "The evidence was imported; its acquisition lies outside this program's record.",
         ),
         ids,
     )
     yield Sentence(
         Text(
-            "内存、网络流量与云平台日志未在检材之列的,本报告不作判断;已删除文件的恢复不在本次方法之内。",
+            "内存、网络流量与云平台日志未在检材之列的，本报告不作判断；已删除文件的恢复不在本次方法之内。",
             "Memory, traffic and cloud logs that are not among the items are not judged; "
             "recovery of deleted files was not among the methods.",
         ),
@@ -242,7 +242,7 @@ def limits(
     for failure in judged.rules.get("failed", []):
         name = str(failure["detector"])
         yield Sentence(
-            Text(f"检测器 {name} 未能运行:{failure['why']}", f"The detector {name} did not run: {failure['why']}"),
+            Text(f"检测器 {name} 未能运行：{failure['why']}", f"The detector {name} did not run: {failure['why']}"),
             ("tools",),
         )
 
