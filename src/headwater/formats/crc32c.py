@@ -28,7 +28,7 @@ def _tables() -> tuple[NDArray[np.uint32], ...]:
 
 @functools.cache
 def _table() -> list[int]:
-    return _tables()[0].tolist()
+    return [int(value) for value in _tables()[0]]
 
 
 def crc32c(seed: int, data: bytes) -> int:

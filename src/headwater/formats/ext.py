@@ -8,7 +8,8 @@ names for them): deleted files whose record still stands, and files that were op
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ _KINDS: dict[int, EntryKind] = {
     0xC: "socket",
 }
 _NAMED: tuple[EntryKind, ...] = ("other", "file", "dir", "char", "block", "fifo", "socket", "link")
+# Entry without the Python frame of its constructor: it is called once for every name
+_ENTRY: Callable[[tuple[object, ...]], Entry] = partial(tuple.__new__, Entry)
 _ORPHANS = "/$OrphanFiles"
 _GONE = "gone"
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the inode of this deleted name belongs to another file by now, or to none")
@@ -88,8 +91,9 @@ class ExtTree:
     def _orphans(self, walk: _Walk) -> Iterator[Entry]:
         special = self.block.special
         for group, part in self._inodes.stretches():
-            for number, row in list(self._inodes.stretch(group, part).items()):
-                if walk.seen[number] or number < self.block.first_inode or number in special or not row.mode:
+            for number in self._inodes.unnamed(group, part, walk.seen):
+                row = self._inodes.get(number)
+                if row is None or walk.seen[number] or number < self.block.first_inode or number in special:
                     continue
                 if row.flags & FLAG_EA_INODE:
                     continue
@@ -107,7 +111,7 @@ class ExtTree:
         kind = _KINDS.get(mode >> 12, "other")
         target = self._target(row) if kind == "link" else None
         times = (modified, accessed, changed, created, deleted)
-        return Entry(path, kind, size, mode, uid, gid, number, live, *times, target, str(number))
+        return _ENTRY((path, kind, size, mode, uid, gid, number, live, *times, target, str(number)))
 
     def _target(self, row: Row) -> str | None:
         if row.flags & FLAG_ENCRYPT or row.size > 65536:

@@ -9,6 +9,8 @@ two halves. Times that int64 nanoseconds cannot hold (after 2262-04-11) are None
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +78,10 @@ class Row(NamedTuple):
     deleted: int | None
 
 
+# Row._make without its Python frame: it is called once for every inode
+_ROW: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+
+
 def _dtype(size: int) -> np.dtype[Any]:
     fields = _FIELDS + (_WIDE if size >= 152 else [])
     spec = {"names": [f[0] for f in fields], "formats": [f[1] for f in fields], "offsets": [f[2] for f in fields]}
@@ -137,7 +143,7 @@ def decode_inodes(raw: bytes, size: int, first: int, large_directories: bool = F
     gid = table["gid"].astype(np.int64) | table["gid_high"].astype(np.int64) << 16
     heads = [(used + first), table["mode"], uid, gid, length, table["links"], table["flags"], table["blocks"]]
     rows = zip(*(h.tolist() for h in heads), table["acl"].tolist(), *columns)
-    return list(map(Row._make, rows)), lost
+    return list(map(_ROW, rows)), lost
 
 
 class InodeTable:
@@ -151,6 +157,7 @@ class InodeTable:
         self._step = max(1, min(_CHUNK_INODES, _CHUNK_BYTES // block.inode_size, block.inodes_per_group))
         self._cache: OrderedDict[tuple[int, int], dict[int, Row]] = OrderedDict()
         self._held = 0
+        self._near: dict[int, Row] = {}
         self._bitmaps: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
         self.lost_times: dict[tuple[int, int], int] = {}
         self.last = min(block.inodes, groups.count * block.inodes_per_group)
@@ -179,10 +186,14 @@ class InodeTable:
 
     def get(self, number: int) -> Row | None:
         """A decoded inode; None where the number is outside the volume or the record was never used."""
+        row = self._near.get(number)
+        if row is not None:
+            return row
         if not 1 <= number <= self.last:
             return None
         group, index = divmod(number - 1, self._block.inodes_per_group)
-        return self.stretch(group, index // self._step).get(number)
+        self._near = self.stretch(group, index // self._step)  # the next inode asked for is most often close by
+        return self._near.get(number)
 
     def stretches(self) -> list[tuple[int, int]]:
         """(group, part) of all stretches that may hold used inodes, in order of inode number."""
@@ -196,6 +207,24 @@ class InodeTable:
             found.extend((group, part) for part in range((used + self._step - 1) // self._step))
         return found
 
+    def unnamed(self, group: int, part: int, seen: bytearray) -> list[int]:
+        """The numbers in one stretch that hold a mode and are not marked in ``seen``; decodes nothing."""
+        number, raw = self._read(group, part)
+        modes = np.frombuffer(raw, dtype=_dtype(self._block.inode_size), count=len(raw) // self._block.inode_size)[
+            "mode"
+        ]
+        marks = np.frombuffer(seen, np.uint8)[number : number + len(modes)]
+        found = np.flatnonzero((modes != 0) & (marks == 0)) + number
+        return found.tolist()
+
+    def _read(self, group: int, part: int) -> tuple[int, bytes]:
+        """(number of the first inode, records) of one stretch."""
+        size = self._block.inode_size
+        start = part * self._step
+        number = group * self._block.inodes_per_group + start + 1
+        count = max(0, min(self._step, self._block.inodes_per_group - start, self.last - number + 1))
+        return number, self._source.pread(self._tables[group] * self._block.block_size + start * size, count * size)
+
     def stretch(self, group: int, part: int) -> dict[int, Row]:
         """The used inodes of one stretch by number; read once, kept for a while."""
         key = (group, part)
@@ -203,12 +232,8 @@ class InodeTable:
         if rows is not None:
             self._cache.move_to_end(key)
             return rows
+        number, raw = self._read(group, part)
         size = self._block.inode_size
-        start = part * self._step
-        count = min(self._step, self._block.inodes_per_group - start)
-        number = group * self._block.inodes_per_group + start + 1
-        count = max(0, min(count, self.last - number + 1))
-        raw = self._source.pread(self._tables[group] * self._block.block_size + start * size, count * size)
         decoded, lost = decode_inodes(raw, size, number, bool(self._block.incompat & INCOMPAT_LARGEDIR))
         if lost:
             self.lost_times[key] = lost
