@@ -31,6 +31,9 @@ class CaseSettings:
     ``language``: of the report, ``zh``, ``en`` or ``both``.
     ``rules``: folders of Sigma rules.
     ``purpose``: the purpose of the evidence, for the register.
+    ``case_no``, ``case_name``, ``cause``, ``client``, ``requirement``, ``place``: for the head of the report; an empty
+    one is printed as not recorded. ``case_name``, ``cause`` (案由), ``client`` (委托单位), ``requirement`` (检验要求) and
+    ``place`` are the examiner's own words.
     """
 
     zone: str = ""
@@ -42,6 +45,12 @@ class CaseSettings:
     language: str = "both"
     rules: tuple[str, ...] = ()
     purpose: str = ""
+    case_no: str = ""
+    case_name: str = ""
+    cause: str = ""
+    client: str = ""
+    requirement: str = ""
+    place: str = ""
 
     def save(self, case: Path) -> str:
         """Write the case file; returns its SHA-256."""

@@ -40,6 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
     parser.add_argument("--purpose", metavar="TEXT", help="检材用途 · purpose, for the register")
+    head = parser.add_argument_group("报告首页 · head of the report")
+    head.add_argument("--case-no", metavar="TEXT", help="案件编号 · number of the case")
+    head.add_argument("--case-name", metavar="TEXT", help="案件名称 · its name")
+    head.add_argument("--cause", metavar="TEXT", help="案由 · cause")
+    head.add_argument("--client", metavar="TEXT", help="委托单位 · client")
+    head.add_argument("--requirement", metavar="TEXT", help="检验要求 · what is asked")
+    head.add_argument("--place", metavar="TEXT", help="检验地点 · place of the examination")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
     parser.add_argument("--no-reread", action="store_true", help="不再次读取检材比对 · do not read the sources again")
 
@@ -71,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         "trusted_proxies": tuple(options.trusted_proxy) or None,
         "language": options.lang,
         "purpose": options.purpose,
+        **{n: getattr(options, n) for n in ("case_no", "case_name", "cause", "client", "requirement", "place")},
     }
     claim = Claim(
         options.authority, options.authority_no, options.authority_by, options.authority_scope,

@@ -18,6 +18,7 @@ from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
+from headwater.model.times import from_rfc3339
 from headwater.procedure import story
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
@@ -74,10 +75,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     facts = {item.number: facts_of(corridor.ledger, item.number) for item in items}
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
     return report.ReportData(
-        title=report.Title(
-            case_no=None, name=None, cause=None, client=None, requirement=None, received=None, place=None,
-            method_standard=None, zone=zone, issued=issued_ns(head), program=f"Headwater {__version__}",
-        ),
+        title=_title(corridor, zone, head),
         overview=tuple(story.overview(judged, items)),
         authority=authority_of(corridor.ledger),
         authority_notes=tuple(story.authority_notes(authority_of(corridor.ledger))),
@@ -107,6 +105,23 @@ def fill(corridor: Corridor) -> report.ReportData:
     )  # fmt: skip
 
 
+def _title(corridor: Corridor, zone: str, head: Sealed) -> report.Title:
+    said = corridor.settings
+    return report.Title(
+        case_no=said.case_no or None,
+        name=said.case_name or None,
+        cause=said.cause or None,
+        client=said.client or None,
+        requirement=said.requirement or None,
+        received=None,
+        place=said.place or None,
+        method_standard=None,
+        zone=zone,
+        issued=issued_ns(head),
+        program=f"Headwater {__version__}",
+    )
+
+
 def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
     again = {
         n: s.entry.note["verdict"]["found"]
@@ -123,7 +138,7 @@ def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
         id=f"evidence-{item.number}",
         number=item.number,
         name=item.name,
-        acquired_from=None,
+        acquired_from=from_rfc3339(item.registered_at),
         acquired_until=None,
         source=item.source_path,
         sha256=item.digests["sha256"],

@@ -59,8 +59,13 @@ def _stage_line(stage: Stage, steps: Sequence[Step]) -> Sentence:
     zh_name, en_name = STAGE_TEXT[stage]
     more_zh = f"(本阶段共 {len(steps)} 步)" if len(steps) > 1 else ""
     more_en = f" ({len(steps)} steps in this stage)" if len(steps) > 1 else ""
+    words_zh, words_en = first.text.zh.rstrip("。"), first.text.en.rstrip(".")
+    if not words_zh.startswith(zh_name):
+        words_zh = f"{zh_name}：{words_zh}"
+    if not words_en.startswith(en_name):
+        words_en = f"{en_name}: {words_en}"
     return Sentence(
-        Text(f"【{zh_name}】{zh_when}:{first.text.zh}{more_zh}", f"[{en_name}] {en_when}: {first.text.en}{more_en}"),
+        Text(f"{zh_when}，{words_zh}{more_zh}。", f"{en_when}, {words_en}{more_en}."),
         tuple(s.id for s in steps),
     )
 
