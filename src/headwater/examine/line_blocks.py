@@ -81,9 +81,9 @@ def _valid(data: bytes) -> bool:
 
 
 def _readable(data: bytes, start: Ints, end: Ints) -> Lines:
-    """The lines over the block itself where it is valid UTF-8, else over a copy in which odd bytes are escaped."""
+    """The lines over the padded block itself where it is valid UTF-8, else over a copy in which odd bytes are escaped."""
     if _valid(data):
-        return Lines(np.frombuffer(data + bytes(PADDING), dtype=np.uint8), start, end)
+        return Lines(np.frombuffer(data, dtype=np.uint8), start, end)
     pieces: list[bytes] = []
     for low, high in zip(start.tolist(), end.tolist()):
         piece = data[low:high]
@@ -94,29 +94,34 @@ def _readable(data: bytes, start: Ints, end: Ints) -> Lines:
     return Lines(np.frombuffer(joined, dtype=np.uint8), stops - sizes, stops)
 
 
-def _stretches(data: bytes) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
-    """Start, end and end of the text of every stretch, and the zero runs between them."""
-    view = np.frombuffer(data, dtype=np.uint8)
+def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
+    """Start, end and end of the text of every stretch in the first ``size`` bytes, and the zero runs between them."""
+    view = np.frombuffer(data, dtype=np.uint8)[:size]
     stops = np.flatnonzero(view == 10) + 1
-    runs = [m.span() for m in _ZERO_RUN.finditer(data)] if _ZEROS in data else []
+    zeros = data.find(b"\0", 0, size) >= 0
+    runs = [m.span() for m in _ZERO_RUN.finditer(data, 0, size)] if zeros else []
     edges = stops
     if runs:
         edges = np.unique(np.concatenate([stops, np.array(runs, dtype=np.int64).ravel()]))
-    if len(edges) == 0 or edges[-1] != len(data):
-        edges = np.append(edges, len(data))
-    start = np.concatenate([np.zeros(1, dtype=np.int64), edges[:-1]])
-    keep = edges > start
-    start, end = start[keep], edges[keep]
+    if len(edges) == 0 or edges[-1] != size:
+        edges = np.append(edges, size)
+    start, end = np.concatenate([np.zeros(1, dtype=np.int64), edges[:-1]]), edges
     if runs:
+        keep = end > start
+        start, end = start[keep], end[keep]
         lines = ~np.isin(start, np.array([low for low, _ in runs], dtype=np.int64))
         start, end = start[lines], end[lines]
-    text = end - (view[end - 1] == 10)
-    crlf = (text > start) & (text < end) & (view[np.maximum(text - 1, 0)] == 13)
-    return start, end, text - crlf, runs
+    text = end - 1 if not runs else end - (view[end - 1] == 10)
+    if not runs and view[-1] != 10:
+        text[-1] = size
+    if data.find(b"\r", 0, size) >= 0:
+        text = text - ((text > start) & (text < end) & (view[np.maximum(text - 1, 0)] == 13))
+    return start, end, text, runs
 
 
-def _block(data: bytes, base: int, limit: int) -> LineBlock:
-    start, end, text, runs = _stretches(data)
+def _block(data: bytes, size: int, base: int, limit: int) -> LineBlock:
+    """The first ``size`` bytes of a padded block."""
+    start, end, text, runs = _stretches(data, size)
     gaps = [Gap(base + low, high - low, GapReason.OVERWRITTEN, "zero bytes") for low, high in runs]
     long = np.flatnonzero(end - start > limit)
     for row in long.tolist():
@@ -125,7 +130,7 @@ def _block(data: bytes, base: int, limit: int) -> LineBlock:
         end[row] = cut
         text[row] = min(int(text[row]), cut)
     gaps.sort(key=lambda g: g.offset)
-    return LineBlock(base, base + len(data), _readable(data, start, text), start + base, end - start, tuple(gaps))
+    return LineBlock(base, base + size, _readable(data, start, text), start + base, end - start, tuple(gaps))
 
 
 def _nothing(start: int, end: int, reason: GapReason, detail: str) -> LineBlock:
@@ -149,7 +154,8 @@ class _Cutter:
         self.inside: GapReason | None = None  # a zero run or an over-long rest that goes on
 
     def _yield(self, size: int) -> LineBlock:
-        block = _block(self.held[:size], self.base, self.limit)
+        padded = b"".join((memoryview(self.held)[:size], bytes(PADDING)))
+        block = _block(padded, size, self.base, self.limit)
         self.base += size
         self.held = self.held[size:]
         return block
@@ -195,7 +201,8 @@ class _Cutter:
 
     def _piece(self, whole: int) -> int:
         """As much of the whole lines as makes no more than MOST_LINES of them: 16 MiB may be 16 million empty lines."""
-        while self.held.count(b"\n", 0, whole) > MOST_LINES:
+        view = np.frombuffer(self.held, dtype=np.uint8)
+        while whole > MOST_LINES and np.count_nonzero(view[:whole] == 10) > MOST_LINES:
             whole = self.held.rfind(b"\n", 0, whole // 2) + 1 or self.held.find(b"\n") + 1
         return whole
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headwater.examine.line_views import Bytes, Flags, Ints, words
 from headwater.model.times import SECOND
@@ -21,39 +22,54 @@ _MONTH_ORDER = np.argsort(_MONTH_CODES)
 _MONTH_SORTED = _MONTH_CODES[_MONTH_ORDER]
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _BEFORE_MONTH = np.cumsum(_MONTH_DAYS).astype(np.int64)  # by month - 1, in a year of 366 days
-_THREE = np.uint32(0xFFFFFF)
 
 
-def digits(data: Bytes, at: Ints, count: int) -> tuple[Flags, Ints]:
-    """A number of exactly ``count`` decimal digits."""
-    ok = np.ones(len(at), dtype=np.bool_)
-    value = np.zeros(len(at), dtype=np.int64)
+Letters = NDArray[np.uint8]  # one row per position behind the start, one column per line
+
+
+def letters(data: Bytes, at: Ints, width: int) -> Letters:
+    """The ``width`` bytes at each position, in words of eight: a line's head costs one visit to memory, not one a byte."""
+    wide = words(data, 8)
+    count = -(-width // 8)
+    grid = np.empty((len(at), count), dtype="<u8")
     for k in range(count):
-        digit = data[at + k] - np.uint8(48)  # wraps below "0"
+        grid[:, k] = wide[at + 8 * k if k else at]
+    return np.ascontiguousarray(grid.view(np.uint8).reshape(len(at), 8 * count).T)
+
+
+def digits(text: Letters, place: int, count: int) -> tuple[Flags, Ints]:
+    """A number of exactly ``count`` decimal digits."""
+    value = np.zeros(text.shape[1], dtype=np.int64)
+    ok = np.ones(text.shape[1], dtype=np.bool_)
+    for k in range(place, place + count):
+        digit = text[k] - np.uint8(48)  # wraps below "0"
         ok &= digit <= 9
         value = value * 10 + digit
     return ok, value
 
 
-def month_name(data: Bytes, at: Ints) -> tuple[Flags, Ints]:
+def month_name(text: Letters, place: int) -> tuple[Flags, Ints]:
     """``Jan`` … ``Dec`` as 1 … 12."""
-    code = words(data, 4)[at] & _THREE
-    place = np.minimum(np.searchsorted(_MONTH_SORTED, code), 11)
-    return _MONTH_SORTED[place] == code, (_MONTH_ORDER[place] + 1).astype(np.int64)
+    code = (
+        text[place].astype(np.uint32) | text[place + 1].astype(np.uint32) << 8 | text[place + 2].astype(np.uint32) << 16
+    )
+    found = np.minimum(np.searchsorted(_MONTH_SORTED, code), 11)
+    return _MONTH_SORTED[found] == code, (_MONTH_ORDER[found] + 1).astype(np.int64)
 
 
-def clock(data: Bytes, at: Ints) -> tuple[Flags, Ints]:
+def clock(text: Letters, place: int) -> tuple[Flags, Ints]:
     """``HH:MM:SS`` as seconds of the day; a leap second 60 is taken as the next second."""
-    ok_h, hour = digits(data, at, 2)
-    ok_m, minute = digits(data, at + 3, 2)
-    ok_s, second = digits(data, at + 6, 2)
-    ok = ok_h & ok_m & ok_s & (data[at + 2] == 58) & (data[at + 5] == 58)
+    ok_h, hour = digits(text, place, 2)
+    ok_m, minute = digits(text, place + 3, 2)
+    ok_s, second = digits(text, place + 6, 2)
+    ok = ok_h & ok_m & ok_s & (text[place + 2] == 58) & (text[place + 5] == 58)
     ok &= (hour < 24) & (minute < 60) & (second <= 60)
     return ok, hour * 3600 + minute * 60 + second
 
 
 def is_leap(year: Ints) -> Flags:
-    return ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    leap: Flags = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    return leap
 
 
 def days(year: Ints, month: Ints, day: Ints) -> tuple[Flags, Ints]:
@@ -69,11 +85,11 @@ def days(year: Ints, month: Ints, day: Ints) -> tuple[Flags, Ints]:
 
 def fraction(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
     """Nanoseconds of ``.ddd`` or ``,ddd`` with up to nine digits, and the position behind it; 0 where there is none."""
-    mark = (data[at] == 46) | (data[at] == 44)
     value = np.zeros(len(at), dtype=np.int64)
-    end = at + 0
-    on = mark & (data[at + 1] - np.uint8(48) <= 9)
-    end = end + on
+    on = ((data[at] == 46) | (data[at] == 44)) & (data[at + 1] - np.uint8(48) <= 9)
+    if not on.any():
+        return value, at
+    end = at + on
     for _ in range(9):
         digit = data[end] - np.uint8(48)
         on &= digit <= 9
@@ -84,12 +100,14 @@ def fraction(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
 
 def zone(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:
     """``Z``, ``+HH:MM``, ``+HHMM`` or ``+HH``: whether stated, seconds ahead of UTC, and the position behind it."""
-    sign = data[at]
+    text = letters(data, at, 6)
+    sign = text[0]
     zulu = (sign == 90) | (sign == 122)
     signed = (sign == 43) | (sign == 45)
-    ok_h, hour = digits(data, at + 1, 2)
-    colon = data[at + 3] == 58
-    ok_m, minute = digits(data, at + 3 + colon, 2)
+    ok_h, hour = digits(text, 1, 2)
+    colon = text[3] == 58
+    plain, split = digits(text, 3, 2), digits(text, 4, 2)
+    ok_m, minute = np.where(colon, split[0], plain[0]), np.where(colon, split[1], plain[1])
     signed &= ok_h & (hour < 24)
     ok_m &= minute < 60
     ahead = hour * 3600 + np.where(ok_m, minute, 0) * 60
@@ -114,14 +132,15 @@ def iso(data: Bytes, at: Ints, separators: str = "-T") -> Times:
     ``separators``: the one between the parts of the date, then those that may stand before the clock.
     """
     between = ord(separators[0])
-    ok_y, year = digits(data, at, 4)
-    ok_m, month = digits(data, at + 5, 2)
-    ok_d, day = digits(data, at + 8, 2)
-    ok_c, second = clock(data, at + 11)
+    text = letters(data, at, 19)
+    ok_y, year = digits(text, 0, 4)
+    ok_m, month = digits(text, 5, 2)
+    ok_d, day = digits(text, 8, 2)
+    ok_c, second = clock(text, 11)
     ok_day, number = days(year, month, day)
     ok = ok_y & ok_m & ok_d & ok_c & ok_day & (year > 0)
-    ok &= (data[at + 4] == between) & (data[at + 7] == between)
-    ok &= np.isin(data[at + 10], np.frombuffer(separators[1:].encode(), dtype=np.uint8))
+    ok &= (text[4] == between) & (text[7] == between)
+    ok &= np.isin(text[10], np.frombuffer(separators[1:].encode(), dtype=np.uint8))
     ok &= (number > -106_000) & (number < 106_000)  # what int64 nanoseconds can hold
     nanos, end = fraction(data, at + 19)
     zoned, ahead, end = zone(data, end)
@@ -130,12 +149,13 @@ def iso(data: Bytes, at: Ints, separators: str = "-T") -> Times:
 
 def clf(data: Bytes, at: Ints) -> Times:
     """``10/Oct/2000:13:55:36 -0700``, the common log format's time without its brackets."""
-    ok_d, day = digits(data, at, 2)
-    ok_m, month = month_name(data, at + 3)
-    ok_y, year = digits(data, at + 7, 4)
-    ok_c, second = clock(data, at + 12)
+    text = letters(data, at, 20)
+    ok_d, day = digits(text, 0, 2)
+    ok_m, month = month_name(text, 3)
+    ok_y, year = digits(text, 7, 4)
+    ok_c, second = clock(text, 12)
     ok_day, number = days(year, month, day)
-    ok = ok_d & ok_m & ok_y & ok_c & ok_day & (data[at + 2] == 47) & (data[at + 6] == 47) & (data[at + 11] == 58)
+    ok = ok_d & ok_m & ok_y & ok_c & ok_day & (text[2] == 47) & (text[6] == 47) & (text[11] == 58)
     ok &= (number > -106_000) & (number < 106_000)
     nanos, end = fraction(data, at + 20)
     zoned, ahead, behind = zone(data, end + 1)
@@ -146,13 +166,14 @@ def clf(data: Bytes, at: Ints) -> Times:
 
 def ctime(data: Bytes, at: Ints) -> Times:
     """``Mon Mar 02 11:22:33.123456 2026``: asctime(3), with Apache's optional fraction."""
-    ok_m, month = month_name(data, at + 4)
-    space = data[at + 8] == 32
-    ok_1, one = digits(data, at + 9, 1)
-    ok_2, two = digits(data, at + 8, 2)
-    ok_c, second = clock(data, at + 11)
+    text = letters(data, at, 19)
+    ok_m, month = month_name(text, 4)
+    space = text[8] == 32
+    ok_1, one = digits(text, 9, 1)
+    ok_2, two = digits(text, 8, 2)
+    ok_c, second = clock(text, 11)
     nanos, end = fraction(data, at + 19)
-    ok_y, year = digits(data, end + 1, 4)
+    ok_y, year = digits(letters(data, end + 1, 4), 0, 4)
     ok_day, number = days(year, month, np.where(space, one, two))
     ok = ok_m & (ok_2 | (space & ok_1)) & ok_c & ok_y & ok_day & (data[end] == 32)
     ok &= (number > -106_000) & (number < 106_000)
@@ -171,12 +192,17 @@ class YearlessTimes:
 
 def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     """The head of a BSD syslog line, with a space behind it; the day's first digit may be a space or a zero."""
-    ok, month = month_name(data, at)
-    tens = data[at + 4]
-    ok_d, day = digits(data, at + 5, 1)
-    ok_t = (tens >= 48) & (tens <= 51)
-    day = day + np.where(ok_t, (tens.astype(np.int64) - 48) * 10, 0)
-    ok_c, second = clock(data, at + 7)
-    ok &= (ok_t | (tens == 32)) & ok_d & ok_c & (data[at + 3] == 32) & (data[at + 6] == 32) & (data[at + 15] == 32)
-    ok &= (day >= 1) & (day <= _MONTH_DAYS[month])
-    return YearlessTimes(ok, month, day, second)
+    text = letters(data, at, 16)
+    ok, month = month_name(text, 0)
+    for position, byte in ((3, 32), (6, 32), (9, 58), (12, 58), (15, 32)):
+        ok &= text[position] == byte
+    values = text - np.uint8(48)
+    values[4][text[4] == 32] = 0
+    for position in (4, 5, 7, 8, 10, 11, 13, 14):
+        ok &= values[position] <= 9
+    values = np.where(ok, values, 0)
+    day = values[4] * 10 + values[5]
+    hour, minute, second = (values[k] * 10 + values[k + 1] for k in (7, 10, 13))
+    ok &= (hour < 24) & (minute < 60) & (second <= 60) & (day >= 1) & (day <= _MONTH_DAYS[month])
+    seconds = hour.astype(np.int64) * 3600 + minute.astype(np.int64) * 60 + second
+    return YearlessTimes(ok, month, day.astype(np.int64), seconds)

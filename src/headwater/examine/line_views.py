@@ -100,7 +100,7 @@ class _Exported:
         )
 
 
-_MASK4 = np.array([(1 << (8 * min(n, 4))) - 1 for n in range(_INLINE + 1)], dtype=np.uint64)
+_MASK4 = np.array([((1 << (8 * min(n, 4))) - 1) << 32 for n in range(_INLINE + 1)], dtype=np.uint64)
 _MASK8 = np.array([(1 << (8 * max(0, n - 4))) - 1 for n in range(_INLINE + 1)], dtype=np.uint64)
 _32 = np.uint64(32)
 
@@ -110,33 +110,44 @@ def words(data: Bytes, width: int) -> NDArray[Any]:
     return np.ndarray((len(data) - 8,), dtype=f"<u{width}", buffer=data, strides=(1,))
 
 
+def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
+    size = (end - start).view(np.uint64)
+    first = words(data, 4)[start].astype(np.uint64) << _32
+    views = np.empty((len(start), 2), dtype=np.uint64)
+    views[:, 0] = size | first
+    views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
+    short = np.flatnonzero(size <= _INLINE)
+    if len(short):
+        n = size[short]
+        views[short, 0] = n | (first[short] & _MASK4[n])
+        views[short, 1] = words(data, 8)[start[short] + 4] & _MASK8[n]
+    return views
+
+
 def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> pl.Series:
     """The texts ``data[start:end]`` as a String series; null where ``valid`` is false.
 
     ``data`` is valid UTF-8, padded by :data:`PADDING` zeros, at most 2 GiB, and must never change afterwards; starts and
     ends lie between characters and within the unpadded part.
     """
-    if valid is not None:
-        start = np.where(valid, start, 0)
-        end = np.where(valid, end, 0)
-    size = (end - start).astype(np.uint64)
-    first = words(data, 4)[start].astype(np.uint64)
-    views = np.empty((len(start), 2), dtype=np.uint64)
-    views[:, 0] = size | (first << _32)
-    views[:, 1] = start.astype(np.uint64) << _32  # buffer number 0, then the position in it
-    short = np.flatnonzero(size <= _INLINE)
-    if len(short):
-        n = size[short]
-        views[short, 0] = n | ((first[short] & _MASK4[n]) << _32)
-        views[short, 1] = words(data, 8)[start[short] + 4] & _MASK8[n]
-    bits = None if valid is None else np.packbits(valid, bitorder="little")
-    return pl.Series(_Exported(views, data, bits))
+    if valid is None:
+        return pl.Series(_Exported(_views(data, start, end), data, None))
+    views = np.zeros((len(start), 2), dtype=np.uint64)
+    views[valid] = _views(data, start[valid], end[valid])
+    return pl.Series(_Exported(views, data, np.packbits(valid, bitorder="little")))
+
+
+def numbers(values: Ints, valid: Flags) -> pl.Series:
+    """Integers as a series; null where ``valid`` is false."""
+    series = pl.Series(values)
+    return series if valid.all() else series.set(pl.Series(~valid), None)
 
 
 _ONES = np.uint64(0x0101010101010101)
 _HIGH = np.uint64(0x8080808080808080)
+_SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE = np.uint64(1)
-_ROUNDS = 12  # after so many words without a hit, the few rows left are searched one by one
+_ROUNDS = 4  # after so many words without a hit, all places of the byte are looked up for the rows that are left
 
 
 def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
@@ -162,10 +173,43 @@ def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
         here = here + 8
         more = ~hit & (here < limit[rows])
         rows, here = rows[more], here[more]
-    raw = data.data
-    wanted = bytes([byte])
-    for row, position in zip(rows.tolist(), here.tolist()):
-        stop = int(limit[row])
-        offset = bytes(raw[position:stop]).find(wanted)
-        found[row] = stop if offset < 0 else position + offset
+    if len(rows):
+        places = _places(data, int(here.min()), int(limit[rows].max()), byte)
+        which = np.searchsorted(places[:-1], here)
+        found[rows] = np.minimum(places[which], limit[rows])
+    return found
+
+
+def _places(data: Bytes, low: int, high: int, byte: int) -> Ints:
+    """All positions of a byte in a stretch, and one beyond every position behind them."""
+    return np.append(np.flatnonzero(data[low:high] == byte) + low, len(data))
+
+
+def find_back(data: Bytes, end: Ints, byte: int, limit: Ints) -> Ints:
+    """For each row the position behind the last ``byte`` before ``end``, or ``limit`` where there is none from it on.
+
+    The rows' ends lie at 8 or later. As :func:`find`, but byte by byte exact, because it is the highest hit that counts.
+    """
+    wide = words(data, 8)
+    pattern = np.uint64(byte) * _ONES
+    found = limit.copy()
+    rows = np.flatnonzero(end > limit)
+    here = end[rows]
+    for _ in range(_ROUNDS):
+        if not len(rows):
+            return found
+        difference = (wide[np.maximum(here - 8, 0)] ^ pattern).byteswap()
+        zeros = ~(((difference & _SEVENS) + _SEVENS) | difference | _SEVENS)
+        hit = zeros != 0
+        step = np.bitwise_count((zeros & (~zeros + _ONE)) - _ONE).astype(np.int64) >> 3
+        done = rows[hit]
+        found[done] = np.maximum(here[hit] - step[hit], limit[done])
+        here = here - 8
+        more = ~hit & (here > limit[rows])
+        rows, here = rows[more], here[more]
+    if len(rows):
+        low = int(limit[rows].min())
+        places = _places(data, low, int(here.max()), byte)
+        before = np.searchsorted(places[:-1], here) - 1
+        found[rows] = np.where(before < 0, limit[rows], np.maximum(places[before] + 1, limit[rows]))
     return found

@@ -52,6 +52,20 @@ class Cut:
         return Cut(np.zeros(len(lines), dtype=np.bool_), {})
 
 
+def groups(lines: Lines, at: Ints, may: Flags, pattern: str) -> tuple[Flags, pl.DataFrame]:
+    """Which of the lines that ``may`` fit a regex from ``at`` on, and its named groups for those that do.
+
+    Every match must give at least one group.
+    """
+    rows = np.flatnonzero(may & (at <= lines.end))
+    some = lines.take(rows)
+    found = some.column(at[rows], some.end).str.extract_groups(pattern).struct.unnest()
+    there = found.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
+    fits = np.zeros(len(lines), dtype=np.bool_)
+    fits[rows[there]] = True
+    return fits, found.filter(there)
+
+
 Shape = Callable[[Lines, Context], Cut]
 
 
@@ -59,8 +73,8 @@ Shape = Callable[[Lines, Context], Cut]
 class LineGrammar:
     """How the lines of one format become events.
 
-    ``own``: the source's own fields, already under :func:`headwater.model.records.own_column`, and their types; every
-    batch has all of them. ``skips``: what a line begins with that says nothing by its format, and the reason. ``yearless``:
+    ``own``: the source's own fields, already under :func:`headwater.model.records.own_column`, and their types; a batch
+    has those that any of its lines has. ``skips``: what a line begins with that says nothing by its format, and the reason. ``yearless``:
     finds times without a year, for formats that have such; its file is then read twice.
     """
 
@@ -111,7 +125,7 @@ def _events(block: LineBlock, rows: Ints, grammar: LineGrammar, context: Context
         return _frame({}, np.zeros(0, np.int64), np.zeros(0, np.int64), grammar), rows
     if len(frames) == 1:
         return frames[0], rows
-    return pl.concat(frames).sort("offset"), rows
+    return pl.concat(frames, how="diagonal").sort("offset"), rows
 
 
 def _frame(columns: Mapping[str, pl.Series], offset: Ints, length: Ints, grammar: LineGrammar) -> pl.DataFrame:
@@ -125,7 +139,9 @@ def _frame(columns: Mapping[str, pl.Series], offset: Ints, length: Ints, grammar
             series = pl.Series(name, length)
         elif name == "ordinal":
             series = pl.repeat(0, height, dtype=pl.Int64, eager=True)
-        elif series is None:
+        elif series is None or (name in grammar.own and series.null_count() == height):
+            if name in grammar.own:
+                continue  # a field that no line of the batch has costs nothing
             value = "logged" if name == "t_kind" else None
             series = pl.repeat(value, height, dtype=dtype, eager=True)
         made[name] = series.cast(dtype).alias(name)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headwater.examine.line_templates import regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import Value
@@ -31,6 +32,14 @@ class MessageRule:
     kind: K
     outcome: Outcome | None = None
     constants: Mapping[str, Value] = field(default_factory=dict)
+    template: str = ""  # the pattern as a template of :mod:`headwater.examine.line_templates`, for the frequent texts
+
+
+def _phrase(
+    processes: tuple[str, ...], template: str, kind: K, outcome: Outcome | None = None, **constants: Value
+) -> MessageRule:
+    start = template.partition("{")[0]
+    return MessageRule(processes, start, regex(template), kind, outcome, constants, template)
 
 
 _OK, _NO = Outcome.SUCCESS, Outcome.FAILURE
@@ -45,6 +54,58 @@ _PREAUTH = r"(?: \[preauth\])?"
 _KEY = r"(?:: (?P<key_type>\S+) (?P<key_fingerprint>\S+).*)?"
 _WHO = r"(?:(?:authenticating |(?P<invalid_user>invalid |illegal ))user (?P<user>.*) )?"
 _PAM = r"(?:(?P<pam_module>pam_[a-z0-9_]+)\((?P<service>[^:)]*):[a-z]*\): )?"
+
+_END = " from {src_ip} port {port#}"
+_PRE = " [preauth]"
+_SSHD_PHRASES = (
+    _phrase(_SSHD, "Failed none for invalid user {user*}" + _END + " ssh2", K.AUTH_PROBE, _NO, method="none", invalid_user=True),
+    _phrase(_SSHD, "Failed none for {user*}" + _END + " ssh2", K.AUTH_PROBE, _NO, method="none", invalid_user=False),
+    _phrase(_SSHD, "Failed {method} for invalid user {user*}" + _END + " ssh2", K.AUTH_FAILURE, _NO, invalid_user=True, protocol="ssh2"),
+    _phrase(_SSHD, "Failed {method} for illegal user {user*}" + _END + " ssh2", K.AUTH_FAILURE, _NO, invalid_user=True, protocol="ssh2"),
+    _phrase(_SSHD, "Failed {method} for {user*}" + _END + " ssh2", K.AUTH_FAILURE, _NO, invalid_user=False, protocol="ssh2"),
+    _phrase(_SSHD, "Accepted {method} for {user*}" + _END + " ssh2", K.AUTH_SUCCESS, _OK, protocol="ssh2"),
+    _phrase(_SSHD, "Accepted {method} for {user*}" + _END + " ssh2: {key_type} {key_fingerprint}", K.AUTH_SUCCESS, _OK, protocol="ssh2"),
+    _phrase(_SSHD, "Received disconnect" + _END + ":{reason*}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Received disconnect from {src_ip}: {reason*}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Received disconnect" + _END + ":{reason*}", K.AUTH_PROBE),
+    _phrase(_SSHD, "Received disconnect from {src_ip}: {reason*}", K.AUTH_PROBE),
+    _phrase(_SSHD, "error: Received disconnect" + _END + ":{reason*}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "error: Received disconnect from {src_ip}: {reason*}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Invalid user {user*}" + _END, K.AUTH_PROBE, _NO, invalid_user=True),
+    _phrase(_SSHD, "Invalid user {user*} from {src_ip}", K.AUTH_PROBE, _NO, invalid_user=True),
+    _phrase(_SSHD, "input_userauth_request: invalid user {user*}" + _PRE, K.AUTH_PROBE, _NO, invalid_user=True),
+    _phrase(_SSHD, "Connection closed by {src_ip}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Connection closed by authenticating user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=False),
+    _phrase(_SSHD, "Connection closed by invalid user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=True),
+    _phrase(_SSHD, "Connection closed by {src_ip} port {port#}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Disconnected from authenticating user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=False),
+    _phrase(_SSHD, "Disconnected from invalid user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=True),
+    _phrase(_SSHD, "Disconnected from user {user*} {src_ip} port {port#}", K.SESSION_CLOSE, service="sshd"),
+    _phrase(_SSHD, "reverse mapping checking getaddrinfo for {rhost*} [{src_ip}] failed - POSSIBLE BREAK-IN ATTEMPT!", K.AUTH_PROBE),
+)  # fmt: skip
+_UNIX = "pam_unix"
+_SSHD_FAILED = "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost="
+_PAM_PHRASES = (
+    _phrase((), _SSHD_FAILED + "{src_ip}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd", by_uid=0, tty="ssh"),
+    _phrase((), _SSHD_FAILED + "{src_ip}  user={user*}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd", by_uid=0, tty="ssh"),
+    _phrase((), "pam_unix(sshd:auth): check pass; {reason*}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd"),
+    *(
+        phrase
+        for service in ("sshd", "cron", "sudo", "su", "crond", "systemd-user", "login")
+        for begin in (f"pam_unix({service}:session): session ",)
+        for phrase in (
+            _phrase((), begin + "opened for user {user*}(uid={uid#}) by (uid={by_uid#})", K.SESSION_OPEN, _OK,
+                pam_module=_UNIX, service=service),
+            _phrase((), begin + "opened for user {user*}(uid={uid#}) by {by_user}(uid={by_uid#})", K.SESSION_OPEN, _OK,
+                pam_module=_UNIX, service=service),
+            _phrase((), begin + "opened for user {user*} by (uid={by_uid#})", K.SESSION_OPEN, _OK,
+                pam_module=_UNIX, service=service),
+            _phrase((), begin + "opened for user {user*} by {by_user}(uid={by_uid#})", K.SESSION_OPEN, _OK,
+                pam_module=_UNIX, service=service),
+            _phrase((), begin + "closed for user {user*}", K.SESSION_CLOSE, pam_module=_UNIX, service=service),
+        )
+    ),
+)  # fmt: skip
 
 _SSHD_RULES = (
     MessageRule(_SSHD, "Failed none", r"Failed (?P<method>none) for (?P<invalid_user>invalid user |illegal user )?"
@@ -89,7 +150,7 @@ _SSHD_RULES = (
     MessageRule(_SSHD, "User ", rf"User (?P<user>.*) from {_FROM} not allowed because (?P<reason>.*)", K.AUTH_PROBE, _NO),
     MessageRule(_SSHD, "ROOT LOGIN REFUSED", rf"ROOT LOGIN REFUSED FROM {_FROM}.*", K.AUTH_PROBE, _NO, {"user": "root"}),
     MessageRule(_SSHD, "refused connect", r"refused connect from (?:\S+ \()?(?P<src_ip>[^\s()]+)\)?", K.AUTH_PROBE, _NO),
-    MessageRule(_SSHD, "drop connection", rf"drop connection .*from \[(?P<src_ip>[^\]]*)\](?::(?P<port>[0-9]+))?.*", K.AUTH_PROBE),
+    MessageRule(_SSHD, "drop connection", r"drop connection .*from \[(?P<src_ip>[^\]]*)\](?::(?P<port>[0-9]+))?.*", K.AUTH_PROBE),
     MessageRule(_SSHD, "Postponed ", rf"Postponed (?P<method>\S+) for (?P<invalid_user>invalid user )?(?P<user>.*) from {_FROM}"
     rf"(?: (?P<protocol>ssh[12]?))?{_PREAUTH}", K.AUTH_PROBE),
     MessageRule(_SSHD, "Authentication refused", r"Authentication refused: (?P<reason>.*)", K.AUTH_PROBE, _NO),
@@ -180,7 +241,8 @@ _ACCOUNT_RULES = (
 )  # fmt: skip
 
 _CRON_RULES = (
-    MessageRule(_CRON, "", r"\((?P<user>[^)]*)\) CMD \( *(?P<command_line>.*)\)", K.SCHEDULE_RUN),
+    _phrase(_CRON, "({user}) CMD ({command_line*})", K.SCHEDULE_RUN),
+    MessageRule(_CRON, "", r"\((?P<user>[^)]*)\) CMD \((?P<command_line>.*)\)", K.SCHEDULE_RUN),
     MessageRule(_CRON, "", r"\((?P<by_user>[^)]*)\) (?P<reason>REPLACE|DELETE) \((?P<user>[^)]*)\)", K.SCHEDULE_CHANGE),
     MessageRule(_CRON, "", r"\((?P<by_user>[^)]*)\) (?P<reason>BEGIN EDIT|END EDIT|LIST|RELOAD) \((?P<user>[^)]*)\)", K.LOG_MESSAGE),
     MessageRule(_CRON, "", r"\(CRON\) (?P<reason>STARTUP) \(.*\)", K.SERVICE_START),
@@ -201,8 +263,8 @@ _LOGIN_RULES = (
     r"(?: \((?P<rhost>[^)]*)\))?.*", K.NETWORK_CONNECTION),
     MessageRule(("ftpd",), "", r"ANONYMOUS FTP LOGIN FROM (?P<src_ip>[^\s,]+),.*", K.AUTH_SUCCESS, _OK, {"user": "anonymous"}),
     MessageRule(("klogind",), "", r"Authentication failed from (?P<rhost>\S+) \((?P<src_ip>[^)]*)\): (?P<reason>.*)", K.AUTH_PROBE, _NO),
-    MessageRule(("postfix/smtpd", "postfix/submission/smtpd", "postfix/smtps/smtpd"), "", r"warning: (?P<rhost>[^\[]*)\[(?P<src_ip>[^\]]+)\]:"
-    r" SASL (?P<method>\S+) authentication failed: (?P<reason>.*)", K.AUTH_FAILURE, _NO),
+    MessageRule(("postfix/smtpd", "postfix/submission/smtpd", "postfix/smtps/smtpd"), "", r"warning: (?P<rhost>[^\[]*)"
+    r"\[(?P<src_ip>[^\]]+)\]: SASL (?P<method>\S+) authentication failed: (?P<reason>.*)", K.AUTH_FAILURE, _NO),
 )  # fmt: skip
 
 _BLOCK = (
@@ -221,7 +283,8 @@ _SYSTEM_RULES = (
     MessageRule(("systemd",), "", r"(?P<unit>\S+): Failed with result '(?P<reason>.*)'\.", K.SERVICE_FAILURE, _NO),
     MessageRule(("systemd",), "Failed to start ", r"Failed to start (?P<unit>.*?)\.?", K.SERVICE_FAILURE, _NO),
     MessageRule(("systemd",), "", r"systemd (?P<reason>\S+) .*running in system mode.*", K.SYSTEM_BOOT),
-    MessageRule(("systemd",), "Reached target ", r"Reached target (?P<unit>.*(?i:shutdown|reboot|power-?off|halt).*?)\.?", K.SYSTEM_SHUTDOWN),
+    MessageRule(("systemd",), "Reached target ", r"Reached target (?P<unit>.*(?i:shutdown|reboot|power-?off|halt).*?)\.?",
+    K.SYSTEM_SHUTDOWN),
     MessageRule(("systemd",), "", r"(?P<reason>Time has been changed)", K.SYSTEM_TIME),
     MessageRule(("chronyd",), "", r"System clock was stepped by (?P<reason>.*)", K.SYSTEM_TIME),
     MessageRule(("ntpd", "ntpdate", "sntp"), "", r"(?:step time server|time reset) (?P<reason>.*)", K.SYSTEM_TIME),
@@ -234,11 +297,13 @@ _SYSTEM_RULES = (
 
 # The order matters only among rules of one process; those for any process come behind those of a process.
 RULES = (
+    *_SSHD_PHRASES,
     *_SSHD_RULES,
     *_PRIVILEGE_RULES,
     *_ACCOUNT_RULES,
     *_CRON_RULES,
     *_LOGIN_RULES,
     *_SYSTEM_RULES,
+    *_PAM_PHRASES,
     *_PAM_RULES,
 )

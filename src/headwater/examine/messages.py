@@ -10,15 +10,19 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from headwater.examine import line_templates
 from headwater.examine.batch import HEAD_SCHEMA
-from headwater.examine.line_views import Ints
-from headwater.examine.message_rules import RULES, MessageRule
+from headwater.examine.line_blocks import Lines
+from headwater.examine.line_templates import equal
+from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers, words
+from headwater.examine.message_rules import RULES
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Value
 
@@ -37,11 +41,13 @@ OWN: dict[str, Any] = {
 }
 _HEADER = ("user", "src_ip", "dst_ip", "command_line")
 
+_REPEATS = b"message repeated "
 _REPEATED = r"message repeated (?P<times>[0-9]+) times: \[ ?(?P<inner>.*)\]"
 _ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:?[0-9a-fA-F.]*(?:%[0-9A-Za-z._-]+)?)$"
 _MAPPED = r"^::ffff:([0-9]{1,3}(?:\.[0-9]{1,3}){3})$"
 _MODULE_TAG = re.compile(r"(.*)\((pam_\w+)\)")
-_MOST_TEXT = 8192  # what a rule looks at; longer texts are kept whole but say nothing more than their beginning
+_MOST_TEXT = 8192  # bytes; a longer text is kept whole, but no rule is tried on it: re is not linear
+_MOST_SPACES = 16  # behind a text, that are left out of account
 _PROCESS_PATH = re.compile(r".*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
 
 
@@ -63,12 +69,12 @@ _NAMED = frozenset(name for rule in RULES for name in rule.processes)
 
 
 def _anchored(pattern: str) -> str:
-    return rf"^(?s:{pattern}) *$"
+    return rf"^(?s:{pattern})$"
 
 
 @functools.cache
 def _compiled(number: int) -> re.Pattern[str]:
-    return re.compile(rf"(?s:{RULES[number].pattern}) *")
+    return re.compile(rf"(?s:{RULES[number].pattern})")
 
 
 def classify(process: str | None, message: str) -> tuple[EventKind, Outcome | None, dict[str, Value], dict[str, Value]]:
@@ -87,14 +93,18 @@ def classify(process: str | None, message: str) -> tuple[EventKind, Outcome | No
     repeated = re.fullmatch(_REPEATED, text, re.DOTALL)
     if repeated:
         text, own["repeat"] = repeated.group("inner"), _integer(repeated.group("times"))
-    for number in _rules_of(name if name in _NAMED else ""):
+    text = text[: max(len(text.rstrip(" ")), len(text) - _MOST_SPACES)]
+    short = len(text) <= _MOST_TEXT and len(text.encode("utf-8", "surrogatepass")) <= _MOST_TEXT
+    for number in _rules_of(name if name in _NAMED else "") if short else ():
         rule = RULES[number]
-        match = _compiled(number).fullmatch(text[:_MOST_TEXT])
+        match = _compiled(number).fullmatch(text)
         if match is None:
             continue
         for key, value in {**rule.constants, **_converted(match)}.items():
             (header if key in _HEADER else own)[key] = value
         _settle_address(header, own)
+        if isinstance(command := header.get("command_line"), str):
+            header["command_line"] = command.lstrip(" ")
         return rule.kind, rule.outcome, header, own
     return EventKind.LOG_MESSAGE, None, header, own
 
@@ -109,7 +119,7 @@ def _converted(match: re.Match[str]) -> dict[str, Value]:
     for key, text in match.groupdict().items():
         if key in _TRUTHS:
             found[key] = text is not None
-        elif text is not None:
+        elif text or (text is not None and key == "user"):
             found[key] = _integer(text) if key in _INTEGERS else text
     return found
 
@@ -128,26 +138,76 @@ def _settle_address(header: dict[str, Value], own: dict[str, Value]) -> None:
 
 @dataclass(slots=True)
 class _Found:
-    """What the rules found so far in a column of messages: for each row its rule, for each field where its values go."""
+    """What the rules found so far in a column of messages: for every row its rule, for every field its values.
+
+    Values stand where a phrase found them in the block (``spans``), are numbers that it read, follow from the rule
+    alone (its constants), or were made by a regex (``made``); no row has one field from two of these.
+    """
 
     rule: Ints
-    fields: dict[str, list[tuple[Ints, pl.Series]]] = field(default_factory=dict)
+    spans: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
+    counted: dict[str, tuple[Ints, Flags]] = field(default_factory=dict)
+    made: dict[str, list[tuple[Ints, pl.Series]]] = field(default_factory=dict)
 
     def put(self, name: str, rows: Ints, values: pl.Series) -> None:
-        self.fields.setdefault(name, []).append((rows, values))
+        self.made.setdefault(name, []).append((rows, values))
 
-    def column(self, name: str, dtype: Any) -> pl.Series:
-        height = len(self.rule)
-        pieces = self.fields.get(name)
-        if not pieces:
-            return pl.repeat(None, height, dtype=dtype, eager=True)
+    def put_number(self, name: str, rows: Ints, values: Ints) -> None:
+        if name not in self.counted:
+            height = len(self.rule)
+            self.counted[name] = (np.zeros(height, dtype=np.int64), np.zeros(height, dtype=np.bool_))
+        there, valid = self.counted[name]
+        there[rows], valid[rows] = values, True
+
+    def put_span(self, name: str, rows: Ints, low: Ints, high: Ints) -> None:
+        if name not in self.spans:
+            self.spans[name] = (np.zeros(len(self.rule), dtype=np.int64), np.full(len(self.rule), -1, dtype=np.int64))
+        starts, ends = self.spans[name]
+        starts[rows], ends[rows] = low, high
+
+    def column(self, name: str, dtype: Any, data: Bytes, rules: pl.Series) -> pl.Series | None:
+        """The field's values for every row, None where no row has one."""
+        parts: list[tuple[Flags | None, pl.Series]] = []
+        if name in self.spans:
+            starts, ends = self.spans[name]
+            # an empty value is no value, but the name of a user may be empty
+            there = ends >= (starts if name == "user" else starts + 1)
+            parts.append((there, column(data, starts, ends, None if there.all() else there)))
+        if name in self.counted:
+            values, there = self.counted[name]
+            parts.append((there, numbers(values, there)))
+        constants = _constants().get(name)
+        if constants is not None:
+            series, by_rule = constants
+            there = by_rule[self.rule]
+            if there.any():
+                parts.append((there, series.gather(rules)))
+        if name in self.made:
+            parts.append((None, self._gathered(name, dtype)))
+        if not parts:
+            return None
+        whole = parts[-1][1]
+        for mask, series in parts[:-1]:
+            whole = series.zip_with(pl.Series(mask), whole)
+        return whole
+
+    def _gathered(self, name: str, dtype: Any) -> pl.Series:
+        pieces = self.made[name]
         values = pl.concat([v.cast(dtype, strict=False).alias(name) for _, v in pieces])
-        place = np.full(height, -1, dtype=np.int64)
-        place[np.concatenate([rows for rows, _ in pieces])] = np.arange(len(values))
-        if len(values) == height and (place == np.arange(height)).all():
-            return values
-        where = pl.Series(np.maximum(place, 0).astype(np.uint32))
-        return values.gather(where).zip_with(pl.Series(place >= 0), pl.Series([None], dtype=dtype))
+        place = np.full(len(self.rule), len(values), dtype=np.uint32)
+        place[np.concatenate([rows for rows, _ in pieces])] = np.arange(len(values), dtype=np.uint32)
+        return pl.concat([values, pl.Series(name, [None], dtype=dtype)]).gather(pl.Series(place))
+
+
+@functools.cache
+def _constants() -> dict[str, tuple[pl.Series, Flags]]:
+    """For each field that some rule states by itself: its value by number of rule, and whether there is one."""
+    names = {name for rule in RULES for name in rule.constants}
+    found = {}
+    for name in names:
+        values = [*(rule.constants.get(name) for rule in RULES), None]
+        found[name] = (pl.Series(values), np.array([v is not None for v in values]))
+    return found
 
 
 def _families(process: pl.Series) -> tuple[Ints, list[str], pl.Series | None, pl.Series | None]:
@@ -168,23 +228,26 @@ def _families(process: pl.Series) -> tuple[Ints, list[str], pl.Series | None, pl
     return codes, names, clean.gather(where), module.gather(where)
 
 
-def _key(text: bytes) -> int:
-    return int.from_bytes(text[:4].ljust(4, b"\0"), "little")
+def _by_phrase(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
+    behind = texts.start + len(RULES[number].start.encode())  # the beginning is known to fit
+    got = line_templates.match(_templates()[number], texts.data, behind, texts.end)
+    mine = rows[got.rows]
+    if len(mine):
+        found.rule[mine] = number
+        for name, (low, high) in got.spans.items():
+            found.put_span(name, mine, low, high)
+        for name, value in got.numbers.items():
+            found.put_number(name, mine, value)
 
 
-def _apply(number: int, rows: Ints, texts: pl.Series, found: _Found) -> None:
-    """Tries one rule on these rows."""
+def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
     rule = RULES[number]
-    if rule.start:
-        here = texts.str.starts_with(rule.start).to_numpy()
-        rows, texts = rows[here], texts.filter(here)
-    if not len(rows):
-        return
+    series = texts.text()
     if "(?P<" not in rule.pattern:
-        fits = texts.str.contains(_anchored(rule.pattern)).to_numpy()
+        fits = series.str.contains(_anchored(rule.pattern)).to_numpy()
         groups = pl.DataFrame(height=len(rows))
     else:
-        groups = texts.str.extract_groups(_anchored(rule.pattern)).struct.unnest()
+        groups = series.str.extract_groups(_anchored(rule.pattern)).struct.unnest()
         fits = groups.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     mine = rows[fits]
     if not len(mine):
@@ -192,77 +255,122 @@ def _apply(number: int, rows: Ints, texts: pl.Series, found: _Found) -> None:
     found.rule[mine] = number
     if len(mine) < len(rows):
         groups = groups.filter(fits)
-    for name, value in rule.constants.items():
-        found.put(name, mine, pl.repeat(value, len(mine), eager=True))
-    for series in groups.iter_columns():
-        if series.name in _TRUTHS:
-            found.put(series.name, mine, series.is_not_null())
-        elif series.null_count() < len(series):
-            kept = series if series.null_count() == 0 else series.drop_nulls()
-            at = mine if kept is series else mine[series.is_not_null().to_numpy()]
-            found.put(series.name, at, kept)
+    for values in groups.iter_columns():
+        if values.name in _TRUTHS:
+            found.put(values.name, mine, values.is_not_null())
+            continue
+        there = values.is_not_null() if values.name == "user" else (values != "").fill_null(False)
+        if there.any():
+            found.put(values.name, mine[there.to_numpy()], values.filter(there))
 
 
-def _search(codes: Ints, names: Sequence[str], text: pl.Series, found: _Found) -> None:
-    """Rules for every row, process by process; the first bytes of the text choose which rules are tried at all."""
-    keys = (
-        text.cast(pl.Binary).bin.head(4).bin.reinterpret(dtype=pl.UInt32, endianness="little").fill_null(0).to_numpy()
-    )
+class _Beginnings:
+    """Which rows begin with a literal, found a word at a time so that rules share what their literals share."""
+
+    def __init__(self, texts: Lines, rows: Ints) -> None:
+        self.texts = texts
+        self.known: dict[bytes, Ints] = {b"": rows}
+        self.first = words(texts.data, 4)[texts.start[rows]]
+        self.next: dict[bytes, NDArray[np.uint64]] = {}  # the eight bytes that follow a literal, for its rows
+
+    def rows(self, start: bytes) -> Ints:
+        """In order; a text that was cut to less than the literal may be among them."""
+        known = self.known.get(start)
+        if known is None and len(start) == 4:
+            known = self.known[b""][self.first == int.from_bytes(start, "little")]
+        elif known is None:
+            size = len(start)
+            shorter = start[: 0 if size < 4 else 4 if size <= 12 else (size - 5) // 8 * 8 + 4]
+            rows = self.rows(shorter)
+            follows = self.next.get(shorter)
+            if follows is None:
+                at = np.minimum(self.texts.start[rows] + len(shorter), self.texts.end[rows])
+                follows = self.next[shorter] = words(self.texts.data, 8)[at]
+            chunk = start[len(shorter) :]
+            mask = np.uint64((1 << (8 * len(chunk))) - 1)
+            known = rows[(follows & mask) == np.uint64(int.from_bytes(chunk, "little"))]
+        self.known[start] = known
+        return known
+
+
+def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> None:
+    """Rules for every row, process by process; how the text begins chooses which rules are tried at all."""
     groups = [name if name in _NAMED else "" for name in (family(n)[0] for n in names)]
     distinct = sorted(set(groups))
-    numbers = np.array([distinct.index(g) for g in groups], dtype=np.int64)[codes]
+    which_group = np.array([distinct.index(g) for g in groups], dtype=np.int64)[codes]
+    which_group[texts.end - texts.start > _MOST_TEXT] = -1
     for which, name in enumerate(distinct):
-        todo = np.flatnonzero(numbers == which)
+        begins = _Beginnings(texts, np.flatnonzero(which_group == which))
         for number in _rules_of(name):
-            if not len(todo):
-                break
-            start = RULES[number].start.encode()
-            rows = todo[keys[todo] == _key(start)] if len(start) >= 4 else todo
-            if not len(rows):
-                continue
-            _apply(number, rows, text.gather(rows), found)
-            todo = todo[found.rule[todo] < 0]
+            rows = begins.rows(RULES[number].start.encode())
+            rows = rows[found.rule[rows] < 0]
+            if len(rows):
+                (_by_phrase if RULES[number].template else _by_regex)(number, rows, texts.take(rows), found)
+
+
+@functools.cache
+def _templates() -> tuple[tuple[line_templates.Part, ...], ...]:
+    """What of every rule's template stands behind its beginning."""
+    return tuple(line_templates.parts(rule.template[len(rule.start) :]) for rule in RULES)
 
 
 _KINDS = pl.Series([str(r.kind) for r in RULES] + [str(EventKind.LOG_MESSAGE)], dtype=pl.String)
 _OUTCOMES = pl.Series([None if r.outcome is None else str(r.outcome) for r in RULES] + [None], dtype=pl.String)
 
 
-def classified(process: pl.Series, message: pl.Series) -> dict[str, pl.Series]:
-    """The columns kind, outcome, the header fields and :data:`OWN` but ``message``, for a column of messages."""
-    height = len(message)
-    found = _Found(np.full(height, -1, dtype=np.int64))
+def _texts(lines: Lines, found: _Found) -> Lines:
+    """What the rules look at: without spaces at the end, and where a message stands for several, the one repeated."""
+    start, end = lines.start, lines.end
+    rows = np.flatnonzero((end - start > len(_REPEATS)) & (lines.data[start] == _REPEATS[0]))
+    rows = rows[equal(lines.data, start[rows], _REPEATS)]
+    if len(rows):
+        parts = lines.take(rows).text().str.extract_groups(rf"^(?s:{_REPEATED})$").struct.unnest()
+        said = parts["inner"].is_not_null().to_numpy()
+        rows, parts = rows[said], parts.filter(said)
+        found.put("repeat", rows, parts["times"])
+        start, end = start.copy(), end.copy()
+        end[rows] -= 1  # the closing bracket
+        start[rows] = end[rows] - parts["inner"].str.len_bytes().to_numpy().astype(np.int64)
+    for _ in range(_MOST_SPACES):
+        more = (end > start) & (lines.data[np.maximum(end - 1, 0)] == 32)
+        if not more.any():
+            break
+        end = end - more
+    return Lines(lines.data, start, end)
+
+
+def classified(process: pl.Series, messages: Lines) -> dict[str, pl.Series]:
+    """The columns kind, outcome, the header fields and :data:`OWN`, for a column of messages in a block.
+
+    The messages start at :data:`headwater.examine.line_templates.REACH` in their block or later.
+    """
+    found = _Found(np.full(len(messages), -1, dtype=np.int64))
     codes, names, clean, module = _families(process)
-    text = message.str.slice(0, _MOST_TEXT) if int(message.str.len_bytes().max() or 0) > _MOST_TEXT else message  # type: ignore[arg-type, call-overload]
-    repeats = np.flatnonzero(message.str.starts_with("message repeated ").to_numpy())
-    if len(repeats):
-        inner = text.gather(repeats).str.extract_groups(rf"^(?s:{_REPEATED})$").struct.unnest()
-        said = inner["inner"].is_not_null()
-        text = text.scatter(repeats[said.to_numpy()], inner["inner"].filter(said))
-        found.put("repeat", repeats[said.to_numpy()], inner["times"].filter(said))
-    _search(codes, names, text, found)
-    where = pl.Series(np.where(found.rule < 0, len(RULES), found.rule).astype(np.uint32))
-    columns = {"kind": _KINDS.gather(where), "outcome": _OUTCOMES.gather(where)}
-    for name in _HEADER:
-        columns[name] = found.column(name, HEAD_SCHEMA[name])
-    for name, dtype in OWN.items():
-        if name != "message":
-            columns[name] = found.column(name, dtype)
+    _search(codes, names, _texts(messages, found), found)
+    found.rule[found.rule < 0] = len(RULES)
+    where = pl.Series(found.rule.astype(np.uint32))
+    columns = {"kind": _KINDS.gather(where), "outcome": _OUTCOMES.gather(where), "message": messages.text()}
+    for name, dtype in (*((name, HEAD_SCHEMA[name]) for name in _HEADER), *OWN.items()):
+        series = found.column(name, dtype, messages.data, where) if name != "message" else None
+        if series is not None:
+            columns[name] = series
+    if "command_line" in columns:
+        columns["command_line"] = columns["command_line"].str.strip_chars_start(" ")
     if clean is not None and module is not None:
         columns["process"] = clean
-        columns["pam_module"] = columns["pam_module"].fill_null(module)
-    return _addressed(columns)
+        columns["pam_module"] = columns["pam_module"].fill_null(module) if "pam_module" in columns else module
+    return _addressed(columns) if "src_ip" in columns else columns
 
 
 def _addressed(columns: dict[str, pl.Series]) -> dict[str, pl.Series]:
     """Moves what is no address out of ``src_ip``, and takes IPv4 addresses out of their IPv6 mapping."""
     said = columns["src_ip"]
-    is_address = said.str.contains(_ADDRESS)
-    mapped = said.str.starts_with("::ffff:")
-    if mapped.any():
+    if said.str.starts_with("::ffff:").any():
         said = said.str.replace(_MAPPED, "${1}")
+    is_address = said.str.contains(_ADDRESS)
     if not is_address.all():
-        columns["rhost"] = columns["rhost"].fill_null(said.set(is_address.fill_null(True), None))
+        names = said.set(is_address.fill_null(True), None)
+        columns["rhost"] = columns["rhost"].fill_null(names) if "rhost" in columns else names
         said = said.set(~is_address.fill_null(False), None)
     columns["src_ip"] = said
     return columns

@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_time import Times, YearlessTimes, bsd, digits, iso
-from headwater.examine.line_views import Flags, Ints
+from headwater.examine.line_time import Times, YearlessTimes, bsd, digits, iso, letters
+from headwater.examine.line_views import Flags, Ints, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.examine.messages import OWN, classified
 from headwater.model.kinds import TimeBasis
 
-_MOST_PID_DIGITS = 10
 _MOST_SPACES = 16
 # What stands in the host's place of logs that write the severity there.
 _SEVERITIES = ("EMERG", "ALERT", "CRIT", "ERR", "ERROR", "WARNING", "WARN", "NOTICE", "INFO", "DEBUG")
@@ -35,9 +34,10 @@ def _behind_priority(lines: Lines) -> tuple[Ints, Flags, Ints]:
         return at, has, value
     behind = at + 0
     found = np.zeros(len(lines), dtype=np.bool_)
+    text = letters(lines.data, at, 5)
     for width in (1, 2, 3):
-        ok, number = digits(lines.data, at + 1, width)
-        ok &= has & (lines.data[at + 1 + width] == 62) & (number <= 191)
+        ok, number = digits(text, 1, width)
+        ok &= has & (text[1 + width] == 62) & (number <= 191)
         value = np.where(ok, number, value)
         behind = np.where(ok, at + width + 2, behind)
         found |= ok
@@ -47,9 +47,7 @@ def _behind_priority(lines: Lines) -> tuple[Ints, Flags, Ints]:
 def _priority_columns(has: Flags, value: Ints) -> dict[str, pl.Series]:
     if not has.any():
         return {}
-    mask = pl.Series(has)
-    numbers = pl.DataFrame({"f": value >> 3, "s": value & 7}).select(pl.when(mask).then(pl.col("f", "s")))
-    return {"facility": numbers["f"], "severity": numbers["s"]}
+    return {"facility": numbers(value >> 3, has), "severity": numbers(value & 7, has)}
 
 
 def yearless_times(lines: Lines) -> YearlessTimes:
@@ -66,6 +64,26 @@ def _skip_spaces(lines: Lines, at: Ints) -> Ints:
     return at
 
 
+def _pid(lines: Lines, close: Ints, bracket: Flags) -> tuple[Flags, Ints, Ints]:
+    """Where ``[digits]`` ends at ``close``: whether it does, where it opens, and the number (of up to seven digits)."""
+    # the eight bytes before the bracket in one read; a syslog text never stands at the beginning of a block
+    before = words(lines.data, 8)[np.maximum(close - 8, 0)]
+    letters = np.ascontiguousarray(before.view(np.uint8).reshape(len(close), 8).T)
+    pid = np.zeros(len(close), dtype=np.int64)
+    opened = np.zeros(len(close), dtype=np.int64)
+    going, scale = bracket, 1
+    for k in range(7, -1, -1):
+        if k < 7:
+            opened[going & (letters[k] == 91)] = k - 8
+        digit = letters[k] - np.uint8(48)
+        going = going & (digit <= 9)
+        if not going.any():
+            break
+        pid += np.where(going, digit, 0).astype(np.int64) * scale
+        scale *= 10
+    return opened < 0, close + opened, pid
+
+
 def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
     """Process and pid of ``tag[pid]:`` at ``at``, and where the text begins; without a tag all of it is text."""
     data = lines.data
@@ -73,29 +91,13 @@ def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
     nonempty = stop > at
     colon = nonempty & (data[stop - 1] == 58)
     close = stop - 1 - colon
-    bracket = nonempty & (close > at) & (data[close] == 93)
-    pid = np.zeros(len(at), dtype=np.int64)
-    open_at = np.zeros(len(at), dtype=np.int64)
-    going, scale = bracket.copy(), 1
-    here = close - 1
-    for _ in range(_MOST_PID_DIGITS + 1):
-        byte = data[here]
-        opened = going & (byte == 91) & (here < close - 1)
-        open_at = np.where(opened, here, open_at)
-        digit = byte - np.uint8(48)
-        going &= (digit <= 9) & (here > at)
-        if not going.any():
-            break
-        pid += np.where(going, digit.astype(np.int64) * scale, 0)
-        scale *= 10
-        here = here - 1
-    numbered = open_at > 0
-    tagged = colon | numbered
-    end = np.where(numbered, open_at, np.where(colon, stop - 1, at))
-    tagged &= end > at
+    numbered, opened, pid = _pid(lines, close, nonempty & (data[close] == 93))
+    numbered &= opened > at
+    end = np.where(numbered, opened, stop - 1)
+    tagged = (colon | numbered) & (end > at)
     columns = {
-        "process": lines.column(at, end, tagged),
-        "pid": pl.Series(pid).set(pl.Series(~(tagged & numbered)), None),
+        "process": lines.column(at, end, None if tagged.all() else tagged),
+        "pid": numbers(pid, tagged & numbered),
     }
     return columns, _skip_spaces(lines, np.where(tagged, np.minimum(stop + 1, lines.end), at))
 
@@ -109,9 +111,8 @@ def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
     # a host is no tag and no dash: such lines were written without one
     named = (stop > at) & (last != 58) & (last != 93) & (data[at] != 45)
     columns, text = _tag(lines, _skip_spaces(lines, np.where(named, np.minimum(stop + 1, lines.end), at)))
-    columns["host"] = lines.column(at, stop, named)
-    columns["message"] = lines.column(text, lines.end)
-    return columns | classified(columns["process"], columns["message"])
+    columns["host"] = lines.column(at, stop, None if named.all() else named)
+    return columns | classified(columns["process"], Lines(data, text, lines.end))
 
 
 def _basis(codes: Ints, *names: TimeBasis) -> pl.Series:
@@ -129,7 +130,7 @@ def bsd_shape(lines: Lines, context: Context) -> Cut:
     known, ns, at = known[fits], ns[fits], at[fits]
     mine = lines.take(fits)
     columns = _rest(mine, at + 16)
-    columns["t_recorded"] = pl.Series(ns) if known.all() else pl.Series(ns).set(pl.Series(~known), None)
+    columns["t_recorded"] = numbers(ns, known)
     columns["t_basis"] = _basis(known.astype(np.int64), TimeBasis.NONE, TimeBasis.YEAR_ASSUMED)
     if not known.all():
         columns["time_text"] = mine.column(at, at + 15, ~known)
@@ -179,9 +180,10 @@ def protocol_shape(lines: Lines, context: Context) -> Cut:
     structured, behind = parts.to_series(0), parts.to_series(1)
     plain = rest.str.strip_prefix("-").str.strip_prefix(" ")
     text = behind.zip_with(structured.is_not_null(), plain).str.strip_prefix("\ufeff").str.strip_chars_start(" ")
+    texts = Lines(mine.data, mine.end - text.str.len_bytes().to_numpy().astype(np.int64), mine.end)
     pid = tokens[2].str.to_integer(strict=False)
-    columns = {"host": tokens[0], "process": tokens[1], "pid": pid, "msgid": tokens[3], "message": text}
-    columns |= classified(tokens[1], text) | {"structured_data": structured}
+    columns = {"host": tokens[0], "process": tokens[1], "pid": pid, "msgid": tokens[3]}
+    columns |= classified(tokens[1], texts) | {"structured_data": structured}
     return Cut(fits, columns | _dated(times, fits) | _priority_columns(has[fits], value[fits]))
 
 

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The access lines of web servers: common and combined format, with a virtual host in front and anything behind.
+
+``[vhost] peer ident user [time] "request" status bytes ["referer" "agent" [more …]]``. Inside quotes Apache writes ``\\"``
+and nginx ``\\x22``; a server that escapes nothing is read by taking the request to end where status and size follow.
+
+Formats: https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats (common, combined, vhost_combined),
+https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format (combined); field names: Sigma's webserver taxonomy.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import polars as pl
+
+from headwater.examine.line_blocks import Lines
+from headwater.examine.line_templates import equal, run_of_digits
+from headwater.examine.line_time import clf
+from headwater.examine.line_views import Flags, Ints, find_back, numbers
+from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.model.kinds import EventKind, Outcome, TimeBasis
+
+OWN = {
+    "cs-method": pl.String,
+    "cs-uri": pl.String,
+    "cs-uri-stem": pl.String,
+    "cs-uri-query": pl.String,
+    "cs-version": pl.String,
+    "sc-status": pl.Int64,
+    "sc-bytes": pl.Int64,
+    "cs-referer": pl.String,
+    "cs-user-agent": pl.String,
+    "x-forwarded-for": pl.String,
+    "time-taken": pl.String,
+    "cs-host": pl.String,
+    "ident": pl.String,
+    "rhost": pl.String,
+    "request": pl.String,  # where it is no request line: a TLS probe, "-", garbage
+    "extra": pl.String,
+}
+_ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*)$"
+_FORWARDED = r'^"((?:(?:[0-9a-fA-F:.]+|unknown)(?:, ?)?)+|-)"(?: (.*))?$'
+_UNESCAPED = r'^(.*?)" (?:[0-9]{3}|-) (?:[0-9]+|-)(?: |$)'
+_MOST_BACKSLASHES = 64
+_SPACE, _QUOTE, _BACKSLASH, _DASH, _CLOSE = 32, 34, 92, 45, 93
+
+
+def _quoted(lines: Lines, at: Ints, quotes: Ints) -> Ints:
+    """The position of the quote that ends what begins at ``at``: the first that has no odd run of backslashes before it."""
+    stop = np.minimum(quotes[np.searchsorted(quotes, at)], lines.end)
+    rows = np.flatnonzero((stop < lines.end) & (lines.data[np.maximum(stop - 1, 0)] == _BACKSLASH) & (stop > at))
+    for _ in range(_MOST_BACKSLASHES):
+        if not len(rows):
+            break
+        run = np.zeros(len(rows), dtype=np.int64)
+        going = np.ones(len(rows), dtype=np.bool_)
+        for k in range(1, _MOST_BACKSLASHES):
+            place = stop[rows] - k
+            going = going & (place >= at[rows]) & (lines.data[np.maximum(place, 0)] == _BACKSLASH)
+            if not going.any():
+                break
+            run += going
+        rows = rows[run % 2 == 1]
+        some = lines.take(rows)
+        stop[rows] = np.minimum(quotes[np.searchsorted(quotes, stop[rows] + 1)], some.end)
+        rows = rows[stop[rows] < some.end]
+    return stop
+
+
+def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints]:
+    """Of ``" 200 1234`` at a closing quote: whether it is that, the status, the size, its end; -1 stands for a dash."""
+    data = lines.data
+    first = np.minimum(quote + 2, lines.end)
+    status_end, status = run_of_digits(data, first, lines.end, 1)
+    dash = (status_end == first) & (data[first] == _DASH)
+    status_end = status_end + dash
+    ok = (data[np.minimum(quote + 1, lines.end)] == _SPACE) & (dash | (status_end - first == 3)) & (quote < lines.end)
+    second = np.minimum(status_end + 1, lines.end)
+    size_end, size = run_of_digits(data, second, lines.end, 1)
+    no_size = (size_end == second) & (data[second] == _DASH)
+    size_end = size_end + no_size
+    ok &= (data[status_end] == _SPACE) & (size_end > second) & (size_end <= lines.end)
+    ok &= (size_end == lines.end) | (data[size_end] == _SPACE)
+    return ok, np.where(dash, -1, status), np.where(no_size, -1, size), size_end
+
+
+def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
+    """Virtual host, peer, ident and user from what stands before the bracketed time."""
+    data, start = lines.data, lines.start
+    stops = []
+    at = start
+    for _ in range(3):
+        stop = np.minimum(lines.find(np.minimum(at, lines.end), " "), bracket)
+        stops.append(stop)
+        at = np.minimum(stop + 1, bracket)
+    first, second, third = stops
+
+    def dash(low: Ints, high: Ints) -> Flags:
+        is_dash: Flags = (high == low + 1) & (data[low] == _DASH)
+        return is_dash
+
+    hosted = ~dash(first + 1, second) & dash(second + 1, third)  # the ident is a dash, so here it is one token later
+    low = np.where(hosted, first + 1, start)
+    peer_end = np.where(hosted, second, first)
+    ident_end = np.where(hosted, third, second)
+    ident = np.minimum(peer_end + 1, bracket)
+    user = np.minimum(ident_end + 1, bracket)
+    user_end = np.maximum(bracket - 1, user)
+    columns = {
+        "src_ip": lines.column(low, peer_end),
+        "user": lines.column(user, user_end, (user_end > user) & ~dash(user, user_end)),
+    }
+    named = (ident_end > ident) & ~dash(ident, ident_end)
+    if named.any():
+        columns["ident"] = lines.column(ident, ident_end, named)
+    if hosted.any():
+        columns["cs-host"] = lines.column(start, first, hosted)
+    said = columns["src_ip"]
+    address = said.str.contains(_ADDRESS)
+    if not address.all():
+        bare = said.str.replace(r"^([0-9.]+):[0-9]+$|^\[([0-9a-fA-F:.]+)\](?::[0-9]+)?$", "$1$2")
+        address = bare.str.contains(_ADDRESS)
+        columns["rhost"] = said.set(address, None)
+        columns["src_ip"] = bare.set(~address, None)
+    return columns
+
+
+def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
+    """The parts of ``GET /a?b HTTP/1.1``; what is no such thing is kept whole."""
+    method_end = np.minimum(lines.find(low, " "), high)
+    version = find_back(lines.data, high, _SPACE, low)
+    proper = (method_end > low) & (version > method_end + 1) & equal(lines.data, version, b"HTTP/") & (version < high)
+    letter = lines.data[low]
+    proper &= (letter >= 65) & (letter <= 90)
+    # HTTP/0.9 and servers that leave the version out: a method and a path are enough
+    short = (
+        ~proper & (method_end > low) & (method_end + 1 < high) & (lines.data[np.minimum(method_end + 1, high)] == 47)
+    )
+    short &= (letter >= 65) & (letter <= 90)
+    fits = proper | short
+    uri = np.minimum(method_end + 1, high)
+    uri_end = np.maximum(np.where(proper, version - 1, high), uri)
+    mark = np.minimum(lines.find(uri, "?"), uri_end)
+    every = None if fits.all() else fits
+    columns = {
+        "cs-method": lines.column(low, method_end, every),
+        "cs-uri": lines.column(uri, uri_end, every),
+        "cs-uri-stem": lines.column(uri, mark, every),
+        "cs-uri-query": lines.column(np.minimum(mark + 1, uri_end), uri_end, fits & (mark < uri_end)),
+        "cs-version": lines.column(version, high, None if proper.all() else proper),
+    }
+    if every is not None:
+        columns["request"] = lines.column(low, high, ~fits)
+    return columns
+
+
+def _behind(lines: Lines, at: Ints, quotes: Ints) -> dict[str, pl.Series]:
+    """Referer, user agent and what a server's own format puts behind them; ``at`` is the end of the size."""
+    data, end = lines.data, lines.end
+
+    def text(low: Ints, high: Ints, there: Flags) -> pl.Series:
+        low = np.minimum(low, high)
+        empty = (high == low) | ((high == low + 1) & (data[low] == _DASH))
+        return lines.column(low, high, there & ~empty)
+
+    columns: dict[str, pl.Series] = {}
+    going = np.ones(len(lines), dtype=np.bool_)
+    for name in ("cs-referer", "cs-user-agent"):
+        low = np.minimum(at + 2, end)
+        opened = going & (data[np.minimum(at + 1, end)] == _QUOTE) & (low <= end) & (at + 1 < end)
+        stop = _quoted(lines, low, quotes)
+        closed = opened & (stop < end)
+        # cut off before its closing quote, a field still says what it says
+        columns[name] = text(low, stop, opened)
+        at = np.where(closed, stop + 1, np.where(opened, end, at))
+        going = closed
+    low = np.minimum(at + 1, end)
+    more = low < end
+    if not more.any():
+        return columns
+    extra = lines.column(low, end, more)
+    forwarded = extra.str.extract_groups(_FORWARDED).struct.unnest()
+    given, rest = forwarded.to_series(0), forwarded.to_series(1)
+    columns["x-forwarded-for"] = given.set((given == "-").fill_null(False), None)
+    extra = rest.zip_with(given.is_not_null(), extra)
+    seconds = extra.str.contains(r"^[0-9]+\.[0-9]+$").fill_null(False)
+    columns["time-taken"] = extra.set(~seconds, None)
+    columns["extra"] = extra.set(seconds, None)
+    return columns
+
+
+_OUTCOMES = pl.Series([str(Outcome.SUCCESS), str(Outcome.FAILURE), None], dtype=pl.String)
+_BASES = pl.Series([str(TimeBasis.ZONE_ASSUMED), str(TimeBasis.ZONE_GIVEN)], dtype=pl.String)
+
+
+def _end_of_request(lines: Lines, low: Ints, quotes: Ints) -> tuple[Ints, tuple[Flags, Ints, Ints, Ints]]:
+    """Where the request's closing quote stands, the one that status and size follow; and those."""
+    quote = _quoted(lines, low, quotes)
+    answer = _status_and_size(lines, quote)
+    wrong = np.flatnonzero(~answer[0])
+    if not len(wrong):
+        return quote, answer
+    some = lines.take(wrong)
+    inside = some.column(low[wrong], some.end).str.extract(_UNESCAPED, 1)
+    found = inside.is_not_null().to_numpy()
+    quote[wrong[found]] = low[wrong[found]] + inside.filter(found).str.len_bytes().to_numpy().astype(np.int64)
+    return quote, _status_and_size(lines, quote)
+
+
+def access_shape(lines: Lines, context: Context) -> Cut:
+    bracket = lines.find(lines.find(lines.start, " "), "[")
+    times = clf(lines.data, bracket + 1)
+    low = times.end + 3
+    fits = times.ok & (bracket > lines.start) & (low <= lines.end)
+    fits &= equal(lines.data, np.where(fits, times.end, 0), b'] "')
+    if not fits.any():
+        return Cut.none(lines)
+    rows = np.flatnonzero(fits)
+    mine, bracket, low = lines.take(rows), bracket[rows], low[rows]
+    quotes = np.append(np.flatnonzero(lines.data == _QUOTE), len(lines.data))
+    quote, (ok, status, size, size_end) = _end_of_request(mine, low, quotes)
+    if not ok.all():
+        fits[rows[~ok]] = False
+        rows, mine, bracket, low = rows[ok], mine.take(ok), bracket[ok], low[ok]
+        quote, status, size, size_end = quote[ok], status[ok], size[ok], size_end[ok]
+    outcome = np.where(status < 0, 2, status >= 400).astype(np.uint32)
+    columns = {
+        "kind": pl.repeat(str(EventKind.WEB_REQUEST), len(rows), dtype=pl.String, eager=True),
+        "t_recorded": pl.Series(times.ns[rows]),
+        "t_basis": _BASES.gather(pl.Series(times.zoned[rows].astype(np.uint32))),
+        "outcome": _OUTCOMES.gather(pl.Series(outcome)),
+        "sc-status": numbers(status, status >= 0),
+        "sc-bytes": numbers(size, size >= 0),
+    }
+    columns |= _peer(mine, bracket) | _request(mine, low, quote) | _behind(mine, size_end, quotes)
+    return Cut(fits, columns)
+
+
+ACCESS = LineGrammar(shapes=(access_shape,), own=OWN)
+_LINE = re.compile(rb'\S+ [^\n]*?\[[0-3][0-9]/[A-Z][a-z]{2}/[0-9]{4}:[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^\]\n]{0,8}\] "')
+
+
+def access_share(head: bytes) -> float:
+    """Which share of the lines at a file's beginning are access lines."""
+    lines = [line for line in head.split(b"\n")[:40] if line.strip()]
+    if len(lines) > 1 and not head.endswith(b"\n"):
+        lines.pop()
+    return sum(1 for line in lines if _LINE.match(line)) / len(lines) if lines else 0.0
