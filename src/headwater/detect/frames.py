@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
@@ -129,7 +130,8 @@ def state(
                 cited = (*cited, citation)
     cited = (*cited, *(c for c in beside if (c.span, c.ordinal) not in seen))
     return Finding(
-        rule=rule,
+        # what leaves the program states one severity: the card of a finding carries the finding's own
+        rule=replace(rule, severity=severity),
         text=text,
         spans=cited,
         confidence=confidence,

@@ -145,7 +145,7 @@ def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[in
     zh_commands, en_commands = _shown(group, picked)
     count = len(picked)
     zh = f"{source_words(group.who, 'zh')} 向 {group.stem} 发出 {count} 次含系统命令的请求({zh_commands})"
-    en = f"{source_words(group.who, 'en')} sent {count} requests with system commands to {group.stem} ({en_commands})"
+    en = f"{source_words(group.who, 'en')} sent {count} request(s) with system commands to {group.stem} ({en_commands})"
     zh += ",服务器以 2xx 应答"
     en += " that were answered 2xx"
     confirmed = bool(kinds) or script.height > 0
@@ -196,7 +196,7 @@ def _requested(events: Events, like: pl.DataFrame, groups: list[_Group]) -> Find
     stems = list(dict.fromkeys(g.stem for g in groups))
     zh = f"{source_words(who, 'zh')} 发出 {len(rows)} 次含系统命令的请求,均未得到 2xx 应答"
     zh += f"(路径:{names(stems[:4], len(stems), 'zh')})。"
-    en = f"{source_words(who, 'en')} sent {len(rows)} requests with system commands, none answered 2xx"
+    en = f"{source_words(who, 'en')} sent {len(rows)} request(s) with system commands, none answered 2xx"
     en += f" (paths: {names(stems[:4], len(stems), 'en')})."
     facts = _facts(groups[0], "requested", len(rows)) | {"paths": len(stems)}
     return state(
