@@ -253,3 +253,12 @@ def test_journal_sudo_writes_blanks_before_its_text() -> None:
     rows, _, _ = run(linux_journal, writer.close(), PATH)
     assert (rows[0]["kind"], rows[0]["user"], rows[0]["command_line"]) == ("privilege.use", "alice", "/usr/bin/id")
     assert rows[0]["message"].startswith("   alice")
+
+
+def test_journal_long_field_named_a_thousand_times_costs_no_memory() -> None:
+    writer = Writer()
+    big = writer.data(b"MESSAGE=" + b"A" * 200_000)
+    writer.entry(*[big] * 1000)
+    rows, _, _ = run(linux_journal, writer.close(), PATH)
+    assert len(rows[0]["message"]) < 5_000_000
+    assert rows[0]["fields_missing"] > 900

@@ -30,6 +30,7 @@ VERSION = 1
 READS = ("/log/journal/**.journal", "/log/journal/**.journal~", "/system.journal", "/user-????.journal")
 _ENTRIES = 20_000  # of one batch
 _CELLS = 64 << 20  # characters of one batch, so that long messages cannot pile up
+_ENTRY_CELLS = 4 << 20  # characters of one entry
 _MOST_NAMES = 400  # field names that become columns; those beyond stand together in other_fields
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _INTEGERS = {
@@ -70,6 +71,9 @@ class _Gathered:
                 missing += 1
                 continue
             name, value = found
+            if cells > _ENTRY_CELLS:
+                missing += 1  # the same long field named again and again
+                continue
             try:
                 rows, values = columns[name]
             except KeyError:
@@ -88,10 +92,10 @@ def _column(rows: list[int], values: list[str], height: int) -> pl.Series:
     where = np.array(rows, dtype=np.int64)
     place[where] = np.arange(len(rows))
     if int((place >= 0).sum()) < len(rows):
-        joined: dict[int, str] = {}
+        joined: dict[int, list[str]] = {}
         for row, value in zip(rows, values):
-            joined[row] = f"{joined[row]}\n{value}" if row in joined else value
-        return _column(list(joined), list(joined.values()), height)
+            joined.setdefault(row, []).append(value)
+        return _column(list(joined), ["\n".join(parts) for parts in joined.values()], height)
     series = pl.Series(values, dtype=pl.String)
     if len(rows) == height:
         return series
