@@ -63,7 +63,7 @@ KINDS = ("ext2", "ext4", "dirty-ext4", "dirty-xfs", "ntfs", "vfat")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutants_of_a_volume_neither_raise_nor_hang(tmp_path: Path, kind: str) -> None:
-    check(kind, tmp_path, 8 if kind.startswith("dirty") else 25)
+    check(kind, tmp_path, {"dirty-xfs": 3, "dirty-ext4": 6}.get(kind, 20))
 
 
 @pytest.mark.long
