@@ -83,6 +83,13 @@ def test_numbers_that_are_none_are_kept_as_written() -> None:
         assert written in row["other"]
 
 
+def test_words_that_no_key_claims_are_kept() -> None:
+    line = b"type=X msg=audit(1772500000.000:1): lone msg=text uid=1 stray op=two words res=1 tail\n"
+    row = run(linux_audit, line, PATH)[0][0]
+    assert row["other"] == "lone msg=text stray tail"
+    assert (row["uid"], row["op"], row["res"]) == (1, "two words", "1")
+
+
 def test_what_is_joined_does_not_depend_on_the_blocks() -> None:
     chance = random.Random(3)
     data = b"".join(_data(chance.choice(FIXTURES)).rstrip(b"\n") + b"\n" for _ in range(16))

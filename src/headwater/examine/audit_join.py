@@ -158,12 +158,17 @@ def _derived(found: pl.DataFrame, join: _Join) -> pl.DataFrame:
 def _finished(batch: Batch, near: pl.DataFrame, low: int, join: _Join) -> Batch:
     """The batch with its derived events among its own, and without columns in which it says nothing."""
     events = batch.events
+    silent = [
+        c for c, n in zip(events.columns, events.null_count().row(0)) if n == len(events) and c not in HEAD_SCHEMA
+    ]
+    events = events.drop(silent)
     found = _joined(near, low, low + events.height)
     if found.height:
-        events = pl.concat([events, _derived(found, join)], how="diagonal_relaxed").sort("offset", "ordinal")
-    said = {c for c, n in zip(events.columns, events.null_count().row(0)) if n < events.height}
-    keep = [c for c in events.columns if c in said or c in HEAD_SCHEMA]
-    return replace(batch, events=events.select(keep))
+        extra = _derived(found, join)
+        extra = extra.drop([c for c, n in zip(extra.columns, extra.null_count().row(0)) if n == len(extra)])
+        events = pl.concat([events, extra], how="diagonal_relaxed")
+        events = events[events.select(pl.arg_sort_by("offset", "ordinal")).to_series()]
+    return replace(batch, events=events)
 
 
 def with_processes(batches: Iterable[Batch]) -> Iterator[Batch]:

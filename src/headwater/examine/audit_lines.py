@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from headwater.examine.audit_fields import (
     ABOUT_ACCOUNT,
@@ -26,7 +27,7 @@ from headwater.examine.audit_fields import (
 from headwater.examine.audit_tokens import Words, words_of
 from headwater.examine.batch import printable
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_views import Flags, Ints
+from headwater.examine.line_views import Flags
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import own_column
@@ -53,7 +54,7 @@ OWN = {
 class _Values:
     """The values of one key: in which rows, their texts, and which of them stood in quotes."""
 
-    rows: Ints
+    rows: NDArray[np.int32]
     text: pl.Series
     quoted: Flags
 
@@ -70,7 +71,7 @@ def _by_key(lines: Lines, found: Words) -> dict[str, _Values]:
     }
 
 
-def _spread(values: pl.Series, rows: Ints, height: int) -> pl.Series:
+def _spread(values: pl.Series, rows: NDArray[np.int32], height: int) -> pl.Series:
     """A column of all rows: null where the key is not."""
     if len(rows) == height:
         return values

@@ -63,8 +63,8 @@ class Words:
     ``left_row``, ``left_start``, ``left_end``: stretches that no key claims, in order.
     """
 
-    row: Ints
-    key: Ints
+    row: NDArray[np.int32]
+    key: NDArray[np.int16]
     start: Ints
     end: Ints
     quoted: Flags
@@ -133,6 +133,7 @@ def _values(lines: Lines, body: Ints, row: Ints, key: Ints, start: Ints, value: 
     limit = np.append(start[1:], 0)  # where the next word or the line begins
     limit[last] = lines.end[row[last]]
     _age(data, key, start)
+    key[(key == _MSG) & (stop > value)] = -1  # only the quote that opens a message says nothing
     quote = data[value] == 34
     on = (key == _OP) | (key < 0) | (quote & ((stop <= value + 1) | (data[stop - 1] != 34)) & (value < stop))
     until = stop.copy()
@@ -141,14 +142,21 @@ def _values(lines: Lines, body: Ints, row: Ints, key: Ints, start: Ints, value: 
     end = np.maximum(until, value)
     end[more] = np.maximum(_trimmed(data, value[more], until[more]), value[more])
     _close(data, key, row, value, end)
-    order = by_key(key)
+    quoted = quote & (end - value >= 2) & (data[np.maximum(end - 1, 0)] == 34)
+    value += quoted
+    end -= quoted
+    # narrow copies: what is read in the order of keys is read all over the place
+    small, where = key.astype(np.int16), row.astype(np.int32)
+    order = np.argsort(small, kind="stable")  # by radix
+    sorted_key, sorted_row = small[order], where[order]
+    again = np.zeros(len(row), dtype=np.bool_)
+    again[1:] = (sorted_key[1:] == sorted_key[:-1]) & (sorted_row[1:] == sorted_row[:-1]) & (sorted_key[1:] >= 0)
     twice = np.zeros(len(row), dtype=np.bool_)
-    twice[order[1:]] = (key[order[1:]] == key[order[:-1]]) & (row[order[1:]] == row[order[:-1]]) & (key[order[1:]] >= 0)
+    twice[order[again]] = True
     left = _leftovers(lines, body, row, start, until, limit, last, (key < 0) | twice)
-    take = order[((key >= 0) & ~twice & ~((key == _MSG) & (end == value)))[order]]
-    v, e = value[take], end[take]
-    q = quote[take] & (e - v >= 2) & (data[np.maximum(e - 1, 0)] == 34)
-    return Words(row[take], key[take], v + q, e - q, q, *left)
+    take = (sorted_key >= 0) & ~again
+    chosen = order[take]
+    return Words(sorted_row[take], sorted_key[take], value[chosen], end[chosen], quoted[chosen], *left)
 
 
 def _trimmed(data: Bytes, start: Ints, end: Ints) -> Ints:
@@ -180,11 +188,6 @@ def _close(data: Bytes, key: Ints, row: Ints, value: Ints, end: Ints) -> None:
     messaged[row[opened]] = True
     here = np.flatnonzero(messaged[row])
     end[here] -= (end[here] > value[here]) & (data[np.maximum(end[here] - 1, 0)] == 39)
-
-
-def by_key(key: Ints) -> Ints:
-    """The order by key, in the order of the file within a key; 16-bit numbers are sorted by radix."""
-    return np.argsort(key.astype(np.int16), kind="stable")
 
 
 def _leftovers(

@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from headwater.examine.audit_join import with_processes
 from headwater.examine.audit_lines import LINES
 from headwater.examine.batch import Batch
-from headwater.examine.lines import BLOCK, line_batches
+from headwater.examine.lines import line_batches
 from headwater.model.records import File
 
 FEED = "linux.audit"
 VERSION = 1
 READS = ("/var/log/audit/audit.log*", "/audit.log", "/audit.log.?", "/audit.log.??")
+_BLOCK = 4 << 20  # audit lines have many words: a block is held as columns several times its size
 _LINE = re.compile(rb"(?:node=[^ \n]+ )?type=[A-Z][A-Z0-9_\[\]]* msg=audit\([0-9]+\.[0-9]+:[0-9]+\):")
 
 
-def batches(file: File, block: int = BLOCK) -> Iterator[Batch]:
+def batches(file: File, block: int = _BLOCK) -> Iterator[Batch]:
     """Every line an event (ordinal 0); process creations joined from several lines follow as ordinal 1."""
     return with_processes(line_batches(LINES, file, block))
 
