@@ -149,7 +149,7 @@ def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iter
             yield flush(at)
             events, gaps, skips, start = [], [], [], at
         if here != last or not isinstance(record, Event):
-            tiled.append(here)
+            _extend(tiled, record.offset, record.length)
             at = max(at, record.offset + record.length)
         last = here
         if isinstance(record, Event):
@@ -161,6 +161,14 @@ def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iter
     if count is None:
         gaps.extend(_unclaimed(tiled, size))
     yield flush(size)
+
+
+def _extend(tiled: list[tuple[int, int]], offset: int, length: int) -> None:
+    """Note a range; one that follows the last joins it, so that a file read in order stays one range."""
+    if tiled and sum(tiled[-1]) == offset:
+        tiled[-1] = (tiled[-1][0], tiled[-1][1] + length)
+    else:
+        tiled.append((offset, length))
 
 
 FAULTS = (ValueError, KeyError, IndexError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError)

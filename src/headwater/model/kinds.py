@@ -153,5 +153,6 @@ class EventKind(StrEnum):
     STATE_SCHEDULE = "state.schedule"  # a crontab or timer entry as it stands
     STATE_SERVICE = "state.service"  # a unit, init script or rc.local line as it stands
     STATE_KEY = "state.key"  # an authorized key as it stands
+    STATE_HOST_KEY = "state.host_key"  # a host that an account has connected to, as known_hosts keeps it
     STATE_LASTLOG = "state.lastlog"
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

@@ -61,7 +61,7 @@ def _event(line: Line, file: File) -> Event | None:
     return Event(
         line.offset,
         line.length,
-        EventKind.LOG_MESSAGE,
+        EventKind.STATE_HOST_KEY,
         user=user_of(file.path),
         dst_ip=address,
         file_path=file_layer(file.path),
