@@ -67,6 +67,12 @@ def test_descriptor_of_another_task_is_gone(pool: Pool, tmp_path: Path) -> None:
         os.close(fd)
 
 
+def test_descriptor_that_is_closed_fails_at_once(pool: Pool) -> None:
+    outcomes, _ = run(pool, Task("a", "attempts:echo", {}, (9999,)), Task("b", "attempts:count", {"n": 1}))
+    assert (outcomes["a"].status, outcomes["b"].status) == ("failed", "done")
+    assert outcomes["a"].detail.startswith("its descriptors cannot be handed over")
+
+
 def test_environment_of_the_parent_leaks(pool: Pool) -> None:
     _, messages = run(pool, Task("e", "attempts:environment"))
     environment = messages[0].header["env"]

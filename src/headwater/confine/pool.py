@@ -167,6 +167,9 @@ class Pool:
                 continue
             if events & select.POLLOUT:
                 worker.write()
+                if worker.why is not None:
+                    self._lost(worker)
+                    continue
             if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 self._listen(worker, deliver)
         self._watch()

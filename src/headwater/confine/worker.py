@@ -129,8 +129,12 @@ class Worker:
             sent = socket.send_fds(self.socket, [rest[:65_536]], list(fds)) if fds else self.socket.send(rest)
         except BlockingIOError:
             return
-        except OSError:
+        except (BrokenPipeError, ConnectionResetError):
             self._out.clear()  # it is dead; the reading side will see the end of the stream
+            return
+        except OSError as error:  # a descriptor that is closed, or too many of them
+            self._out.clear()
+            self.why = ("failed", f"its descriptors cannot be handed over: {os.strerror(error.errno or 0)}")
             return
         if sent < len(rest):
             self._out[0] = (rest[sent:], ())
