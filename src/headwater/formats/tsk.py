@@ -275,11 +275,10 @@ class TskTree:
         parts = key.split(":")
         if len(parts) not in (1, 3) or not all(p.isascii() and p.isdigit() for p in parts):
             raise KeyError(key)
-        try:
-            file = self._fs.open_meta(int(parts[0]))
-            attributes = list(file)
-        except STATE_ERRORS as error:
-            raise KeyError(key) from error
+        if not int(self._fs.info.first_inum) <= int(parts[0]) <= int(self._fs.info.last_inum):
+            raise KeyError(key)
+        file = self._fs.open_meta(int(parts[0]))
+        attributes = list(file)
         for attribute in attributes:
             kind, number = int(attribute.info.type), int(attribute.info.id)
             wanted = kind in DATA and attribute.info.name is None
@@ -297,7 +296,15 @@ class TskTree:
         """
         if key == _GONE:
             return MemorySource(b"", (_REUSED,))
-        file, attribute = self._attribute(key)
+        try:
+            file, attribute = self._attribute(key)
+        except LookupError:
+            raise
+        except STATE_ERRORS as error:
+            # it was listed by its name, but its record cannot be read
+            return MemorySource(
+                b"", ((0, 0, GapReason.UNREADABLE, str(error)[:120] or "a record that cannot be read"),)
+            )
         if attribute is None:
             return MemorySource(b"")
         return AttributeSource(file, attribute.info, max(0, int(attribute.info.size)))
@@ -306,7 +313,12 @@ class TskTree:
         """Ranges on the volume that hold the content, in order; () for content inside a record."""
         if key == _GONE:
             return ()
-        _, attribute = self._attribute(key)
+        try:
+            _, attribute = self._attribute(key)
+        except LookupError:
+            raise
+        except STATE_ERRORS:
+            return ()
         if attribute is None:
             return ()
         block = int(self._fs.info.block_size)
