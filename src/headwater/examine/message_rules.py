@@ -49,7 +49,8 @@ _SHADOW = (
     *("useradd", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "adduser", "passwd", "chpasswd", "chage"),
     *("chfn", "chsh", "gpasswd", "newusers", "vipw", "groupmems", "newgrp"),
 )
-_FROM = r"(?P<src_ip>\S+?)(?: port (?P<port>[0-9]+))?"
+# A peer: an address, or a name that begins with a letter; never the number of a port or "[preauth]".
+_FROM = r"(?P<src_ip>[^\s.:\[]*[.:]\S*?|[A-Za-z]\S*?)(?: port (?P<port>[0-9]+))?"
 _PREAUTH = r"(?: \[preauth\])?"
 _KEY = r"(?:: (?P<key_type>\S+) (?P<key_fingerprint>\S+).*)?"
 _WHO = r"(?:(?:authenticating |(?P<invalid_user>invalid |illegal ))user (?P<user>.*) )?"
@@ -78,9 +79,13 @@ _SSHD_PHRASES = (
     _phrase(_SSHD, "Connection closed by authenticating user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=False),
     _phrase(_SSHD, "Connection closed by invalid user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=True),
     _phrase(_SSHD, "Connection closed by {src_ip} port {port#}" + _PRE, K.AUTH_PROBE),
+    _phrase(_SSHD, "Connection reset by authenticating user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=False),
+    _phrase(_SSHD, "Connection reset by invalid user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=True),
+    _phrase(_SSHD, "Connection reset by {src_ip} port {port#}" + _PRE, K.AUTH_PROBE),
+    # what ends a session is PAM's line; this one says from where
     _phrase(_SSHD, "Disconnected from authenticating user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=False),
     _phrase(_SSHD, "Disconnected from invalid user {user*} {src_ip} port {port#}" + _PRE, K.AUTH_PROBE, invalid_user=True),
-    _phrase(_SSHD, "Disconnected from user {user*} {src_ip} port {port#}", K.SESSION_CLOSE, service="sshd"),
+    _phrase(_SSHD, "Disconnected from user {user*} {src_ip} port {port#}", K.LOG_MESSAGE),
     _phrase(_SSHD, "reverse mapping checking getaddrinfo for {rhost*} [{src_ip}] failed - POSSIBLE BREAK-IN ATTEMPT!", K.AUTH_PROBE),
 )  # fmt: skip
 _UNIX = "pam_unix"
@@ -125,8 +130,7 @@ _SSHD_RULES = (
     MessageRule(_SSHD, "Connection reset by", rf"Connection reset by {_WHO}{_FROM}{_PREAUTH}", K.AUTH_PROBE),
     MessageRule(_SSHD, "Connection from ", rf"Connection from {_FROM}(?: on (?P<dst_ip>\S+)(?: port [0-9]+)?.*)?",
     K.NETWORK_CONNECTION),
-    MessageRule(_SSHD, "Disconnected from user ", rf"Disconnected from user (?P<user>.*) {_FROM}", K.SESSION_CLOSE, None,
-    {"service": "sshd"}),
+    MessageRule(_SSHD, "Disconnected from user ", rf"Disconnected from user (?P<user>.*) {_FROM}", K.LOG_MESSAGE),
     MessageRule(_SSHD, "Disconnected from ", rf"Disconnected from {_WHO}{_FROM}{_PREAUTH}", K.AUTH_PROBE),
     MessageRule(_SSHD, "Disconnecting", rf"Disconnecting(?: {_WHO}{_FROM})?: (?P<reason>.*?){_PREAUTH}", K.AUTH_PROBE),
     MessageRule(_SSHD, "reverse mapping", r"reverse mapping checking getaddrinfo for (?P<rhost>.*) \[(?P<src_ip>\S+)\] failed"
@@ -227,8 +231,8 @@ _ACCOUNT_RULES = (
     K.GROUP_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"user (?P<target_user>\S+) (?P<reason>added|removed) by (?P<by_user>\S+) (?:to|from) group (?P<group>\S+)",
     K.GROUP_CHANGE, _OK),
-    MessageRule(_SHADOW, "", r"removed (?:shadow )?group '(?P<group>.*)'(?: owned by '(?P<target_user>.*)')?", K.GROUP_CHANGE, _OK),
-    MessageRule(_SHADOW, "", r"group '(?P<group>.*)' removed(?: from .*)?", K.GROUP_CHANGE, _OK),
+    MessageRule(_SHADOW, "", r"removed (?:shadow )?group '(?P<group>[^']*)'(?: owned by '(?P<target_user>[^']*)')?", K.GROUP_CHANGE, _OK),
+    MessageRule(_SHADOW, "", r"group '(?P<group>[^']*)' removed(?: from .*)?", K.GROUP_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"change user '(?P<target_user>.*?)' shell from '.*' to '(?P<shell>.*)'", K.ACCOUNT_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"change user '(?P<target_user>.*?)' home from '.*' to '(?P<home>.*)'", K.ACCOUNT_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"change user '(?P<target_user>.*?)' UID from '[0-9]+' to '(?P<uid>[0-9]+)'", K.ACCOUNT_CHANGE, _OK),
