@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from memory_events import MemoryEvents, at
 
 from headwater.detect import registry
 from headwater.detect.command_table import SIEVE, TRAITS
-from headwater.detect.commands import targets, traits
+from headwater.detect.commands import suspicious, targets, traits
 from headwater.detect.detectors import shell_history, suspicious_command
 from headwater.model.kinds import EventKind, Severity, Stage
 from headwater.model.ports import Settings
@@ -98,6 +99,8 @@ def test_an_everyday_command_has_no_strong_trait(command: str) -> None:
 def test_the_sieve_loses_nothing_that_the_table_finds() -> None:
     for command in [*HOSTILE, *EVERYDAY]:
         assert not traits(command) or any(word in command.lower() for word in SIEVE), command
+    frame = pl.DataFrame({"line": [*HOSTILE, *EVERYDAY]})
+    assert suspicious(frame, "line") == {c: traits(c) for c in [*HOSTILE, *EVERYDAY] if traits(c)}
     assert len({t.name for t in TRAITS}) == len(TRAITS)
 
 

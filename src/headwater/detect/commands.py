@@ -69,10 +69,34 @@ def traits(command: str) -> tuple[Trait, ...]:
     return tuple(t for t in TRAITS if t.name in found)
 
 
+def _without_look(pattern: str) -> str:
+    """The pattern without look-around, which Rust's regex does not know: it matches at least as much."""
+    out, at = [], 0
+    while at < len(pattern):
+        if pattern.startswith(("(?=", "(?!", "(?<=", "(?<!"), at):
+            depth, at = 1, at + 1
+            while depth and at < len(pattern):
+                at, step = (at + 2, 0) if pattern[at] == "\\" else (at + 1, {"(": 1, ")": -1}.get(pattern[at], 0))
+                depth += step
+            continue
+        width = 2 if pattern[at] == "\\" else 1
+        out.append(pattern[at : at + width])
+        at += width
+    return "".join(out)
+
+
+@functools.cache
+def _wide() -> tuple[str, ...]:
+    """The second sieve: every pattern in the form that Rust's regex takes."""
+    return tuple(f"(?i){w}" for w in (_without_look(t.pattern) for t in TRAITS) if w)
+
+
 def suspicious(frame: pl.DataFrame, column: str) -> dict[str, tuple[Trait, ...]]:
-    """The traits of every different command in a column that has any; a literal sieve goes first."""
-    different = frame.select(column).drop_nulls().unique()
+    """The traits of every different command in a column that has any; sieves of literals and of Rust's regex first."""
+    different = frame.select(pl.col(column).cast(pl.String)).drop_nulls().unique(maintain_order=True)
     sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True))
+    text = pl.col(column).str.slice(0, LONGEST)
+    sieved = sieved.filter(pl.any_horizontal([text.str.contains(w) for w in _wide()]))
     found = {c: traits(c) for c in sieved.get_column(column).to_list()}
     return {c: t for c, t in found.items() if t}
 

@@ -45,6 +45,10 @@ class Host:
             own=["trait", "match", "parameter"],
             where=pl.col("trait").is_in(list(RUNS)),
         )
+        self._parameters: dict[str, set[str]] = {}
+        for path, parameter in self.scripts.select("file_path", "parameter").iter_rows():
+            if path and parameter:
+                self._parameters.setdefault(str(path), set()).add(str(parameter))
         self.processes = take(
             events,
             kinds=[EventKind.PROCESS_CREATE],
@@ -78,6 +82,12 @@ class Host:
         found = self.scripts.filter(pl.col("file_path").str.ends_with(stem))
         known = pl.col("parameter").is_null()
         return found.filter(known if parameter is None else known | (pl.col("parameter") == parameter))
+
+    def parameters(self, stem: str) -> tuple[str, ...]:
+        """The parameters that the script of this path passes to a shell, in order of name."""
+        if len(stem) < 2 or stem.endswith("/"):
+            return ()
+        return tuple(sorted({p for path, ps in self._parameters.items() if path.endswith(stem) for p in ps}))
 
     def proofs(self, when: int, command: str, client: str, peer: str) -> list[Proof]:
         """What the host recorded around one request (UTC ns) that agrees with its command."""

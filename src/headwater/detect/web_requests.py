@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 # A cheap first sieve over raw request lines (Rust regex): everything that `command_in` can find passes it.
 SIEVE = (
-    r"(?i)(?:^|[?&;])(?:cmd|exec|execute|command|shell|c|ping|ip|host|code|run|do|func|payload|pass|key|x|z0|a|q|arg|vars\[)[^=&]{0,12}="
+    r"(?i)(?:^|[?&;])(?:cmd|exec|execute|command|shell|c|run|payload|pass|x|z0|arg|vars\[[^=&]{0,12})="
     r"|[;|`]|%3b|%7c|%60|%24|\$[({]|%26|%0a|%25|\.\./\.\.|%2e|etc/passwd|/bin/|invokefunction|php://|auto_prepend"
 )
 HEADER_SIEVE = r"(?i)\(\)\s*\{|\$\{jndi:"

@@ -67,7 +67,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     )
     failed = main_feed(failed, "source", "src_ip")
     seen: dict[tuple[int, str], set[str]] = {}
-    for row in logins.iter_slices(1):
+    firsts = logins.unique(["source", "user", "src_ip"], keep="first", maintain_order=True)
+    for row in firsts.iter_slices(1):
         source, user, address, when = (row[c][0] for c in ("source", "user", "src_ip", "ts"))
         known = seen.setdefault((source, user), set())
         if address in known:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.commands import often, quoted
-from headwater.detect.frames import main_feed, state, take
+from headwater.detect.frames import ORDER, main_feed, state, take
 from headwater.detect.web_evidence import WEB_USERS
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -73,14 +73,17 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     groups: dict[tuple[int, str, str], list[pl.DataFrame]] = {}
     whys: dict[tuple[int, str, str], tuple[str, Severity, str, str]] = {}
     ran = rows.filter(pl.col("kind") == EventKind.PRIVILEGE_USE.value)
-    for row in ran.iter_slices(1):
-        why = _why({c: row[c][0] for c in ("user", "command_line", "process")})
+    by = ["source", "user", "command_line", "process"]
+    for row in ran.select(by).unique(maintain_order=True).iter_rows(named=True):
+        why = _why(row)
         if why is not None:
-            key = (row["source"][0], row["user"][0] or "?", why[0])
-            groups.setdefault(key, []).append(row)
+            key = (row["source"], row["user"] or "?", why[0])
+            same = pl.all_horizontal([pl.col(c).eq_missing(pl.lit(row[c])) for c in by])
+            groups.setdefault(key, []).append(ran.filter(same))
             whys[key] = why
     for key, parts in groups.items():
-        part, (name, severity, zh_why, en_why) = pl.concat(parts), whys[key]
+        name, severity, zh_why, en_why = whys[key]
+        part = pl.concat(parts).sort(ORDER, nulls_last=True)
         shown = part["command_line"].drop_nulls().unique(maintain_order=True).to_list()
         zh = f"账户 {key[1]} {zh_why} {part.height} 次:{quoted(shown, 'zh')}。"
         en = f"The account {key[1]} {en_why} {often(part.height)}: {quoted(shown, 'en')}."

@@ -80,15 +80,8 @@ def _command(row: dict[str, Any], host: Host) -> WebCommand | None:
     found = command_in(stem, "" if query == "-" else query, str(row["cs-user-agent"] or ""))
     if found is not None:
         return found
-    for parameter in (
-        host.script(stem, None)["parameter"].to_list()
-        + host.scripts.filter(pl.col("file_path").str.ends_with(stem) if len(stem) > 1 else pl.lit(False))["parameter"]
-        .drop_nulls()
-        .unique()
-        .sort()
-        .to_list()
-    ):
-        value = value_of(query, parameter) if parameter else None
+    for parameter in host.parameters(stem):
+        value = value_of(query, parameter)
         if value is not None:
             return WebCommand("script-parameter", parameter, value[:300], "plain")
     return None
