@@ -3,9 +3,10 @@
 # Makes the project's sample evidence from nothing but Debian 12 packages. Run as root on Debian 12; not part of the tests.
 #   lab/make.sh tools      installs the Debian packages that the lab needs
 #   lab/make.sh roots      the userlands, the kernel, the initramfs
-#   lab/make.sh install    the server's installation, common to both twins
-#   lab/make.sh web01      the week with the intrusion
-#   lab/make.sh benign01   the same week without it
+#   lab/make.sh install    the server's installation
+#   lab/make.sh week       its benign week, common to both twins
+#   lab/make.sh web01      one day and night more, with the intrusion
+#   lab/make.sh benign01   the same day and night without it
 #   lab/make.sh evidence   E01 files, hashes and TRUTH.json into sample/
 #   lab/make.sh dirty      the two file systems copied while mounted
 #   lab/make.sh all        all of it, about half an hour of CPU time
@@ -22,15 +23,15 @@ tools() {
 case ${1:-} in
   tools) tools ;;
   roots) bash "$HERE/roots.sh" ;;
-  install | web01 | benign01) bash "$HERE/run.sh" "$1" ;;
+  install | week | web01 | benign01) bash "$HERE/run.sh" "$1" ;;
   evidence) bash "$HERE/evidence.sh" "$HERE/../sample" ;;
   dirty) bash "$HERE/dirty.sh" "$HERE/../sample" ;;
   all)
     tools
-    for step in roots install web01 benign01 evidence dirty; do "$0" "$step"; done
+    for step in roots install week web01 benign01 evidence dirty; do "$0" "$step"; done
     ;;
   *)
-    sed -n '3,13p' "$0"
+    sed -n '3,14p' "$0"
     exit 2
     ;;
 esac

