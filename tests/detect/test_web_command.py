@@ -138,7 +138,7 @@ def test_the_client_behind_a_trusted_proxy_and_a_forged_header() -> None:
 
 def test_a_private_address_is_only_the_immediate_source() -> None:
     (found,) = run(access(request("/a.php", "cmd=id", 404, "192.168.1.100")))
-    assert "直接来源,真实来源待查" in found.text.zh
+    assert "直接来源，真实来源待查" in found.text.zh
 
 
 def test_everyday_requests_say_nothing() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_evidence
 from headwater.procedure.investigate import open_case
 from headwater.procedure.verification import verify
+from small_case import make_evidence
 
 KILLS = 25 if os.environ.get("HEADWATER_LONG") else 2
 

@@ -12,12 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from conftest import make_evidence, order
 from headwater.cli.main import EXIT_SOURCE, main
 from headwater.model.errors import VaultError
 from headwater.procedure.accounts import load_ranges
 from headwater.procedure.investigate import investigate, open_case
 from headwater.procedure.verification import verify
+from small_case import make_evidence, order
 
 
 def _gaps(case: Path) -> list[dict[str, Any]]:

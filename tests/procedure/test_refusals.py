@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_evidence
 from headwater.cli.main import EXIT_AUTHORITY, EXIT_OTHER, EXIT_SOURCE, EXIT_USAGE, main
 from headwater.procedure.investigate import Outcome
+from small_case import make_evidence
 
 Worked = tuple[Path, Path, Outcome]
 

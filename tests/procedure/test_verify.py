@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from conftest import make_evidence, order
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError
 from headwater.procedure.contracts import finding_json, finding_of
 from headwater.procedure.investigate import Outcome, investigate, open_case
 from headwater.procedure.verification import Check, _identity, verify
+from small_case import make_evidence, order
 
 Worked = tuple[Path, Path, Outcome]
 

@@ -12,10 +12,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conftest import make_evidence, order
 from headwater.cli.main import main
 from headwater.procedure.investigate import Outcome, investigate, open_case
 from headwater.procedure.tracing import trace
+from small_case import make_evidence, order
 
 Worked = tuple[Path, Path, Outcome]
 SCHEMAS = Path(__file__).parents[2] / "schemas"

@@ -129,7 +129,7 @@ def _step(stage: Stage, asset: str | None, group: _Group) -> Step:
         zh += f"另有 {len(ranked) - _TOLD} 项发现支持本步骤。"
         en += f" {len(ranked) - _TOLD} further findings support this step."
     if group.implied:
-        zh += f"其中未记载来源地址的行为,系由 {actor} 此前进入同一主机推断。"
+        zh += f"其中未记载来源地址的行为，系由 {actor} 此前进入同一主机推断。"
         en += f" Where no address is recorded, that {actor} acted is inferred from its earlier entry into this host."
         confidence = _lower(confidence)
     times = [t for f in held for t in (f.ts_first, f.ts_last) if t is not None]

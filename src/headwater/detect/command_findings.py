@@ -90,7 +90,7 @@ def _finding(
     base = kept.rule
     rule = Rule(f"{base.id}-{stage.value}", base.version, base.author, base.title, stage, techniques, base.severity)
     commands = list(dict.fromkeys(part[kept.column].to_list()))
-    zh = f"{kept.zh}有 {part.height} 条属于可疑类别“{told(ordered, 'zh')}”:{quoted(commands, 'zh', 4)}。"
+    zh = f"{kept.zh}有 {part.height} 条属于可疑类别“{told(ordered, 'zh')}”：{quoted(commands, 'zh', 4)}。"
     en = f"{kept.en}: {part.height} of a suspicious kind ({told(ordered, 'en')}): {quoted(commands, 'en', 4)}"
     beside: tuple[Citation, ...] = ()
     if entry is not None:

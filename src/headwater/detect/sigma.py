@@ -245,7 +245,7 @@ def _findings(events: Events, feed: str, rule: Compiled, matches: Any, columns: 
         severity = card.severity
         facts: dict[str, str | int] = {"matches": count, "feed": feed}
         text = Text(
-            f"Sigma 规则“{card.title.zh}”(作者:{card.author})命中 {count} 条 {feed} 记录。",
+            f"Sigma 规则“{card.title.zh}”（作者：{card.author}）命中 {count} 条 {feed} 记录。",
             f'The Sigma rule "{card.title.en}" (author: {card.author}) matches {count} records of {feed}.',
         )
         if feed.startswith("web.access"):

@@ -57,7 +57,7 @@ def _stage_line(stage: Stage, steps: Sequence[Step]) -> Sentence:
     first = min(steps, key=lambda s: (s.ts_first is None, s.ts_first or 0))
     zh_when, en_when = _when(first.ts_first)
     zh_name, en_name = STAGE_TEXT[stage]
-    more_zh = f"(本阶段共 {len(steps)} 步)" if len(steps) > 1 else ""
+    more_zh = f"（本阶段共 {len(steps)} 步）" if len(steps) > 1 else ""
     more_en = f" ({len(steps)} steps in this stage)" if len(steps) > 1 else ""
     words_zh, words_en = first.text.zh.rstrip("。"), first.text.en.rstrip(".")
     if not words_zh.startswith(zh_name):
@@ -165,7 +165,7 @@ def clock_origin(basis: TimeBasis, origin: str) -> Text:
         return Text("该格式以 UTC 记录", "the format records UTC")
     if basis is TimeBasis.ZONE_GIVEN:
         return Text("记录自带时区偏移", "each record states its offset")
-    year_zh = ";年份由文件时间与月份次序推断" if basis is TimeBasis.YEAR_ASSUMED else ""
+    year_zh = "；年份由文件时间与月份次序推断" if basis is TimeBasis.YEAR_ASSUMED else ""
     year_en = "; year inferred from the file's time and the order of months" if basis is TimeBasis.YEAR_ASSUMED else ""
     return Text(f"时区据：{origin}{year_zh}", f"zone from: {origin}{year_en}")
 

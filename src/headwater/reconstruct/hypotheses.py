@@ -56,7 +56,7 @@ def _guessing(findings: Sequence[Finding], searches: Sequence[Search], entry: in
     tried = [f for f in findings if f.rule.id == "ssh-guessing"]
     open_ = []
     if tried and not won:
-        open_.append(Text("见有口令猜解,但未见猜解来源随后登录成功;日志是否完整需结合间隙核对。",
+        open_.append(Text("见有口令猜解，但未见猜解来源随后登录成功；日志是否完整需结合间隙核对。",
                           "Guessing is recorded, but no login from those addresses after it; check the logs' gaps."))  # fmt: skip
     no_password = _unseen(_search(searches, "method = 'password'"))
     return _made(
@@ -74,11 +74,11 @@ def _web(findings: Sequence[Finding], searches: Sequence[Search]) -> Hypothesis:
     scripts = _search(searches, "exec-of-request")
     open_ = []
     if answered and not ran:
-        open_.append(Text("有含系统命令的请求得到应答,主机上未见执行痕迹;须查应用源码与 POST 内容。",
+        open_.append(Text("有含系统命令的请求得到应答，主机上未见执行痕迹；须查应用源码与 POST 内容。",
                           "Requests with commands were answered, the host shows no trace; read the code and POST bodies."))  # fmt: skip
     if not any(s.covered_records for s in _search(searches, "sc-status")):
         open_.append(
-            Text("检材中没有可读的网站访问日志,未能查证。", "No web access log could be read; not looked for.")
+            Text("检材中没有可读的网站访问日志，未能查证。", "No web access log could be read; not looked for.")
         )
     absent = _unseen(scripts) if not answered else []
     return _made(
@@ -95,7 +95,7 @@ def _stolen(findings: Sequence[Finding], searches: Sequence[Search]) -> Hypothes
     open_ = [
         Text("登录所用公钥的持有人、私钥保管情况须向单位查证。",
              "Who holds the keys that logged in, and how they are kept, must be asked of the organisation."),
-        Text("该账户口令是否曾在别处泄露,检材不能回答。",
+        Text("该账户口令是否曾在别处泄露，检材不能回答。",
              "Whether the account's password leaked elsewhere cannot be answered from this evidence."),
     ]  # fmt: skip
     no_keys = _unseen(_search(searches, "method = 'publickey'"))
@@ -116,11 +116,11 @@ def _insider(findings: Sequence[Finding], steps: Sequence[Step]) -> Hypothesis:
              "Where the users of the accounts were, and what they were permitted to do, must be asked.")
     ]  # fmt: skip
     if hostile:
-        open_.append(Text("清除痕迹的行为与正常运维不符,但不能排除内部人员所为。",
+        open_.append(Text("清除痕迹的行为与正常运维不符，但不能排除内部人员所为。",
                           "Covering tracks does not fit ordinary work, yet does not exclude an insider."))  # fmt: skip
     return _made(
         Text(
-            "由有权使用系统的人员所为(内部人员或正常运维)。",
+            "由有权使用系统的人员所为（内部人员或正常运维）。",
             "Someone entitled to the system did it (an insider, or ordinary work).",
         ),
         (),

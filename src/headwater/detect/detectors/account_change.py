@@ -69,7 +69,7 @@ def _standing(events: Events) -> Iterator[Finding]:
     for row in _each_user(zero):
         user = row["user"][0]
         text = Text(
-            f"账户 {user} 的 UID 为 0,与 root 权限相同(登录 shell:{row['shell'][0] or '未记录'})。",
+            f"账户 {user} 的 UID 为 0，与 root 权限相同（登录 shell:{row['shell'][0] or '未记录'}）。",
             f"The account {user} has UID 0, the same rights as root (shell: {row['shell'][0] or 'not recorded'}).",
         )
         facts = {"reason": "uid-0"}
@@ -85,7 +85,7 @@ def _standing(events: Events) -> Iterator[Finding]:
         user = row["user"][0]
         can = (row["source"][0], user) in shells
         text = Text(
-            f"账户 {user} 的口令为空" + (",且有登录 shell。" if can else ",但未见登录 shell。"),
+            f"账户 {user} 的口令为空" + ("，且有登录 shell。" if can else "，但未见登录 shell。"),
             f"The account {user} has an empty password" + (" and a login shell." if can else ", but no login shell."),
         )
         yield state(
@@ -133,11 +133,11 @@ def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: tuple
         return  # a package's own account
     came = entries_before(held, source, first)
     did = list(dict.fromkeys(part["kind"].to_list()))
-    zh = f"账户 {name or '(未记录)'}:" + "、".join(_DID[k][0] for k in did)
+    zh = f"账户 {name or '（未记录）'}:" + "、".join(_DID[k][0] for k in did)
     en = f"Account {name or '(not recorded)'}: " + ", ".join(_DID[k][1] for k in did)
     groups = part["group"].drop_nulls().unique(maintain_order=True).to_list() if "group" in part.columns else []
     if groups:
-        zh += f"(涉及用户组 {'、'.join(map(str, groups[:5]))})"
+        zh += f"（涉及用户组 {'、'.join(map(str, groups[:5]))}）"
         en += f" (groups: {', '.join(map(str, groups[:5]))})"
     severity = Severity.HIGH if zero else Severity.LOW
     if came and not zero:

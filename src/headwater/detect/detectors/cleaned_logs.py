@@ -88,8 +88,8 @@ def _zeroed(events: Events) -> Iterator[Finding]:
         if inner.height:
             size = int(inner["length"].sum())
             start = int(inner["offset"][0])
-            zh = f"{name} 中有 {size} 字节的登录记录被零覆写(起于偏移 {start}),"
-            zh += "其后的记录完好,符合用清理工具抹除登录记录的特征。"
+            zh = f"{name} 中有 {size} 字节的登录记录被零覆写（起于偏移 {start}），"
+            zh += "其后的记录完好，符合用清理工具抹除登录记录的特征。"
             en = f"In {name} {size} bytes of login records are overwritten with zeros (from offset {start})"
             en += " before intact records, as log cleaners leave them."
             around = pl.concat(
@@ -97,7 +97,7 @@ def _zeroed(events: Events) -> Iterator[Finding]:
             )
             severity, confidence = Severity.HIGH, Confidence.HIGH
         else:
-            zh = f"{name} 末尾有 {size} 字节为零,其后再无记录;异常断电也会如此,不能据此认定被清理。"
+            zh = f"{name} 末尾有 {size} 字节为零，其后再无记录；异常断电也会如此，不能据此认定被清理。"
             en = f"{name} ends in {size} zero bytes; a power failure leaves the same, so this alone proves no cleaning."
             around, severity, confidence = own.tail(1), Severity.LOW, Confidence.LOW
         yield state(
@@ -128,10 +128,10 @@ def _rotations(events: Events, there: pl.DataFrame, every: pl.DataFrame) -> Iter
         parts_zh, parts_en = [], []
         if missing:
             listed = "、".join(f".{n}" for n in missing[:8])
-            parts_zh.append(f"{base} 的轮转文件缺少 {listed},而编号更大的 .{max(held)} 仍在")
+            parts_zh.append(f"{base} 的轮转文件缺少 {listed}，而编号更大的 .{max(held)} 仍在")
             parts_en.append(f"of the rotations of {base}, {listed} are missing while .{max(held)} is there")
         if gone:
-            parts_zh.append(f"{base} 本身不存在,而其轮转文件仍在")
+            parts_zh.append(f"{base} 本身不存在，而其轮转文件仍在")
             parts_en.append(f"{base} itself is gone while its rotations are there")
         en = "; ".join(parts_en)
         yield state(
@@ -149,7 +149,7 @@ def _links(events: Events, there: pl.DataFrame) -> Iterator[Finding]:
         history = path.endswith("history")
         if not history and not _SECURITY.search(path):
             continue
-        zh = f"{path} 是指向 /dev/null 的链接,此后的{'命令历史' if history else '日志'}不会留存。"
+        zh = f"{path} 是指向 /dev/null 的链接，此后的{'命令历史' if history else '日志'}不会留存。"
         en = f"{path} is a link to /dev/null: what was written to it since is not kept."
         yield state(
             events, HISTORY if history else RULE, row, CLAIMS, Text(zh, en),

@@ -62,8 +62,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     for part in held.partition_by("source", "feed", "src_ip", maintain_order=True):
         address, feed, source = part["src_ip"][0], part["feed"][0], part["source"][0]
         users, total = listed(part, "user")
-        zh = f"{feed} 中 {address} 对 {total} 个账户({names(users, total, 'zh')})"
-        zh += f"共尝试登录失败 {part.height} 次,每个账户仅数次"
+        zh = f"{feed} 中 {address} 对 {total} 个账户（{names(users, total, 'zh')}）"
+        zh += f"共尝试登录失败 {part.height} 次，每个账户仅数次"
         en = f"In {feed} {address} failed {part.height} times on {total} accounts"
         en += f" ({names(users, total, 'en')}), a few each"
         yield state(
@@ -83,7 +83,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         )
         if logins.height:
             who = logins["user"].unique().sort().to_list()
-            zh = f"{address} 对 {total} 个账户喷洒口令期间或其后一小时内,登录账户 {'、'.join(who)} 成功"
+            zh = f"{address} 对 {total} 个账户喷洒口令期间或其后一小时内，登录账户 {'、'.join(who)} 成功"
             en = f"While or within an hour after spraying {total} accounts, {address} logged in as {', '.join(who)}"
             yield state(
                 events, SUCCESS, logins, CLAIMS, Text(zh + "。", en + "."),

@@ -28,7 +28,7 @@ RULE = Rule(
     id="persistence",
     version="1",
     author="Headwater",
-    title=Text("持久化:启动项、计划任务与公钥", "Persistence: start-up items, scheduled tasks and keys"),
+    title=Text("持久化：启动项、计划任务与公钥", "Persistence: start-up items, scheduled tasks and keys"),
     stage=Stage.PERSIST,
     techniques=("T1053.003", "T1543.002", "T1037.004", "T1098.004", "T1574.006"),
     severity=Severity.HIGH,
@@ -107,7 +107,7 @@ def _command(events: Events, part: pl.DataFrame, odd: Sequence[str], counted: Ma
     traits = [t for n in odd for t in counted[n]]
     path, source = file_layer(part["path"][0]), int(part["source"][0])
     shown = list(dict.fromkeys(odd))
-    zh = f"{path} 中的启动项或计划任务属于可疑类别“{told(traits, 'zh')}”:{quoted(shown, 'zh')}。"
+    zh = f"{path} 中的启动项或计划任务属于可疑类别“{told(traits, 'zh')}”：{quoted(shown, 'zh')}。"
     en = f"What {path} starts is of a suspicious kind ({told(traits, 'en')}): {quoted(shown, 'en')}."
     strong = any(t.strong for t in traits)
     return state(
@@ -149,7 +149,7 @@ def _keys(events: Events) -> Iterator[Finding]:
             continue
         path = file_layer(row["path"][0])
         mark = row["key_fingerprint"][0] or "?"
-        zh = f"{path} 中有一把注释为“{excerpt(comment, 60)}”的公钥({mark}),该注释指向攻击用系统。"
+        zh = f"{path} 中有一把注释为“{excerpt(comment, 60)}”的公钥（{mark}），该注释指向攻击用系统。"
         en = f"{path} holds a key with the comment {excerpt(comment, 60)!r} ({mark}), which names an attacker's system."
         source = row["source"][0]
         yield state(
@@ -171,7 +171,7 @@ def _files(events: Events, held: Sequence[Entry]) -> Iterator[Finding]:
     preload = rows.filter((pl.col("file_path") == "/etc/ld.so.preload") & (pl.col("size").cast(pl.Int64) > 0))
     if preload.height:
         text = Text(
-            "存在非空的 /etc/ld.so.preload,其中所列的库会被装入每个程序。",
+            "存在非空的 /etc/ld.so.preload，其中所列的库会被装入每个程序。",
             "There is a non-empty /etc/ld.so.preload; the libraries that it lists are loaded into every program.",
         )
         facts = {"reason": "preload", "path": "/etc/ld.so.preload"}

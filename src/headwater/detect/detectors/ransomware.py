@@ -108,7 +108,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             yield finding
     if notes.height and not noted:
         shown = notes["file_path"].unique().sort().to_list()
-        zh = f"有名称似勒索说明的文件:{names(shown[:3], len(shown), 'zh')},但未见批量改名的文件。"
+        zh = f"有名称似勒索说明的文件：{names(shown[:3], len(shown), 'zh')}，但未见批量改名的文件。"
         en = f"Files are named like ransom notes: {names(shown[:3], len(shown), 'en')}; no bulk renaming is seen."
         yield state(
             events, RULE, notes, CLAIMS, Text(zh, en),
@@ -133,13 +133,13 @@ def _renamed(events: Events, part: pl.DataFrame, notes: pl.DataFrame) -> Finding
     held = doubled.filter(pl.col("ts").is_between(first, last))
     seconds = (last - first) // 1_000_000_000
     folders = held["folder"].n_unique()
-    zh = f"{folders} 个目录中有 {count} 个文件名以 .{extension} 结尾(原扩展名保留在前),"
+    zh = f"{folders} 个目录中有 {count} 个文件名以 .{extension} 结尾（原扩展名保留在前），"
     zh += f"其状态改变时间集中在 {seconds} 秒之内"
     en = f"{count} files in {folders} directories end in .{extension} behind their former extension and changed within"
     en += f" {seconds} seconds"
     if notes.height:
         shown = notes["file_path"].unique().sort().to_list()
-        zh += f";并有勒索说明文件 {names(shown[:3], len(shown), 'zh')}"
+        zh += f"ï¼并有勒索说明文件 {names(shown[:3], len(shown), 'zh')}"
         en += f"; there are ransom notes {names(shown[:3], len(shown), 'en')}"
     return state(
         events, RULE, held, CLAIMS, Text(zh + "。", en + "."),

@@ -46,6 +46,6 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     held = entries(events, settings)
     for part in rows.partition_by("source", "path", maintain_order=True):
         path, user = file_layer(part["path"][0]), part["user"][0]
-        zh = f"{path}(账户 {user or '未记录'} 的命令历史)中的命令"
+        zh = f"{path}（账户 {user or '未记录'} 的命令历史）中的命令"
         en = f"Commands in {path} (history of {user or 'an account not recorded'})"
         yield from found_in(events, part, Kept(RULE, zh, en, "command_line", CLAIMS), user, held)

@@ -53,10 +53,10 @@ def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
     zh = f"{feed} 中有 {rows.height} 条来自 {address} 的认证失败记录"
     en = f"{feed} holds {rows.height} authentication failures from {address}"
     if total:
-        zh += f",所试账户:{names(users, total, 'zh')}"
+        zh += f"，所试账户：{names(users, total, 'zh')}"
         en += f"; accounts tried: {names(users, total, 'en')}"
     if repeated != rows.height:
-        zh += f";连同“message repeated”所述共 {repeated} 次"
+        zh += f"ï¼连同“message repeated”所述共 {repeated} 次"
         en += f"; {repeated} attempts with those that syslog says were repeated"
     facts = {"failures": rows.height, "attempts": repeated, "accounts": total, "feed": feed}
     return state(
@@ -82,9 +82,9 @@ def _successes(events: Events, failed: pl.DataFrame, passed: pl.DataFrame) -> It
             continue
         address, user = login["src_ip"][0], login["user"][0] or "?"
         method = login["method"][0] or "?"
-        zh = f"{address} 在 {run.height} 次认证失败之后,以 {method} 方式成功登录账户 {user}"
+        zh = f"{address} 在 {run.height} 次认证失败之后，以 {method} 方式成功登录账户 {user}"
         en = f"After {run.height} failures {address} logged in as {user} by {method}"
-        zh += ",此前该账户曾被猜解。" if tried_it else ",此前未见对该账户的猜解。"
+        zh += "，此前该账户曾被猜解。" if tried_it else "，此前未见对该账户的猜解。"
         en += "; that account had been guessed at." if tried_it else "; that account had not been guessed at."
         by_key = method == "publickey"
         yield state(

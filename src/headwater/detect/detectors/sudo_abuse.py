@@ -85,7 +85,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         name, severity, zh_why, en_why = whys[key]
         part = pl.concat(parts).sort(ORDER, nulls_last=True)
         shown = part["command_line"].drop_nulls().unique(maintain_order=True).to_list()
-        zh = f"账户 {key[1]} {zh_why} {part.height} 次:{quoted(shown, 'zh')}。"
+        zh = f"账户 {key[1]} {zh_why} {part.height} 次：{quoted(shown, 'zh')}。"
         en = f"The account {key[1]} {en_why} {often(part.height)}: {quoted(shown, 'en')}."
         yield state(
             events, RULE, part, CLAIMS, Text(zh, en), severity=severity, confidence=Confidence.HIGH,

@@ -111,10 +111,10 @@ def source_words(who: Client, language: str) -> str:
     """How the address was found and what stays open about it."""
     zh, en = who.address, who.address
     if who.by_proxy:
-        zh += f"(经可信代理 {who.peer_ip} 转发,依 X-Forwarded-For 自右向左取得)"
+        zh += f"（经可信代理 {who.peer_ip} 转发，依 X-Forwarded-For 自右向左取得）"
         en += f" (through the trusted proxy {who.peer_ip}, from X-Forwarded-For read right to left)"
     if who.origin_open:
-        zh += "(内网地址:直接来源,真实来源待查)"
+        zh += "（内网地址：直接来源，真实来源待查）"
         en += " (a private address: the immediate source, its origin is open)"
     return zh if language == "zh" else en
 
@@ -137,22 +137,22 @@ def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[in
     kinds = sorted({p.kind for p in proofs})
     zh_commands, en_commands = _shown(group, picked)
     count = len(picked)
-    zh = f"{source_words(group.who, 'zh')} 向 {group.stem} 发出 {count} 次含系统命令的请求({zh_commands})"
+    zh = f"{source_words(group.who, 'zh')} 向 {group.stem} 发出 {count} 次含系统命令的请求（{zh_commands}）"
     en = f"{source_words(group.who, 'en')} sent {count} request(s) with system commands to {group.stem} ({en_commands})"
-    zh += ",服务器以 2xx 应答"
+    zh += "，服务器以 2xx 应答"
     en += " that were answered 2xx"
     confirmed = bool(kinds) or script.height > 0
     if script.height:
-        zh += f";盘上 {script['file_path'][0]} 的代码把该参数交给 shell 或解释器执行"
+        zh += f"ï¼盘上 {script['file_path'][0]} 的代码把该参数交给 shell 或解释器执行"
         en += f"; the code of {script['file_path'][0]} on disk passes that parameter to a shell or interpreter"
     for kind in kinds:
         zh += f";{_PROOF_TEXT[kind][0]}"
         en += f"; {_PROOF_TEXT[kind][1]}"
     if confirmed and not kinds:
-        zh += ";命令的执行由脚本代码与应答推断,未见主机上的直接痕迹"
+        zh += "ï¼命令的执行由脚本代码与应答推断，未见主机上的直接痕迹"
         en += "; that the commands ran is inferred from the code and the answer, no direct trace on the host was found"
     if not confirmed:
-        zh += ";主机上未见相应痕迹,不能认定命令已执行"
+        zh += "ï¼主机上未见相应痕迹，不能认定命令已执行"
         en += "; nothing on the host agrees, so it is not established that any command ran"
     weak = not group.stem.lower().endswith(_DYNAMIC) or group.stem.rsplit("/", 1)[-1].startswith("index.")
     severity = Severity.HIGH if confirmed else Severity.LOW if weak else Severity.MEDIUM
@@ -187,8 +187,8 @@ def _requested(events: Events, like: pl.DataFrame, groups: list[_Group]) -> Find
     who = groups[0].who
     rows = [r for g in groups for i, r in enumerate(g.rows) if i not in set(g.answered())]
     stems = list(dict.fromkeys(g.stem for g in groups))
-    zh = f"{source_words(who, 'zh')} 发出 {len(rows)} 次含系统命令的请求,均未得到 2xx 应答"
-    zh += f"(路径:{names(stems[:4], len(stems), 'zh')})。"
+    zh = f"{source_words(who, 'zh')} 发出 {len(rows)} 次含系统命令的请求，均未得到 2xx 应答"
+    zh += f"（路径：{names(stems[:4], len(stems), 'zh')}）。"
     en = f"{source_words(who, 'en')} sent {len(rows)} request(s) with system commands, none answered 2xx"
     en += f" (paths: {names(stems[:4], len(stems), 'en')})."
     facts = _facts(groups[0], "requested", len(rows)) | {"paths": len(stems)}

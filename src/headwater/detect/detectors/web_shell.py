@@ -130,10 +130,10 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
     zh = f"{path} " + ",".join(_TRAIT[t][0] for t in traits)
     en = f"{path} " + ", ".join(_TRAIT[t][1] for t in traits)
     if parameters:
-        zh += f"(参数 {'、'.join(parameters[:5])})"
+        zh += f"（参数 {'、'.join(parameters[:5])}）"
         en += f" (parameter {', '.join(parameters[:5])})"
     if place:
-        zh += ";该文件位于上传或临时目录,或为隐藏、图片文件"
+        zh += "ï¼该文件位于上传或临时目录，或为隐藏、图片文件"
         en += "; it lies where uploads or temporary files go, or is a hidden or picture file"
     who: list[str] = []
     if calls.height:
@@ -141,7 +141,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
         zh += f";{names(who[:5], len(who), 'zh')} 以带参数或 POST 方式请求 {calls.height} 次并得到 2xx 应答"
         en += f"; {names(who[:5], len(who), 'en')} called it {often(calls.height)} (parameter or POST), answered 2xx"
     if not high:
-        zh += ";未见其被使用的记录,也可能是管理用途"
+        zh += "ï¼未见其被使用的记录，也可能是管理用途"
         en += "; no record shows its use, and it may serve administration"
     mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == part["source"][0]))
     return state(
@@ -150,5 +150,6 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
         confidence=Confidence.HIGH if hard and (place or calls.height) else Confidence.MEDIUM,
         facts={"traits": ",".join(traits), "place": place, "calls": calls.height, "path": path},
         more=[(mine, ("kind", "file_path", "uid")), (calls, _USE)], limit=100,
-        moments=_moments(mine, calls), src_ip=who[0] if len(who) == 1 else None,
+        # a page that the administrator put there long ago matters from when it was used
+        moments=_moments(mine if hard or place or not calls.height else mine.head(0), calls), src_ip=who[0] if len(who) == 1 else None,
     )  # fmt: skip
