@@ -9,6 +9,12 @@ set -euo pipefail
 W=${LAB_WORK:-/tmp/lab}
 NAME=$1
 D=$W/run-$NAME
+case $NAME in
+  install) ;;
+  week) [ -e "$W/run-install/disk.raw" ] ;;
+  web01 | benign01) [ -e "$W/run-week/disk.raw" ] ;;
+  *) exit 2 ;;
+esac || { echo "run the step before $NAME first"; exit 1; }
 rm -rf "$D" && mkdir -p "$D"
 cd "$D"
 if [ "$NAME" = install ]; then

@@ -67,7 +67,7 @@ def after_words(near: Sequence[Entry]) -> tuple[str, str]:
     """How a finding says that it stands near entries."""
     who = list(dict.fromkeys(e.src_ip or "?" for e in near))
     return (
-        f"ï¼其时间在 {'、'.join(who)} 进入本机（另有记录为证）之后一日内",
+        f"；其时间在 {'、'.join(who)} 进入本机（另有记录为证）之后一日内",
         f"; within a day after {' and '.join(who)} had entered this host, as the cited records show",
     )
 

@@ -75,16 +75,21 @@ class Match:
 
 def equal(data: Bytes, at: Ints, text: bytes) -> Flags:
     """Where ``text`` stands at these positions of a padded block."""
-    ok = np.ones(len(at), dtype=np.bool_)
-    wide = words(data, 8)
-    for k in range(0, len(text), 8):
-        chunk = text[k : k + 8]
+    count = -(-len(text) // 8)
+    if not count:
+        return np.ones(len(at), dtype=np.bool_)
+    span = 8 * count
+    if span > PADDING:
+        at = np.minimum(at, len(data) - span)
+    # all the words of a row in one visit to memory
+    rows = np.ndarray((len(data) - span + 1,), dtype=f"V{span}", buffer=data, strides=(1,))[at]
+    grid = rows.view("<u8").reshape(len(at), count)
+    ok: Flags = np.ones(len(at), dtype=np.bool_)
+    for k in range(count):
+        chunk = text[8 * k : 8 * k + 8]
         value = np.uint64(int.from_bytes(chunk, "little"))
-        mask = np.uint64((1 << (8 * len(chunk))) - 1)
-        place = at + k if k else at
-        if k + 8 > PADDING - 8:
-            place = np.minimum(place, len(wide) - 1)
-        ok &= (wide[place] & mask) == value
+        column = grid[:, k] if len(chunk) == 8 else grid[:, k] & np.uint64((1 << (8 * len(chunk))) - 1)
+        ok &= column == value
     return ok
 
 

@@ -100,7 +100,10 @@ def fraction(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
 
 def zone(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:
     """``Z``, ``+HH:MM``, ``+HHMM`` or ``+HH``: whether stated, seconds ahead of UTC, and the position behind it."""
-    text = letters(data, at, 6)
+    return _zone(letters(data, at, 6), at)
+
+
+def _zone(text: Letters, at: Ints) -> tuple[Flags, Ints, Ints]:
     sign = text[0]
     zulu = (sign == 90) | (sign == 122)
     signed = (sign == 43) | (sign == 45)
@@ -149,7 +152,7 @@ def iso(data: Bytes, at: Ints, separators: str = "-T") -> Times:
 
 def clf(data: Bytes, at: Ints) -> Times:
     """``10/Oct/2000:13:55:36 -0700``, the common log format's time without its brackets."""
-    text = letters(data, at, 20)
+    text = letters(data, at, 26)
     ok_d, day = digits(text, 0, 2)
     ok_m, month = month_name(text, 3)
     ok_y, year = digits(text, 7, 4)
@@ -157,9 +160,14 @@ def clf(data: Bytes, at: Ints) -> Times:
     ok_day, number = days(year, month, day)
     ok = ok_d & ok_m & ok_y & ok_c & ok_day & (text[2] == 47) & (text[6] == 47) & (text[11] == 58)
     ok &= (number > -106_000) & (number < 106_000)
-    nanos, end = fraction(data, at + 20)
-    zoned, ahead, behind = zone(data, end + 1)
-    zoned &= data[end] == 32
+    space = text[20] == 32
+    if space.all():
+        nanos, end, plain = np.zeros(len(at), dtype=np.int64), at + 20, text[21:]
+    else:
+        nanos, end = fraction(data, at + 20)
+        space, plain = data[end] == 32, letters(data, end + 1, 6)
+    zoned, ahead, behind = _zone(plain, end + 1)
+    zoned &= space
     ns = (np.where(ok, number, 0) * DAY + second - np.where(zoned, ahead, 0)) * SECOND + nanos
     return Times(ok, ns, ok & zoned, np.where(zoned, behind, end))
 

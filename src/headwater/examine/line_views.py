@@ -100,9 +100,9 @@ class _Exported:
         )
 
 
-_MASK4 = np.array([((1 << (8 * min(n, 4))) - 1) << 32 for n in range(_INLINE + 1)], dtype=np.uint64)
-_MASK8 = np.array([(1 << (8 * max(0, n - 4))) - 1 for n in range(_INLINE + 1)], dtype=np.uint64)
+_MASK8 = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 _32 = np.uint64(32)
+_8 = np.uint64(8)
 
 
 def words(data: Bytes, width: int) -> NDArray[Any]:
@@ -112,15 +112,21 @@ def words(data: Bytes, width: int) -> NDArray[Any]:
 
 def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
     size = (end - start).view(np.uint64)
-    first = words(data, 4)[start].astype(np.uint64) << _32
+    first = words(data, 8)[start]
     views = np.empty((len(start), 2), dtype=np.uint64)
-    views[:, 0] = size | first
-    views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
-    short = np.flatnonzero(size <= _INLINE)
-    if len(short):
-        n = size[short]
-        views[short, 0] = n | (first[short] & _MASK4[n])
-        views[short, 1] = words(data, 8)[start[short] + 4] & _MASK8[n]
+    short = size <= _INLINE
+    if not short.any():
+        views[:, 0] = size | (first << _32)
+        views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
+        return views
+    # a text of up to eight bytes is cut out of the word that begins with it; a long one needs its first four only
+    inside = first & _MASK8[np.minimum(size, _8)]
+    views[:, 0] = size | (inside << _32)
+    views[:, 1] = np.where(short, inside >> _32, start.view(np.uint64) << _32)
+    middle = np.flatnonzero(short & (size > _8))
+    if len(middle):
+        rest = words(data, 4)[start[middle] + 8].astype(np.uint64) & _MASK8[size[middle] - _8]
+        views[middle, 1] |= rest << _32
     return views
 
 
@@ -132,8 +138,12 @@ def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> p
     """
     if valid is None:
         return pl.Series(_Exported(_views(data, start, end), data, None))
-    views = np.zeros((len(start), 2), dtype=np.uint64)
-    views[valid] = _views(data, start[valid], end[valid])
+    if 2 * np.count_nonzero(valid) > len(valid):
+        start = np.where(valid, start, 0)
+        views = _views(data, start, np.where(valid, end, start))
+    else:
+        views = np.zeros((len(start), 2), dtype=np.uint64)
+        views[valid] = _views(data, start[valid], end[valid])
     return pl.Series(_Exported(views, data, np.packbits(valid, bitorder="little")))
 
 
@@ -150,26 +160,30 @@ _ONE = np.uint64(1)
 _ROUNDS = 4  # after so many words without a hit, all places of the byte are looked up for the rows that are left
 
 
+def _look(data: Bytes, at: Ints, byte: int) -> tuple[Ints, Flags]:
+    """Where the byte first stands in the eight bytes from each position on, and whether it does."""
+    difference = words(data, 8)[at] ^ (np.uint64(byte) * _ONES)
+    zeros = (difference - _ONES) & ~difference & _HIGH
+    step = np.bitwise_count((zeros & (~zeros + _ONE)) - _ONE) >> np.uint8(3)
+    return at + step, zeros != 0
+
+
 def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
     """For each row the first position of ``byte`` at or after ``at``, or ``limit`` where there is none before it.
 
     Eight bytes of every row are looked at in one step: the lowest zero byte of ``word ^ pattern`` (H. S. Warren,
     Hacker's Delight, 6-1).
     """
-    wide = words(data, 8)
-    pattern = np.uint64(byte) * _ONES
-    found = limit.copy()
-    rows = np.flatnonzero(at < limit)
-    here = at[rows]
+    found, hit = _look(data, at, byte)
+    found = np.where(hit, np.minimum(found, limit), limit)
+    rows = np.flatnonzero(~hit & (at + 8 < limit))
+    here = at[rows] + 8
     for _ in range(_ROUNDS):
         if not len(rows):
             return found
-        difference = wide[here] ^ pattern
-        zeros = (difference - _ONES) & ~difference & _HIGH
-        hit = zeros != 0
-        step = np.bitwise_count((zeros & (~zeros + _ONE)) - _ONE).astype(np.int64) >> 3
+        there, hit = _look(data, here, byte)
         done = rows[hit]
-        found[done] = np.minimum(here[hit] + step[hit], limit[done])
+        found[done] = np.minimum(there[hit], limit[done])
         here = here + 8
         more = ~hit & (here < limit[rows])
         rows, here = rows[more], here[more]

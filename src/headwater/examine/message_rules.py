@@ -91,8 +91,8 @@ _SSHD_PHRASES = (
 _UNIX = "pam_unix"
 _SSHD_FAILED = "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost="
 _PAM_PHRASES = (
-    _phrase((), _SSHD_FAILED + "{src_ip}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd", by_uid=0, tty="ssh"),
-    _phrase((), _SSHD_FAILED + "{src_ip}  user={user*}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd", by_uid=0, tty="ssh"),
+    _phrase((), _SSHD_FAILED + "{src_ip}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd"),
+    _phrase((), _SSHD_FAILED + "{src_ip}  user={user*}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd"),
     _phrase((), "pam_unix(sshd:auth): check pass; {reason*}", K.AUTH_PROBE, _NO, pam_module=_UNIX, service="sshd"),
     *(
         phrase
@@ -246,10 +246,10 @@ _ACCOUNT_RULES = (
 
 _CRON_RULES = (
     _phrase(_CRON, "({user}) CMD ({command_line*})", K.SCHEDULE_RUN),
-    MessageRule(_CRON, "", r"\((?P<user>[^)]*)\) CMD \((?P<command_line>.*)\)", K.SCHEDULE_RUN),
-    MessageRule(_CRON, "", r"\((?P<by_user>[^)]*)\) (?P<reason>REPLACE|DELETE) \((?P<user>[^)]*)\)", K.SCHEDULE_CHANGE),
-    MessageRule(_CRON, "", r"\((?P<by_user>[^)]*)\) (?P<reason>BEGIN EDIT|END EDIT|LIST|RELOAD) \((?P<user>[^)]*)\)", K.LOG_MESSAGE),
-    MessageRule(_CRON, "", r"\(CRON\) (?P<reason>STARTUP) \(.*\)", K.SERVICE_START),
+    MessageRule(_CRON, "(", r"\((?P<user>[^)]*)\) CMD \((?P<command_line>.*)\)", K.SCHEDULE_RUN),
+    MessageRule(_CRON, "(", r"\((?P<by_user>[^)]*)\) (?P<reason>REPLACE|DELETE) \((?P<user>[^)]*)\)", K.SCHEDULE_CHANGE),
+    MessageRule(_CRON, "(", r"\((?P<by_user>[^)]*)\) (?P<reason>BEGIN EDIT|END EDIT|LIST|RELOAD) \((?P<user>[^)]*)\)", K.LOG_MESSAGE),
+    MessageRule(_CRON, "(", r"\(CRON\) (?P<reason>STARTUP) \(.*\)", K.SERVICE_START),
     MessageRule(("anacron",), "", r"Job `(?P<command_line>.*)' started", K.SCHEDULE_RUN),
 )  # fmt: skip
 

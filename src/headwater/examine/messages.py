@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from headwater.examine import line_templates
 from headwater.examine.batch import HEAD_SCHEMA
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal
-from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers, words
+from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers
 from headwater.examine.message_rules import RULES
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Value
@@ -264,31 +263,42 @@ def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
             found.put(values.name, mine[there.to_numpy()], values.filter(there))
 
 
+_HEAD = 32  # bytes of every text that are brought together once, for the many comparisons
+
+
 class _Beginnings:
     """Which rows begin with a literal, found a word at a time so that rules share what their literals share."""
 
     def __init__(self, texts: Lines, rows: Ints) -> None:
-        self.texts = texts
-        self.known: dict[bytes, Ints] = {b"": rows}
-        self.first = words(texts.data, 4)[texts.start[rows]]
-        self.next: dict[bytes, NDArray[np.uint64]] = {}  # the eight bytes that follow a literal, for its rows
+        self.texts = texts.take(rows)
+        self.row = rows
+        head = np.ndarray((len(texts.data) - _HEAD,), dtype=f"V{_HEAD}", buffer=texts.data, strides=(1,))
+        grid = head[np.minimum(self.texts.start, len(texts.data) - _HEAD - 1)].view("<u8").reshape(len(rows), _HEAD // 8)
+        self.word = [np.ascontiguousarray(grid[:, k]) for k in range(_HEAD // 8)]
+        self.first = self.word[0].astype(np.uint32)
+        self.known: dict[bytes, Ints] = {b"": np.arange(len(rows))}
 
     def rows(self, start: bytes) -> Ints:
         """In order; a text that was cut to less than the literal may be among them."""
+        return self.row[self._places(start)]
+
+    def _places(self, start: bytes) -> Ints:
         known = self.known.get(start)
-        if known is None and len(start) == 4:
-            known = self.known[b""][self.first == int.from_bytes(start, "little")]
-        elif known is None:
-            size = len(start)
-            shorter = start[: 0 if size < 4 else 4 if size <= 12 else (size - 5) // 8 * 8 + 4]
-            rows = self.rows(shorter)
-            follows = self.next.get(shorter)
-            if follows is None:
-                at = np.minimum(self.texts.start[rows] + len(shorter), self.texts.end[rows])
-                follows = self.next[shorter] = words(self.texts.data, 8)[at]
-            chunk = start[len(shorter) :]
-            mask = np.uint64((1 << (8 * len(chunk))) - 1)
-            known = rows[(follows & mask) == np.uint64(int.from_bytes(chunk, "little"))]
+        if known is not None:
+            return known
+        size = len(start)
+        if size == 4:
+            known = np.flatnonzero(self.first == int.from_bytes(start, "little"))
+        elif size <= _HEAD:
+            number = (size - 1) // 8
+            known = self._places(start[: 8 * number] if number else start[:4] if size > 4 else b"")
+            mask = np.uint64((1 << 8 * (size - 8 * number)) - 1)
+            value = np.uint64(int.from_bytes(start[8 * number :], "little"))
+            known = known[(self.word[number][known] & mask) == value]
+        else:
+            known = self._places(start[:_HEAD])
+            at = np.minimum(self.texts.start[known] + _HEAD, self.texts.end[known])
+            known = known[equal(self.texts.data, at, start[_HEAD:])]
         self.known[start] = known
         return known
 

@@ -18,7 +18,7 @@ import polars as pl
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
 from headwater.examine.line_time import clf
-from headwater.examine.line_views import Flags, Ints, find_back, numbers
+from headwater.examine.line_views import Bytes, Flags, Ints, find_back, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 
@@ -44,6 +44,7 @@ _ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-
 _FORWARDED = r'^"((?:(?:[0-9a-fA-F:.]+|unknown)(?:, ?)?)+|-)"(?: (.*))?$'
 _UNESCAPED = r'^(.*?)" (?:[0-9]{3}|-) (?:[0-9]+|-)(?: |$)'
 _MOST_BACKSLASHES = 64
+_VERSION = np.uint64(int.from_bytes(b" HTTP/1.", "little"))
 _SPACE, _QUOTE, _BACKSLASH, _DASH, _CLOSE = 32, 34, 92, 45, 93
 
 
@@ -86,37 +87,53 @@ def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints
     return ok, np.where(dash, -1, status), np.where(no_size, -1, size), size_end
 
 
-def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
-    """Virtual host, peer, ident and user from what stands before the bracketed time."""
+def _dash(data: Bytes, low: Ints, high: Ints) -> Flags:
+    is_dash: Flags = (high == low + 1) & (data[low] == _DASH)
+    return is_dash
+
+
+def _spelt(lines: Lines, bracket: Ints) -> tuple[Flags, Ints, Ints, Ints, Ints, Ints, Ints]:
+    """Whether a virtual host stands in front, and the bounds of peer, ident and user."""
     data, start = lines.data, lines.start
     stops = []
     at = start
     for _ in range(3):
-        stop = np.minimum(lines.find(np.minimum(at, lines.end), " "), bracket)
-        stops.append(stop)
-        at = np.minimum(stop + 1, bracket)
+        stops.append(np.minimum(lines.find(np.minimum(at, lines.end), " "), bracket))
+        at = np.minimum(stops[-1] + 1, bracket)
     first, second, third = stops
-
-    def dash(low: Ints, high: Ints) -> Flags:
-        is_dash: Flags = (high == low + 1) & (data[low] == _DASH)
-        return is_dash
-
-    hosted = ~dash(first + 1, second) & dash(second + 1, third)  # the ident is a dash, so here it is one token later
+    # the ident is a dash; where it is one token later, the first token is the virtual host
+    hosted = ~_dash(data, np.minimum(first + 1, bracket), second) & _dash(data, np.minimum(second + 1, bracket), third)
     low = np.where(hosted, first + 1, start)
     peer_end = np.where(hosted, second, first)
     ident_end = np.where(hosted, third, second)
-    ident = np.minimum(peer_end + 1, bracket)
     user = np.minimum(ident_end + 1, bracket)
-    user_end = np.maximum(bracket - 1, user)
-    columns = {
-        "src_ip": lines.column(low, peer_end),
-        "user": lines.column(user, user_end, (user_end > user) & ~dash(user, user_end)),
-    }
-    named = (ident_end > ident) & ~dash(ident, ident_end)
-    if named.any():
-        columns["ident"] = lines.column(ident, ident_end, named)
+    ident = np.minimum(peer_end + 1, bracket)
+    return hosted, low, peer_end, ident, ident_end, user, np.maximum(bracket - 1, user)
+
+
+def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
+    """Virtual host, peer, ident and user from what stands before the bracketed time."""
+    data, start = lines.data, lines.start
+    usual = np.minimum(lines.find(start, " "), bracket)
+    low, peer_end = start, usual
+    ident, ident_end = usual + 1, usual + 2
+    user, user_end = usual + 3, usual + 4
+    hosted = np.zeros(len(lines), dtype=np.bool_)
+    other = np.flatnonzero(~(equal(data, usual, b" - - ") & (bracket == usual + 5)))
+    if len(other):
+        low, peer_end, ident, ident_end, user, user_end = (
+            x.copy() for x in (low, peer_end, ident, ident_end, user, user_end)
+        )
+        found = _spelt(lines.take(other), bracket[other])
+        for whole, part in zip((hosted, low, peer_end, ident, ident_end, user, user_end), found):
+            whole[other] = part
+    columns = {"src_ip": lines.column(low, peer_end)}
+    for name, begin, end in (("user", user, user_end), ("ident", ident, ident_end)):
+        given = (end > begin) & ~_dash(data, begin, end)
+        if given.any():
+            columns[name] = lines.column(begin, end, given)
     if hosted.any():
-        columns["cs-host"] = lines.column(start, first, hosted)
+        columns["cs-host"] = lines.column(start, np.maximum(low - 1, start), hosted)
     said = columns["src_ip"]
     address = said.str.contains(_ADDRESS)
     if not address.all():
@@ -130,7 +147,10 @@ def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
 def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
     """The parts of ``GET /a?b HTTP/1.1``; what is no such thing is kept whole."""
     method_end = np.minimum(lines.find(low, " "), high)
-    version = find_back(lines.data, high, _SPACE, low)
+    version = np.maximum(high - 8, low)
+    usual = words(lines.data, 8)[version - 1] == _VERSION
+    other = np.flatnonzero(~(usual & (version > method_end)))
+    version[other] = find_back(lines.data, high[other], _SPACE, low[other])
     proper = (method_end > low) & (version > method_end + 1) & equal(lines.data, version, b"HTTP/") & (version < high)
     letter = lines.data[low]
     proper &= (letter >= 65) & (letter <= 90)

@@ -84,7 +84,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         zh += f"该账户此前的登录均不来自此地址，且不在通常时段（{first_hour} 时至 {last_hour} 时）内"
         en += f"an address not seen before for that account, outside the usual hours ({first_hour} to {last_hour})"
         if guessed >= GUESSED:
-            zh += f"ï¼同一地址此前有 {guessed} 次认证失败"
+            zh += f"；同一地址此前有 {guessed} 次认证失败"
             en += f"; the same address had failed {guessed} times before"
         yield state(
             events, RULE, row, CLAIMS, Text(zh + "。", en + "."),

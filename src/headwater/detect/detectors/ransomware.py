@@ -139,7 +139,7 @@ def _renamed(events: Events, part: pl.DataFrame, notes: pl.DataFrame) -> Finding
     en += f" {seconds} seconds"
     if notes.height:
         shown = notes["file_path"].unique().sort().to_list()
-        zh += f"ï¼并有勒索说明文件 {names(shown[:3], len(shown), 'zh')}"
+        zh += f"；并有勒索说明文件 {names(shown[:3], len(shown), 'zh')}"
         en += f"; there are ransom notes {names(shown[:3], len(shown), 'en')}"
     return state(
         events, RULE, held, CLAIMS, Text(zh + "。", en + "."),

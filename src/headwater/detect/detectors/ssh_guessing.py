@@ -56,7 +56,7 @@ def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
         zh += f"，所试账户：{names(users, total, 'zh')}"
         en += f"; accounts tried: {names(users, total, 'en')}"
     if repeated != rows.height:
-        zh += f"ï¼连同“message repeated”所述共 {repeated} 次"
+        zh += f"；连同“message repeated”所述共 {repeated} 次"
         en += f"; {repeated} attempts with those that syslog says were repeated"
     facts = {"failures": rows.height, "attempts": repeated, "accounts": total, "feed": feed}
     return state(

@@ -143,16 +143,16 @@ def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[in
     en += " that were answered 2xx"
     confirmed = bool(kinds) or script.height > 0
     if script.height:
-        zh += f"ï¼盘上 {script['file_path'][0]} 的代码把该参数交给 shell 或解释器执行"
+        zh += f"；盘上 {script['file_path'][0]} 的代码把该参数交给 shell 或解释器执行"
         en += f"; the code of {script['file_path'][0]} on disk passes that parameter to a shell or interpreter"
     for kind in kinds:
         zh += f";{_PROOF_TEXT[kind][0]}"
         en += f"; {_PROOF_TEXT[kind][1]}"
     if confirmed and not kinds:
-        zh += "ï¼命令的执行由脚本代码与应答推断，未见主机上的直接痕迹"
+        zh += "；命令的执行由脚本代码与应答推断，未见主机上的直接痕迹"
         en += "; that the commands ran is inferred from the code and the answer, no direct trace on the host was found"
     if not confirmed:
-        zh += "ï¼主机上未见相应痕迹，不能认定命令已执行"
+        zh += "；主机上未见相应痕迹，不能认定命令已执行"
         en += "; nothing on the host agrees, so it is not established that any command ran"
     weak = not group.stem.lower().endswith(_DYNAMIC) or group.stem.rsplit("/", 1)[-1].startswith("index.")
     severity = Severity.HIGH if confirmed else Severity.LOW if weak else Severity.MEDIUM

@@ -133,7 +133,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
         zh += f"（参数 {'、'.join(parameters[:5])}）"
         en += f" (parameter {', '.join(parameters[:5])})"
     if place:
-        zh += "ï¼该文件位于上传或临时目录，或为隐藏、图片文件"
+        zh += "；该文件位于上传或临时目录，或为隐藏、图片文件"
         en += "; it lies where uploads or temporary files go, or is a hidden or picture file"
     who: list[str] = []
     if calls.height:
@@ -141,7 +141,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
         zh += f";{names(who[:5], len(who), 'zh')} 以带参数或 POST 方式请求 {calls.height} 次并得到 2xx 应答"
         en += f"; {names(who[:5], len(who), 'en')} called it {often(calls.height)} (parameter or POST), answered 2xx"
     if not high:
-        zh += "ï¼未见其被使用的记录，也可能是管理用途"
+        zh += "；未见其被使用的记录，也可能是管理用途"
         en += "; no record shows its use, and it may serve administration"
     mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == part["source"][0]))
     return state(
