@@ -113,6 +113,7 @@ _KINDS = {
     "state.schedule": "计划任务现状",
     "state.service": "服务现状",
     "state.key": "登录公钥现状",
+    "state.host_key": "曾连接主机的密钥",
     "state.lastlog": "末次登录记录",
     "state.content": "文件内容特征",
 }
