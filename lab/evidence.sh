@@ -11,7 +11,7 @@ for name in web01 benign01; do
   e2fsck -fn "$W/part.raw" > "$W/run-$name/e2fsck.txt" || { cat "$W/run-$name/e2fsck.txt"; exit 1; }
   dumpe2fs -h "$W/part.raw" 2> /dev/null | grep -q needs_recovery && { echo "$name was not unmounted"; exit 1; }
   rm -f "$OUT/$name.E01"
-  ewfacquire -q -u -c best -f encase6 -b 256 -S 1.4GiB -t "$OUT/$name" -C HEADWATER-SAMPLE -D "sample server, $name" -E "$name" \
+  ewfacquire -q -u -c best -f encase6 -b 1024 -S 1.4GiB -t "$OUT/$name" -C HEADWATER-SAMPLE -D "sample server, $name" -E "$name" \
     -e lab -N 'made by lab/; inert payloads' -m fixed -M physical -d sha256 -l "$W/run-$name/acquire.log" "$disk" > /dev/null
   ewfverify -q -d sha256 "$OUT/$name.E01" | tail -8
   rm "$W/part.raw"

@@ -197,20 +197,32 @@ def refused(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return {a: dict(sorted(n.items())) for a, n in sorted(table.items())}
 
 
+def grouped(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each step's mark with the intruder's rows of it; a new login opens the step whose mark comes next."""
+    out: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    coming: list[dict[str, Any]] = []
+    waiting = False
+    for r in rows:
+        if r["act"] == "step":
+            out.append((r, [*coming, r]))
+            coming, waiting = [], False
+        elif is_intruder(r):
+            waiting = waiting or (r["act"] == "login" and len(out[-1][1]) > 1)
+            (coming if waiting else out[-1][1]).append(r)
+    return out
+
+
 def steps(rows: list[dict[str, Any]], part: Path) -> list[dict[str, Any]]:
     """The intrusion's steps in order, each with its time, its end, and what shows it."""
-    marks = [r for r in rows if r["act"] == "step"]
     out = []
-    for r, after in zip(marks, [*marks[1:], None]):
+    for r, mine in grouped(rows):
         zh, en, shows = STORY[r["id"]]
         stage, stage_zh = ("anti-forensics", "反取证") if r["id"] in COVERING else STAGES[r["stage"]]
-        mine = [x["t"] for x in rows if x["t"] >= r["t"] and (after is None or x["t"] < after["t"]) and is_intruder(x)]
-        step = {"id": r["id"], "stage": stage, "stage_zh": stage_zh, "technique": r["technique"], "from": r["t"]}
-        step |= {"until": mine[-1], "source_ip": r["source"], "account": r["account"], "target": r.get("target")}
+        step = {"id": r["id"], "stage": stage, "stage_zh": stage_zh, "technique": r["technique"]}
+        step |= {"from": mine[0].get("began", mine[0]["t"]), "until": mine[-1]["t"]}
+        step |= {"source_ip": r["source"], "account": r["account"], "target": r.get("target")}
         step["text"] = {"zh": zh, "en": en}
-        step["commands"] = [
-            x.get("line") or x.get("query") for x in rows if x["t"] in mine and x["act"] in ("type", "web")
-        ]
+        step["commands"] = [x.get("line") or x.get("query") for x in mine if x["act"] in ("type", "web")]
         step["shows"] = [
             {"path": p, "holds": t, "lines": None if t is None else lines_with(part, p, t)} for p, t in shows
         ]

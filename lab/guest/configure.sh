@@ -16,6 +16,7 @@ done
 echo web01 > "$G/etc/hostname"
 printf '127.0.0.1\tlocalhost\n10.20.0.15\tweb01.corp.example web01\n10.20.0.8\tdb01.corp.example db01\n10.20.0.5\tmirror.corp.example mirror\n' > "$G/etc/hosts"
 echo 8f3b6e0b1d5a4c0f9e2d7a6c5b4a3920 > "$G/etc/machine-id"
+printf 'nameserver 10.20.0.1\n' > "$G/etc/resolv.conf"
 ln -sf /usr/share/zoneinfo/Asia/Shanghai "$G/etc/localtime"
 echo Asia/Shanghai > "$G/etc/timezone"
 cat > "$G/etc/fstab" <<'F'
