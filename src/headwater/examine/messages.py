@@ -273,7 +273,9 @@ class _Beginnings:
         self.texts = texts.take(rows)
         self.row = rows
         head = np.ndarray((len(texts.data) - _HEAD,), dtype=f"V{_HEAD}", buffer=texts.data, strides=(1,))
-        grid = head[np.minimum(self.texts.start, len(texts.data) - _HEAD - 1)].view("<u8").reshape(len(rows), _HEAD // 8)
+        grid = (
+            head[np.minimum(self.texts.start, len(texts.data) - _HEAD - 1)].view("<u8").reshape(len(rows), _HEAD // 8)
+        )
         self.word = [np.ascontiguousarray(grid[:, k]) for k in range(_HEAD // 8)]
         self.first = self.word[0].astype(np.uint32)
         self.known: dict[bytes, Ints] = {b"": np.arange(len(rows))}

@@ -17,8 +17,8 @@ import polars as pl
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
-from headwater.examine.line_time import clf
-from headwater.examine.line_views import Bytes, Flags, Ints, find_back, numbers, words
+from headwater.examine.line_time import clf, digits, letters
+from headwater.examine.line_views import Bytes, Flags, Ints, find, find_back, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 
@@ -73,17 +73,42 @@ def _quoted(lines: Lines, at: Ints, quotes: Ints) -> Ints:
 def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints]:
     """Of ``" 200 1234`` at a closing quote: whether it is that, the status, the size, its end; -1 stands for a dash."""
     data = lines.data
+    at = np.minimum(quote, lines.end)
+    text = letters(data, at, 24)
+    ok, status = digits(text, 2, 3)
+    ok &= (text[0] == _QUOTE) & (text[1] == _SPACE) & (text[5] == _SPACE)
+    size = np.zeros(len(at), dtype=np.int64)
+    end = at + 6
+    going = ok
+    for k in range(6, 24):
+        digit = text[k] - np.uint8(48)
+        going = going & (digit <= 9)
+        if not going.any():
+            break
+        size = np.where(going, size * 10 + digit, size)
+        end = end + going
+    odd = np.flatnonzero(~ok | (end == at + 6))
+    if len(odd):
+        ok[odd], status[odd], size[odd], end[odd] = _odd_status(lines.take(odd), at[odd])
+    ok &= (end <= lines.end) & (quote < lines.end)
+    end = np.minimum(end, lines.end)
+    ok &= (end == lines.end) | (data[end] == _SPACE)
+    return ok, status, size, end
+
+
+def _odd_status(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints]:
+    """The same where a dash stands for the status or the size."""
+    data = lines.data
     first = np.minimum(quote + 2, lines.end)
     status_end, status = run_of_digits(data, first, lines.end, 1)
     dash = (status_end == first) & (data[first] == _DASH)
     status_end = status_end + dash
-    ok = (data[np.minimum(quote + 1, lines.end)] == _SPACE) & (dash | (status_end - first == 3)) & (quote < lines.end)
+    ok = (data[np.minimum(quote + 1, lines.end)] == _SPACE) & (dash | (status_end - first == 3))
     second = np.minimum(status_end + 1, lines.end)
     size_end, size = run_of_digits(data, second, lines.end, 1)
     no_size = (size_end == second) & (data[second] == _DASH)
     size_end = size_end + no_size
-    ok &= (data[status_end] == _SPACE) & (size_end > second) & (size_end <= lines.end)
-    ok &= (size_end == lines.end) | (data[size_end] == _SPACE)
+    ok &= (data[status_end] == _SPACE) & (size_end > second)
     return ok, np.where(dash, -1, status), np.where(no_size, -1, size), size_end
 
 
@@ -162,7 +187,7 @@ def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
     fits = proper | short
     uri = np.minimum(method_end + 1, high)
     uri_end = np.maximum(np.where(proper, version - 1, high), uri)
-    mark = np.minimum(lines.find(uri, "?"), uri_end)
+    mark = find(lines.data, uri, ord("?"), uri_end)
     every = None if fits.all() else fits
     columns = {
         "cs-method": lines.column(low, method_end, every),
