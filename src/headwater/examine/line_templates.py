@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, find, find_back, words
+from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, find, find_back
 
 _FIELD = re.compile(r"\{([a-z_]+)([#*]?)\}")
 _MOST_DIGITS = 18
