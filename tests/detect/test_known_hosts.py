@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from memory_events import MemoryEvents
+
 from headwater.detect import registry
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.ports import Settings
 from headwater.model.records import Event
-from memory_events import MemoryEvents
 
 MINUTE = 60 * 1_000_000_000
 START = 1_772_420_000 * 1_000_000_000
