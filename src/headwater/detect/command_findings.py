@@ -14,8 +14,8 @@ import polars as pl
 
 from headwater.detect.command_table import Trait
 from headwater.detect.commands import EQUIVOCAL, quoted, suspicious, targets, told
-from headwater.detect.frames import state
-from headwater.detect.intrusion import Entry
+from headwater.detect.frames import MINUTE, state
+from headwater.detect.intrusion import AFTER, Entry
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Citation, Finding, Rule, Text
 from headwater.model.ports import Events
@@ -50,7 +50,22 @@ def _near(rows: pl.DataFrame, user: str | None, held: Sequence[Entry]) -> Entry 
 def found_in(
     events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Sequence[Entry]
 ) -> Iterator[Finding]:
-    """The findings of one account's commands in one place, by stage; ``rows`` in order of place."""
+    """The findings of one account's commands in one place, by stage; ``rows`` in order of place.
+
+    Commands of the day after an entry, and those without a time, are judged apart from those of other days: what an
+    administrator typed last week is not told as the intruder's.
+    """
+    near = pl.col("ts").is_null()
+    for entry in (e for e in held if e.source == int(rows["source"][0])):
+        near |= pl.col("ts").is_between(entry.first - MINUTE, entry.last + AFTER)
+    for part in (rows.filter(~near), rows.filter(near)):
+        if part.height:
+            yield from _of_one_time(events, part, kept, user, held)
+
+
+def _of_one_time(
+    events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Sequence[Entry]
+) -> Iterator[Finding]:
     traits = suspicious(rows, kept.column)
     if not traits:
         return

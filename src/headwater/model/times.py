@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,7 @@ class Offset:
     ahead: int
 
 
+@functools.lru_cache(maxsize=64)
 def zone_offsets(zone: str, first_year: int = 1990, last_year: int = 2038) -> Sequence[Offset]:
     """The offsets of an IANA zone between two years, keyed by wall clock, in order.
 

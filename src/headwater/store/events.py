@@ -29,6 +29,7 @@ class EventStore:
     def __init__(self, case: Path, clocks: Mapping[str, Clock]) -> None:
         self._root = case
         self._clocks = dict(clocks)
+        self._ts = ts_expression(self._clocks)
 
     def feeds(self) -> Sequence[str]:
         """The feeds that hold at least one event, in order of name."""
@@ -94,7 +95,7 @@ class EventStore:
                     (pl.col(n).cast(types[n]) if n in have else pl.lit(None, dtype=types.get(n, pl.String)).alias(n))
                     for n in wanted
                 ]
-                frames.append(frame.select(*HEADER_SCHEMA, ts_expression(self._clocks), *own))
+                frames.append(frame.select(*HEADER_SCHEMA, self._ts, *own))
         if not frames:
             return pl.LazyFrame(schema=HEADER_SCHEMA | {"ts": pl.Int64} | dict.fromkeys(wanted, pl.String))
         return pl.concat(frames, how="vertical")
