@@ -45,7 +45,11 @@ def main() -> None:
         return
     with workplace() as work:
         raw = medium(work / "medium.raw")
-        subprocess.run(["ewfacquire", "-u", "-q", "-c", "fast", "-t", str(work / "image"), str(raw)], check=True)
+        subprocess.run(
+            ["ewfacquire", "-u", "-q", "-c", "fast", "-t", str(work / "image"), str(raw)],
+            check=True,
+            capture_output=True,
+        )
         image = work / "image.E01"
         say_input(image, f"E01 of {SIZE:,} bytes")
         megabytes = SIZE // 1_000_000
