@@ -123,7 +123,7 @@ def _step(stage: Stage, asset: str | None, group: _Group) -> Step:
     top = [f for f in ranked if f.severity == best.severity]
     confidence = max((f.confidence for f in top), key=_CONFIDENCES.index)
     zh_stage, en_stage = STAGE_TEXT[stage]
-    zh = f"{zh_stage}:" + "".join(f.text.zh for f in ranked[:_TOLD])
+    zh = f"{zh_stage}：" + "".join(f.text.zh for f in ranked[:_TOLD])
     en = f"{en_stage}: " + " ".join(f.text.en for f in ranked[:_TOLD])
     if len(ranked) > _TOLD:
         zh += f"另有 {len(ranked) - _TOLD} 项发现支持本步骤。"
