@@ -29,7 +29,7 @@ from headwater.examine.line_years import Years, years_of
 from headwater.model.kinds import GapReason
 from headwater.model.records import Facts, File, Gap
 
-BLOCK = 16 << 20
+BLOCK = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)

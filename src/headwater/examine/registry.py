@@ -46,10 +46,14 @@ class Parser:
 
 def _glob(pattern: str) -> str:
     """A glob as a regex: ``*`` stays within a name, ``**`` crosses directories; anchored at a directory boundary."""
+    return "(?:.*)" + _names(pattern)
+
+
+def _names(pattern: str) -> str:
     out = []
     for part in re.split(r"(\*\*|\*|\?)", pattern):
         out.append({"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)))
-    return "(?:.*)" + "".join(out)
+    return "".join(out)
 
 
 def _load(module: ModuleType) -> Parser:
@@ -83,28 +87,28 @@ def all_parsers() -> dict[str, Parser]:
 
 
 @functools.cache
-def _matcher() -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """One regex with one group per parser, so that 200,000 paths cost one pass each."""
-    names = tuple(all_parsers())
-    groups = [f"({'|'.join(_glob(g) for g in p.reads)})$" if p.reads else "($^)" for p in all_parsers().values()]
-    return re.compile("|".join(groups)), names
+def _globs() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
+    """Every glob as (parser, pattern of the directory, pattern of the name)."""
+    found = []
+    for parser in all_parsers().values():
+        for glob in parser.reads:
+            folder, _, name = glob.rpartition("/")
+            below = "(?:/.*)?" if "**" in name else ""
+            found.append((parser.name, re.compile(_glob(folder) + below), re.compile(_names(name.replace("**", "*")))))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _in_folder(folder: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The patterns of names that count in a directory: none in most, so that a listing asks once per directory."""
+    return tuple((parser, name) for parser, where, name in _globs() if where.fullmatch(folder))
 
 
 def by_path(path: str) -> tuple[Parser, ...]:
-    """The parsers that read a file of this path (the last file layer, without a compression suffix)."""
-    pattern, names = _matcher()
-    if not pattern.match(path):
-        return ()
-    each = _each()
-    return tuple(all_parsers()[n] for n in names if each[n].match(path))
-
-
-@functools.cache
-def _each() -> dict[str, re.Pattern[str]]:
-    return {
-        p.name: re.compile(f"(?:{'|'.join(_glob(g) for g in p.reads)})$" if p.reads else "$^")
-        for p in all_parsers().values()
-    }
+    """The parsers that read a file of this path (the last file layer, without a compression suffix), by name."""
+    folder, _, name = path.rpartition("/")
+    chosen = dict.fromkeys(parser for parser, pattern in _in_folder(folder) if pattern.fullmatch(name))
+    return tuple(all_parsers()[parser] for parser in chosen)
 
 
 def by_content(head: bytes) -> Parser | None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headwater.model.kinds import Confidence, Severity, Stage
@@ -86,6 +87,16 @@ class Tally:
     where: Mapping[str, str]
     count: int
     digest: str
+
+    @staticmethod
+    def over(where: Mapping[str, str], places: Iterable[tuple[int, str, int, int]]) -> Tally:
+        """The tally of events at these places (source, path, offset, ordinal), which it puts in order."""
+        digest = hashlib.sha256()
+        count = 0
+        for place in sorted(places):
+            digest.update((":".join(str(v) for v in place) + "\n").encode())
+            count += 1
+        return Tally(dict(where), count, digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from headwater.store.parts import encode_events, encode_gaps
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.
 gc.set_threshold(200_000, 50, 1000)
 
-PART_BYTES = 32 << 20  # input per part
+PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
 HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
 EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage

@@ -100,6 +100,7 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
             accounts = {number: done.accounts for number, done in examined.items()}
             ranges = {number: done.coverage for number, done in examined.items()}
             _seal(corridor, pool, items, save_accounts(order.case, accounts), save_ranges(order.case, ranges))
+            pool.close()  # idle children hold memory that detection needs; reading again starts new ones
             judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
             if order.read_again:
                 for item in items:

@@ -8,7 +8,6 @@ parts is read as text, one that a part lacks is null there.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,11 +124,7 @@ class EventStore:
         frame = self.scan(kinds=kinds, feeds=feeds, columns=tuple(where))
         for name, value in where.items():
             frame = frame.filter(pl.col(name).cast(pl.String) == value)
-        places = frame.select(PLACE).collect().sort(PLACE)
-        digest = hashlib.sha256()
-        for row in places.iter_rows():
-            digest.update((":".join(str(v) for v in row) + "\n").encode())
-        return Tally(dict(where), places.height, digest.hexdigest())
+        return Tally.over(where, frame.select(PLACE).collect().iter_rows())
 
     def gaps(self) -> pl.LazyFrame:
         """All gaps of the case, in order of source, path and offset."""

@@ -15,7 +15,7 @@ import polars as pl
 
 from headwater.detect.frames import DAY, listed, main_feed, names, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
-from headwater.model.nouns import Finding, Rule, Text
+from headwater.model.nouns import Finding, Rule, Tally, Text
 from headwater.model.ports import Events, Settings
 
 RULE = Rule(
@@ -48,7 +48,9 @@ CLAIMS = ("kind", "src_ip", "user", "method")
 def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
     address, feed, source = rows["src_ip"][0], rows["feed"][0], int(rows["source"][0])
     users, total = listed(rows, "user")
-    tally = events.tally({"kind": EventKind.AUTH_FAILURE.value, "feed": feed, "src_ip": address, "source": str(source)})
+    # these rows are all that match: each address counted by a scan of its own would cost a scan per address
+    where = {"kind": EventKind.AUTH_FAILURE.value, "feed": feed, "src_ip": address, "source": str(source)}
+    tally = Tally.over(where, rows.select("source", "path", "offset", "ordinal").iter_rows())
     repeated = int(rows["repeat"].cast(pl.Int64, strict=False).fill_null(1).sum())
     zh = f"{feed} 中有 {rows.height} 条来自 {address} 的认证失败记录"
     en = f"{feed} holds {rows.height} authentication failures from {address}"
