@@ -63,7 +63,7 @@ def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
     facts = {"failures": rows.height, "attempts": repeated, "accounts": total, "feed": feed}
     return state(
         events, RULE, rows, CLAIMS, Text(zh + "。", en + "."),
-        severity=Severity.LOW, confidence=Confidence.HIGH, facts=facts, tally=tally,
+        severity=Severity.LOW, confidence=Confidence.HIGH, facts=facts, tally=tally, limit=40,
         src_ip=address, user=users[0] if total == 1 else None,
     )  # fmt: skip
 
