@@ -102,3 +102,41 @@ def test_full_disk_is_said_and_the_same_command_goes_on_when_there_is_room(small
     corridor = open_case(small_disk / "case")
     with corridor.ledger:
         assert not [c for c in verify(corridor) if c.result == "failed"]
+
+
+def test_file_that_vanishes_or_cannot_be_read_is_a_gap_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headwater.formats import folders
+
+    source = make_evidence(tmp_path / "evidence")
+    real = folders.FolderTree.open_file
+
+    def refuse(self: Any, key: str) -> Any:
+        if key.endswith("auth.log.1") and getattr(self, "asked", False):
+            raise PermissionError(13, "Permission denied")
+        self.asked = True
+        return real(self, key)
+
+    monkeypatch.setattr("headwater.procedure.examination.FolderTree.open_file", refuse)
+    outcome = investigate(order(source, tmp_path / "case"))
+    assert outcome.incomplete == ("/var/log/auth.log.1",)
+    gap = next(g for g in _gaps(tmp_path / "case") if g["path"] == "/var/log/auth.log.1")
+    assert (gap["reason"], gap["offset"], gap["length"]) == (
+        "unreadable",
+        0,
+        (source / "var/log/auth.log.1").stat().st_size,
+    )
+    assert any(f.rule.id == "ssh-guessing" for f in outcome.judged.findings)
+
+
+def test_names_and_case_folders_of_any_bytes(tmp_path: Path) -> None:
+    folder = tmp_path / "case [9] 'x'"
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff!%41.log"))
+    source.write_bytes((make_evidence(tmp_path / "e") / "var/log/auth.log").read_bytes())
+    outcome = investigate(order(source, folder))
+    assert outcome.judged.findings
+    assert main(["events", str(folder), "--where", "kind = 'auth.success'"]) == 0
+    corridor = open_case(folder)
+    with corridor.ledger:
+        assert {c.result for c in verify(corridor)} == {"ok"}

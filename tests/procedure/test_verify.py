@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError
@@ -95,6 +99,73 @@ def _failed_quietly(case: Path) -> list[Check]:
     corridor = open_case(case)
     with corridor.ledger:
         return [c for c in _sealed(corridor) if c.result == "failed"]
+
+
+def test_results_whose_sealing_entries_were_cut_from_the_ledger_fail(copied: Path) -> None:
+    with sqlite3.connect(copied / "ledger.db") as db:
+        first = next(
+            seq
+            for seq, body in db.execute("SELECT seq, body FROM entries ORDER BY seq")
+            if b'"action":"detect"' in body
+        )
+        db.execute("DELETE FROM entries WHERE seq >= ?", (first,))
+    db.close()
+    (copied / "steps.jsonl").write_bytes(b"")
+    failed = {c.what for c in _failed(copied)}
+    assert {"file findings.jsonl", "file steps.jsonl", "file report/report.html"} <= failed
+
+
+def test_altered_steps_and_searches_fail_a_rebuild_even_where_the_key_holder_sealed_them(copied: Path) -> None:
+    (copied / "hypotheses.jsonl").write_bytes(b"")
+    corridor = open_case(copied)
+    with corridor.ledger:
+        products = dict(corridor.ledger.last("detect").entry.products)  # type: ignore[union-attr]
+        products["hypotheses.jsonl"] = hashlib.sha256(b"").hexdigest()
+        corridor.record("detect", products=products)
+        failed = {c.what for c in verify(corridor, rebuild=True) if c.result == "failed"}
+    assert "rebuild hypotheses.jsonl" in failed
+
+
+def test_case_file_edited_by_hand_shows_and_moves_nothing_until_it_is_applied(copied: Path) -> None:
+    path = copied / "case.json"
+    path.write_text(path.read_text().replace("Asia/Shanghai", "America/New_York"))
+    assert [c.what for c in _failed(copied)] == ["case.json"]
+    corridor = open_case(copied)
+    with corridor.ledger:
+        assert corridor.settings.zone == "Asia/Shanghai"
+
+
+def test_swapped_key_cannot_sign_and_a_copy_without_the_key_still_verifies(copied: Path) -> None:
+    key = copied / "keys" / "case.key"
+    other = Ed25519PrivateKey.generate()
+    pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key.write_bytes(pem)
+    for _ in range(2):
+        checks = _checks(copied)
+        assert {c.result for c in checks if c.what != "entry of this verification"} == {"ok"}
+    key.unlink()
+    assert any(c.what == "findings" and c.result == "ok" for c in _checks(copied))
+
+
+def test_finding_that_states_nothing_of_its_record_fails(copied: Path) -> None:
+    def bare(row: dict[str, Any]) -> None:
+        for span in row["spans"]:
+            span["claims"] = {}
+
+    name = _forge(copied, bare)
+    assert any(c.what == f"finding {name}" and "states nothing" in c.detail for c in _failed(copied))
+
+
+def test_what_an_earlier_run_left_is_not_counted_twice(worked: Worked, copied: Path) -> None:
+    """A task that failed was split into single files; the run was killed; next time the whole task succeeds."""
+    part = next((copied / "events").rglob("*-000001-*.parquet"))
+    shutil.copy(part, part.with_name("0001-500048-00000.parquet"))
+    marker = json.loads((copied / "tasks/0001-000001.json").read_text())
+    marker["parts"] = [[str(part.with_name("0001-500048-00000.parquet").relative_to(copied)), "0" * 64]]
+    (copied / "tasks/0001-500048.json").write_text(json.dumps(marker))
+    investigate(order(worked[0], copied))
+    assert not list(copied.rglob("*500048*"))
+    assert not _failed(copied)
 
 
 def test_changed_evidence_fails_and_stops_a_new_run(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def grant(claim: Claim, now: datetime) -> Authority:
             try:
                 instant(value)
             except ValueError as error:
-                raise AuthorityError("HW1001", what=f"{name} = {value!r} (YYYY-MM-DD)") from error
+                raise AuthorityError("HW1005", what=value) from error
     if claim.valid_until is not None and now.timestamp() * 1e9 > instant(claim.valid_until):
         raise AuthorityError("HW1003", until=claim.valid_until)
     return Authority(

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headwater.formats.atomic import write_atomic
@@ -58,6 +59,19 @@ class CaseSettings:
         return write_atomic(case / NAME, text.encode())
 
 
+def from_plain(raw: Mapping[str, Any]) -> CaseSettings:
+    """The settings behind their JSON; unknown names are passed over.
+
+    Raises:
+        TypeError, ValueError: a value of the wrong kind.
+    """
+    known = {k: v for k, v in raw.items() if k in CaseSettings.__dataclass_fields__}
+    for name in ("trusted_proxies", "usual_hours", "rules"):
+        if name in known:
+            known[name] = tuple(known[name])
+    return CaseSettings(**known)
+
+
 def check_zone(zone: str) -> str:
     """The zone itself, if it exists.
 
@@ -78,12 +92,7 @@ def load(case: Path) -> CaseSettings:
         UsageError: HW0002 where there is no case file or it is not one.
     """
     try:
-        raw = json.loads((case / NAME).read_bytes())
-        known = {k: v for k, v in raw.items() if k in CaseSettings.__dataclass_fields__}
-        for name in ("trusted_proxies", "usual_hours", "rules"):
-            if name in known:
-                known[name] = tuple(known[name])
-        settings = CaseSettings(**known)
+        settings = from_plain(json.loads((case / NAME).read_bytes()))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError("HW0002", str(case)) from error
     for zone in (settings.zone, *settings.zones.values()):
@@ -94,4 +103,8 @@ def load(case: Path) -> CaseSettings:
 
 def with_changes(settings: CaseSettings, changes: Mapping[str, object]) -> CaseSettings:
     """The settings with the given fields replaced, those that are None left as they are."""
-    return replace(settings, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    given: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
+    for name in ("years", "zones", "skews_ns"):
+        if name in given:  # another path's year stays
+            given[name] = {**getattr(settings, name), **given[name]}
+    return replace(settings, **given)

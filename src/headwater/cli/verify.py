@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every check; 0 where none failed."""
+    """Print every check; 0 where all hold, 1 where one failed or could not be made."""
     from dataclasses import asdict
 
     from headwater.case.folder import locked
@@ -43,4 +43,4 @@ def run(options: argparse.Namespace) -> int:
             line(asdict(check))
         else:
             say(f"{words[check.result]:<12} {check.what}  {check.detail}")
-    return EXIT_NOT_CLEAN if any(c.result == "failed" for c in checks) else EXIT_DONE
+    return EXIT_DONE if all(c.result == "ok" for c in checks) else EXIT_NOT_CLEAN

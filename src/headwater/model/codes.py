@@ -68,6 +68,12 @@ CODES: dict[str, Code] = {
         "示例：Asia/Shanghai。",
         "For example Asia/Shanghai.",
     ),
+    "HW1005": Code(
+        "日期格式有误：{what}",
+        "not a date: {what}",
+        "请写作 YYYY-MM-DD。",
+        "Write it as YYYY-MM-DD.",
+    ),
     "HW2001": Code("检材不存在：{where}", "the source does not exist: {where}"),
     "HW2002": Code("检材为空：{where}", "the source is empty: {where}"),
     "HW2003": Code("检材无法读取：{where}({what})", "the source cannot be read: {where} ({what})"),

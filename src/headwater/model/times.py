@@ -54,7 +54,7 @@ class Offset:
 
 
 @functools.lru_cache(maxsize=64)
-def zone_offsets(zone: str, first_year: int = 1990, last_year: int = 2038) -> Sequence[Offset]:
+def zone_offsets(zone: str, first_year: int = 1970, last_year: int = 2100) -> Sequence[Offset]:
     """The offsets of an IANA zone between two years, keyed by wall clock, in order.
 
     A wall-clock time that occurs twice (autumn) is read as the first; one that never occurs (spring) is read

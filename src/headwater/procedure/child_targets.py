@@ -14,6 +14,7 @@ from headwater.examine.opening import View, open_evidence
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
+from headwater.model.paths import decode_name
 from headwater.model.ports import ByteSource
 
 Message = tuple[dict[str, Any], bytes]
@@ -21,7 +22,9 @@ Message = tuple[dict[str, Any], bytes]
 
 def open_files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
     """The descriptors of an item as open files, with the names and sizes that came with the task."""
-    return [OpenFile(fd, name, size) for fd, (name, size) in zip(fds, args["files"], strict=True)]
+    return [
+        OpenFile(fd, os.fsdecode(decode_name(name)), size) for fd, (name, size) in zip(fds, args["files"], strict=True)
+    ]
 
 
 class Targets:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headwater import __version__
-from headwater.case.settings import CaseSettings
+from headwater.case.settings import CaseSettings, from_plain
 from headwater.model.custody import Evidence, Sealed, Verdict
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Authority
+from headwater.model.paths import decode_name, encode_name
 from headwater.model.times import from_rfc3339
 from headwater.store.clocks import Clock
 from headwater.store.events import EventStore
@@ -38,6 +40,15 @@ _LIBRARIES = (
     "polars", "duckdb", "pytsk3", "isal", "cryptography", "pysigma", "typst", "numpy", "zstandard",
     "tzdata",
 )  # fmt: skip
+
+
+def encode_argument(word: str) -> str:
+    """A word of the command line as text that the ledger can hold: bytes that are no UTF-8 percent-encoded."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return encode_name(os.fsencode(word))
+    return word
 
 
 class Progress(Protocol):
@@ -94,7 +105,7 @@ class Corridor:
             time=utc_now(),
             actors=self.actors,
             tool=TOOL,
-            command=self.command,
+            command=[encode_argument(word) for word in self.command],
             evidence=evidence,
             materials=materials,
             products=products,
@@ -114,6 +125,26 @@ def evidence_of(ledger: Ledger) -> list[Evidence]:
             raw["size"] = int(raw["size"])
             found.append(Evidence(**raw))
     return sorted(found, key=lambda e: e.number)
+
+
+def settings_of(ledger: Ledger) -> CaseSettings:
+    """The settings as the ledger last recorded them: what the case's results rest on, whatever the case file says now.
+
+    Raises:
+        UsageError: HW0002, the ledger opens no case.
+    """
+    found = None
+    for sealed in ledger.entries():
+        if sealed.entry.action in {OPENED, SETTINGS}:
+            found = sealed.entry.note["settings"]
+    if found is None:
+        raise UsageError("HW0002", str(ledger.path.parent))
+    return from_plain(found)
+
+
+def source_of(item: Evidence) -> Path:
+    """Where an item of evidence lies; the ledger holds the path percent-encoded, since a path is bytes."""
+    return Path(os.fsdecode(decode_name(item.source_path)))
 
 
 def bad_ranges(ledger: Ledger, number: int) -> list[list[Any]]:

@@ -11,52 +11,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
 from headwater.examine.coverage import tile
-from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
-from headwater.model.records import Gap
-from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of
+from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.intake import Held, held, raise_from
-from headwater.store.parts import encode_gaps, part_path, write_part
+from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
 
 FILES_PER_TASK = 48
 BYTES_PER_TASK = 16 << 20
-WALK = 0  # the number of the listing task; parsing tasks count from 1, split files from SPLIT
-SPLIT = 500_000
 
 Json = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Unit:
-    """One task as planned: its number, and the targets that it parses (none for the listing)."""
-
-    item: Evidence
-    number: int
-    targets: list[Json] = field(default_factory=list)
-    fingerprint: str = ""
-
-    @property
-    def size(self) -> int:
-        return sum(int(t["size"]) for t in self.targets)
-
-    def marker(self, case: Path) -> Path:
-        """Where the proof of its completion stands."""
-        return case / "tasks" / f"{self.item.number:04d}-{self.number:06d}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,86 +44,13 @@ class Examined:
     coverage: list[tuple[int, int, str]]
 
 
-class Receiver:
-    """Writes the parts of one task as they come, and its marker at the end."""
-
-    def __init__(self, case: Path, unit: Unit) -> None:
-        self.case, self.unit = case, unit
-        self.parts: list[list[str]] = []
-        self.candidates: list[Json] = []
-        self.files: list[Json] = []
-        self.ranges: list[list[Any]] = []
-        self.result: Json | None = None
-        self.error: Json | None = None
-        self.attempt = 1
-
-    def take(self, message: Message, corridor: Corridor) -> int:
-        """Act on one message; gives back bytes of progress."""
-        if message.attempt != self.attempt:
-            self.attempt, self.parts, self.candidates, self.result = message.attempt, [], [], None
-            self.files, self.ranges = [], []
-        header = message.header
-        if "family" in header:
-            path = part_path(
-                self.case, str(header["family"]), str(header["feed"]), self.unit.item.number, self.unit.number,
-                int(header["part"]),
-            )  # fmt: skip
-            self.parts.append([str(path.relative_to(self.case)), write_part(path, message.blob)])
-        elif "candidates" in header:
-            self.candidates.extend(header["candidates"])
-        elif "account" in header:
-            self.files.append(dict(header["account"]))
-        elif "ranges" in header:
-            self.ranges.extend(header["ranges"])
-        elif "entries" in header:
-            corridor.progress("list", int(header["entries"]), None, "entries")
-        elif "error" in header:
-            self.error = dict(header["error"])
-        elif "result" in header:
-            self.result = dict(header["result"])
-        return int(header.get("progress", 0))
-
-    def finish(self) -> Json:
-        """Write the marker; returns its content."""
-        marker = {
-            "fingerprint": self.unit.fingerprint,
-            "parts": sorted(self.parts),
-            "candidates": self.candidates,
-            "files": self.files,
-            "ranges": self.ranges,
-            "result": self.result or {},
-        }
-        write_atomic(self.unit.marker(self.case), json.dumps(marker, ensure_ascii=False, sort_keys=True).encode())
-        return marker
-
-
-def done(case: Path, unit: Unit) -> Json | None:
-    """The marker of a finished task, if it fits and its parts are all there."""
-    try:
-        marker: Json = json.loads(unit.marker(case).read_bytes())
-    except (OSError, ValueError):
-        return None
-    if marker.get("fingerprint") != unit.fingerprint:
-        return None
-    return marker if all((case / name).is_file() for name, _ in marker["parts"]) else None
-
-
-def discard(case: Path, unit: Unit) -> None:
-    """Remove what an unfinished or outdated run of a task left: its marker first, then its parts."""
-    unit.marker(case).unlink(missing_ok=True)
-    stem = f"{unit.item.number:04d}-{unit.number:06d}-*"
-    for family in ("events", "gaps"):
-        for path in (case / family).glob(f"feed=*/{stem}"):
-            path.unlink()
-
-
 def _parser_versions() -> dict[str, int]:
     return {p.name: p.version for p in registry.all_parsers().values()}
 
 
 def examine(corridor: Corridor, pool: Pool, item: Evidence) -> Examined:
     """Examine one item: list it, parse it, account for it."""
-    source = Path(item.source_path)
+    source = source_of(item)
     with held(source) as open_files:
         listing = _list(corridor, pool, item, open_files)
         units = _plan(corridor, item, listing["candidates"])
@@ -209,7 +113,7 @@ def _ignore(_: int) -> None:
 
 def _list_folder(item: Evidence, receiver: Receiver) -> None:
     """A folder is listed by the parent: names and sizes, no parsing; its times are the copy's and make no events."""
-    root = open_root(item.source_path)
+    root = open_root(source_of(item))
     try:
         tree = FolderTree(root)
         count = 0
@@ -224,14 +128,8 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
         tree.close()
     finally:
         os.close(root)
-    if gaps:
-        path = part_path(receiver.case, "gaps", "fs.macb", item.number, WALK, 0)
-        receiver.parts.append(
-            [
-                str(path.relative_to(receiver.case)),
-                write_part(path, encode_gaps(gaps, feed="fs.macb", source=item.number)),
-            ]
-        )
+    for path, gap in gaps:
+        receiver.gap("fs.macb", path, gap)
     receiver.result = {"entries": count, "facts": {"": {}}, "medium": None}
 
 
@@ -275,23 +173,15 @@ def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, uni
         discard(corridor.case, unit)
     for unit in runner.run(singles, markers):
         markers[unit.number] = _incomplete(corridor.case, unit, runner.why.get(unit.number, ""))
+    keep_only(corridor.case, item, (WALK, *markers))
     return [account for number in sorted(markers) for account in markers[number]["files"]]
 
 
 def _incomplete(case: Path, unit: Unit, why: str) -> Json:
     """A file that no child could finish: one gap over all of it, and its name in the report."""
     discard(case, unit)
-    target = unit.targets[0]
     receiver = Receiver(case, unit)
-    gap = Gap(0, int(target["size"]), GapReason.INCOMPLETE, why)
-    path = part_path(case, "gaps", "file.incomplete", unit.item.number, unit.number, 0)
-    blob = encode_gaps([(str(target["path"]), gap)], feed="file.incomplete", source=unit.item.number)
-    receiver.parts.append([str(path.relative_to(case)), write_part(path, blob)])
-    account = {
-        "path": target["path"], "target": target, "size": target["size"], "parser": "", "version": 0, "feed": "",
-        "tally": {}, "extents": [], "incomplete": why,
-    }  # fmt: skip
-    receiver.files = [account]
+    receiver.unread(unit.targets[0], GapReason.INCOMPLETE, why)
     return receiver.finish()
 
 
@@ -315,8 +205,9 @@ class _Runner:
         def tasks() -> Iterator[Task]:
             for unit in units:
                 discard(self.corridor.case, unit)
-                task, own = self._task(unit)
-                receivers[task.id], extra[task.id], by_id[task.id] = Receiver(self.corridor.case, unit), own, unit
+                receiver = Receiver(self.corridor.case, unit)
+                task, own = self._task(unit, receiver)
+                receivers[task.id], extra[task.id], by_id[task.id] = receiver, own, unit
                 yield task
 
         def take(message: Message) -> None:
@@ -339,38 +230,44 @@ class _Runner:
                     os.close(fd)
         return sorted(failed, key=lambda u: u.number)
 
-    def _task(self, unit: Unit) -> tuple[Task, list[int]]:
+    def _task(self, unit: Unit, receiver: Receiver) -> tuple[Task, list[int]]:
         own: list[int] = []
         targets: Sequence[Mapping[str, Any]] = unit.targets
         if self.item.kind == "folder":
-            own, targets = open_members(self.item, unit.targets)
+            own, targets, lost = open_members(self.item, unit.targets)
+            for target, why in lost:
+                receiver.unread(target, GapReason.UNREADABLE, why)
         args = {
             "files": self.open_files.args(), "number": self.item.number,
-            "years": dict(self.corridor.settings.years), "own_fds": bool(own), "targets": targets,
+            "years": dict(self.corridor.settings.years), "own_fds": self.item.kind == "folder", "targets": targets,
         }  # fmt: skip
-        fds = tuple(own) if own else self.open_files.fds
+        fds = tuple(own) if self.item.kind == "folder" else self.open_files.fds
         return Task(f"parse-{self.item.number}-{unit.number}", "headwater.procedure.child:parse", args, fds), own
 
 
-def open_members(item: Evidence, targets: Sequence[Json]) -> tuple[list[int], list[Mapping[str, Any]]]:
-    """Open the targets of a folder, each with a descriptor of its own; the caller closes them."""
-    root = open_root(item.source_path)
+def open_members(
+    item: Evidence, targets: Sequence[Json]
+) -> tuple[list[int], list[Mapping[str, Any]], list[tuple[Json, str]]]:
+    """Open the targets of a folder, each with a descriptor of its own (the caller closes them), and those that cannot be."""
+    root = open_root(source_of(item))
     own: list[int] = []
     opened: list[Mapping[str, Any]] = []
+    lost: list[tuple[Json, str]] = []
+    tree = FolderTree(root)
     try:
-        tree = FolderTree(root)
         for target in targets:
-            file = tree.open_file(str(target["key"]))
+            try:
+                file = tree.open_file(str(target["key"]))
+            except (KeyError, OSError) as error:
+                why = (error.strerror if isinstance(error, OSError) else None) or "it is not there any more"
+                lost.append((dict(target), why))
+                continue
             opened.append(dict(target) | {"fd": len(own)})
             own.append(file.fd)
-        tree.close()
-    except (KeyError, OSError) as error:
-        for fd in own:
-            os.close(fd)
-        raise ExamineError("HW4003", item.source_path, what=str(error)) from error
     finally:
+        tree.close()
         os.close(root)
-    return own, opened
+    return own, opened, lost
 
 
 @contextmanager
@@ -381,7 +278,7 @@ def opened_targets(
     if item.kind != "folder":
         yield fds, targets, False
         return
-    own, ready = open_members(item, targets)
+    own, ready, _ = open_members(item, targets)
     try:
         yield tuple(own), ready, True
     finally:

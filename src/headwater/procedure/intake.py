@@ -25,6 +25,7 @@ from headwater.formats.media import segments
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, ExamineError
+from headwater.model.paths import encode_name
 from headwater.procedure.corridor import REGISTERED, Corridor, environment, evidence_of, utc_now
 
 ALGORITHMS = ("sha256", "md5", "sha1")
@@ -43,7 +44,7 @@ class Held:
 
     def args(self) -> list[list[Any]]:
         """Names and sizes as a child wants them."""
-        return [[f.name, f.size] for f in self.files]
+        return [[encode_name(os.fsencode(f.name)), f.size] for f in self.files]
 
 
 @contextmanager
@@ -138,15 +139,15 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> tuple[E
             raise AcquireError("HW2008", str(source), what="size or modification time")
         held_digests = result["held"]
         files = tuple(
-            (str(p), f.size, d["sha256"])
+            (encode_name(os.fsencode(p)), f.size, d["sha256"])
             for p, f, d in zip(open_files.paths, open_files.files, held_digests, strict=True)
         )
     kind = result["kind"]
     item = Evidence(
         number=number,
-        name=source.name,
+        name=encode_name(os.fsencode(source.name)),
         kind=kind,
-        source_path=str(source),
+        source_path=encode_name(os.fsencode(source)),
         size=int(result["size"]),
         digest_of=result["digest_of"],
         digests=result["medium"],
@@ -218,9 +219,9 @@ def _folder(corridor: Corridor, number: int, source: Path) -> Evidence:
         verdicts.append(Verdict("read-completely", "mismatch", reason=f"{len(found.gaps)} entries could not be read"))
     return Evidence(
         number=number,
-        name=source.name or "/",
+        name=encode_name(os.fsencode(source.name)) or "/",
         kind="folder",
-        source_path=str(source),
+        source_path=encode_name(os.fsencode(source)),
         size=found.size,
         digest_of="manifest",
         digests={"sha256": found.digest},

@@ -26,8 +26,9 @@ from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
-from headwater.model.errors import DetectError, IntegrityError, UsageError
+from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority
+from headwater.model.paths import encode_name
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
@@ -40,7 +41,9 @@ from headwater.procedure.corridor import (
     authority_of,
     environment,
     evidence_of,
+    settings_of,
     silent,
+    source_of,
 )
 from headwater.procedure.examination import examine
 from headwater.procedure.intake import held, measured, take_in
@@ -86,6 +89,9 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
     sources = [s.absolute() for s in order.sources]
     new = not case_folder.is_case(order.case)
     authority = _authority(order, new)  # before anything is made
+    for source in sources:  # before anything is made: a mistyped name must not use up the case folder
+        if new and not source.exists():
+            raise AcquireError("HW2001", encode_name(os.fsencode(source)))
     for folder in order.rules:
         if not folder.is_dir():
             raise DetectError("HW6001", str(folder))
@@ -119,7 +125,7 @@ def _authority(order: Order, new: bool) -> Authority | None:
 
 
 def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Authority | None) -> Corridor:
-    names = [str(s) for s in sources]
+    names = [encode_name(os.fsencode(s)) for s in sources]
     first = next(ledger.entries(), None)
     if first is None:
         settings = case_settings.with_changes(case_settings.CaseSettings(), order.changes)
@@ -199,7 +205,7 @@ def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: s
 def digest_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
     """Digest an item anew and compare with its registration; enters nothing."""
     expected = item.digests["sha256"]
-    source = Path(item.source_path)
+    source = source_of(item)
     with held(source) as open_files:
         if item.kind == "folder":
             found = _folder_digest(source)
@@ -209,15 +215,17 @@ def digest_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
 
 
 def read_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
-    """Digest an item again, once in the life of a case, and enter the verdict.
+    """Digest an item again and compare; the first verdict is entered in the ledger, and every mismatch.
 
     Raises:
         IntegrityError: HW3003 where it differs; the verdict is entered first.
     """
-    for sealed in corridor.ledger.entries():
-        if sealed.entry.action == REREAD and item.number in sealed.entry.evidence:
-            return Verdict(**sealed.entry.note["verdict"])
     verdict = digest_again(corridor, pool, item)
+    entered = any(
+        sealed.entry.action == REREAD and item.number in sealed.entry.evidence for sealed in corridor.ledger.entries()
+    )
+    if entered and verdict.result == "match":
+        return verdict  # the same words again would change what the report rests on
     corridor.record(REREAD, evidence=[item.number], note={"verdict": asdict(verdict)})
     if verdict.result != "match":
         raise IntegrityError("HW3003", item.source_path, expected=verdict.expected, found=verdict.found)
@@ -246,8 +254,7 @@ def open_case(case: Path, command: Sequence[str] = (), progress: Progress = sile
     ledger = Ledger(case)
     ledger.check()
     first = next(ledger.entries())
-    settings = _standing(ledger, case)
-    corridor = Corridor(case, ledger, settings, tuple(first.entry.actors), tuple(command), progress)
+    corridor = Corridor(case, ledger, settings_of(ledger), tuple(first.entry.actors), tuple(command), progress)
     authority_of(ledger)
     evidence_of(ledger)
     return corridor

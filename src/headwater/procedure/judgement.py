@@ -27,6 +27,8 @@ FINDINGS, STEPS, SEARCHES, HYPOTHESES, RULES = (
     "findings.jsonl", "steps.jsonl", "searches.jsonl", "hypotheses.jsonl", "rules.json",
 )  # fmt: skip
 
+JUDGED = (FINDINGS, STEPS, SEARCHES, HYPOTHESES, RULES)
+
 Json = dict[str, Any]
 
 

@@ -45,22 +45,25 @@ GAPS_MOST = 300
 _AFTERWARDS = frozenset({REPORTED, VERIFIED})
 
 
+def rendered(corridor: Corridor, language: str) -> dict[str, bytes]:
+    """The report's files by their names in the case folder: a pure function of the case."""
+    filled = fill(corridor)
+    return {
+        "report/report.html": render_html(filled, language),
+        "report/report.pdf": render_pdf(filled, language),
+    }
+
+
 def write_report(corridor: Corridor, language: str | None = None) -> list[Path]:
     """Write HTML and PDF into the case folder; returns their paths."""
     language = language or corridor.settings.language
-    corridor.progress("report", 0, 2, "files")
-    filled = fill(corridor)
-    products: dict[str, str] = {}
-    paths = []
-    for at, (name, render) in enumerate((("report.html", render_html), ("report.pdf", render_pdf)), 1):
-        path = corridor.case / "report" / name
-        products[f"report/{name}"] = write_atomic(path, render(filled, language))
-        paths.append(path)
-        corridor.progress("report", at, 2, "files")
+    corridor.progress("report", 0, None, "files")
+    files = rendered(corridor, language)
+    products = {name: write_atomic(corridor.case / name, data) for name, data in files.items()}
     last = corridor.ledger.last(REPORTED)
     if last is None or dict(last.entry.products) != products:
-        corridor.record(REPORTED, products=products, note={"language": language, "head": filled.ledger.head_hash})
-    return paths
+        corridor.record(REPORTED, products=products, note={"language": language})
+    return [corridor.case / name for name in files]
 
 
 def fill(corridor: Corridor) -> report.ReportData:
@@ -96,7 +99,7 @@ def fill(corridor: Corridor) -> report.ReportData:
             for a in accounts
             if "incomplete" in a
         ),
-        limits=tuple(story.limits(judged, items, sums, facts)),
+        limits=tuple(story.limits(judged, items, sums, facts, accounts)),
         damage=(report.DamageFigure(Text("直接损失与必要恢复费用", "Direct loss and necessary cost of recovery")),),
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),

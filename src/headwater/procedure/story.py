@@ -14,6 +14,7 @@ from headwater.procedure.judgement import Judged
 from headwater.report import data as report
 
 _LINES = 10
+NAMED = 20  # files named in one sentence
 
 
 def _when(ns: int | None) -> tuple[str, str]:
@@ -217,13 +218,40 @@ def views(number: int, facts: Mapping[str, Mapping[str, str]]) -> Iterator[Sente
             yield Sentence(Text(zh, en), (f"evidence-{number}",))
 
 
+def unparsed(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Sentence]:
+    """Per item, the files that were looked at and that no parser knew: how many, how large, and the first by name."""
+    by_item: dict[int, list[Mapping[str, Any]]] = {}
+    for account in accounts:
+        if not account["parser"] and "incomplete" not in account:
+            by_item.setdefault(int(account["evidence"]), []).append(account)
+    for number, files in sorted(by_item.items()):
+        size = sum(int(a["size"]) for a in files)
+        named = [str(a["path"]) for a in files[:NAMED]]
+        zh_more = "等" if len(files) > len(named) else ""
+        en_more = " and others" if len(files) > len(named) else ""
+        yield Sentence(
+            Text(
+                f"检材 {number} 中有 {len(files)} 个文件（{size:,} 字节）没有解析器可以读取，未作解析：{'、'.join(named)}{zh_more}；"
+                "全部列于案件目录的 coverage.jsonl。",
+                f"In item {number} no parser knew {len(files)} files ({size:,} bytes), which were not parsed: "
+                f"{', '.join(named)}{en_more}; all are listed in coverage.jsonl of the case folder.",
+            ),
+            (f"evidence-{number}",),
+        )
+
+
 def limits(
     judged: Judged,
     items: Sequence[Evidence],
     sums: Mapping[int, Mapping[str, int]],
     facts: Mapping[int, Mapping[str, Mapping[str, str]]],
+    accounts: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Sentence]:
-    """What this examination cannot say; ``sums``: bytes per state of each medium; ``facts``: what the walk found."""
+    """What this examination cannot say; ``sums``: bytes per state of each medium; ``facts``: what the walk found.
+
+    ``accounts``: of files that were opened because of where they lie; those that no parser knew are named.
+    """
+    yield from unparsed(accounts)
     for number, said in sorted(facts.items()):
         yield from views(number, said)
     for number, states in sorted(sums.items()):

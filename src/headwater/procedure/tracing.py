@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from headwater.confine.pool import Message, Task
@@ -22,7 +21,7 @@ from headwater.model.times import rfc3339
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
-from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
+from headwater.procedure.corridor import Corridor, authority_of, evidence_of, source_of, store_of
 from headwater.procedure.intake import held
 from headwater.procedure.investigate import pool_for
 from headwater.procedure.judgement import load
@@ -179,7 +178,7 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
                         got.append(message.blob)
 
                 with (
-                    held(Path(item.source_path)) as open_files,
+                    held(source_of(item)) as open_files,
                     examination.opened_targets(item, targets, open_files.fds) as (fds, ready, own),
                 ):
                     args = {"files": open_files.args(), "own_fds": own, "targets": ready}

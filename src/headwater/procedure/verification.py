@@ -20,13 +20,14 @@ from typing import Any
 
 import polars as pl
 
+from headwater.case import settings as case_settings
 from headwater.confine.pool import Message, Pool, Task
 from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
-from headwater.model.errors import HeadwaterError
+from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally
 from headwater.procedure import examination
-from headwater.procedure.accounts import load_accounts, save_accounts, sealed_parts
+from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     DETECTED,
     EXAMINED,
@@ -37,11 +38,13 @@ from headwater.procedure.corridor import (
     clocks_of,
     evidence_of,
     silent,
+    source_of,
     store_of,
 )
 from headwater.procedure.intake import held
 from headwater.procedure.investigate import digest_again, pool_for
-from headwater.procedure.judgement import FINDINGS, judge, load
+from headwater.procedure.judgement import JUDGED, judge, load
+from headwater.procedure.reporting import rendered
 from headwater.store.events import EventStore
 from headwater.vault.ledger import Ledger
 
@@ -63,6 +66,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> li
     entries, head, root = corridor.ledger.check()
     checks = [Check("ledger", "ok", f"{entries} entries, head {head}, Merkle root {root}")]
     checks.extend(_sealed(corridor))
+    checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
     with pool_for(workers) as pool:
         held_checks = [_evidence(corridor, pool, item) for item in items]
@@ -72,7 +76,10 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> li
         if rebuild:
             checks.extend(_rebuilt(corridor, pool, items))
     failed = [c.what for c in checks if c.result == "failed"]
-    corridor.record(VERIFIED, note={"rebuild": rebuild, "checks": len(checks), "failed": failed[:100]})
+    try:
+        corridor.record(VERIFIED, note={"rebuild": rebuild, "checks": len(checks), "failed": failed[:100]})
+    except VaultError as error:  # a copy without the private key can be verified, though nothing can be added to it
+        checks.append(Check("entry of this verification", "not-claimable", error.text("en")))
     return checks
 
 
@@ -87,10 +94,12 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
         yield Check("parts", "failed", "the list of parts is not the one in the ledger")
     names = dict(parts)
     names.update({k: v for k, v in examined.entry.products.items() if k != "parts"})
-    for action in (DETECTED, REPORTED):
+    for action, made in ((DETECTED, JUDGED), (REPORTED, ("report/report.html", "report/report.pdf"))):
         entry = corridor.ledger.last(action)
         if entry is not None:
             names.update(entry.entry.products)
+        else:  # results without the entry that sealed them: the ledger was cut, or somebody else wrote them
+            names.update({name: "never sealed" for name in made if (case / name).exists()})
     bad = 0
     for name, expected in sorted(names.items()):
         try:
@@ -106,6 +115,20 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
         yield Check(f"file {name}", "failed", "not among the sealed parts")
     if not bad:
         yield Check("sealed files", "ok", f"{len(names)} files match the ledger")
+
+
+def _settings(corridor: Corridor) -> Iterator[Check]:
+    """The case file against the settings that the results rest on."""
+    try:
+        same = case_settings.load(corridor.case) == corridor.settings
+    except HeadwaterError:
+        same = False
+    if same:
+        yield Check("case.json", "ok")
+    else:
+        yield Check(
+            "case.json", "failed", "it is not what the ledger recorded; run investigate again to apply a change"
+        )
 
 
 def _stray(case: Path, parts: Mapping[str, str]) -> list[str]:
@@ -131,6 +154,9 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
         yield Check("findings", "not-claimable", error.text("en"))
         return
     bad = [f.id for f in findings if _identity(f) != f.id]
+    bare = [f.id for f in findings if any(not c.claims for c in f.spans)]
+    for name in bare:
+        yield Check(f"finding {name}", "failed", "it cites a record and states nothing of it")
     for name in bad:
         yield Check(f"finding {name}", "failed", "the id does not follow from the content")
     cited: dict[int, dict[str, list[tuple[Finding, Citation]]]] = {}
@@ -162,7 +188,7 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
             if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
                 wrong += 1
                 yield Check(f"finding {finding.id}", "failed", f"no gap at {gap.span.path}:{gap.span.offset}")
-    if not wrong and not bad:
+    if not wrong and not bad and not bare:
         yield Check("findings", "ok", f"{len(findings)} findings, {claims} values derived again from their bytes")
 
 
@@ -220,7 +246,7 @@ def _rederive(
                 targets.append(dict(accounts[path]["target"]) | {"wanted": places[at : at + _CITES_AT_ONCE]})
         else:
             walked[path] = places
-    with held(Path(item.source_path)) as open_files:
+    with held(source_of(item)) as open_files:
         files = open_files.args()
         if walked:
             walk: Json = {"files": files, "wanted": walked}
@@ -252,12 +278,14 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             again.progress = corridor.progress
             first = next(corridor.ledger.entries())
             again.record("open-case", note=dict(first.entry.note))
-            accounts = {}
+            accounts, ranges = {}, {}
             for item in items:
                 note = {"evidence": asdict(item), "bad": bad_ranges(corridor.ledger, item.number)}
                 again.record("register", evidence=[item.number], note=note)
-                accounts[item.number] = examination.examine(again, pool, item).accounts
+                done = examination.examine(again, pool, item)
+                accounts[item.number], ranges[item.number] = done.accounts, done.coverage
             save_accounts(fresh, accounts)
+            save_ranges(fresh, ranges)
             judge(again, tuple(Path(r) for r in corridor.settings.rules))
             yield from _compare(corridor, again, left_out)
 
@@ -279,10 +307,26 @@ def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]
         yield Check(f"rebuild {feed}", "ok" if same else "failed", f"{frames[0].height} and {frames[1].height} rows")
     gaps = [_without(s.gaps().collect(), left_out) for s in (old, new)]
     yield Check("rebuild gaps", "ok" if gaps[0].equals(gaps[1]) else "failed", f"{gaps[0].height} rows")
-    same = (corridor.case / FINDINGS).read_bytes() == (again.case / FINDINGS).read_bytes()
-    yield Check("rebuild findings", "ok" if same else "failed")
+    for name in (*JUDGED, "coverage.jsonl", "extents.jsonl"):
+        same = _bytes(corridor.case / name) == _bytes(again.case / name)
+        yield Check(f"rebuild {name}", "ok" if same else "failed")
+    yield from _report_again(corridor)
     for source, path in sorted(left_out):
         yield Check(f"rebuild {path}", "not-claimable", f"incomplete in evidence {source}: left out by name")
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _report_again(corridor: Corridor) -> Iterator[Check]:
+    """The report rendered anew from the case, compared byte by byte with the one that was issued."""
+    issued = corridor.ledger.last(REPORTED)
+    if issued is None:
+        return
+    for name, data in rendered(corridor, str(issued.entry.note["language"])).items():
+        same = data == _bytes(corridor.case / name)
+        yield Check(f"rebuild {name}", "ok" if same else "failed")
 
 
 def _without(frame: pl.DataFrame, left_out: set[tuple[int, str]]) -> pl.DataFrame:

@@ -49,7 +49,7 @@ class EventStore:
         groups: dict[tuple[tuple[str, Any], ...], list[Path]] = {}
         for part in self.parts(feed):
             try:
-                schema = tuple(pl.read_parquet_schema(part).items())
+                schema = tuple(pl.scan_parquet(part, hive_partitioning=False, glob=False).collect_schema().items())
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise StoreError("HW5001", str(part), what=error) from error
             groups.setdefault(schema, []).append(part)
@@ -87,7 +87,7 @@ class EventStore:
         for feed in chosen:
             for schema, parts in self._schemas(feed):
                 have = dict(schema)
-                frame = pl.scan_parquet(list(parts), hive_partitioning=False)
+                frame = pl.scan_parquet(list(parts), hive_partitioning=False, glob=False)
                 if kinds is not None:
                     frame = frame.filter(pl.col("kind").is_in([str(k) for k in kinds]))
                 own = [
@@ -131,7 +131,9 @@ class EventStore:
         parts = sorted((self._root / "gaps").glob("feed=*/*.parquet"))
         if not parts:
             return pl.LazyFrame(schema=GAP_SCHEMA)
-        return pl.scan_parquet(parts, hive_partitioning=False).sort("source", "path", "offset", maintain_order=True)
+        return pl.scan_parquet(parts, hive_partitioning=False, glob=False).sort(
+            "source", "path", "offset", maintain_order=True
+        )
 
     def event(self, source: int, path: str, offset: int, ordinal: int) -> dict[str, Any] | None:
         """One event by its identity, with every column it has; None where there is none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,13 @@ def _checked(condition: str) -> str:
     return condition
 
 
+def _literal(path: str) -> str:
+    """A path that the engine takes as it stands: its glob characters in brackets, its quotes doubled."""
+    return re.sub(r"[\[*?]", r"[\g<0>]", path).replace("'", "''")
+
+
 def _reader(parts: list[Path]) -> str:
-    names = ", ".join("'" + str(p).replace("'", "''") + "'" for p in parts)
+    names = ", ".join("'" + _literal(str(p)) + "'" for p in parts)
     return f"read_parquet([{names}], union_by_name=true, hive_partitioning=false)"
 
 
@@ -64,6 +70,7 @@ def select_events(
         StoreError: HW5001 where parts cannot be read.
     """
     condition = _checked(condition)
+    case = case.absolute()
     store = EventStore(case, clocks)
     feeds = [f for f in store.feeds() if feed is None or f == feed]
     if not feeds:
@@ -76,6 +83,8 @@ def select_events(
             spill.mkdir(exist_ok=True)
             engine.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
             source = _reader(parts)
+            engine.execute(f"SET allowed_directories = ['{str(case.absolute()).replace(chr(39), chr(39) * 2)}']")
+            engine.execute("SET enable_external_access = false; SET lock_configuration = true")
             engine.execute(f"CREATE VIEW events AS SELECT {ts_sql(clocks)} AS ts, * FROM {source}")  # noqa: S608
         except (duckdb.Error, OSError) as error:
             raise StoreError("HW5001", str(case), what=str(error).splitlines()[0]) from error

@@ -64,12 +64,13 @@ class Ledger:
         if not create and not self.path.exists():
             raise VaultError("HW3001", str(self.path), what="missing")
         try:
-            if create and not self._key_path.exists():
-                _make_key(self._key_path)
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute(_TABLE)
+            empty = self._db.execute("SELECT count(*) FROM entries").fetchone()[0] == 0
+            if create and empty and not self._key_path.exists():
+                _make_key(self._key_path)  # never beside entries that another key has signed
         except (sqlite3.Error, OSError) as error:
             raise VaultError("HW3001", str(self.path), what=error) from error
 
@@ -103,6 +104,7 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
             seq, previous = (row[0] + 1, row[1]) if row else (1, _GENESIS)
+            self._same_key(key)
             body = canonical(
                 CustodyEntry(
                     seq, previous, time, tuple(actors), action, tool, tuple(command), tuple(evidence),
@@ -169,6 +171,13 @@ class Ledger:
         if not expected:
             raise IntegrityError("HW3002", seq=1, what="the ledger is empty")
         return expected, previous, root(bodies)
+
+    def _same_key(self, key: Ed25519PrivateKey) -> None:
+        """Refuse to sign with another key than the one that the first entry names."""
+        row = self._db.execute("SELECT body FROM entries WHERE seq = 1").fetchone()
+        if row and _entry(row[0]).note.get("public_key") != _public_hex(key):
+            self._db.execute("ROLLBACK")
+            raise VaultError("HW3001", str(self._key_path), what="not the key of this ledger")
 
     def _private_key(self) -> Ed25519PrivateKey:
         try:

@@ -22,7 +22,7 @@ RULE = Rule(
     id="ssh-guessing",
     version="1",
     author="Headwater",
-    title=Text("口令猜解及其后的成功登录", "Password guessing and a login after it"),
+    title=Text("口令猜解", "Password guessing"),
     stage=Stage.LOGIN,
     techniques=("T1110.001",),
     severity=Severity.LOW,
@@ -49,7 +49,9 @@ def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
     address, feed, source = rows["src_ip"][0], rows["feed"][0], int(rows["source"][0])
     users, total = listed(rows, "user")
     # these rows are all that match: each address counted by a scan of its own would cost a scan per address
-    where = {"kind": EventKind.AUTH_FAILURE.value, "feed": feed, "src_ip": address, "source": str(source)}
+    where = {"kind": str(rows["kind"][0]), "feed": feed, "src_ip": address, "source": str(source)}
+    if where["kind"] == EventKind.AUTH_PROBE.value:
+        where["pam_module"] = str(rows["pam_module"][0])
     tally = Tally.over(where, rows.select("source", "path", "offset", "ordinal").iter_rows())
     repeated = int(rows["repeat"].cast(pl.Int64, strict=False).fill_null(1).sum())
     zh = f"{feed} 中有 {rows.height} 条来自 {address} 的认证失败记录"
@@ -66,6 +68,17 @@ def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
         severity=Severity.LOW, confidence=Confidence.HIGH, facts=facts, tally=tally, limit=40,
         src_ip=address, user=users[0] if total == 1 else None,
     )  # fmt: skip
+
+
+def _by_pam_alone(rows: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Failures that only PAM's own line tells, as old systems log them (``sshd(pam_unix)[…]: authentication failure``).
+
+    PAM's line beside sshd's own would count an attempt twice, so it counts for addresses of which sshd says nothing.
+    """
+    pam = rows.filter((pl.col("kind") == EventKind.AUTH_PROBE.value) & pl.col("pam_module").is_not_null())
+    return pam.join(
+        told.select("source", "src_ip").unique(), on=["source", "src_ip"], how="anti", maintain_order="left"
+    )
 
 
 def _successes(events: Events, failed: pl.DataFrame, passed: pl.DataFrame) -> Iterator[Finding]:
@@ -94,7 +107,7 @@ def _successes(events: Events, failed: pl.DataFrame, passed: pl.DataFrame) -> It
             severity=Severity.MEDIUM if by_key else Severity.HIGH,
             confidence=Confidence.HIGH if tried_it and not by_key else Confidence.MEDIUM,
             facts={"failures": run.height, "method": method, "account_guessed": tried_it, "login_ts": when},
-            src_ip=address, user=login["user"][0], host=login["host"][0],
+            src_ip=address, user=login["user"][0], host=login["host"][0], moments=[when],
         )  # fmt: skip
 
 
@@ -102,12 +115,13 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """Findings in order of source, then of the address's first failure."""
     rows = take(
         events,
-        kinds=[EventKind.AUTH_FAILURE, EventKind.AUTH_SUCCESS],
+        kinds=[EventKind.AUTH_FAILURE, EventKind.AUTH_SUCCESS, EventKind.AUTH_PROBE],
         header=["src_ip", "user", "host"],
-        own=["method", "repeat"],
+        own=["method", "repeat", "pam_module"],
         where=pl.col("src_ip").is_not_null(),
     )
-    failures = main_feed(rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value), "source", "src_ip")
+    told = rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
+    failures = main_feed(pl.concat([told, _by_pam_alone(rows, told)]), "source", "src_ip")
     tried = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1).sum()
     counts = failures.group_by("source", "src_ip").agg(tried.alias("tried")).filter(pl.col("tried") >= GUESSES)
     failures = failures.join(counts, on=["source", "src_ip"], how="semi", maintain_order="left")
