@@ -83,7 +83,9 @@ def select_events(
             spill.mkdir(exist_ok=True)
             engine.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
             source = _reader(parts)
-            engine.execute(f"SET allowed_directories = ['{str(case.absolute()).replace(chr(39), chr(39) * 2)}']")
+            # the escaped form as well: it is the pattern, not the file, that the engine asks leave for
+            allowed = ", ".join(f"'{form}'" for form in (str(case).replace("'", "''"), _literal(str(case))))
+            engine.execute(f"SET allowed_directories = [{allowed}]")
             engine.execute("SET enable_external_access = false; SET lock_configuration = true")
             engine.execute(f"CREATE VIEW events AS SELECT {ts_sql(clocks)} AS ts, * FROM {source}")  # noqa: S608
         except (duckdb.Error, OSError) as error:
