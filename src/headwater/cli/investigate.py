@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say
     from headwater.procedure.investigate import Order, investigate
-    from headwater.procedure.story import story_lines
+    from headwater.procedure.story import gap_line, story_lines
 
     changes: dict[str, Any] = {
         "zone": options.zone,
@@ -97,6 +97,9 @@ def run(options: argparse.Namespace) -> int:
     for each in ("zh", "en") if language == "both" else (language,):
         for words in story_lines(outcome.judged, outcome.items, each):
             say(words)
+        gaps = gap_line(outcome.gaps, each)
+        if gaps:
+            say(gaps)
     for path in outcome.reports:
         say(f"报告 report: {path}")
     for name in outcome.incomplete:

@@ -48,7 +48,7 @@ from headwater.procedure.corridor import (
 from headwater.procedure.examination import examine
 from headwater.procedure.intake import held, measured, take_in
 from headwater.procedure.judgement import Judged, judge
-from headwater.procedure.reporting import write_report
+from headwater.procedure.reporting import gap_totals, write_report
 from headwater.vault.ledger import Ledger
 
 _WARM = ("headwater.procedure.child", "headwater.examine.registry")
@@ -77,6 +77,7 @@ class Outcome:
     items: tuple[Evidence, ...]
     reports: tuple[Path, ...]
     incomplete: tuple[str, ...]
+    gaps: tuple[tuple[str, int, int], ...] = ()  # reason, how many, bytes
 
 
 def pool_for(workers: int) -> Pool:
@@ -112,8 +113,9 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
                 for item in items:
                     read_again(corridor, pool, item)
         reports = write_report(corridor)
+        gaps = gap_totals(corridor)
     incomplete = tuple(str(a["path"]) for rows in accounts.values() for a in rows if "incomplete" in a)
-    return Outcome(judged, tuple(items), tuple(reports), incomplete)
+    return Outcome(judged, tuple(items), tuple(reports), incomplete, gaps)
 
 
 def _authority(order: Order, new: bool) -> Authority | None:

@@ -296,6 +296,12 @@ def _gaps(corridor: Corridor) -> Iterable[report.GapRow]:
         )  # fmt: skip
 
 
+def gap_totals(corridor: Corridor) -> tuple[tuple[str, int, int], ...]:
+    """Gaps of the whole case by reason: how many, and how many bytes."""
+    rows = store_of(corridor).gaps().group_by("reason").agg(pl.len(), pl.col("length").sum()).sort("reason").collect()
+    return tuple((str(reason), int(count), int(size)) for reason, count, size in rows.iter_rows())
+
+
 def _hashes(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.HashRow]:
     for item in items:
         kind = Text("检材", "evidence")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headwater.model.custody import Evidence, Sealed
-from headwater.model.kinds import STAGE_TEXT, Severity, Stage, TimeBasis
+from headwater.model.kinds import GAP_TEXT, STAGE_TEXT, GapReason, Severity, Stage, TimeBasis
 from headwater.model.nouns import Authority, Finding, Sentence, Step, Text
 from headwater.model.times import rfc3339
 from headwater.procedure.judgement import Judged
@@ -296,6 +296,17 @@ def summary(row: Mapping[str, Any]) -> str:
         return str(row["file_path"])[:300]
     words = [str(row[n]) for n in ("process", "user", "src_ip") if row.get(n)]
     return " ".join(words)[:300]
+
+
+def gap_line(gaps: Sequence[tuple[str, int, int]], language: str) -> str:
+    """One line on what could not be read, by reason; empty where there is no gap."""
+    words = [
+        f"{GAP_TEXT[GapReason(reason)][0 if language == 'zh' else 1]} {count} ({size:,} B)"
+        for reason, count, size in gaps
+    ]
+    if not words:
+        return ""
+    return ("未能读取或未成事件的字节：" if language == "zh" else "Bytes that gave no event: ") + "; ".join(words)
 
 
 def story_lines(judged: Judged, items: Sequence[Evidence], language: str) -> list[str]:
