@@ -14,6 +14,7 @@ import pytest
 
 from headwater.cli.main import main
 from headwater.procedure.investigate import Outcome, investigate, open_case
+from headwater.procedure.reporting import fill
 from headwater.procedure.tracing import trace
 from small_case import make_evidence, order
 
@@ -66,6 +67,13 @@ def test_the_case_zone_moves_times_and_rewrites_nothing(worked: Worked, capsys: 
     rows = _lines(capsys, "events", str(worked[1]), "--where", "kind = 'auth.success' AND user = 'root'", "--json")
     assert [r["t_recorded"] for r in rows] == ["2026-03-02T03:12:31.000000000Z"]
     assert [r["ts"] for r in rows] == ["2026-03-01T19:12:31.000000000Z"]  # Asia/Shanghai is eight hours ahead
+
+
+def test_the_assumed_year_and_zone_stand_in_the_report(worked: Worked) -> None:
+    corridor = open_case(worked[1])
+    with corridor.ledger:
+        (clock,) = fill(corridor).clocks
+    assert (clock.year, clock.zone, clock.basis.value) == (2026, "Asia/Shanghai", "year-assumed")
 
 
 def test_line_that_is_no_syslog_is_a_gap_and_the_rest_tiles(worked: Worked) -> None:

@@ -18,7 +18,7 @@ from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
-from headwater.model.times import from_rfc3339
+from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure import story
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
@@ -213,7 +213,12 @@ def _clocks(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.Cl
     store = store_of(corridor)
     feeds = store.feeds()
     found = (
-        store.scan().select("source", "feed", "t_basis").unique().collect().sort("source", "feed", "t_basis").to_dicts()
+        store.scan()
+        .group_by("source", "feed", "t_basis")
+        .agg(pl.col("t_recorded").max())
+        .collect()
+        .sort("source", "feed", "t_basis")
+        .to_dicts()
         if feeds
         else []
     )
@@ -231,10 +236,16 @@ def _clocks(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.Cl
                 source=str(row["feed"]),
                 basis=basis,
                 zone=zone if assumed else None,
-                year=None,
+                # of the last line: the years of lines before it follow from the order of months
+                year=_year(row["t_recorded"]) if basis is TimeBasis.YEAR_ASSUMED else None,
                 offset_ns=None if skew is None else int(skew),
                 origin=story.clock_origin(basis, origin),
             )
+
+
+def _year(ns: int | None) -> int | None:
+    text = rfc3339(ns)
+    return None if text is None else int(text[:4])
 
 
 def _timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:

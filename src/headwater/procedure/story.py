@@ -160,6 +160,9 @@ def confinement(entries: Sequence[Sealed]) -> Text:
     return Text("未记载", "not recorded")
 
 
+_ORIGIN_ZH = {"nothing says otherwise": "检材中无记载，按 UTC", "case file": "案件文件"}
+
+
 def clock_origin(basis: TimeBasis, origin: str) -> Text:
     """Where a clock assumption comes from."""
     if basis is TimeBasis.UTC:
@@ -168,7 +171,7 @@ def clock_origin(basis: TimeBasis, origin: str) -> Text:
         return Text("记录自带时区偏移", "each record states its offset")
     year_zh = "；年份由文件时间与月份次序推断" if basis is TimeBasis.YEAR_ASSUMED else ""
     year_en = "; year inferred from the file's time and the order of months" if basis is TimeBasis.YEAR_ASSUMED else ""
-    return Text(f"时区据：{origin}{year_zh}", f"zone from: {origin}{year_en}")
+    return Text(f"时区据：{_ORIGIN_ZH.get(origin, origin)}{year_zh}", f"zone from: {origin}{year_en}")
 
 
 _STATE_TEXT = {
