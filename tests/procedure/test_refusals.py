@@ -104,3 +104,4 @@ def test_unknown_id_zone_and_rules(worked: Worked, tmp_path: Path, capsys: pytes
     assert _refused(capsys, "HW1004", *base, "--zone", "Mars/Olympus") == EXIT_AUTHORITY
     assert _refused(capsys, "HW6001", *base, "--rules", str(tmp_path / "none")) == EXIT_OTHER
     assert _refused(capsys, "HW0001", *base, "--year", "x") == EXIT_USAGE
+    assert _refused(capsys, "HW0001", *base, "--trusted-proxy", "10.0.0.0/99") == EXIT_USAGE

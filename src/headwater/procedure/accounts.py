@@ -75,8 +75,3 @@ def sealed_parts(case: Path) -> dict[str, str]:
         content = json.loads(marker.read_bytes())
         found.update(dict(content["parts"]))
     return found
-
-
-def unparsed(accounts: Sequence[Json]) -> list[Json]:
-    """Files that were opened because of where they lie, and that no parser knew."""
-    return [a for a in accounts if not a["parser"] and "incomplete" not in a]

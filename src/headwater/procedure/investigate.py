@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -187,6 +188,11 @@ def _check(settings: case_settings.CaseSettings) -> None:
     for zone in (settings.zone, *settings.zones.values()):
         if zone:
             case_settings.check_zone(zone)
+    for proxy in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy.strip(), strict=False)
+        except ValueError as error:  # a list that is silently shorter than the examiner thinks shifts blame
+            raise UsageError("HW0001", what=f"--trusted-proxy {proxy}") from error
 
 
 def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: str, ranges: str) -> None:

@@ -57,6 +57,7 @@ class Receiver:
         self.result: Json | None = None
         self.error: Json | None = None
         self.attempt = 1
+        self.lost: list[tuple[Json, GapReason, str]] = []  # files that nothing could read, in whatever attempt
 
     def take(self, message: Message, corridor: Corridor) -> int:
         """Act on one message; gives back bytes of progress."""
@@ -92,17 +93,21 @@ class Receiver:
         self.parts.append([str(place.relative_to(self.case)), write_part(place, blob)])
 
     def unread(self, target: Json, reason: GapReason, why: str) -> None:
-        """Account for a file that nothing could read: one gap over all of it, and its name for the report."""
-        self.gap("file.incomplete", str(target["path"]), Gap(0, int(target["size"]), reason, why))
-        self.files.append(
-            {
+        """A file that nothing could read: one gap over all of it and its name for the report, written at the end."""
+        self.lost.append((target, reason, why))
+
+    def _account_for_lost(self) -> None:
+        for target, reason, why in self.lost:
+            self.gap("file.incomplete", str(target["path"]), Gap(0, int(target["size"]), reason, why))
+            account = {
                 "path": target["path"], "target": target, "size": target["size"], "parser": "", "version": 0,
                 "feed": "", "tally": {}, "extents": [], "incomplete": why,
-            }
-        )  # fmt: skip
+            }  # fmt: skip
+            self.files.append(account)
 
     def finish(self) -> Json:
         """Write the marker; returns its content."""
+        self._account_for_lost()
         marker = {
             "fingerprint": self.unit.fingerprint,
             "parts": sorted(self.parts),

@@ -171,11 +171,12 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
             for at in range(0, len(wanted), examination.FILES_PER_TASK):
                 some = wanted[at : at + examination.FILES_PER_TASK]
                 targets = [_target(item, c, accounts) for _, c in some]
-                got: list[bytes] = []
+                got: dict[tuple[str, int], bytes] = {}
 
-                def take(message: Message, got: list[bytes] = got) -> None:
+                def take(message: Message, got: dict[tuple[str, int], bytes] = got) -> None:
                     if "span" in message.header:
-                        got.append(message.blob)
+                        path, offset, _ = message.header["span"]
+                        got[(str(path), int(offset))] = message.blob
 
                 with (
                     held(source_of(item)) as open_files,
@@ -184,8 +185,8 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
                     args = {"files": open_files.args(), "own_fds": own, "targets": ready}
                     for _ in pool.run([Task("fetch", "headwater.procedure.child_again:fetch", args, fds)], take):
                         pass
-                for (index, _), data in zip(some, got, strict=False):
-                    found[index] = data
+                for (index, _), target in zip(some, targets, strict=True):
+                    found[index] = got.get((str(target["path"]), int(target["offset"])), b"")
     return found
 
 

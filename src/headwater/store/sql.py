@@ -9,7 +9,6 @@ examiner's own text can read the events and nothing else. The engine runs with e
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,9 +106,3 @@ def contract(row: Mapping[str, Any]) -> dict[str, Any]:
     header = {name: row.get(name) for name in HEADER_SCHEMA}
     own = {k: v for k, v in row.items() if k not in HEADER_SCHEMA and k != "ts" and v is not None}
     return {"ts": row.get("ts"), **header, "fields": {k.removeprefix("own."): v for k, v in own.items()}}
-
-
-def spill_is_clean(case: Path) -> bool:
-    """Whether nothing was left in the spill folder."""
-    folder = case / "tmp"
-    return not folder.exists() or not os.listdir(folder)
