@@ -60,7 +60,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for name in verbs():
         module = importlib.import_module(f"{cli.__name__}.{name}")
-        sub = commands.add_parser(name.replace("_", "-"), help=module.HELP, description=module.HELP)
+        sub = commands.add_parser(name.rstrip("_").replace("_", "-"), help=module.HELP, description=module.HELP)
         module.arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
