@@ -8,6 +8,8 @@ A parser module has
 - ``parse(file) -> Iterator[Record]`` (a record parser), or ``GRAMMAR`` (a line grammar, see ``examine/lines.py``), or,
   for a format of fixed records in bulk, ``batches(file) -> Iterator[Batch]`` as well;
 - optionally ``recognise(head: bytes) -> bool``, asked with its first 4096 bytes about a file that no ``READS`` matched;
+- optionally ``CONTEXT``: globs, as in ``READS``, of small texts of the same system that it needs beside a file (a server's
+  configuration says how its log is written); it finds them in ``file.facts.context``;
 - ``VERSION``: an int that rises with every change of what it yields.
 """
 
@@ -41,6 +43,7 @@ class Parser:
     batches: Callable[[File], Iterator[Any]] | None
     grammar: Any
     recognise: Callable[[bytes], bool] | None
+    context: tuple[str, ...]
     doc: str
 
 
@@ -71,6 +74,7 @@ def _load(module: ModuleType) -> Parser:
         getattr(module, "batches", None),
         getattr(module, "GRAMMAR", None),
         getattr(module, "recognise", None),
+        tuple(getattr(module, "CONTEXT", ())),
         doc,
     )
 
@@ -86,12 +90,15 @@ def all_parsers() -> dict[str, Parser]:
     return {p.name: p for p in sorted(found, key=lambda p: p.name)}
 
 
+Patterns = tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]
+
+
 @functools.cache
-def _globs() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
-    """Every glob as (parser, pattern of the directory, pattern of the name)."""
+def _globs(what: str) -> Patterns:
+    """Every glob that parsers give under ``what`` as (parser, pattern of the directory, pattern of the name)."""
     found = []
     for parser in all_parsers().values():
-        for glob in parser.reads:
+        for glob in getattr(parser, what):
             folder, _, name = glob.rpartition("/")
             below = "(?:/.*)?" if "**" in name else ""
             found.append((parser.name, re.compile(_glob(folder) + below), re.compile(_names(name.replace("**", "*")))))
@@ -99,16 +106,22 @@ def _globs() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _in_folder(folder: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _in_folder(what: str, folder: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """The patterns of names that count in a directory: none in most, so that a listing asks once per directory."""
-    return tuple((parser, name) for parser, where, name in _globs() if where.fullmatch(folder))
+    return tuple((parser, name) for parser, where, name in _globs(what) if where.fullmatch(folder))
 
 
 def by_path(path: str) -> tuple[Parser, ...]:
     """The parsers that read a file of this path (the last file layer, without a compression suffix), by name."""
     folder, _, name = path.rpartition("/")
-    chosen = dict.fromkeys(parser for parser, pattern in _in_folder(folder) if pattern.fullmatch(name))
+    chosen = dict.fromkeys(parser for parser, pattern in _in_folder("reads", folder) if pattern.fullmatch(name))
     return tuple(all_parsers()[parser] for parser in chosen)
+
+
+def is_context(path: str) -> bool:
+    """Whether a parser wants the text of a file of this path beside the files that it reads."""
+    folder, _, name = path.rpartition("/")
+    return any(pattern.fullmatch(name) for _, pattern in _in_folder("context", folder))
 
 
 def by_content(head: bytes) -> Parser | None:

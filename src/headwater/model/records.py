@@ -58,6 +58,8 @@ class Facts:
     host: str | None = None
     zone: str = "UTC"
     year: int | None = None  # the examiner's word for the year of the last line, above any inference
+    # small texts of the same system that parsers asked for with CONTEXT, by path in its tree
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

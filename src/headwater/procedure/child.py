@@ -28,6 +28,7 @@ from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, Gap
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
+from headwater.procedure.context import Taker
 from headwater.store.parts import encode_events, encode_gaps
 
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.
@@ -136,6 +137,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     facts: dict[str, dict[str, str]] = {}
     for view in opened.views:
         facts[view.name] = {"file_system": view.tree.kind, "view": str(getattr(view.tree, "view", ""))}
+        taker = Taker(view.name, view.tree)
         for frame, entries in listing(view, opened.kind):
             listed += len(entries)
             if frame is not None and frame.height:
@@ -144,11 +146,15 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 yield {"family": "events", "feed": "fs.macb", "part": part}, blob
                 part += 1
             _identify(view, entries, facts[view.name])
+            for texts in _bundles(taker.take(entries), ("path", "text")):
+                yield {"context": texts}, b""
             found = (_candidate(view, entry, opened.kind) for entry in entries)
             for some in _bundles((c for c in found if c), ("path", "key")):
                 yield {"candidates": some}, b""
             yield {"entries": listed}, b""
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
+        if taker.left_out:
+            facts[view.name]["context_left_out"] = str(taker.left_out)
     yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)
     for ranges in _bundles(_claims(opened, args["bad"]), ()):
         yield {"ranges": ranges}, b""
@@ -286,7 +292,7 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     targets = Targets(args, fds)
     for target in args["targets"]:
         source, extents = targets.open(target)
-        facts = Facts(year=args["years"].get(target["path"]))
+        facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
         ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
         if ready.gap is not None:
             collector.gap("file.compressed", target["path"], ready.gap)

@@ -25,7 +25,7 @@ def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     targets = Targets(args, fds)
     for target in args["targets"]:
         source, _ = targets.open(target)
-        facts = Facts(year=args["years"].get(target["path"]))
+        facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
         ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
         wanted = {(int(o), int(n)) for o, n in target["wanted"]}
         rows: list[dict[str, Any]] = []

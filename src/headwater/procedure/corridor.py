@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from headwater import __version__
 from headwater.case.settings import CaseSettings, from_plain
+from headwater.formats.canonical import digest
 from headwater.model.custody import Evidence, Sealed, Verdict
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Authority
@@ -176,6 +177,14 @@ def facts_of(ledger: Ledger, number: int) -> dict[str, dict[str, str]]:
         if sealed.entry.action == WALKED and number in sealed.entry.evidence:
             return dict(sealed.entry.note["facts"])
     return {}
+
+
+def listed_context(ledger: Ledger, number: int) -> str:
+    """The digest of the small texts that the listing of an item took for its parsers."""
+    for sealed in ledger.entries():
+        if sealed.entry.action == WALKED and number in sealed.entry.evidence:
+            return str(sealed.entry.note.get("context", digest([])))
+    return digest([])
 
 
 def zone_for(settings: CaseSettings, number: int, facts: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
+from headwater.procedure.context import Taker, texts_of
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.intake import Held, held, raise_from
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
@@ -53,7 +54,7 @@ def examine(corridor: Corridor, pool: Pool, item: Evidence) -> Examined:
     source = source_of(item)
     with held(source) as open_files:
         listing = _list(corridor, pool, item, open_files)
-        units = _plan(corridor, item, listing["candidates"])
+        units = _plan(corridor, item, listing["candidates"], listing["context"])
         accounts = _parse(corridor, pool, item, open_files, units)
     return Examined(accounts, _coverage(listing, accounts))
 
@@ -90,7 +91,11 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
             WALKED,
             evidence=[item.number],
             products=dict(marker["parts"]),
-            note={"facts": result.get("facts") or {"": {}}, "entries": result.get("entries", 0)},
+            note={
+                "facts": result.get("facts") or {"": {}},
+                "entries": result.get("entries", 0),
+                "context": digest(marker["context"]),
+            },
         )
     return marker
 
@@ -117,8 +122,10 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
     try:
         tree = FolderTree(root)
         count = 0
+        taker = Taker("", tree)
         for entry in tree.entries():
             count += 1
+            receiver.context.extend(taker.take([entry]))
             if entry.kind == "file" and entry.size:
                 receiver.candidates.append(
                     {"view": "", "key": entry.key, "path": entry.path, "size": entry.size, "mtime": entry.modified,
@@ -133,7 +140,9 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
     receiver.result = {"entries": count, "facts": {"": {}}, "medium": None}
 
 
-def _plan(corridor: Corridor, item: Evidence, candidates: Sequence[Json]) -> list[Unit]:
+def _plan(
+    corridor: Corridor, item: Evidence, candidates: Sequence[Json], context: Sequence[Mapping[str, str]]
+) -> list[Unit]:
     """Cut the candidates into tasks; order and cut depend on the listing alone."""
     units: list[Unit] = []
     for target in candidates:
@@ -147,7 +156,8 @@ def _plan(corridor: Corridor, item: Evidence, candidates: Sequence[Json]) -> lis
     for unit in units:
         years = {t["path"]: corridor.settings.years.get(t["path"]) for t in unit.targets}
         years = {k: v for k, v in years.items() if v is not None}
-        unit.fingerprint = _fingerprint(item, {"years": years, "targets": unit.targets})
+        unit.context = texts_of(context, (str(t["view"]) for t in unit.targets))
+        unit.fingerprint = _fingerprint(item, {"years": years, "targets": unit.targets, "context": unit.context})
     return units
 
 
@@ -165,7 +175,7 @@ def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, uni
     runner = _Runner(corridor, pool, item, open_files, total, progressed)
     failed = runner.run(waiting, markers)
     singles = [
-        Unit(item, SPLIT + unit.number * FILES_PER_TASK + i, [target], unit.fingerprint)
+        Unit(item, SPLIT + unit.number * FILES_PER_TASK + i, [target], unit.fingerprint, unit.context)
         for unit in failed
         for i, target in enumerate(unit.targets)
     ]
@@ -240,6 +250,7 @@ class _Runner:
         args = {
             "files": self.open_files.args(), "number": self.item.number,
             "years": dict(self.corridor.settings.years), "own_fds": self.item.kind == "folder", "targets": targets,
+            "context": unit.context,
         }  # fmt: skip
         fds = tuple(own) if self.item.kind == "folder" else self.open_files.fds
         return Task(f"parse-{self.item.number}-{unit.number}", "headwater.procedure.child:parse", args, fds), own

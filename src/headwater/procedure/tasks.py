@@ -35,6 +35,7 @@ class Unit:
     number: int
     targets: list[Json] = field(default_factory=list)
     fingerprint: str = ""
+    context: dict[str, dict[str, str]] = field(default_factory=dict)  # by view, by path: see procedure/context.py
 
     @property
     def size(self) -> int:
@@ -54,6 +55,7 @@ class Receiver:
         self.candidates: list[Json] = []
         self.files: list[Json] = []
         self.ranges: list[list[Any]] = []
+        self.context: list[dict[str, str]] = []
         self.result: Json | None = None
         self.error: Json | None = None
         self.attempt = 1
@@ -64,7 +66,7 @@ class Receiver:
         if message.attempt != self.attempt:
             discard(self.case, self.unit)  # what the first attempt wrote
             self.attempt, self.error, self.result = message.attempt, None, None
-            self.parts, self.candidates, self.files, self.ranges = [], [], [], []
+            self.parts, self.candidates, self.files, self.ranges, self.context = [], [], [], [], []
         header = message.header
         if "family" in header:
             path = part_path(
@@ -74,6 +76,8 @@ class Receiver:
             self.parts.append([str(path.relative_to(self.case)), write_part(path, message.blob)])
         elif "candidates" in header:
             self.candidates.extend(header["candidates"])
+        elif "context" in header:
+            self.context.extend(header["context"])
         elif "account" in header:
             self.files.append(dict(header["account"]))
         elif "ranges" in header:
@@ -114,6 +118,7 @@ class Receiver:
             "candidates": self.candidates,
             "files": self.files,
             "ranges": self.ranges,
+            "context": self.context,
             "result": self.result or {},
         }
         write_atomic(self.unit.marker(self.case), json.dumps(marker, ensure_ascii=False, sort_keys=True).encode())

@@ -28,6 +28,7 @@ from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
+from headwater.procedure.context import taken_of, texts_of
 from headwater.procedure.corridor import (
     DETECTED,
     EXAMINED,
@@ -37,6 +38,7 @@ from headwater.procedure.corridor import (
     bad_ranges,
     clocks_of,
     evidence_of,
+    listed_context,
     silent,
     source_of,
     store_of,
@@ -109,6 +111,10 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
         if found != expected:
             bad += 1
             yield Check(f"file {name}", "failed", f"sealed {expected}, found {found}")
+    for item in evidence_of(corridor.ledger):
+        if listed_context(corridor.ledger, item.number) != digest(taken_of(case, item)):
+            bad += 1
+            yield Check(f"texts taken from evidence {item.number}", "failed", "they are not those in the ledger")
     stray = _stray(case, parts)
     for name in stray:
         bad += 1
@@ -238,6 +244,7 @@ def _rederive(
         for row in message.header.get("rows", ()):
             derived[(str(message.header["path"]), int(row["offset"]), int(row["ordinal"]))] = row
 
+    taken = taken_of(corridor.case, item)
     targets, walked = [], {}
     for path, pairs in sorted(wanted.items()):
         places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
@@ -257,7 +264,9 @@ def _rederive(
         for at in range(0, len(targets), examination.FILES_PER_TASK):
             chosen = targets[at : at + examination.FILES_PER_TASK]
             with examination.opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
-                args: Json = {"files": files, "own_fds": own, "targets": ready, "years": dict(corridor.settings.years)}
+                views = texts_of(taken, (str(t["view"]) for t in chosen))
+                years = dict(corridor.settings.years)
+                args: Json = {"files": files, "own_fds": own, "targets": ready, "years": years, "context": views}
                 _finish(pool, Task(f"verify-{at}", "headwater.procedure.child_again:rederive", args, fds), take)
     return derived
 
