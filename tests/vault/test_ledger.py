@@ -104,16 +104,6 @@ def test_untouched_ledger_verifies_and_states_its_head(tmp_path: Path) -> None:
     assert all(canonical(json.loads(b)) == b for b in bodies)
 
 
-def test_truncated_tail_is_not_shown_by_the_chain_alone(tmp_path: Path) -> None:
-    """Stated as a limit: only an anchor outside shows it. If this ever fails, say so in the docs and be glad."""
-    path = _filled(tmp_path)
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM entries WHERE seq=5")
-    db.close()
-    with Ledger(tmp_path) as ledger:
-        assert ledger.check()[0] == 4
-
-
 def test_full_disk_refuses_and_adds_nothing(tmp_path: Path) -> None:
     _filled(tmp_path)
     with Ledger(tmp_path) as ledger:

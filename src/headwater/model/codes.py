@@ -87,6 +87,24 @@ CODES: dict[str, Code] = {
     "HW2006": Code("E01 结构损坏：{what}", "the E01 structure is broken: {what}"),
     "HW2007": Code("不支持的检材格式：{where}({what})", "this source format is not supported: {where} ({what})"),
     "HW2008": Code("检材在读取期间发生变化：{where}({what})", "the source changed while it was read: {where} ({what})"),
+    "HW2060": Code(
+        "{where} 正在被写入，拒绝制作镜像：{what}",
+        "{where} is being written; imaging is refused: {what}",
+        "请先卸载，或用只读锁；确需对运行中的系统制作镜像时加 --live，该决定将记入台账。",
+        "Unmount it or use a write blocker; where a running system must be imaged, --live records that decision.",
+    ),
+    "HW2061": Code(
+        "无法设置只读标志：{where}（{what}）",
+        "the read-only flag cannot be set: {where} ({what})",
+        "需要管理员权限；文件没有此标志。",
+        "This needs the administrator's rights; a file has no such flag.",
+    ),
+    "HW2071": Code(
+        "此系统不提供块设备信息：{where}（{what}）",
+        "this system shows no block devices: {where} ({what})",
+        "请在 Linux 上运行；Windows 上请直接给出 \\\\.\\PhysicalDriveN。",
+        "Run it on Linux; on Windows name \\\\.\\PhysicalDriveN itself.",
+    ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
         "the ledger cannot be written: {where} ({what})",
@@ -110,6 +128,12 @@ CODES: dict[str, Code] = {
         "no space or write failed: {where} ({what})",
         "释放空间后用同一命令续作，已完成的部分不会重做。",
         "Free some space; the same command goes on where it stopped.",
+    ),
+    "HW3010": Code(
+        "个人密钥无法使用：{where}({what})",
+        "the personal key cannot be used: {where} ({what})",
+        "密钥由本人保管，口令只有本人知道；遗失时由管理员停用旧钥并登记新钥。",
+        "A key and its passphrase belong to one person; where lost, an administrator dismisses it and enrols a new one.",
     ),
     "HW4001": Code("隔离子进程无法启动：{what}", "the confined child could not be started: {what}"),
     "HW4002": Code("解析器 {where} 不合规：{what}", "the parser {where} breaks its contract: {what}"),

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The check of a ledger, apart from where its rows are kept: the case folder and an exported case are checked alike.
+
+1. Entries are numbered from 1 without a hole; each names the hash of the one before; the hash is that of the body.
+2. The body is canonical JSON (RFC 8785), so that one statement has one form.
+3. The signature is by the case's key, which the first entry names, or by a person who was enrolled before and not
+   dismissed; a person is enrolled with a proof that they hold the key, and by an administrator once there is one.
+4. Each checkpoint is signed by the case's key and states size, head and Merkle root of the entries up to there.
+5. The tail file names the last entry that was committed: an entry that is no longer there is missed.
+
+Without ``signatures`` the third step is left to the checkpoints: they attest the entries before them, and only the
+entries behind the last one are checked in full. That is enough to go on with a case; ``verify`` checks everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headwater.formats.canonical import canonical
+from headwater.model.errors import IntegrityError
+from headwater.model.times import from_rfc3339
+from headwater.vault.keys import CHECKPOINT_DOMAIN, ENROL_DOMAIN, ENTRY_DOMAIN, verifies
+from headwater.vault.merkle import Frontier
+
+GENESIS = "0" * 64
+ENROL, DISMISS = "enrol", "dismiss"
+CHECKPOINT_FORMAT = "headwater checkpoint v1"
+BODY_MOST = 16 << 20
+_REMARKS_MOST = 100
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+_OF_PEOPLE = (b'{"action":"enrol"', b'{"action":"dismiss"')  # canonical form puts the action first
+_FIELDS = (
+    "action", "actors", "command", "environment", "evidence", "materials", "note", "previous", "products", "seq",
+    "time", "tool",
+)  # fmt: skip
+
+Row = tuple[bytes, str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody enrolled in a case: name, organisation, roles, public key, and from which entry on."""
+
+    name: str
+    organisation: str
+    roles: tuple[str, ...]
+    public: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the case's key attested: the first ``size`` entries have this head and this Merkle root."""
+
+    origin: str
+    size: int
+    head: str
+    root: str
+    time: str
+    body: bytes
+    signature: bytes
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What a checked ledger amounts to. ``remarks``: what is odd but breaks nothing, such as a clock set back."""
+
+    entries: int
+    head: str
+    root: str
+    origin: str
+    public: str
+    checkpoints: int
+    people: Mapping[str, Person]
+    remarks: tuple[str, ...] = ()
+
+
+def checkpoint(body: bytes, signature: bytes) -> Checkpoint:
+    """A checkpoint behind its bytes; the signature is not yet checked.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        raw = json.loads(body)
+        if raw["format"] != CHECKPOINT_FORMAT or canonical(raw) != body:
+            raise ValueError("not a checkpoint in canonical form")
+        size = int(raw["size"])
+        words = [str(raw[name]) for name in ("origin", "head", "root", "time")]
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"not a checkpoint: {error}") from error
+    return Checkpoint(words[0], size, words[1], words[2], words[3], body, signature, raw)
+
+
+def broken(seq: object, what: object) -> IntegrityError:
+    """The error that names the first entry which does not verify."""
+    return IntegrityError("HW3002", seq=seq, what=what)
+
+
+class Walk:
+    """Walks the entries once, in order, in bounded memory."""
+
+    def __init__(self, *, signatures: bool = True, attested: int = 0) -> None:
+        self._full = signatures
+        self._attested = attested  # without signatures: entries up to here are vouched for by a checkpoint
+        self._previous = GENESIS
+        self._time = ""
+        self.tree = Frontier()
+        self.origin = ""
+        self.public = ""
+        self.people: dict[str, Person] = {}
+        self.remarks: list[str] = []
+
+    def take(self, row: Row) -> None:
+        """Check the next entry.
+
+        Raises:
+            IntegrityError: HW3002.
+        """
+        body, digest, signature = row
+        seq = self.tree.size + 1
+        if hashlib.sha256(body).hexdigest() != digest:
+            raise broken(seq, "body does not match its hash")
+        self._read(seq, body, digest, signature)
+        self._previous = digest
+        self.tree.add(body)
+
+    def run(self, rows: Iterator[Row], until: int) -> None:
+        """Check the next entries up to number ``until`` or to the end; those a checkpoint vouches for in a tight loop.
+
+        Raises:
+            IntegrityError: HW3002.
+        """
+        sha256, tree = hashlib.sha256, self.tree
+        quick = not self._full and until <= self._attested
+        for row in rows:
+            body, digest, _ = row
+            size = tree.size
+            if not quick or not size or body.startswith(_OF_PEOPLE):
+                self.take(row)
+            else:  # the same as ``take`` and ``Frontier.add``, without their calls
+                if sha256(body).hexdigest() != digest:
+                    raise broken(size + 1, "body does not match its hash")
+                # in canonical form these members stand in this order, and a quote within a string is escaped
+                at = body.rfind(b'"previous":"' + self._previous.encode() + b'","products":{')
+                if at < 0 or body.find(b'},"seq":%d,"time":"' % (size + 1), at) < 0:
+                    raise broken(size + 1, "previous hash or number differs")
+                self._previous = digest
+                value, hashes = sha256(b"\x00" + body).digest(), tree.hashes
+                tree.size = size + 1
+                while size & 1:
+                    value = sha256(b"\x01" + hashes.pop() + value).digest()
+                    size >>= 1
+                hashes.append(value)
+            if tree.size == until:
+                return
+
+    @property
+    def head(self) -> str:
+        return self._previous
+
+    def _read(self, seq: int, body: bytes, digest: str, signature: bytes) -> None:
+        if len(body) > BODY_MOST:
+            raise broken(seq, "larger than an entry may be")
+        try:
+            raw = json.loads(body)
+            if tuple(sorted(raw)) != _FIELDS or not isinstance(raw["note"], dict):
+                raise broken(seq, "not the members of an entry")
+            same = canonical(raw) == body
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise broken(seq, f"unreadable: {error}") from error
+        if raw["seq"] != seq:
+            raise broken(seq, f"numbered {raw['seq']}")
+        if raw["previous"] != self._previous:
+            raise broken(seq, "previous hash differs")
+        if not same:
+            raise broken(seq, "body is not in canonical form")
+        if seq == 1:
+            self.public, self.origin = str(raw["note"].get("public_key", "")), digest
+            if len(self.public) != 64:
+                raise broken(seq, "no public key")
+        signer = str(raw["note"].get("signer", self.public))
+        if signer != self.public and signer not in self.people:
+            raise broken(seq, "signed by nobody who is enrolled")
+        if not verifies(signer, signature, ENTRY_DOMAIN + bytes.fromhex(digest)):
+            raise broken(seq, "signature does not verify")
+        self._people(seq, raw, signer)
+        self._clock(seq, str(raw["time"]))
+
+    def _people(self, seq: int, raw: Mapping[str, Any], signer: str) -> None:
+        if raw["action"] not in {ENROL, DISMISS}:
+            return
+        admins = {p.public for p in self.people.values() if "admin" in p.roles}
+        if admins and signer not in admins:
+            raise broken(seq, "people are enrolled and dismissed by an administrator alone")
+        try:
+            said = raw["note"]["person"]
+            public = str(said["public_key"])
+            if raw["action"] == DISMISS:
+                self.people.pop(public, None)
+                return
+            proof = bytes.fromhex(raw["note"]["proof"])
+            person = Person(str(said["name"]), str(said["organisation"]), tuple(map(str, said["roles"])), public, seq)
+        except (KeyError, TypeError, ValueError) as error:
+            raise broken(seq, f"not an enrolment: {error}") from error
+        if not verifies(public, proof, ENROL_DOMAIN + self.origin.encode() + person.name.encode()):
+            raise broken(seq, "the person enrolled did not prove that they hold the key")
+        self.people[public] = person
+
+    def _clock(self, seq: int, time: str) -> None:
+        if not _TIME.fullmatch(time):
+            return
+        if time < self._time and len(self.remarks) < _REMARKS_MOST:
+            self.remarks.append(
+                f"entry {seq} is of {time}, before entry {seq - 1} of {self._time}: the clock went back"
+            )
+        self._time = time
+
+
+def check(
+    rows: Iterable[Row],
+    checkpoints: Sequence[tuple[bytes, bytes]] = (),
+    tail: tuple[int, str, bytes] | None = None,
+    *,
+    signatures: bool = True,
+) -> Trail:
+    """Check a whole ledger in the order of the module's docstring.
+
+    Raises:
+        IntegrityError: HW3002 names the first entry or checkpoint that does not verify, and why.
+    """
+    stated = _stated(checkpoints)
+    walk = Walk(signatures=signatures, attested=stated[-1].size if stated else 0)
+    waiting = iter(rows)
+    for each in stated:
+        if each.size > walk.tree.size:
+            walk.run(waiting, each.size)
+        if each.size > walk.tree.size > 0:
+            raise broken(walk.tree.size + 1, f"missing: a checkpoint attests {each.size} entries")
+        if walk.tree.size:
+            _compare(each, walk)
+    for row in waiting:
+        walk.take(row)
+    size = walk.tree.size
+    if not size:
+        raise broken(1, "the ledger is empty")
+    if tail is not None and tail[0] > size and _committed(tail, walk):
+        raise broken(size + 1, f"missing: entry {tail[0]} had been committed and signed")
+    remarks = walk.remarks + _steps(stated)
+    return Trail(
+        size, walk.head, walk.tree.root(), walk.origin, walk.public, len(stated), dict(walk.people), tuple(remarks)
+    )
+
+
+def _stated(checkpoints: Sequence[tuple[bytes, bytes]]) -> list[Checkpoint]:
+    found = []
+    for body, signature in checkpoints:
+        try:
+            found.append(checkpoint(body, signature))
+        except ValueError as error:
+            raise broken("?", f"checkpoint: {error}") from error
+        if found[-1].size < 1:
+            raise broken("?", "checkpoint of no entries")
+    return sorted(found, key=lambda c: c.size)
+
+
+def _compare(stated: Checkpoint, walk: Walk) -> None:
+    if not verifies(walk.public, stated.signature, CHECKPOINT_DOMAIN + stated.body):
+        raise broken(stated.size, "the signature of its checkpoint does not verify")
+    if (stated.origin, stated.head, stated.root) != (walk.origin, walk.head, walk.tree.root()):
+        raise broken(stated.size, "its checkpoint attests another history")
+
+
+def _committed(tail: tuple[int, str, bytes], walk: Walk) -> bool:
+    """Whether the tail file says the truth: one of the ledger's keys signed the hash that it names."""
+    data = ENTRY_DOMAIN + bytes.fromhex(tail[1])
+    return any(verifies(public, tail[2], data) for public in (walk.public, *walk.people))
+
+
+def _steps(stated: Sequence[Checkpoint]) -> list[str]:
+    """Where wall clock and time since boot part between two checkpoints of one boot: somebody set the clock."""
+    found: list[str] = []
+    for old, new in itertools.pairwise(stated):
+        if old.said.get("boot") != new.said.get("boot") or not new.said.get("boot"):
+            continue
+        try:
+            ran = int(new.said["boottime_ns"]) - int(old.said["boottime_ns"])
+            wall = from_rfc3339(new.time) - from_rfc3339(old.time)
+        except (KeyError, ValueError, TypeError):
+            continue
+        if abs(wall - ran) > 2_000_000_000 + abs(ran) // 1000 and len(found) < _REMARKS_MOST:
+            found.append(
+                f"between the checkpoints at {old.size} and {new.size} the clock was set by {(wall - ran) / 1e9:+.1f} s"
+            )
+    return found
