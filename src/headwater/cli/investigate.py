@@ -88,11 +88,8 @@ def run(options: argparse.Namespace) -> int:
         tuple(options.sources), options.case, claim, tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers,
     )  # fmt: skip
-    meter = Meter()
-    try:
+    with Meter() as meter:
         outcome = investigate(order, meter)
-    finally:
-        meter.end()
     language = options.lang or "both"
     for each in ("zh", "en") if language == "both" else (language,):
         for words in story_lines(outcome.judged, outcome.items, each):

@@ -17,6 +17,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from headwater import __version__, cli
 from headwater.model.errors import (
@@ -30,7 +31,13 @@ from headwater.model.errors import (
 
 EXIT_DONE, EXIT_NOT_CLEAN, EXIT_USAGE, EXIT_AUTHORITY, EXIT_SOURCE, EXIT_VAULT, EXIT_OTHER = range(7)
 EXIT_INTERRUPTED = 130
-_NO_VERB = {"main", "options", "printing", "meter"}
+_EXITS = (
+    "退出码 exit codes：0 完成 done · 1 有不符或未完成 does not verify or incomplete · 2 用法 usage ·\n"
+    "3 未获授权 not authorised · 4 检材 source or evidence · 5 台账与完整性 vault or integrity · 6 其他 other ·\n"
+    "130 中断 interrupted"
+)
+_USAGE = "用法 usage: "
+_NO_VERB = {"main", "options", "printing", "meter", "welcome"}
 
 
 def verbs() -> list[str]:
@@ -38,8 +45,27 @@ def verbs() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name not in _NO_VERB)
 
 
+def name_of(module: str) -> str:
+    """The verb as a person types it."""
+    return module.rstrip("_").replace("_", "-")
+
+
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are numbered like all others."""
+    """An argument parser whose complaints are numbered like all others, and whose own words stand in both languages."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more, add_help=False)
+        self._positionals.title = "参数 · arguments"
+        self._optionals.title = "选项 · options"
+        self.add_argument("-h", "--help", action="help", help="显示本说明 · show this help")
+
+    def format_usage(self) -> str:
+        """The usage line, introduced in both languages."""
+        return super().format_usage().replace("usage: ", _USAGE, 1)
+
+    def format_help(self) -> str:
+        """The help, introduced in both languages."""
+        return super().format_help().replace("usage: ", _USAGE, 1)
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raises UsageError HW0001 instead of leaving the program."""
@@ -53,17 +79,31 @@ def build() -> argparse.ArgumentParser:
         description="Headwater 溯源: from a broken-into server to a report that a court can check down to the byte.\n"
         "从被入侵的服务器到法庭可逐字节核验的报告。",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes 退出码：0 done 完成 · 1 does not verify or incomplete 有不符或未完成 · 2 usage 用法 · "
-        "3 not authorised 未获授权 · 4 source or evidence 检材 · 5 vault or integrity 台账与完整性 · 6 other 其他",
+        epilog=_EXITS,
     )
-    parser.add_argument("--version", action="version", version=f"headwater {__version__}")
-    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    parser.add_argument("--version", action="version", version=f"headwater {__version__}",
+                        help="显示版本 · show the version")  # fmt: skip
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser, title="命令 · verbs")
     for name in verbs():
         module = importlib.import_module(f"{cli.__name__}.{name}")
-        sub = commands.add_parser(name.rstrip("_").replace("_", "-"), help=module.HELP, description=module.HELP)
+        sub = commands.add_parser(
+            name_of(name),
+            help=module.HELP,
+            description=module.HELP,
+            epilog=_EXITS,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
+
+
+def welcome() -> str:
+    """The first screen, with every verb there is."""
+    from headwater.cli.welcome import screen
+
+    helps = {name_of(name): str(importlib.import_module(f"{cli.__name__}.{name}").HELP) for name in verbs()}
+    return screen(helps, __version__)
 
 
 def exit_code(error: HeadwaterError) -> int:
@@ -95,7 +135,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if not given:
+            print(welcome())
+            return EXIT_DONE
         options = build().parse_args(given)
+        if options.verb is None:
+            raise UsageError("HW0001", what="VERB")
         options.command = ("headwater", *given)
         return int(options.run(options))
     except HeadwaterError as error:

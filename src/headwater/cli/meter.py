@@ -26,25 +26,40 @@ def size(count: float) -> str:
 
 
 class Meter:
-    """A progress that prints; call ``end`` when the work is over."""
+    """A progress that prints. Use it as a context: left in peace, what is under way is said to have reached its total.
+
+    A reader who finds a last line of 37 % cannot know whether the work ended there.
+    """
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._stage = ""
         self._began = self._told = 0.0
-        self._open = False
+        self._open = self._shown = False
+        self._last: tuple[int, int | None, str] | None = None  # done, total, unit, where not printed as complete
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._complete()
+        self.end()
 
     def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None:
         """Told of progress; prints at most four times a second on a terminal, every ten seconds elsewhere."""
         now = time.monotonic()
         fresh = stage != self._stage
-        if fresh:
+        if fresh or (self._last is not None and done < self._last[0]):  # the next stage, or this one anew
+            self._complete()
             self.end()
-            self._stage, self._began = stage, now
+            self._stage, self._began, fresh = stage, now, True
         last = total is not None and done >= total
+        self._last = None if last else (done, total, unit)
+        self._shown = False
         if not fresh and not last and now - self._told < (0.25 if self._live else 10.0):
             return
-        self._told = now
+        self._told, self._shown = now, True
         self._print(self._words(stage, done, total, unit, now - self._began))
 
     def _words(self, stage: str, done: int, total: int | None, unit: str, elapsed: float) -> str:
@@ -59,6 +74,15 @@ class Meter:
             if total and done < total:
                 words += f", 剩余 left {int((total - done) / rate)} s"
         return words
+
+    def _complete(self) -> None:
+        """The last line of a stage that is over, at its full total."""
+        if self._last is not None:
+            done, total, unit = self._last
+            if total is not None or not self._shown:
+                done = done if total is None else max(done, total)
+                self._print(self._words(self._stage, done, total, unit, time.monotonic() - self._began))
+            self._last = None
 
     def _print(self, words: str) -> None:
         if self._live:

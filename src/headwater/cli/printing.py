@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headwater.procedure.listing import Row
 
 # control characters, and those that reorder what is shown (Unicode bidi, UAX #9)
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -40,3 +45,45 @@ def hexdump(data: bytes, offset: int, most: int = 512) -> list[str]:
     if len(data) > most:
         rows.append(f"… {len(data) - most} bytes more")
     return rows
+
+
+def language_argument(parser: argparse.ArgumentParser) -> None:
+    """``--lang``; without it the language of the case holds."""
+    parser.add_argument(
+        "--lang",
+        choices=("zh", "en", "both"),
+        help="文字语言，缺省为案件的语言 · language of the words; else that of the case",
+    )
+
+
+def case_argument(parser: argparse.ArgumentParser) -> None:
+    """The case folder."""
+    parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
+
+
+def json_argument(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 · one object per line")
+
+
+def listing_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a verb that lists findings or steps."""
+    case_argument(parser)
+    json_argument(parser)
+    language_argument(parser)
+
+
+def print_rows(rows: Iterable[Row], options: argparse.Namespace, language: str) -> None:
+    """Rows as JSON lines or, for people, a head line, the sentence and the citation of each."""
+    from headwater.procedure.listing import FIRST, in_language, languages
+
+    language = options.lang or language
+    for row in rows:
+        if options.json:
+            line(row.json)
+            continue
+        words = " · ".join(in_language(text, language) for text in row.words)
+        say(f"{row.id}  {in_language(row.when, language)}  {words}")
+        for each in languages(language):
+            say("    " + (row.text.zh if each == "zh" else row.text.en))
+        say(f"    → {in_language(row.cited, language)} · {in_language(FIRST, language)} {row.first}")

@@ -4,33 +4,25 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-HELP = "列出入侵步骤 · the steps of the intruder"
+HELP = "列出入侵步骤，附引证 · the steps of the intruder, with citations"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
-    parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 · one object per line")
-    parser.add_argument("--lang", choices=("zh", "en"), default="zh", help="文字语言 · language of the words")
+    from headwater.cli.printing import listing_arguments
+
+    listing_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print them in the order of time."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import line, say
-    from headwater.procedure.contracts import step_json
+    from headwater.cli.printing import print_rows
     from headwater.procedure.investigate import open_case
-    from headwater.procedure.judgement import load
+    from headwater.procedure.listing import steps
 
     corridor = open_case(options.case)
     with corridor.ledger:
-        for step in load(options.case).steps:
-            row = step_json(step)
-            if options.json:
-                line(row)
-            else:
-                when = (row["ts_first"] or "-")[:19]
-                say(f"{row['id']}  {row['stage']:<24} {when:<19}  {row['technique']}: {row['text'][options.lang]}")
+        print_rows(steps(corridor), options, corridor.settings.language)
     return EXIT_DONE

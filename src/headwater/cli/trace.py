@@ -13,7 +13,9 @@ HELP = "由任一编号追到字节、校验值、保管链与授权 · from any
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
-    parser.add_argument("id", metavar="ID", help="F-… S-… Q-… H-… evidence-1 ledger-3 authority 1:/path:offset:ordinal")
+    parser.add_argument(
+        "id", metavar="ID", help="编号 · any id: F-… S-… Q-… H-… evidence-1 ledger-3 authority 1:/path:offset:ordinal"
+    )
     parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 · one object per line")
 
 

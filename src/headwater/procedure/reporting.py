@@ -57,8 +57,9 @@ def rendered(corridor: Corridor, language: str) -> dict[str, bytes]:
 def write_report(corridor: Corridor, language: str | None = None) -> list[Path]:
     """Write HTML and PDF into the case folder; returns their paths."""
     language = language or corridor.settings.language
-    corridor.progress("report", 0, None, "files")
+    corridor.progress("report", 0, 2, "files")
     files = rendered(corridor, language)
+    corridor.progress("report", 2, 2, "files")
     products = {name: write_atomic(corridor.case / name, data) for name, data in files.items()}
     last = corridor.ledger.last(REPORTED)
     if last is None or dict(last.entry.products) != products:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ from typing import Any
 import polars as pl
 
 from headwater.case import settings as case_settings
-from headwater.confine.pool import Message, Pool, Task
+from headwater.confine.pool import Pool
 from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, VaultError
-from headwater.model.nouns import Citation, Finding, Tally
+from headwater.model.nouns import Citation, Finding, Tally, Text
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
-from headwater.procedure.context import taken_of, texts_of
+from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import (
     DETECTED,
     EXAMINED,
@@ -40,33 +40,56 @@ from headwater.procedure.corridor import (
     evidence_of,
     listed_context,
     silent,
-    source_of,
     store_of,
 )
-from headwater.procedure.intake import held
 from headwater.procedure.investigate import digest_again, pool_for
 from headwater.procedure.judgement import JUDGED, judge, load
+from headwater.procedure.rederiving import fault_of, rederive
 from headwater.procedure.reporting import rendered
 from headwater.store.events import EventStore
 from headwater.vault.ledger import Ledger
 
 Json = dict[str, Any]
-_CITES_AT_ONCE = 2_000
+NOTHING_SAID = Text("—", "—")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison: ``ok``, ``failed``, or ``not-claimable`` with its reason in ``detail``."""
+    """One comparison: ``ok``, ``failed``, or ``not-claimable`` with its reason in ``detail``.
+
+    ``what`` and ``detail`` are stable words for programs; ``name`` and ``why`` say the same to people.
+    """
 
     what: str
     result: str
     detail: str = ""
+    name: Text = NOTHING_SAID
+    why: Text | None = None
+
+
+def _check(name: tuple[str, str], result: str, why: tuple[str, str] = ("", "")) -> Check:
+    """A check from its words, Chinese then English."""
+    return Check(name[1], result, why[1], Text(*name), Text(*why) if why[0] and why[1] else None)
+
+
+def _same(words: str) -> tuple[str, str]:
+    return words, words
+
+
+def _of(error: HeadwaterError) -> tuple[str, str]:
+    return error.text("zh"), error.text("en")
 
 
 def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> list[Check]:
     """All checks in the order of the module's docstring; the verdict is entered in the ledger."""
     entries, head, root = corridor.ledger.check()
-    checks = [Check("ledger", "ok", f"{entries} entries, head {head}, Merkle root {root}")]
+    checks = [
+        _check(
+            ("台账", "ledger"),
+            "ok",
+            (f"{entries} 条，链头 {head}，Merkle 根 {root}", f"{entries} entries, head {head}, Merkle root {root}"),
+        )
+    ]
     checks.extend(_sealed(corridor))
     checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
@@ -81,7 +104,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> li
     try:
         corridor.record(VERIFIED, note={"rebuild": rebuild, "checks": len(checks), "failed": failed[:100]})
     except VaultError as error:  # a copy without the private key can be verified, though nothing can be added to it
-        checks.append(Check("entry of this verification", "not-claimable", error.text("en")))
+        checks.append(_check(("本次核验的条目", "entry of this verification"), "not-claimable", _of(error)))
     return checks
 
 
@@ -90,10 +113,14 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
     parts = sealed_parts(case)
     examined = corridor.ledger.last(EXAMINED)
     if examined is None:
-        yield Check("examination", "not-claimable", "the examination was not finished")
+        yield _check(("检验", "examination"), "not-claimable", ("检验尚未完成", "the examination was not finished"))
         return
     if examined.entry.products.get("parts") != digest(parts):
-        yield Check("parts", "failed", "the list of parts is not the one in the ledger")
+        yield _check(
+            ("事件文件清单", "parts"),
+            "failed",
+            ("与台账所记的清单不同", "the list of parts is not the one in the ledger"),
+        )
     names = dict(parts)
     names.update({k: v for k, v in examined.entry.products.items() if k != "parts"})
     for action, made in ((DETECTED, JUDGED), (REPORTED, ("report/report.html", "report/report.pdf"))):
@@ -110,7 +137,11 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
             found = f"unreadable: {error.strerror}"
         if found != expected:
             bad += 1
-            yield Check(f"file {name}", "failed", f"sealed {expected}, found {found}")
+            yield _check(
+                (f"文件 {name}", f"file {name}"),
+                "failed",
+                (f"台账所记 {expected}，实为 {found}", f"sealed {expected}, found {found}"),
+            )
     for item in evidence_of(corridor.ledger):
         if listed_context(corridor.ledger, item.number) != digest(taken_of(case, item)):
             bad += 1
@@ -118,9 +149,15 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
     stray = _stray(case, parts)
     for name in stray:
         bad += 1
-        yield Check(f"file {name}", "failed", "not among the sealed parts")
+        yield _check(
+            (f"文件 {name}", f"file {name}"), "failed", ("不在台账所记的文件之列", "not among the sealed parts")
+        )
     if not bad:
-        yield Check("sealed files", "ok", f"{len(names)} files match the ledger")
+        yield _check(
+            ("已登记的文件", "sealed files"),
+            "ok",
+            (f"{len(names)} 个文件与台账相符", f"{len(names)} files match the ledger"),
+        )
 
 
 def _settings(corridor: Corridor) -> Iterator[Check]:
@@ -130,10 +167,15 @@ def _settings(corridor: Corridor) -> Iterator[Check]:
     except HeadwaterError:
         same = False
     if same:
-        yield Check("case.json", "ok")
+        yield _check(("案件文件 case.json", "case.json"), "ok")
     else:
-        yield Check(
-            "case.json", "failed", "it is not what the ledger recorded; run investigate again to apply a change"
+        yield _check(
+            ("案件文件 case.json", "case.json"),
+            "failed",
+            (
+                "与台账所记不同；如要采用改动，请重新运行 investigate",
+                "it is not what the ledger recorded; run investigate again to apply a change",
+            ),
         )
 
 
@@ -143,28 +185,37 @@ def _stray(case: Path, parts: Mapping[str, str]) -> list[str]:
 
 
 def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
-    what = f"evidence {item.number} {item.name}"
+    what = (f"检材 {item.number} {item.name}", f"evidence {item.number} {item.name}")
     try:
         verdict = digest_again(corridor, pool, item)
     except HeadwaterError as error:
-        return Check(what, "not-claimable", error.text("en"))
+        return _check(what, "not-claimable", _of(error))
     if verdict.result != "match":
-        return Check(what, "failed", f"sha256 registered {verdict.expected}, found {verdict.found}")
-    return Check(what, "ok", f"sha256 {verdict.found}")
+        return _check(
+            what,
+            "failed",
+            (
+                f"登记的 SHA-256 为 {verdict.expected}，实为 {verdict.found}",
+                f"sha256 registered {verdict.expected}, found {verdict.found}",
+            ),
+        )
+    return _check(what, "ok", _same(f"sha256 {verdict.found}"))
 
 
 def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: set[int]) -> Iterator[Check]:
     try:
         findings = load(corridor.case).findings
     except HeadwaterError as error:
-        yield Check("findings", "not-claimable", error.text("en"))
+        yield _check(("发现", "findings"), "not-claimable", _of(error))
         return
     bad = [f.id for f in findings if _identity(f) != f.id]
     bare = [f.id for f in findings if any(not c.claims for c in f.spans)]
     for name in bare:
-        yield Check(f"finding {name}", "failed", "it cites a record and states nothing of it")
+        yield _check(
+            _finding_name(name), "failed", ("引了记录而未陈述其任何值", "it cites a record and states nothing of it")
+        )
     for name in bad:
-        yield Check(f"finding {name}", "failed", "the id does not follow from the content")
+        yield _check(_finding_name(name), "failed", ("编号与内容不符", "the id does not follow from the content"))
     cited: dict[int, dict[str, list[tuple[Finding, Citation]]]] = {}
     for finding in findings:
         for citation in finding.spans:
@@ -175,27 +226,42 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
         if not wanted:
             continue
         if item.number not in sound:
-            yield Check(f"findings on evidence {item.number}", "not-claimable", "the evidence itself does not verify")
+            yield _check(
+                (f"检材 {item.number} 上的发现", f"findings on evidence {item.number}"),
+                "not-claimable",
+                ("检材本身未通过核验", "the evidence itself does not verify"),
+            )
             continue
-        derived = _rederive(corridor, pool, item, wanted)
+        derived = rederive(corridor, pool, item, wanted)
         for path, pairs in sorted(wanted.items()):
             for finding, citation in pairs:
                 claims += len(citation.claims)
-                fault = _fault(citation, derived.get((path, citation.span.offset, citation.ordinal)))
+                fault = fault_of(citation, derived.get((path, citation.span.offset, citation.ordinal)))
                 if fault:
                     wrong += 1
-                    yield Check(f"finding {finding.id}", "failed", f"{path}:{citation.span.offset}: {fault}")
+                    yield _check(_finding_name(finding.id), "failed", _at(f"{path}:{citation.span.offset}", fault))
     store = store_of(corridor)
     for finding in findings:
         if finding.tally is not None and (fault := _tally_fault(store, finding.tally)):
             wrong += 1
-            yield Check(f"finding {finding.id}", "failed", fault)
+            yield _check(_finding_name(finding.id), "failed", fault)
         for gap in finding.gaps:
             if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
                 wrong += 1
-                yield Check(f"finding {finding.id}", "failed", f"no gap at {gap.span.path}:{gap.span.offset}")
+                yield _check(
+                    _finding_name(finding.id),
+                    "failed",
+                    (f"{gap.span.path}:{gap.span.offset} 处没有缺口", f"no gap at {gap.span.path}:{gap.span.offset}"),
+                )
     if not wrong and not bad and not bare:
-        yield Check("findings", "ok", f"{len(findings)} findings, {claims} values derived again from their bytes")
+        yield _check(
+            ("发现", "findings"),
+            "ok",
+            (
+                f"{len(findings)} 项发现，由所引字节重新得出 {claims} 个值",
+                f"{len(findings)} findings, {claims} values derived again from their bytes",
+            ),
+        )
 
 
 def _identity(finding: Finding) -> str:
@@ -204,23 +270,23 @@ def _identity(finding: Finding) -> str:
     return str(identify("F", original).id)
 
 
-def _fault(citation: Citation, row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return "the bytes give no such record"
-    if row["length"] != citation.span.length:
-        return f"the record is {row['length']} bytes long, not {citation.span.length}"
-    for name, claimed in citation.claims.items():
-        found = row.get(name)
-        if found != claimed and str(found) != str(claimed):
-            return f"{name} is {found!r}, not {claimed!r}"
-    return ""
+def _finding_name(name: str) -> tuple[str, str]:
+    return f"发现 {name}", f"finding {name}"
 
 
-def _tally_fault(store: EventStore, tally: Tally) -> str:
+def _again(name: str) -> tuple[str, str]:
+    return f"重做：{name}", f"rebuild {name}"
+
+
+def _at(place: str, fault: tuple[str, str]) -> tuple[str, str]:
+    return f"{place}：{fault[0]}", f"{place}: {fault[1]}"
+
+
+def _tally_fault(store: EventStore, tally: Tally) -> tuple[str, str] | None:
     again = store.tally(tally.where)
     if (again.count, again.digest) != (tally.count, tally.digest):
-        return f"counted {again.count}, stated {tally.count}"
-    return ""
+        return f"计得 {again.count}，所述 {tally.count}", f"counted {again.count}, stated {tally.count}"
+    return None
 
 
 def _gap_stands(store: EventStore, source: int, path: str, offset: int) -> bool:
@@ -233,50 +299,6 @@ def _gap_stands(store: EventStore, source: int, path: str, offset: int) -> bool:
     return bool(rows.collect().height)
 
 
-def _rederive(
-    corridor: Corridor, pool: Pool, item: Evidence, wanted: Mapping[str, Sequence[tuple[Finding, Citation]]]
-) -> dict[tuple[str, int, int], Json]:
-    """The cited records as their bytes give them now, keyed by (path, offset, ordinal)."""
-    accounts = {str(a["path"]): a for a in load_accounts(corridor.case) if int(a["evidence"]) == item.number}
-    derived: dict[tuple[str, int, int], Json] = {}
-
-    def take(message: Message) -> None:
-        for row in message.header.get("rows", ()):
-            derived[(str(message.header["path"]), int(row["offset"]), int(row["ordinal"]))] = row
-
-    taken = taken_of(corridor.case, item)
-    targets, walked = [], {}
-    for path, pairs in sorted(wanted.items()):
-        places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
-        if path in accounts:
-            for at in range(0, len(places), _CITES_AT_ONCE):
-                targets.append(dict(accounts[path]["target"]) | {"wanted": places[at : at + _CITES_AT_ONCE]})
-        else:
-            walked[path] = places
-    with held(source_of(item)) as open_files:
-        files = open_files.args()
-        if walked:
-            walk: Json = {"files": files, "wanted": walked}
-            task = Task(
-                "verify-walk", "headwater.procedure.child_again:rederive_walk", walk, open_files.fds, wall=14_400.0
-            )
-            _finish(pool, task, take)
-        for at in range(0, len(targets), examination.FILES_PER_TASK):
-            chosen = targets[at : at + examination.FILES_PER_TASK]
-            with examination.opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
-                views = texts_of(taken, (str(t["view"]) for t in chosen))
-                years = dict(corridor.settings.years)
-                args: Json = {"files": files, "own_fds": own, "targets": ready, "years": years, "context": views}
-                _finish(pool, Task(f"verify-{at}", "headwater.procedure.child_again:rederive", args, fds), take)
-    return derived
-
-
-def _finish(pool: Pool, task: Task, take: Callable[[Message], None]) -> None:
-    for outcome in pool.run([task], take):
-        if outcome.status != "done":
-            raise HeadwaterError("HW4003", task.id, what=f"{outcome.status}: {outcome.detail}")
-
-
 def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Iterator[Check]:
     """The whole examination again in an empty folder beside nothing of the case but its evidence and settings."""
     left_out = {(int(a["evidence"]), str(a["path"])) for a in load_accounts(corridor.case) if "incomplete" in a}
@@ -286,7 +308,9 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent)
             again.progress = corridor.progress
             first = next(corridor.ledger.entries())
-            again.record("open-case", note=dict(first.entry.note))
+            # the ledger itself names its keys
+            note = {k: v for k, v in first.entry.note.items() if k not in {"public_key", "signer"}}
+            again.record("open-case", note=note)
             accounts, ranges = {}, {}
             for item in items:
                 note = {"evidence": asdict(item), "bad": bad_ranges(corridor.ledger, item.number)}
@@ -302,7 +326,9 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
 def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]) -> Iterator[Check]:
     old, new = EventStore(corridor.case, clocks_of(corridor)), EventStore(again.case, clocks_of(again))
     if old.feeds() != new.feeds():
-        yield Check("rebuild feeds", "failed", f"{sorted(set(old.feeds()) ^ set(new.feeds()))}")
+        yield _check(
+            ("重做：日志类别", "rebuild feeds"), "failed", _same(f"{sorted(set(old.feeds()) ^ set(new.feeds()))}")
+        )
     place = ["t_recorded", "source", "path", "offset", "ordinal"]
     for feed in old.feeds():
         if feed not in new.feeds():
@@ -313,15 +339,27 @@ def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]
             frame = store.scan(feeds=[feed], columns=columns).collect().sort(place)
             frames.append(_without(frame, left_out))
         same = frames[0].equals(frames[1])
-        yield Check(f"rebuild {feed}", "ok" if same else "failed", f"{frames[0].height} and {frames[1].height} rows")
+        yield _check(
+            _again(feed),
+            "ok" if same else "failed",
+            (f"{frames[0].height} 行与 {frames[1].height} 行", f"{frames[0].height} and {frames[1].height} rows"),
+        )
     gaps = [_without(s.gaps().collect(), left_out) for s in (old, new)]
-    yield Check("rebuild gaps", "ok" if gaps[0].equals(gaps[1]) else "failed", f"{gaps[0].height} rows")
+    yield _check(
+        _again("gaps"),
+        "ok" if gaps[0].equals(gaps[1]) else "failed",
+        (f"{gaps[0].height} 行", f"{gaps[0].height} rows"),
+    )
     for name in (*JUDGED, "coverage.jsonl", "extents.jsonl"):
         same = _bytes(corridor.case / name) == _bytes(again.case / name)
-        yield Check(f"rebuild {name}", "ok" if same else "failed")
+        yield _check(_again(name), "ok" if same else "failed")
     yield from _report_again(corridor)
     for source, path in sorted(left_out):
-        yield Check(f"rebuild {path}", "not-claimable", f"incomplete in evidence {source}: left out by name")
+        yield _check(
+            _again(path),
+            "not-claimable",
+            (f"在检材 {source} 中未处理完，按名排除", f"incomplete in evidence {source}: left out by name"),
+        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -335,7 +373,7 @@ def _report_again(corridor: Corridor) -> Iterator[Check]:
         return
     for name, data in rendered(corridor, str(issued.entry.note["language"])).items():
         same = data == _bytes(corridor.case / name)
-        yield Check(f"rebuild {name}", "ok" if same else "failed")
+        yield _check(_again(name), "ok" if same else "failed")
 
 
 def _without(frame: pl.DataFrame, left_out: set[tuple[int, str]]) -> pl.DataFrame:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings and steps as rows for a reader: translated words, the sentence, and where to go on to the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT
+from headwater.model.nouns import Finding, Step, Text
+from headwater.model.times import rfc3339
+from headwater.procedure.contracts import event_id, finding_json, step_json
+from headwater.procedure.corridor import Corridor
+from headwater.procedure.judgement import load
+
+FIRST = Text("首条", "first:")
+NO_TIME = Text("时间未记载", "time not recorded")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding or step. ``words``: stage, severity, confidence …; ``json`` is its contract; times as text, UTC.
+
+    ``cited``: how many records and gaps it rests on; ``first``: where the first of them stands.
+    """
+
+    id: str
+    words: tuple[Text, ...]
+    when: Text
+    text: Text
+    cited: Text
+    first: str
+    json: dict[str, Any]
+
+
+def languages(language: str) -> tuple[str, ...]:
+    """``both`` as its two."""
+    return ("zh", "en") if language == "both" else (language,)
+
+
+def in_language(text: Text, language: str) -> str:
+    """A short text in ``zh``, ``en`` or, for ``both``, one after the other."""
+    return " ".join(dict.fromkeys(text.zh if each == "zh" else text.en for each in languages(language)))
+
+
+def interval(first: int | None, last: int | None) -> Text:
+    """From when to when, UTC, whole seconds."""
+    begin, end = rfc3339(first), rfc3339(last)
+    if begin is None:
+        return NO_TIME
+    words = begin[:19].replace("T", " ")
+    if end is not None and end[:19] != begin[:19]:
+        words += " – " + end[:19].replace("T", " ")
+    return Text(words + " UTC", words + " UTC")
+
+
+def findings(corridor: Corridor) -> Iterator[Row]:
+    """The findings in the order of time."""
+    for finding in load(corridor.case).findings:
+        rule = finding.rule
+        words = (
+            Text(*SEVERITY_TEXT[finding.severity]),
+            Text(*CONFIDENCE_TEXT[finding.confidence]),
+            Text(*STAGE_TEXT[rule.stage]),
+            Text(rule.id, rule.id),
+        )
+        when = interval(finding.ts_first, finding.ts_last)
+        yield Row(finding.id, words, when, finding.text, *cited([finding]), finding_json(finding))
+
+
+def steps(corridor: Corridor) -> Iterator[Row]:
+    """The steps in the order of time."""
+    judged = load(corridor.case)
+    by_id: Mapping[str, Finding] = {f.id: f for f in judged.findings}
+    for step in judged.steps:
+        words = (
+            Text(*STAGE_TEXT[step.stage]),
+            Text(*CONFIDENCE_TEXT[step.confidence]),
+            _who(step),
+            Text(step.technique or "—", step.technique or "—"),
+        )
+        held = [by_id[name] for name in step.findings if name in by_id]
+        yield Row(step.id, words, interval(step.ts_first, step.ts_last), step.text, *cited(held), step_json(step))
+
+
+def _who(step: Step) -> Text:
+    unknown = Text("未查明", "not found")
+    zh, en = (f"{step.actor or w} → {step.asset or w}" for w in (unknown.zh, unknown.en))
+    return Text(zh, en)
+
+
+def cited(held: Iterable[Finding]) -> tuple[Text, str]:
+    """What findings rest on: how many records and gaps, and where the first stands.
+
+    The place of a record is the id that ``trace`` takes, ``evidence:path:offset:ordinal``; of a gap it is said as
+    ``evidence:path @offset+length``.
+    """
+    rows = list(held)
+    spans = [c for f in rows for c in f.spans]
+    gaps = [g for f in rows for g in f.gaps]
+    zh = f"{len(rows)} 项发现，" if len(rows) > 1 else ""
+    en = f"{len(rows)} findings, " if len(rows) > 1 else ""
+    zh += f"引证记录 {len(spans)} 条" + (f"、缺口 {len(gaps)} 处" if gaps else "")
+    en += f"{len(spans)} record(s) cited" + (f", {len(gaps)} gap(s)" if gaps else "")
+    if spans:
+        span = spans[0].span
+        first = event_id(span.evidence, span.path, span.offset, spans[0].ordinal)
+    else:
+        span = gaps[0].span
+        first = f"{span.evidence}:{span.path} @{span.offset}+{span.length}"
+    return Text(zh, en), first

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person who is turned away at the door: no first screen, a verb that is hidden, help in half a language."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import pytest
+
+from headwater.cli import welcome
+from headwater.cli.main import build, main, name_of, verbs
+from headwater.cli.meter import Meter
+
+
+def test_bare_command_shows_every_verb_and_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    for verb in verbs():
+        assert f"  {name_of(verb)} " in said.out
+    assert "headwater investigate" in said.out
+
+
+def test_verb_that_has_no_place_in_the_table_is_still_shown() -> None:
+    groups = dict(welcome.grouped(["verify", "juggle"]))
+    assert groups["其他 · further verbs"] == ["juggle"]
+    assert sum(map(len, groups.values())) == 2
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from _parsers(sub)
+
+
+@pytest.mark.parametrize(
+    "verb", ["findings", "steps", "events", "trace", "verify", "report", "reference", "investigate"]
+)
+def test_help_is_whole_in_both_languages(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "positional arguments" not in said
+    assert "show this help message" not in said
+    assert "退出码 exit codes" in said
+    parser = next(p for p in _parsers(build()) if p.prog == f"headwater {verb}")
+    for action in parser._actions:
+        words = action.help or ""
+        assert any("\u4e00" <= c <= "\u9fff" for c in words), (verb, action.dest)
+        assert any(c.isascii() and c.isalpha() for c in words), (verb, action.dest)
+
+
+def _told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+def test_last_line_of_finished_work_is_its_full_total(capsys: pytest.CaptureFixture[str]) -> None:
+    with Meter() as meter:
+        meter("parse", 0, 1000, "bytes")
+        meter("parse", 370, 1000, "bytes")
+        meter("detect", 12, 13, "detectors")
+    lines = _told(capsys)
+    assert "(100 %)" in [line for line in lines if "parsing" in line][-1]
+    assert "13 detectors / 13 detectors (100 %)" in lines[-1]
+
+
+def test_work_that_failed_is_never_said_to_be_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with Meter() as meter:
+            meter("parse", 370, 1000, "bytes")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        work()
+    assert not any("100 %" in line for line in _told(capsys))
+
+
+def test_two_items_in_one_stage_both_reach_their_total(capsys: pytest.CaptureFixture[str]) -> None:
+    with Meter() as meter:
+        for total in (500, 900):
+            meter("hash", 0, total, "bytes")
+            meter("hash", total // 2, total, "bytes")
+    assert sum("(100 %)" in line for line in _told(capsys)) == 2
