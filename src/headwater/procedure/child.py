@@ -146,6 +146,8 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 yield {"family": "events", "feed": "fs.macb", "part": part}, blob
                 part += 1
             _identify(view, entries, facts[view.name])
+            for some in _bundles(_whole(view, entries, opened.kind), (2,)):
+                yield {"contents": some}, b""
             for texts in _bundles(taker.take(entries), ("path", "text")):
                 yield {"context": texts}, b""
             found = (_candidate(view, entry, opened.kind) for entry in entries)
@@ -161,7 +163,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened)}}, b""
 
 
-def _bundles(items: Iterable[Any], texts: Sequence[str]) -> Iterator[list[Any]]:
+def _bundles(items: Iterable[Any], texts: Sequence[str] | Sequence[int]) -> Iterator[list[Any]]:
     """Items in lists small enough for a header's cap, however long the texts in them are."""
     some: list[Any] = []
     size = 0
@@ -194,6 +196,15 @@ def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]
             yield [view.offset + offset, length, state_of(what)]
     for offset, length, _, _ in bad:
         yield [int(offset), int(length), "unreadable"]
+
+
+def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any]]:
+    """Every file whose content is to be described, as [view, key, path in the view, size]; a lone log is its own record."""
+    if kind == "file":
+        return
+    for entry in entries:
+        if entry.kind == "file" and entry.size and entry.allocated:
+            yield [view.name, entry.key, entry.path, entry.size]
 
 
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:

@@ -80,6 +80,8 @@ def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         if target.get("key") is None:
             view = views[target["view"]]
             data = open_evidence(open_files(args, fds)).source.pread(view.offset + offset, length)
+        elif target.get("whole"):
+            data = targets.open(target)[0].pread(offset, length)
         else:
             source, _ = targets.open(target)
             ready = reading.prepare(source, target["path"], target["mtime"], Facts(), target["sniff"])

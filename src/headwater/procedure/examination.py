@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,10 @@ from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
+from headwater.procedure.contents import describe_all
 from headwater.procedure.context import Taker, texts_of
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
+from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Held, held, raise_from
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
 
@@ -55,7 +56,10 @@ def examine(corridor: Corridor, pool: Pool, item: Evidence) -> Examined:
     with held(source) as open_files:
         listing = _list(corridor, pool, item, open_files)
         units = _plan(corridor, item, listing["candidates"], listing["context"])
-        accounts = _parse(corridor, pool, item, open_files, units)
+        markers = _parse(corridor, pool, item, open_files, units)
+        described = describe_all(corridor, pool, item, open_files, listing["contents"])
+    keep_only(corridor.case, item, (WALK, *markers, *described))
+    accounts = [account for number in sorted(markers) for account in markers[number]["files"]]
     return Examined(accounts, _coverage(listing, accounts))
 
 
@@ -127,6 +131,7 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
             count += 1
             receiver.context.extend(taker.take([entry]))
             if entry.kind == "file" and entry.size:
+                receiver.contents.append(["", entry.key, entry.path, entry.size])
                 receiver.candidates.append(
                     {"view": "", "key": entry.key, "path": entry.path, "size": entry.size, "mtime": entry.modified,
                      "sniff": True}
@@ -161,7 +166,8 @@ def _plan(
     return units
 
 
-def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, units: Sequence[Unit]) -> list[Json]:
+def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, units: Sequence[Unit]) -> dict[int, Json]:
+    """Run the tasks that have no fitting marker; returns the markers of all, by number."""
     markers: dict[int, Json] = {}
     waiting: list[Unit] = []
     for unit in units:
@@ -183,8 +189,7 @@ def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, uni
         discard(corridor.case, unit)
     for unit in runner.run(singles, markers):
         markers[unit.number] = _incomplete(corridor.case, unit, runner.why.get(unit.number, ""))
-    keep_only(corridor.case, item, (WALK, *markers))
-    return [account for number in sorted(markers) for account in markers[number]["files"]]
+    return markers
 
 
 def _incomplete(case: Path, unit: Unit, why: str) -> Json:
@@ -254,47 +259,6 @@ class _Runner:
         }  # fmt: skip
         fds = tuple(own) if self.item.kind == "folder" else self.open_files.fds
         return Task(f"parse-{self.item.number}-{unit.number}", "headwater.procedure.child:parse", args, fds), own
-
-
-def open_members(
-    item: Evidence, targets: Sequence[Json]
-) -> tuple[list[int], list[Mapping[str, Any]], list[tuple[Json, str]]]:
-    """Open the targets of a folder, each with a descriptor of its own (the caller closes them), and those that cannot be."""
-    root = open_root(source_of(item))
-    own: list[int] = []
-    opened: list[Mapping[str, Any]] = []
-    lost: list[tuple[Json, str]] = []
-    tree = FolderTree(root)
-    try:
-        for target in targets:
-            try:
-                file = tree.open_file(str(target["key"]))
-            except (KeyError, OSError) as error:
-                why = (error.strerror if isinstance(error, OSError) else None) or "it is not there any more"
-                lost.append((dict(target), why))
-                continue
-            opened.append(dict(target) | {"fd": len(own)})
-            own.append(file.fd)
-    finally:
-        tree.close()
-        os.close(root)
-    return own, opened, lost
-
-
-@contextmanager
-def opened_targets(
-    item: Evidence, targets: Sequence[Json], fds: tuple[int, ...]
-) -> Iterator[tuple[tuple[int, ...], Sequence[Mapping[str, Any]], bool]]:
-    """Descriptors and targets for one task, and whether the descriptors are the targets' own (a folder's members)."""
-    if item.kind != "folder":
-        yield fds, targets, False
-        return
-    own, ready, _ = open_members(item, targets)
-    try:
-        yield tuple(own), ready, True
-    finally:
-        for fd in own:
-            os.close(fd)
 
 
 def _why(outcome: Outcome) -> str:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.confine.pool import Message, Pool, Task
+from headwater.examine.content import WHOLE
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError
 from headwater.model.nouns import Citation, Finding
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
+from headwater.procedure.contents import targets_of
 from headwater.procedure.context import taken_of, texts_of
 from headwater.procedure.corridor import Corridor, source_of
+from headwater.procedure.folder_members import opened_targets
 from headwater.procedure.intake import held
 
 Json = dict[str, Any]
@@ -51,10 +54,14 @@ def rederive(
     described: list[str] = []
     for path, pairs in sorted(wanted.items()):
         places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
-        if path in accounts:
+        whole = [p for p in places if p[1] == WHOLE]
+        places = [p for p in places if p[1] != WHOLE]
+        if whole:
+            described.append(path)
+        if path in accounts and places:
             for at in range(0, len(places), _CITES_AT_ONCE):
                 targets.append(dict(accounts[path]["target"]) | {"wanted": places[at : at + _CITES_AT_ONCE]})
-        else:
+        elif places:
             walked[path] = places
     with held(source_of(item)) as open_files:
         files = open_files.args()
@@ -66,11 +73,17 @@ def rederive(
             _finish(pool, task, take)
         for at in range(0, len(targets), examination.FILES_PER_TASK):
             chosen = targets[at : at + examination.FILES_PER_TASK]
-            with examination.opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
+            with opened_targets(item, chosen, open_files.fds) as (fds, ready, own):
                 views = texts_of(taken, (str(t["view"]) for t in chosen))
                 years = dict(corridor.settings.years)
                 args: Json = {"files": files, "own_fds": own, "targets": ready, "years": years, "context": views}
                 _finish(pool, Task(f"verify-{at}", "headwater.procedure.child_again:rederive", args, fds), take)
+        for name, target in sorted(targets_of(corridor.case, item, described).items()):
+            with opened_targets(item, [target], open_files.fds) as (fds, ready, own):
+                args = {"files": files, "own_fds": own, "targets": ready}
+                wall = 600.0 + int(target["size"]) / (8 << 20)
+                task = Task(f"verify-{name}", "headwater.procedure.child_content:redescribe", args, fds, wall=wall)
+                _finish(pool, task, take)
     return derived
 
 

@@ -23,6 +23,7 @@ from headwater.store.parts import encode_gaps, part_path, write_part
 
 WALK = 0  # the number of the listing task; parsing tasks count from 1, split files from SPLIT
 SPLIT = 500_000
+CONTENT = 900_000_000  # and tasks that describe whole files from here
 
 Json = dict[str, Any]
 
@@ -55,6 +56,7 @@ class Receiver:
         self.candidates: list[Json] = []
         self.files: list[Json] = []
         self.ranges: list[list[Any]] = []
+        self.contents: list[list[Any]] = []
         self.context: list[dict[str, str]] = []
         self.result: Json | None = None
         self.error: Json | None = None
@@ -66,7 +68,8 @@ class Receiver:
         if message.attempt != self.attempt:
             discard(self.case, self.unit)  # what the first attempt wrote
             self.attempt, self.error, self.result = message.attempt, None, None
-            self.parts, self.candidates, self.files, self.ranges, self.context = [], [], [], [], []
+            self.parts, self.candidates, self.files = [], [], []
+            self.ranges, self.context, self.contents = [], [], []
         header = message.header
         if "family" in header:
             path = part_path(
@@ -76,6 +79,8 @@ class Receiver:
             self.parts.append([str(path.relative_to(self.case)), write_part(path, message.blob)])
         elif "candidates" in header:
             self.candidates.extend(header["candidates"])
+        elif "contents" in header:
+            self.contents.extend(header["contents"])
         elif "context" in header:
             self.context.extend(header["context"])
         elif "account" in header:
@@ -119,6 +124,7 @@ class Receiver:
             "files": self.files,
             "ranges": self.ranges,
             "context": self.context,
+            "contents": self.contents,
             "result": self.result or {},
         }
         write_atomic(self.unit.marker(self.case), json.dumps(marker, ensure_ascii=False, sort_keys=True).encode())
@@ -147,10 +153,10 @@ def discard(case: Path, unit: Unit) -> None:
 
 def keep_only(case: Path, item: Evidence, numbers: Iterable[int]) -> None:
     """Remove what earlier runs left of tasks that are not among ``numbers``: a plan that changed, a split that healed."""
-    keep = {f"{item.number:04d}-{number:06d}" for number in numbers}
+    keep = set(numbers)
     stem = f"{item.number:04d}-"
-    found = {p.name[:11] for p in (case / "tasks").glob(f"{stem}*.json")}
+    found = {int(p.stem.split("-")[1]) for p in (case / "tasks").glob(f"{stem}*.json")}
     for family in ("events", "gaps"):
-        found.update(p.name[:11] for p in (case / family).glob(f"feed=*/{stem}*.parquet"))
-    for name in sorted(found - keep):
-        discard(case, Unit(item, int(name[5:])))
+        found.update(int(p.stem.split("-")[1]) for p in (case / family).glob(f"feed=*/{stem}*.parquet"))
+    for number in sorted(found - keep):
+        discard(case, Unit(item, number))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.confine.pool import Message, Task
+from headwater.examine.content import WHOLE
 from headwater.formats.canonical import plain
 from headwater.model.custody import Evidence
 from headwater.model.errors import UsageError
@@ -20,8 +21,10 @@ from headwater.model.nouns import Citation, Finding, Span
 from headwater.model.times import rfc3339
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
+from headwater.procedure.contents import targets_of
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, authority_of, evidence_of, source_of, store_of
+from headwater.procedure.folder_members import opened_targets
 from headwater.procedure.intake import held
 from headwater.procedure.investigate import pool_for
 from headwater.procedure.judgement import load
@@ -170,7 +173,8 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
             item = items[number]
             for at in range(0, len(wanted), examination.FILES_PER_TASK):
                 some = wanted[at : at + examination.FILES_PER_TASK]
-                targets = [_target(item, c, accounts) for _, c in some]
+                whole = targets_of(corridor.case, item, (c.span.path for _, c in some if c.ordinal == WHOLE))
+                targets = [_target(item, c, accounts, whole) for _, c in some]
                 got: dict[tuple[str, int], bytes] = {}
 
                 def take(message: Message, got: dict[tuple[str, int], bytes] = got) -> None:
@@ -180,7 +184,7 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
 
                 with (
                     held(source_of(item)) as open_files,
-                    examination.opened_targets(item, targets, open_files.fds) as (fds, ready, own),
+                    opened_targets(item, targets, open_files.fds) as (fds, ready, own),
                 ):
                     args = {"files": open_files.args(), "own_fds": own, "targets": ready}
                     for _ in pool.run([Task("fetch", "headwater.procedure.child_again:fetch", args, fds)], take):
@@ -190,10 +194,12 @@ def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
     return found
 
 
-def _target(item: Evidence, citation: Citation, accounts: dict[tuple[int, str], Json]) -> Json:
+def _target(item: Evidence, citation: Citation, accounts: dict[tuple[int, str], Json], whole: dict[str, Json]) -> Json:
     span = citation.span
     account = accounts.get((item.number, span.path))
     wanted: Json = {"offset": span.offset, "length": min(span.length, BYTES_MOST)}
+    if citation.ordinal == WHOLE and span.path in whole:
+        return whole[span.path] | wanted | {"path": span.path}
     if account is None:  # an inode: the path is the volume itself
         view = "" if span.path == "/" else span.path
         return wanted | {"view": view, "key": None, "path": span.path, "mtime": None, "sniff": False}

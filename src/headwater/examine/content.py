@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every file holds, as it stands: digests, type, entropy; feed ``fs.content``, one row for each file.
+
+A row stands on all bytes of its file: offset 0, the file's length, and the ordinal :data:`WHOLE`, which no record of a
+parser has, so that it is told apart from the first record in the same file. Its times are those of ``fs.macb``.
+``entropy`` is Shannon's, in bits per byte (0–8), over the first MiB: 7.9 and more is compressed or encrypted.
+``php_inside``: a PHP opening tag stands in the first MiB of what is, by its signature, a picture, archive or document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from headwater.examine.batch import HEAD_SCHEMA, printable
+from headwater.formats.hashing import new_digest
+from headwater.formats.signatures import HEAD, disguised, type_of
+from headwater.model.kinds import EventKind, TimeBasis
+from headwater.model.ports import ByteSource
+from headwater.model.records import own_column
+
+FEED = "fs.content"
+VERSION = 1
+WHOLE = 1 << 30  # the ordinal of an event on a whole file
+FILE_MOST = 64 << 30  # bytes; what is larger is a stated gap
+SAMPLE = 1 << 20
+_READ = 1 << 20
+_ALGORITHMS = ("sha256", "md5")
+_CARRIERS = {"jpeg", "png", "gif", "bmp", "ico", "webp", "tiff", "pdf", "zip", "gzip", "mp4", "mp3"}
+
+Row = dict[str, Any]
+
+
+def describe(source: ByteSource, path: str, progress: Callable[[int], None] | None = None) -> Row:
+    """What the bytes of one file are; ``path`` in the grammar of model/paths. Reads the file once, 1 MiB at a time."""
+    digests = {name: new_digest(name) for name in _ALGORITHMS}
+    sample = b""
+    at, size = 0, source.size
+    while at < size:
+        block = source.pread(at, min(_READ, size - at))
+        if not block:
+            break
+        for digest in digests.values():
+            digest.update(block)
+        if not at:
+            sample = block[:SAMPLE]
+        at += len(block)
+        if progress is not None:
+            progress(len(block))
+    found = type_of(sample[:HEAD])
+    name = path.rpartition("/")[2]
+    return {
+        "length": at,
+        "file_path": path,
+        "hash": digests["sha256"].hexdigest(),
+        own_column("md5"): digests["md5"].hexdigest(),
+        own_column("type"): found,
+        own_column("entropy"): entropy(sample),
+        own_column("disguised"): disguised(name, found),
+        own_column("php_inside"): found in _CARRIERS and b"<?php" in sample,
+    }
+
+
+def entropy(sample: bytes) -> float:
+    """Shannon's entropy of the bytes, bits per byte, rounded to hundredths; 0 for none."""
+    if not sample:
+        return 0.0
+    counts = np.bincount(np.frombuffer(sample, np.uint8), minlength=256)
+    share = counts[counts > 0] / len(sample)
+    return abs(round(float(-(share * np.log2(share)).sum()), 2))
+
+
+OWN: dict[str, Any] = {
+    own_column("md5"): pl.String,
+    own_column("type"): pl.String,
+    own_column("entropy"): pl.Float64,
+    own_column("disguised"): pl.Boolean,
+    own_column("php_inside"): pl.Boolean,
+}
+
+
+def frame(rows: Sequence[Row], paths: Sequence[str]) -> pl.DataFrame:
+    """Rows of :func:`describe` as events; ``paths`` are the files' paths with their layers, as spans have them."""
+    fixed = {
+        "t_basis": str(TimeBasis.NONE), "t_kind": "state", "kind": str(EventKind.STATE_FILE), "offset": 0, "ordinal": WHOLE,
+    }  # fmt: skip
+    columns: dict[str, pl.Series] = {}
+    for name, dtype in {**HEAD_SCHEMA, **OWN}.items():
+        values = [fixed.get(name, row.get(name)) for row in rows]
+        columns[name] = pl.Series(name, values, dtype=dtype)
+    columns["file_path"] = pl.Series("file_path", [printable(str(r["file_path"])) for r in rows], dtype=pl.String)
+    return pl.DataFrame(columns).with_columns(pl.Series("path", paths, dtype=pl.String))

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in the confined children to describe whole files: digests, type, entropy of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from headwater.examine import content
+from headwater.model.kinds import GapReason
+from headwater.model.paths import join
+from headwater.model.records import Gap
+from headwater.procedure.child_targets import Message, Targets
+from headwater.store.parts import encode_events, encode_gaps
+
+_PROGRESS = 8 << 20  # bytes between two words of progress
+
+
+def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """Describe the targets of one task in order; one part of events and one of gaps. Hard links are read once."""
+    number = int(args["number"])
+    targets = Targets(args, fds)
+    rows: list[content.Row] = []
+    paths: list[str] = []
+    gaps: list[tuple[str, Gap]] = []
+    known: dict[tuple[str, str], content.Row] = {}
+    progress = 0
+    for target in args["targets"]:
+        path = join(target["view"], target["path"])
+        same = (str(target["view"]), str(target["key"]))
+        try:
+            row = known.get(same) or _row(targets, target)
+        except (OSError, ValueError, KeyError) as error:
+            gaps.append((path, Gap(0, int(target["size"]), GapReason.UNREADABLE, f"content: {type(error).__name__}")))
+            row = None
+        if row is not None:
+            known[same] = row
+            bad = row.get("bad", [])
+            gaps.extend((path, Gap(int(o), int(n), reason, f"content: {why}")) for o, n, reason, why in bad)
+            rows.append({k: v for k, v in row.items() if k != "bad"} | {"file_path": target["path"]})
+            paths.append(path)
+        progress += int(target["size"])
+        if progress >= _PROGRESS:
+            yield {"progress": progress}, b""
+            progress = 0
+    if rows:
+        blob = encode_events(content.frame(rows, paths), clock=str(number), feed=content.FEED, source=number, path=None)
+        yield {"family": "events", "feed": content.FEED, "part": 0}, blob
+    if gaps:
+        yield {"family": "gaps", "feed": content.FEED, "part": 0}, encode_gaps(gaps, feed=content.FEED, source=number)
+    yield {"result": {}, "progress": progress}, b""
+
+
+def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row | None:
+    source, _ = targets.open(target)
+    if source.size > content.FILE_MOST:
+        raise ValueError("larger than what is described")
+    row = content.describe(source, str(target["path"]))
+    if source.bad:
+        row["bad"] = list(source.bad)[:100]
+    return row
+
+
+def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """The same for verification: for each target its row as the bytes give it now."""
+    targets = Targets(args, fds)
+    for target in args["targets"]:
+        source, _ = targets.open(target)
+        row = content.describe(source, str(target["path"]))
+        row |= {"kind": "state.file", "offset": 0, "ordinal": content.WHOLE}
+        yield {"path": join(target["view"], target["path"]), "rows": [row]}, b""
+    yield {"result": {}}, b""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every file's digest is the one that hashlib gives; a finding on a whole file is traced and derived again from its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from headwater.examine.content import WHOLE, describe, entropy
+from headwater.formats.sources import MemorySource
+from headwater.procedure.investigate import investigate, open_case
+from headwater.procedure.tracing import trace
+from headwater.procedure.verification import verify
+from small_case import make_evidence, order
+
+PICTURE = b"GIF89a" + bytes(200) + b"<?php system($_GET['c']); ?>"
+
+
+def test_a_digest_is_the_file_s() -> None:
+    data = b"#!/bin/sh\nid\n" * 1000
+    row = describe(MemorySource(data), "/tmp/x.jpg")
+    assert row["hash"] == hashlib.sha256(data).hexdigest()
+    assert row["md5"] == hashlib.md5(data).hexdigest()
+    assert (row["type"], row["disguised"], row["length"]) == ("script", True, len(data))
+
+
+def test_entropy_of_one_byte_is_nothing_and_of_all_is_eight() -> None:
+    assert entropy(b"a" * 999) == 0
+    assert entropy(bytes(range(256)) * 16) == 8
+    assert entropy(b"") == 0
+
+
+def test_whole_files_are_described_found_traced_and_verified(tmp_path: Path) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    uploads = source / "var" / "www" / "html" / "uploads"
+    uploads.mkdir(parents=True)
+    (uploads / "cat.gif").write_bytes(PICTURE)
+    outcome = investigate(order(source, tmp_path / "case"))
+    rows = pl.read_parquet(tmp_path / "case" / "events" / "feed=fs.content" / "*.parquet")
+    found = dict(rows.select("path", "hash").iter_rows())
+    held = {
+        f"/{p.relative_to(source)}": hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in source.rglob("*")
+        if p.is_file()
+    }
+    assert found == held
+    (finding,) = (f for f in outcome.judged.findings if f.rule.id == "disguised-file")
+    assert finding.spans[0].span.length == len(PICTURE)
+    corridor = open_case(tmp_path / "case")
+    with corridor.ledger:
+        links = trace(corridor, f"1:/var/www/html/uploads/cat.gif:0:{WHOLE}")
+        assert any(link.data == PICTURE for link in links)
+        assert {c.result for c in verify(corridor)} == {"ok"}
+    (uploads / "cat.gif").write_bytes(PICTURE.replace(b"system", b"passth"))
+    corridor = open_case(tmp_path / "case")
+    with corridor.ledger:
+        assert "failed" in {c.result for c in verify(corridor)}
