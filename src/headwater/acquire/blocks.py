@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Page-aligned buffers that go from the reader through digests and compression to the writer, and round again.
+
+Their number is fixed, so the memory of an imaging is bounded by it and a slow stage holds up the reader.
+"""
+
+from __future__ import annotations
+
+import mmap
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """``length`` bytes of the source from ``offset`` in ``view``; ``made`` is what preparation made of them."""
+
+    view: memoryview
+    offset: int = 0
+    length: int = 0
+    made: Any = None
+    ready: threading.Lock = field(default_factory=threading.Lock)
+    waiting: int = 0
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes read."""
+        return self.view[: self.length]
+
+
+class Pool:
+    """The buffers that wait to be filled. ``size`` in bytes each, a multiple of the page size."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._memory = mmap.mmap(-1, count * size)
+        self._free: queue.SimpleQueue[Block] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        whole = memoryview(self._memory)
+        for at in range(0, count * size, size):
+            self._free.put(Block(whole[at : at + size]))
+
+    def take(self, timeout: float) -> Block | None:
+        """A free block, or None if there is none within ``timeout`` seconds."""
+        try:
+            return self._free.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def release(self, block: Block) -> None:
+        """One of the block's users is done with it; after the last it is free again."""
+        with self._lock:
+            block.waiting -= 1
+            if block.waiting:
+                return
+        block.made = None
+        self._free.put(block)
