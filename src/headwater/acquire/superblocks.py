@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a medium says of itself: its partition table, file systems, and the RAID, LVM or cipher that it is a part of.
+
+Sources: Linux md_p.h and md_u.h (superblocks 0.90 and 1.x), cryptsetup's LUKS1 and LUKS2 on-disk formats, libblkid for
+the places of the rest. Reads through a :class:`ByteSource` only; the medium is hostile, so the corridor runs this in a
+confined child (``look`` is such a child's function), and what is broken is said, not raised.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headwater.acquire.system_files import inert_text
+from headwater.formats.filesystems import identify
+from headwater.formats.lvm import physical_volume
+from headwater.formats.opened import OpenFile
+from headwater.formats.sources import FileSource, window
+from headwater.formats.volumes import volumes
+from headwater.model.ports import ByteSource
+
+_VOLUMES_MOST = 512
+_MD = 0xA92B4EFC
+_MD_LEVELS = {-1: "linear", -4: "multipath", -5: "faulty", 0: "raid0", 1: "raid1", 4: "raid4", 5: "raid5", 6: "raid6",
+              10: "raid10"}  # fmt: skip
+
+# formats that identify() has no reason to know, since they hold no file system of their own: (kind, offset, signature);
+# a negative offset counts from the end
+_MEMBERS: tuple[tuple[str, int, bytes], ...] = (
+    ("bcache", 4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")),
+    ("drbd", -4096 + 60, bytes.fromhex("8374026b")),
+    ("intel-raid", -1024, b"Intel Raid ISM Cfg Sig. "),
+    ("ddf-raid", -512, bytes.fromhex("de11de11")),
+    ("zfs", 128 << 10, struct.pack("<Q", 0x00BAB10C)),
+    ("zfs", 132 << 10, struct.pack("<Q", 0x00BAB10C)),
+    ("vmfs", 0x100000, bytes.fromhex("0dd001c0")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """What lies on a volume. ``name``: '' for the medium itself, else its number in the table (``p1``).
+
+    ``member_of``: the array, group or pool that it is a part of; '' where it is none. ``details`` as the superblock
+    has them, inert.
+    """
+
+    name: str
+    offset: int
+    length: int
+    kind: str
+    member_of: str
+    details: Mapping[str, str]
+
+
+def superblocks(source: ByteSource) -> tuple[str, tuple[Superblock, ...], tuple[str, ...]]:
+    """(kind of partition table, what lies on each volume, warnings) of a medium."""
+    warnings: list[str] = []
+    try:
+        table = volumes(source)
+    except (ValueError, OSError, struct.error, OverflowError, IndexError, KeyError) as error:
+        return "unreadable", (), (f"the partition table cannot be read: {type(error).__name__}: {error}",)
+    warnings.extend(f"{g.detail} (offset {g.offset})" for g in table.warnings[:100])
+    parts = [(v.name, v.offset, v.length, v.source) for v in table.volumes if v.type != "lvm2"]
+    found = [_one("", 0, source.size, source, warnings)]
+    if table.kind != "none" and found[0].kind in ("unknown", "empty"):
+        found = []  # the table's own sector, not a file system
+    found.extend(_one(*part, warnings) for part in parts[:_VOLUMES_MOST])
+    for lv in table.volumes:
+        if lv.type == "lvm2":
+            found.append(Superblock(lv.name, lv.offset, lv.length, f"lvm2 volume, {identify(lv.source)}", "", {}))
+    if len(parts) > _VOLUMES_MOST:
+        warnings.append(f"{len(parts) - _VOLUMES_MOST} more partitions were not looked at")
+    for offset, length, _, detail in list(source.bad)[:100]:
+        warnings.append(f"unreadable: {length} bytes at {offset}: {detail}")
+    return table.kind, tuple(found), tuple(warnings)
+
+
+def _one(name: str, offset: int, length: int, source: ByteSource, warnings: list[str]) -> Superblock:
+    """What lies on one volume; a superblock that is broken is told by name and a warning."""
+    try:
+        for reader in (_md, _other_members):
+            found = reader(source)
+            if found is not None:
+                return Superblock(name, offset, length, *found)
+        kind = identify(source)
+        details = _DETAILS.get(kind)
+        member, said = details(source) if details else ("", {})
+        return Superblock(name, offset, length, kind, member, said)
+    except (ValueError, OSError, struct.error, OverflowError, IndexError, KeyError) as error:
+        warnings.append(f"{name or 'medium'}: {type(error).__name__}: {error}")
+        return Superblock(name, offset, length, "unreadable", "", {})
+
+
+Found = tuple[str, str, dict[str, str]]
+
+
+def _md(source: ByteSource) -> Found | None:
+    """A Linux RAID member: superblock 1.1 at 0, 1.2 at 4 KiB, 1.0 near the end, 0.90 in the last 64 KiB."""
+    ends = ((source.size // 512 - 16) & ~7) * 512
+    for version, at in (("1.1", 0), ("1.2", 4096), ("1.0", ends)):
+        block = source.pread(at, 256) if at >= 0 else b""
+        if len(block) == 256 and struct.unpack_from("<II", block) == (_MD, 1):
+            return _md1(version, block)
+    at = (source.size & ~0xFFFF) - 0x10000
+    block = source.pread(at, 4096) if at >= 0 else b""
+    for order in "<>":  # 0.90 is in the byte order of the machine that made it
+        if len(block) == 4096 and struct.unpack_from(order + "I", block)[0] == _MD:
+            words = struct.unpack_from(order + "32I", block)
+            ident = struct.pack(">4I", words[5], *words[13:16])
+            level = struct.unpack_from(order + "i", block, 28)[0]
+            said = {"version": f"0.{words[2]}", "level": _level(level), "disks": str(words[10])}
+            return "mdraid", str(uuid.UUID(bytes=ident)), said
+    return None
+
+
+def _md1(version: str, block: bytes) -> Found:
+    """struct mdp_superblock_1: set_uuid 16, set_name 32, level 72, layout 76, size 80, chunk 88, raid_disks 92, …"""
+    level, layout = struct.unpack_from("<iI", block, 72)
+    chunk, disks = struct.unpack_from("<II", block, 88)
+    data_offset, data_size = struct.unpack_from("<QQ", block, 128)
+    said = {
+        "version": version,
+        "name": inert_text(block[32:64].rstrip(b"\0")),
+        "level": _level(level),
+        "layout": str(layout),
+        "chunk_sectors": str(chunk),
+        "disks": str(disks),
+        "data_offset_sectors": str(data_offset),
+        "data_size_sectors": str(data_size),
+        "device": str(struct.unpack_from("<I", block, 160)[0]),
+        "events": str(struct.unpack_from("<Q", block, 200)[0]),
+    }
+    return "mdraid", str(uuid.UUID(bytes=block[16:32])), said
+
+
+def _level(number: int) -> str:
+    return _MD_LEVELS.get(number, str(number))
+
+
+def _other_members(source: ByteSource) -> Found | None:
+    for kind, offset, signature in _MEMBERS:
+        at = source.size + offset if offset < 0 else offset
+        if at >= 0 and source.pread(at, len(signature)) == signature:
+            return kind, kind, {}
+    return None
+
+
+def _lvm(source: ByteSource) -> tuple[str, dict[str, str]]:
+    found = physical_volume("", 0, source)
+    if found is None:
+        return "", {}
+    said = {"pv_uuid": inert_text(found.uuid)}
+    if not found.group:
+        said["metadata"] = "no readable metadata"
+    return inert_text(found.group), said
+
+
+def _luks(source: ByteSource) -> tuple[str, dict[str, str]]:
+    """LUKS1 and LUKS2 headers, big-endian; the second copy of LUKS2 stands at 16 KiB."""
+    head = source.pread(0, 512)
+    if not head.startswith(b"LUKS\xba\xbe"):
+        head = source.pread(0x4000, 512)
+    version = int.from_bytes(head[6:8], "big")
+    said = {"version": str(version), "uuid": inert_text(head[168:208].split(b"\0")[0])}
+    if version == 2:
+        said["label"] = inert_text(head[24:72].split(b"\0")[0])
+    elif version == 1:
+        said["cipher"] = inert_text(head[8:40].split(b"\0")[0] + b"-" + head[40:72].split(b"\0")[0])
+    return "", said
+
+
+def _ext(source: ByteSource) -> tuple[str, dict[str, str]]:
+    """ext superblock: state 58, uuid 104, label 120, last mounted at 136."""
+    block = source.pread(1024, 264)
+    clean = struct.unpack_from("<H", block, 58)[0] & 1 and not struct.unpack_from("<I", block, 96)[0] & 4
+    return "", {
+        "uuid": str(uuid.UUID(bytes=block[104:120])),
+        "label": inert_text(block[120:136].split(b"\0")[0]),
+        "last_mounted": inert_text(block[136:200].split(b"\0")[0]),
+        "state": "clean" if clean else "in use or not unmounted cleanly",
+    }
+
+
+def _btrfs(source: ByteSource) -> tuple[str, dict[str, str]]:
+    block = source.pread(0x10000, 144)
+    devices = struct.unpack_from("<Q", block, 136)[0]
+    ident = str(uuid.UUID(bytes=block[32:48]))
+    return (ident if devices > 1 else ""), {"uuid": ident, "devices": str(devices)}
+
+
+def _xfs(source: ByteSource) -> tuple[str, dict[str, str]]:
+    block = source.pread(0, 120)
+    return "", {"uuid": str(uuid.UUID(bytes=block[32:48])), "label": inert_text(block[108:120].rstrip(b"\0"))}
+
+
+_DETAILS: dict[str, Callable[[ByteSource], tuple[str, dict[str, str]]]] = {
+    "lvm2": _lvm,
+    "luks": _luks,
+    "ext2": _ext,
+    "ext3": _ext,
+    "ext4": _ext,
+    "btrfs": _btrfs,
+    "xfs": _xfs,
+}
+
+
+def look(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """A confined child's function: the superblocks behind the one descriptor; ``args``: size, and offset if a part."""
+    source: ByteSource = FileSource(OpenFile(fds[0], "medium", int(args["size"])))
+    if args.get("offset"):
+        source = window(source, int(args["offset"]), int(args["size"]))
+    table, found, warnings = superblocks(source)
+    yield {"result": {"table": table, "superblocks": [asdict(s) for s in found], "warnings": list(warnings)}}, b""
