@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a medium: a raw image or block device, split raw, or an E01 set, all as one byte source.
+"""Opens a medium: a raw image or block device, split raw, an E01 set or a virtual disk, all as one byte source.
 
 Finding the files of a set needs the folder and is done where paths are known (:func:`segments`); reading needs only
 their descriptors (:func:`open_medium`) and so works in a confined child.
@@ -15,31 +15,28 @@ from headwater.formats.ewf_sections import SIGNATURE
 from headwater.formats.opened import OpenFile
 from headwater.formats.segments import segments
 from headwater.formats.sources import Bad, ChainSource, FileSource, Piece
+from headwater.formats.virtual_disks import KINDS, kind_of, open_disk
 from headwater.model.errors import AcquireError
 from headwater.model.records import Gap
 
-__all__ = ["Medium", "RawMedium", "is_medium", "open_medium", "segments"]
+__all__ = ["CONTAINED", "MEDIA", "Medium", "RawMedium", "is_medium", "open_medium", "segments"]
 
 # Containers that hold a disk but that no reader here opens: said by name, never read as if they were the disk.
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"EVF2\r\n\x81\x00", "EWF2 (Ex01)"),
     (0, b"LVF\x09\r\n\xff\x00", "EWF logical evidence (L01)"),
     (0, b"LEF2\r\n\x81\x00", "EWF2 logical evidence (Lx01)"),
-    (0, b"QFI\xfb", "QCOW"),
-    (0, b"KDMV", "VMDK"),
-    (0, b"COWD", "VMDK"),
-    (0, b"# Disk DescriptorFile", "VMDK"),
-    (0, b"vhdxfile", "VHDX"),
-    (0, b"conectix", "VHD (dynamic)"),
-    (0x40, b"\x7f\x10\xda\xbe", "VDI"),
     (0, b"AFF10\r\n\x00", "AFF"),
 )
+
+CONTAINED = KINDS | {"e01", "split-raw"}  # kinds whose medium is not one file's bytes as they are
+MEDIA = CONTAINED | {"raw"}
 
 
 class Medium(Protocol):
     """A byte source that knows what it was held in.
 
-    ``kind``: ``raw``, ``split-raw`` or ``e01``. ``stated``: digests that the container states, by algorithm, in hex;
+    ``kind``: one of :data:`MEDIA`. ``stated``: digests that the container states, by algorithm, in hex;
     they are claims to be checked, not results. ``notes``: what the person who acquired it wrote, by field name.
     ``warnings``: damage of the container; a gap's offset counts in the segment that its detail names.
     """
@@ -81,8 +78,14 @@ def is_medium(file: OpenFile) -> bool:
 
     A raw image has no such mark: what else is in a file decides about it.
     """
-    head = FileSource(file).pread(0, 512)
-    return head.startswith(SIGNATURE) or file.name.lower().endswith(".e01") or _foreign(head) is not None
+    source = FileSource(file)
+    head = source.pread(0, 512)
+    return (
+        head.startswith(SIGNATURE)
+        or file.name.lower().endswith(".e01")
+        or _foreign(head) is not None
+        or kind_of(source, file.name) != ""
+    )
 
 
 def _foreign(head: bytes) -> str | None:
@@ -95,17 +98,21 @@ def _foreign(head: bytes) -> str | None:
 def open_medium(files: Sequence[OpenFile], *, allow_missing: bool = False) -> Medium:
     """The medium in these files, given in the order of :func:`segments`. Closing it closes the files.
 
-    ``allow_missing``: go on where E01 segments are missing or foreign; the bytes they held are then zeros and ``bad``.
+    ``allow_missing``: go on where files of the set are missing or foreign; the bytes they held are then zeros and
+    ``bad``.
 
     Raises:
         AcquireError: HW2002 nothing in it; HW2004, HW2005, HW2006 an E01 set that cannot be completed or opened;
-            HW2007 a container that no reader here opens.
+            HW2007 a container that no reader here opens; HW2040, HW2041, HW2042 a virtual disk that cannot.
     """
     if not files or not any(file.size for file in files):
         raise AcquireError("HW2002", files[0].name if files else "")
     first = files[0]
-    head = FileSource(first).pread(0, 512)
+    source = FileSource(first)
+    head = source.pread(0, 512)
     name = first.name.lower()
+    if kind_of(source, first.name):
+        return open_disk(files, allow_missing)
     if head.startswith(SIGNATURE) or (name.endswith(".e01") and len(files) > 1):
         return open_e01(files, allow_missing=allow_missing)
     if what := _foreign(head):

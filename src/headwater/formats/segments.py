@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the files of a set, E01 or split raw, from the name of any one of them.
+"""Finds the files of a set, E01, split raw or a virtual disk, from the name of any one of them.
 
 This needs the folder and so is done before anything is handed to a confined child.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from headwater.formats.ewf_sections import SIGNATURE
+from headwater.formats.virtual_disks import disk_set
 from headwater.model.errors import AcquireError
 
 _E01 = re.compile(r"\.[e-z](?:\d\d|[a-z][a-z])\Z", re.IGNORECASE)
@@ -19,11 +21,12 @@ _LETTERED = re.compile(r"\.([a-z]{2,4})\Z")
 _SPLIT_DEFAULT = re.compile(r"\Ax([a-z]{2,4})\Z")  # coreutils split without a prefix: xaa, xab …
 
 
-def segments(path: str | Path) -> list[Path]:
+def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:
     """All files of the set that ``path`` belongs to, in order, whichever of them was named; ``[path]`` if it is alone.
 
     E01: every ``.E01`` … ``.ZZZ`` with the same stem, also behind a hole, so that opening can name what is missing.
-    Split raw: ``.000``/``.001`` or ``.aa`` onwards, and coreutils' ``xaa``.
+    Split raw: ``.000``/``.001`` or ``.aa`` onwards, and coreutils' ``xaa``. A virtual disk: the image, its extents and
+    its parents, from its own folder and from those in ``allow`` (:func:`headwater.formats.virtual_disks.disk_set`).
 
     Raises:
         AcquireError: HW2001 the file is not there; HW2003 its folder cannot be listed; HW2004 a numbered part of
@@ -35,6 +38,8 @@ def segments(path: str | Path) -> list[Path]:
     try:
         if e01_number(path.name) is not None and _is_e01(path):
             return _e01_set(path)
+        if disk := disk_set(path, allow):
+            return disk
         for pattern in (_NUMBERED, _LETTERED, _SPLIT_DEFAULT):
             if match := pattern.search(path.name):
                 return _raw_set(path, match.group(1))

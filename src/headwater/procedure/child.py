@@ -20,6 +20,7 @@ from headwater.examine.batch import Batch
 from headwater.examine.coverage import state_of
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.hashing import hash_source
+from headwater.formats.media import CONTAINED, MEDIA
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
 from headwater.model.errors import HeadwaterError
@@ -58,7 +59,7 @@ def measure(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         yield _error(error), b""
         return
     total = sum(f.size for f in files)
-    contained = opened.kind in {"e01", "split-raw"}
+    contained = opened.kind in CONTAINED
     total += opened.source.size if contained else 0
     done = 0
     held: list[dict[str, str]] = []
@@ -87,7 +88,7 @@ def measure(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 "size": opened.source.size,
                 "held": held,
                 "medium": medium,
-                "digest_of": "medium" if opened.kind in {"e01", "split-raw", "raw"} else "file",
+                "digest_of": "medium" if opened.kind in MEDIA else "file",
                 "stated": dict(opened.stated),
                 "notes": dict(opened.notes),
                 "views": views,
@@ -179,7 +180,7 @@ def _bundles(items: Iterable[Any], texts: Sequence[str] | Sequence[int]) -> Iter
 
 def _medium_size(opened: Opened) -> int | None:
     """The size of the medium that coverage is told of; None for what is no medium."""
-    return opened.source.size if opened.kind in {"e01", "raw", "split-raw"} else None
+    return opened.source.size if opened.kind in MEDIA else None
 
 
 def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
