@@ -37,7 +37,10 @@ def main(file: Path, path: str, out: Path) -> int:
     if path == "walk":
         call, args = "walk", {"files": [[file.name, stat.st_size]], "number": 1, "bad": []}
     else:
-        call, args = "parse", {"files": [], "number": 1, "years": {}, "own_fds": True, "targets": [_target(path, stat)]}
+        call, args = (
+            "parse",
+            {"files": [], "number": 1, "years": {}, "context": {}, "own_fds": True, "targets": [_target(path, stat)]},
+        )
     accounts: list[dict[str, object]] = []
     parts = 0
 

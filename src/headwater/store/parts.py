@@ -8,7 +8,6 @@ many workers made them. Nothing from evidence becomes a file name.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import polars as pl
 
 from headwater.formats.atomic import write_atomic
 from headwater.model.records import HEADER, Gap
+from headwater.store.parquet import parquet_bytes
 
 _FEED = re.compile(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
 _TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
@@ -27,7 +27,6 @@ GAP_SCHEMA: dict[str, Any] = {
     "reason": pl.String, "detail": pl.String,
 }  # fmt: skip
 SORT = ("t_recorded", "source", "path", "offset", "ordinal")
-ROW_GROUP = 128 * 1024
 
 
 def encode_events(frame: pl.DataFrame, *, clock: str, feed: str, source: int, path: str | None) -> bytes:
@@ -42,7 +41,27 @@ def encode_events(frame: pl.DataFrame, *, clock: str, feed: str, source: int, pa
     frame = frame.with_columns(given)
     own = sorted(c for c in frame.columns if c not in HEADER_SCHEMA)
     frame = frame.select(*(pl.col(n).cast(t) for n, t in HEADER_SCHEMA.items()), *own)
-    return _parquet(frame.sort(SORT, nulls_last=False, maintain_order=True))
+    return parquet_bytes(_sorted(frame))
+
+
+def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows in their order; logs mostly are in it already, and then nothing is moved."""
+    if frame.height < 2:
+        return frame
+    keys = [k for k in SORT if k in ("t_recorded", "offset", "ordinal") or not _single(frame[k])]
+    if "path" not in keys and "source" not in keys and frame["t_recorded"].null_count() == 0:
+        time, offset, ordinal = (frame[k].to_numpy() for k in keys)
+        place = (offset[1:] > offset[:-1]) | (offset[1:] == offset[:-1]) & (ordinal[1:] >= ordinal[:-1])
+        later = time[1:] > time[:-1]
+        if (later | (time[1:] == time[:-1]) & place).all():
+            return frame
+        if place.all():
+            keys = ["t_recorded"]
+    return frame.sort(keys, nulls_last=False, maintain_order=True)
+
+
+def _single(series: pl.Series) -> bool:
+    return series[0] == series[-1] and bool((series == series[0]).all())
 
 
 def encode_gaps(gaps: Sequence[tuple[str, Gap]], *, feed: str, source: int) -> bytes:
@@ -60,13 +79,7 @@ def encode_gaps(gaps: Sequence[tuple[str, Gap]], *, feed: str, source: int) -> b
         },
         schema=GAP_SCHEMA,
     )
-    return _parquet(frame)
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    out = io.BytesIO()
-    frame.write_parquet(out, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
-    return out.getvalue()
+    return parquet_bytes(frame)
 
 
 def part_path(case: Path, family: str, feed: str, source: int, task: int, part: int) -> Path:
