@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater anchor: have the ledger's head stamped by a timestamp authority, and check it against anchors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "可信时间戳与锚定核对 · timestamp the ledger's head, and check it against anchors"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
+    parser.add_argument("--tsa", metavar="URL", help="时间戳服务地址（RFC 3161）· the authority's address")
+    parser.add_argument(
+        "--chain", type=Path, metavar="PEM", help="时间戳服务的完整证书链，首次必给 · its certificates up to the root"
+    )
+    parser.add_argument(
+        "--request", action="store_true", help="离线：只生成 .tsq 请求文件 · offline: make a request file"
+    )
+    parser.add_argument(
+        "--response", action="append", type=Path, default=[], metavar="TSR", help="离线：收回 .tsr · take responses in"
+    )
+    parser.add_argument(
+        "--check", action="append", default=[], metavar="ANCHOR",
+        help="与案件外保存的凭证文件或纸面链首核对 · hold the ledger against a file or printed head kept outside",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was stamped or found; 1 where an anchor does not match."""
+    from headwater.case.folder import locked
+    from headwater.cli.main import EXIT_DONE, EXIT_VAULT
+    from headwater.cli.printing import say
+    from headwater.model.errors import VaultError
+    from headwater.procedure import anchoring
+    from headwater.procedure.investigate import open_case
+
+    corridor = open_case(options.case, options.command)
+    with corridor.ledger, locked(options.case):
+        if options.request:
+            say(f"请求 request: {anchoring.ask(corridor).request}")
+        if options.tsa or options.response:
+            chain = anchoring.chain_of(options.case, options.chain)
+            for path in options.response:
+                try:
+                    data = path.read_bytes()
+                except OSError as error:
+                    raise VaultError("HW3011", str(path), what=error.strerror or error) from error
+                anchor = anchoring.take(corridor, data, chain, str(path))
+                say(f"已锚定 anchored: {anchor.name}, {anchor.size} entries, {anchor.who}")
+            if options.tsa:
+                for anchor in anchoring.stamp(corridor, options.tsa, chain):
+                    say(f"已锚定 anchored: {anchor.name}, {anchor.size} entries, {anchor.who}")
+        verdicts = anchoring.against(corridor, options.check)
+    words = {"match": "相符 ok", "mismatch": "不符 FAILED", "not-claimable": "不可主张 not claimable"}
+    for verdict in verdicts:
+        say(f"{words[verdict.result]:<12} {verdict.anchor.name if verdict.anchor else ''}  {verdict.words}")
+    return EXIT_VAULT if any(v.result == "mismatch" for v in verdicts) else EXIT_DONE
