@@ -133,6 +133,12 @@ CODES: dict[str, Code] = {
         "需要管理员权限；文件没有此标志。",
         "This needs the administrator's rights; a file has no such flag.",
     ),
+    "HW2062": Code(
+        "参考时钟的写法不可用：{what}",
+        "the reference clock cannot be used as written: {what}",
+        "写作 参考时间@本机时间 名称，二者均须带时区，如 2026-11-22T12:00:05+08:00@2026-11-22T04:00:07Z；NTP 服务器写作 主机[:端口]。",
+        "Write REFERENCE-TIME@OWN-TIME NAME, each with its offset from UTC; an NTP server is HOST[:PORT].",
+    ),
     "HW2071": Code(
         "此系统不提供块设备信息：{where}（{what}）",
         "this system shows no block devices: {where} ({what})",
@@ -151,7 +157,9 @@ CODES: dict[str, Code] = {
         "请找到原来的父镜像；以另一个父镜像读出的内容不可信。",
         "Find the original parent; what is read over another one cannot be trusted.",
     ),
-    "HW2042": Code("虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"),
+    "HW2042": Code(
+        "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
+    ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
         "the ledger cannot be written: {where} ({what})",
