@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from headwater.examine.batch import Batch, batches_of
+from headwater.examine.lines import line_batches
 from headwater.model.records import File
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -31,8 +32,11 @@ def shared(name: str) -> Path:
 
 
 def batches(parser: Any, file: File) -> list[Batch]:
-    """The batches of a parser module, in whichever of the two forms it has."""
-    if hasattr(parser, "batches"):
+    """The batches of a parser (its module, or as the registry has it), in whichever form it has."""
+    grammar = getattr(parser, "grammar", None) or getattr(parser, "GRAMMAR", None)
+    if grammar is not None:
+        return list(line_batches(grammar, file))
+    if getattr(parser, "batches", None) is not None:
         return list(parser.batches(file))
     return list(batches_of(parser.parse(file), file.size))
 

@@ -29,7 +29,9 @@ def _fixtures(name: str) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(
-        p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".golden.json") and p.name != "SOURCES.md"
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.endswith(".golden.json") and p.name not in {"SOURCES.md", "paths.json"}
     )
 
 

@@ -57,3 +57,22 @@ def test_whole_files_are_described_found_traced_and_verified(tmp_path: Path) -> 
     corridor = open_case(tmp_path / "case")
     with corridor.ledger:
         assert "failed" in {c.result for c in verify(corridor)}
+
+
+def test_a_changed_package_file_is_found_and_verified(tmp_path: Path) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    info, sbin = source / "var" / "lib" / "dpkg" / "info", source / "usr" / "sbin"
+    info.mkdir(parents=True)
+    sbin.mkdir(parents=True)
+    lines = []
+    for n in range(9):
+        (sbin / f"tool{n}").write_bytes(b"\x7fELF" + bytes([n]) * 50)
+        lines.append(f"{hashlib.md5((sbin / f'tool{n}').read_bytes()).hexdigest()}  usr/sbin/tool{n}\n")
+    (info / "tools.md5sums").write_text("".join(lines))
+    (sbin / "tool3").write_bytes(b"\x7fELF" + b"backdoor" * 9)
+    outcome = investigate(order(source, tmp_path / "case"))
+    (finding,) = (f for f in outcome.judged.findings if f.rule.id == "package-file-changed")
+    assert finding.facts["path"] == "/usr/sbin/tool3"
+    corridor = open_case(tmp_path / "case")
+    with corridor.ledger:
+        assert {c.result for c in verify(corridor)} == {"ok"}

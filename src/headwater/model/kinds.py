@@ -155,5 +155,7 @@ class EventKind(StrEnum):
     STATE_KEY = "state.key"  # an authorized key as it stands
     STATE_HOST_KEY = "state.host_key"  # a host that an account has connected to, as known_hosts keeps it
     STATE_LASTLOG = "state.lastlog"
+    STATE_PACKAGE = "state.package"  # a package as its database has it
+    STATE_PACKAGE_FILE = "state.package_file"  # a file of a package, with the digest that the database states
     STATE_FILE = "state.file"  # what a file holds as it stands: digests, type, entropy
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

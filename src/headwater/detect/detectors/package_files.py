@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of packages that hold something else than the package database states, and programs of packages that are gone.
+
+Needs:      linux.dpkg_files, linux.dpkg_status or linux.rpm; fs.content; fs.macb for the file's times.
+Technique:  T1554 compromise host software binary; T1556.003 pluggable authentication modules; T1574 hijack execution flow.
+Says:       which file of which package differs, by digest, and when it was last changed.
+False when: an administrator replaced a file by hand, a program updates itself, prelink rewrote a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from headwater.detect.frames import names, state, take
+from headwater.detect.package_view import absent, content_rows, differing, packages
+from headwater.model.kinds import Confidence, EventKind, Severity, Stage
+from headwater.model.nouns import Finding, Rule, Text
+from headwater.model.ports import Events, Settings
+
+RULE = Rule(
+    id="package-file-changed",
+    version="1",
+    author="Headwater",
+    title=Text("软件包文件被改动或缺失", "A file of a package was changed or is missing"),
+    stage=Stage.PERSIST,
+    techniques=("T1554",),
+    severity=Severity.HIGH,
+)
+OWNED = ("kind", "file_path", "md5", "sha256", "package")
+NOW = ("kind", "file_path", "md5", "hash", "type")
+MOST = 100  # findings of changed files; the rest is counted
+_PROGRAM = r"^/(?:usr/)?(?:s?bin|libexec|lib|lib32|lib64|libx32)/|/pam_[^/]+\.so$"
+_WITNESS = (
+    "软件包数据库与文件同在一块磁盘上，不是独立的佐证",
+    "the package database lies on the same disk and is no independent witness",
+)
+
+
+def detect(events: Events, settings: Settings) -> Iterator[Finding]:
+    """Changed files in order of source and path, then one finding of what is missing for each system."""
+    view = packages(events)
+    if view is None:
+        return
+    joined = view.joined()
+    changed = differing(joined).sort("source", "path_now", "ordinal")
+    for (_source, _system), part in changed.group_by(["source", "system"], maintain_order=True):
+        known = joined.filter(
+            (pl.col("source") == _source) & (pl.col("system") == _system) & pl.col("md5_now").is_not_null()
+        ).height
+        if part.height > 40 and part.height * 5 > known:
+            yield _foreign(events, part, known)
+            continue
+        rows = part.unique(["source", "place"], keep="first", maintain_order=True)
+        wanted = rows["file_path_now"].drop_nulls().to_list()
+        times = take(
+            events, kinds=[EventKind.FILE_MODIFIED, EventKind.FILE_CHANGED], header=["file_path"], own=["uid", "mode"],
+            where=pl.col("file_path").is_in(wanted),
+        )  # fmt: skip
+        for at in range(min(rows.height, MOST)):
+            yield _changed(events, rows[at : at + 1], times, max(0, rows.height - MOST))
+    yield from _missing(events, absent(joined), joined)
+
+
+def _changed(events: Events, row: pl.DataFrame, times: pl.DataFrame, beyond: int) -> Finding:
+    path, package, kind = str(row["file_path_now"][0]), row["package"][0], str(row["type"][0])
+    mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == row["source"][0]))
+    strong = bool(pl.Series([path]).str.contains(_PROGRAM)[0]) and kind in {"elf", "script"}
+    zh = f"{path}（软件包 {package}）的内容与软件包数据库所记的校验值不同；{_WITNESS[0]}。"
+    en = f"{path} (package {package}) differs from the digest in the package database; {_WITNESS[1]}."
+    return state(
+        events, RULE, row, OWNED, Text(zh, en), severity=Severity.HIGH if strong else Severity.MEDIUM,
+        confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
+        facts={"reason": "changed", "path": path, "package": package, "type": kind} | ({"beyond": beyond} if beyond else {}),
+        more=[(content_rows(row), NOW), (mine, ("kind", "file_path", "uid", "mode"))], limit=20,
+        moments=mine["ts"].drop_nulls().to_list(),
+    )  # fmt: skip
+
+
+def _foreign(events: Events, part: pl.DataFrame, known: int) -> Finding:
+    zh = f"软件包数据库所记的 {known} 个文件中有 {part.height} 个不符：该数据库很可能不属于此系统，不能据此判断改动。"
+    en = f"{part.height} of {known} files differ from the package database: it hardly belongs to this system and proves nothing."
+    return state(
+        events, RULE, part.head(20), OWNED, Text(zh, en), severity=Severity.LOW, confidence=Confidence.LOW,
+        facts={"reason": "foreign", "differ": part.height, "known": known}, limit=20, moments=(),
+    )  # fmt: skip
+
+
+def _missing(events: Events, gone: pl.DataFrame, joined: pl.DataFrame) -> Iterator[Finding]:
+    programs = gone.filter(pl.col("file_path").str.contains(_PROGRAM)).sort("source", "system", "file_path")
+    for (_source, _system), part in programs.group_by(["source", "system"], maintain_order=True):
+        whole = joined.filter((pl.col("source") == _source) & (pl.col("system") == _system)).height
+        shown = part["file_path"].head(5).to_list()
+        zh = f"软件包数据库所列程序目录中的 {part.height} 个文件不在（共列 {whole} 个）：{names(shown, part.height, 'zh')}"
+        en = f"{part.height} files of program folders in the package database are not there ({whole} listed): "
+        en += names(shown, part.height, "en")
+        if part.height * 2 > whole:
+            zh += "；缺失过半，检材很可能只含系统的一部分"
+            en += "; more than half are gone: the item probably holds only a part of the system"
+        yield state(
+            events, RULE, part.head(20), OWNED, Text(zh + "。", en + "."), severity=Severity.LOW,
+            confidence=Confidence.LOW, facts={"reason": "missing", "files": part.height, "listed": whole}, limit=20,
+            moments=(),
+        )  # fmt: skip

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replaced program, a setuid copy and a foreign program are told; configuration, diversions and merged /usr are not."""
+
+from __future__ import annotations
+
+from memory_events import MemoryEvents
+
+from headwater.detect import registry
+from headwater.detect.detectors import package_files, unowned_program
+from headwater.model.kinds import EventKind, Severity
+from headwater.model.ports import Settings
+
+K = EventKind
+WHEN = "2026-03-02 03:04:05"
+SUID = 0o104755
+
+
+class System(MemoryEvents):
+    """A Debian system in few words."""
+
+    def owned(self, path: str, md5: str, **more: object) -> System:
+        own = {"md5": md5, "package": "p", **more}
+        row = (K.STATE_PACKAGE_FILE, None, {"file_path": path, "fields": own})
+        self.say("linux.dpkg_files", "p1!/var/lib/dpkg/info/p.md5sums", row)
+        return self
+
+    def holds(self, path: str, md5: str, kind: str = "elf", mode: int = 0o100755, uid: int = 0) -> System:
+        own = {"md5": md5, "type": kind, "disguised": False, "php_inside": False}
+        self.say("fs.content", "p1!" + path, (K.STATE_FILE, None, {"file_path": path, "hash": md5 * 2, "fields": own}))
+        self.say(
+            "fs.macb", "p1", (K.FILE_CHANGED, WHEN, {"file_path": path, "fields": {"mode": mode, "uid": uid}}),
+        )  # fmt: skip
+        return self
+
+    def ordinary(self) -> System:
+        for n in range(20):
+            self.owned(f"/bin/tool{n}", f"{n:032x}").holds(f"/usr/bin/tool{n}", f"{n:032x}")
+        return self
+
+    def found(self, module: object) -> list:
+        return list(registry.run(module, self, Settings()))
+
+
+def test_a_replaced_program_is_told_with_both_digests() -> None:
+    system = System().ordinary().owned("/usr/sbin/sshd", "a" * 32).holds("/usr/sbin/sshd", "b" * 32)
+    (found,) = system.found(package_files)
+    assert (found.severity, found.facts["path"]) == (Severity.HIGH, "/usr/sbin/sshd")
+    assert {c.claims["md5"] for c in found.spans if "md5" in c.claims} == {"a" * 32, "b" * 32}
+    assert found.ts_first is not None
+
+
+def test_ordinary_systems_give_nothing() -> None:
+    system = (
+        System()
+        .ordinary()
+        .owned("/etc/x.conf", "a" * 32, conffile=True)
+        .holds("/etc/x.conf", "b" * 32, "text", 0o100644)
+        .owned("/usr/bin/perf", "a" * 32)
+        .owned("/usr/bin/perf", "", target="/usr/bin/perf.real")
+        .holds("/usr/bin/perf", "b" * 32)
+        .owned("/usr/bin/sudo", "c" * 32)
+        .holds("/usr/bin/sudo", "c" * 32, mode=SUID)
+        .holds("/usr/local/bin/own", "d" * 32)
+        .holds("/usr/lib/modules/6.1/updates/dkms/x.ko", "e" * 32)
+    )
+    assert not system.found(package_files)
+    assert not system.found(unowned_program)
+
+
+def test_a_setuid_copy_of_a_shell_names_its_original() -> None:
+    system = System().ordinary().owned("/usr/bin/bash", "a" * 32).holds("/usr/bin/bash", "a" * 32)
+    (found,) = system.holds("/var/tmp/.b", "a" * 32, mode=SUID).found(unowned_program)
+    assert (found.severity, found.facts["copy_of"]) == (Severity.HIGH, "/usr/bin/bash")
+
+
+def test_an_unowned_program_among_owned_ones_is_low_and_a_foreign_database_says_nothing_more() -> None:
+    (found,) = System().ordinary().holds("/usr/bin/xmr", "f" * 32).found(unowned_program)
+    assert (found.severity, found.facts["path"]) == (Severity.LOW, "/usr/bin/xmr")
+    foreign = System().owned("/usr/bin/only", "a" * 32).holds("/usr/bin/only", "a" * 32)
+    for n in range(30):
+        foreign.holds(f"/usr/bin/t{n}", f"{n:032x}")
+    assert not foreign.found(unowned_program)
+
+
+def test_a_database_of_another_system_is_one_low_finding() -> None:
+    system = System()
+    for n in range(100):
+        system.owned(f"/usr/bin/t{n}", f"{n:032x}").holds(f"/usr/bin/t{n}", "f" * 32)
+    (found,) = system.found(package_files)
+    assert (found.severity, found.facts["reason"]) == (Severity.LOW, "foreign")
+
+
+def test_missing_programs_are_counted_in_one_low_finding() -> None:
+    system = System().ordinary()
+    for n in range(7):
+        system.owned(f"/usr/bin/gone{n}", "a" * 32)
+    (found,) = system.found(package_files)
+    assert (found.severity, found.facts["files"]) == (Severity.LOW, 7)
