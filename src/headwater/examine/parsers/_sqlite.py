@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of SQLite tables as events, in the counted form: rows found and rows lost are what the tables hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from headwater.formats.sqlite_file import Database, Fault, NotSqlite, Row, open_sqlite
+from headwater.formats.sqlite_file import Value as Stored
+from headwater.model.kinds import GapReason
+from headwater.model.records import Count, Event, File, Gap, Record, Value
+
+Columns = Mapping[str, Stored]
+Make = Callable[[Row, Columns], Event | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A parser's file as a byte source."""
+
+    file: File
+    bad = ()
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def pread(self, offset: int, length: int) -> bytes:
+        return self.file.pread(offset, length)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def named(database: Database, table: str, row: Row) -> dict[str, Stored]:
+    """The values of a row by column name, the rowid under its alias; columns added later than the row are missing."""
+    layout = database.tables()[table]
+    found = dict(zip(layout.columns, row.values))
+    if layout.rowid_column is not None and layout.rowid_column < len(layout.columns):
+        found[layout.columns[layout.rowid_column]] = row.rowid
+    return found
+
+
+def value(stored: Stored, most: int = 8192) -> Value:
+    """A stored value as an event's field; bytes in hexadecimal, long ones cut with their length said."""
+    if isinstance(stored, bytes):
+        return stored[: most // 2].hex() + (f"… ({len(stored)} bytes)" if len(stored) > most // 2 else "")
+    if isinstance(stored, str) and len(stored) > most:
+        return stored[:most] + f"… ({len(stored)} characters)"
+    return stored
+
+
+def text(stored: Stored) -> str | None:
+    """A stored text that says something; None for null, empty, and what is no text."""
+    return stored if isinstance(stored, str) and stored else None
+
+
+def number(stored: Stored) -> int | None:
+    """A stored whole number, also one written as text; None for anything else."""
+    if isinstance(stored, int):
+        return stored
+    if isinstance(stored, str) and stored.strip().lstrip("-").isdigit():
+        return int(stored)
+    return None
+
+
+def rows_of(file: File, makers: Mapping[str, Make]) -> Iterator[Record]:
+    """Events of the named tables in order of table and rowid; faults as gaps; the count at the end.
+
+    A row that its maker has nothing to say of counts as lost and is a gap. Slack is what stands in no row's cell.
+    """
+    try:
+        database = open_sqlite(_Source(file))
+    except NotSqlite as error:
+        if file.size:
+            yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, str(error))
+        yield Count(0, 0, 0)
+        return
+    declared = lost = used = 0
+    for table in sorted(set(makers) & set(database.tables())):
+        for item in database.rows(database.tables()[table].root):
+            if isinstance(item, Fault):
+                lost += 1
+                declared += 1
+                yield Gap(item.offset, item.length, GapReason.NOT_THIS_FORMAT, item.why)
+                continue
+            declared += 1
+            used += item.length
+            event = makers[table](item, named(database, table, item))
+            if event is None:
+                lost += 1
+                yield Gap(item.offset, item.length, GapReason.NOT_THIS_FORMAT, f"a row of {table} without sense")
+            else:
+                yield event
+    yield Count(declared, lost, max(0, file.size - used))
