@@ -79,7 +79,7 @@ def read_back(
             failures.append(error)
 
     beside = threading.Thread(target=digest_files, daemon=True)
-    if not alone or not plan.read_back:
+    if not alone:
         beside.start()
     verdict = Verdict(STREAM, "not-claimable", reason="the image was not read back, as was asked")
     if plan.read_back:
@@ -87,7 +87,7 @@ def read_back(
     if beside.ident is not None:
         beside.join()
     else:
-        segments.append((names[0], before.size, verdict.found))
+        segments.append((names[0], before.size, verdict.found or before.sha256))
     if failures:
         verdict = Verdict(STREAM, "mismatch", "sha256", before.sha256, "", str(failures[0]))
     return Back(verdict, segments)

@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from headwater.cli.options import case_and_authority, claim_of
+
 HELP = "从检材到报告：登记、检验、检测、还原、出具报告 · from sources to a report"
 
 
@@ -15,20 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="SOURCE", help="镜像、归档、目录或日志 · image, archive, folder or log"
     )
-    parser.add_argument("--case", type=Path, required=True, metavar="DIR", help="案件目录 · the case folder")
-    authority = parser.add_argument_group("授权 · authority")
-    authority.add_argument("--authority", type=Path, metavar="FILE", help="授权文书 · the document")
-    authority.add_argument("--authority-no", metavar="TEXT", help="文号 · its number")
-    authority.add_argument("--authority-by", metavar="TEXT", help="签发机关或人 · who issued it")
-    authority.add_argument("--authority-scope", metavar="TEXT", help="范围 · what it covers")
-    authority.add_argument("--authority-from", metavar="DATE", help="起 · from (YYYY-MM-DD)")
-    authority.add_argument("--authority-until", metavar="DATE", help="止 · until (YYYY-MM-DD)")
-    authority.add_argument(
-        "--no-authority", metavar="REASON", help="确无授权的理由，记入台账并印在报告上 · why there is none"
-    )
-    parser.add_argument(
-        "--examiner", action="append", default=[], metavar="NAME", help="检验人，可重复 · may be repeated"
-    )
+    case_and_authority(parser)
     parser.add_argument("--zone", metavar="ZONE", help="日志的时区，如 Asia/Shanghai · zone of wall clocks")
     parser.add_argument("--year", action="append", default=[], metavar="PATH=YEAR",
                         help="某日志末行的年份 · the year of a log's last line")  # fmt: skip
@@ -65,7 +54,6 @@ def _years(pairs: list[str]) -> dict[str, int] | None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print where the report lies and the story."""
-    from headwater.case.authority import Claim
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say
@@ -80,12 +68,8 @@ def run(options: argparse.Namespace) -> int:
         "purpose": options.purpose,
         **{n: getattr(options, n) for n in ("case_no", "case_name", "cause", "client", "requirement", "place")},
     }
-    claim = Claim(
-        options.authority, options.authority_no, options.authority_by, options.authority_scope,
-        options.authority_from, options.authority_until, options.no_authority,
-    )  # fmt: skip
     order = Order(
-        tuple(options.sources), options.case, claim, tuple(options.examiner), changes, tuple(options.rules),
+        tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers,
     )  # fmt: skip
     with Meter() as meter:

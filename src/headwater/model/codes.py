@@ -74,6 +74,35 @@ CODES: dict[str, Code] = {
         "请写作 YYYY-MM-DD。",
         "Write it as YYYY-MM-DD.",
     ),
+    "HW1010": Code(
+        "案件中没有登记此人：{what}",
+        "nobody of this name is enrolled in the case: {what}",
+        "先用 headwater case people CASE add 登记其人与公钥。",
+        "Enrol the person first: headwater case people CASE add.",
+    ),
+    "HW1011": Code(
+        "{who} 无权办理 {what}，所需角色：{roles}",
+        "{who} may not do this: {what}; it takes one of these roles: {roles}",
+    ),
+    "HW1012": Code(
+        "{what} 须由两人办理，另一人须为 {roles}",
+        "{what} takes two persons, the other being one of: {roles}",
+        "用 --approver 姓名 由第二人以其本人密钥签名。",
+        "Name the second person with --approver; they sign with their own key.",
+    ),
+    "HW1013": Code(
+        "超出授权范围：{what}",
+        "outside the authority: {what}",
+        '请取得新的授权；确有理由时用 --override "理由"，理由将记入台账。',
+        'Obtain a new authority; where there is a reason, --override "reason" records it.',
+    ),
+    "HW1015": Code(
+        "以下栏目既无内容也未说明理由：{what}",
+        "these fields have neither a value nor a reason for being absent: {what}",
+        '每栏用 --field 栏名=内容，或 --absent 栏名="理由"；headwater add --fields 列出全部栏名。',
+        "Give --field NAME=VALUE or --absent NAME=REASON for each; headwater add --fields lists all names.",
+    ),
+    "HW1018": Code("无此取值：{what}；可用：{known}", "no such value: {what}; known: {known}"),
     "HW2001": Code("检材不存在：{where}", "the source does not exist: {where}"),
     "HW2002": Code("检材为空：{where}", "the source is empty: {where}"),
     "HW2003": Code("检材无法读取：{where}({what})", "the source cannot be read: {where} ({what})"),
@@ -117,9 +146,42 @@ CODES: dict[str, Code] = {
         "须用与上次相同的检材和选项。",
         "The same source and options as before are needed.",
     ),
+    "HW2026": Code(
+        "目标位于检材所在的磁盘：{where}，检材 {what}",
+        "the destination lies on the source itself: {where}, source {what}",
+        "请写到另一块磁盘。",
+        "Write to another disk.",
+    ),
+    "HW2027": Code(
+        "检材没有写保护：{where}({what})",
+        "nothing protects the source from writing: {where} ({what})",
+        "接入写保护设备并用 --write-blocker 说明，或用 --set-readonly 置内核只读标志；"
+        '均不可行时用 --confirm-unprotected "理由"，理由将记入台账。',
+        "Use a write blocker and name it with --write-blocker, or --set-readonly for the kernel's flag; "
+        'where neither can be, --confirm-unprotected "reason" is recorded.',
+    ),
     "HW2029": Code(
         "镜像附件无法使用：{where}({what})",
         "the sidecar of the image cannot be used: {where} ({what})",
+    ),
+    "HW2030": Code(
+        "{where} 没有第 {what} 分区(现有：{there})",
+        "{where} has no partition {what} (there are: {there})",
+    ),
+    "HW2040": Code(
+        "{where} 所需的文件不在手边：{what}",
+        "{where} needs a file that is not here: {what}",
+        "请把它放进镜像所在的目录，或用 --allow-path 指明其所在目录（仅 open 与 convert）。",
+        "Put it into the image's folder, or name its folder with --allow-path (open and convert).",
+    ),
+    "HW2041": Code(
+        "{where} 的父镜像不是建立它时的那一个：{what}",
+        "the parent of {where} is not the one that it was made over: {what}",
+        "请找到原来的父镜像；以另一个父镜像读出的内容不可信。",
+        "Find the original parent; what is read over another one cannot be trusted.",
+    ),
+    "HW2042": Code(
+        "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
     ),
     "HW2060": Code(
         "{where} 正在被写入，拒绝制作镜像：{what}",
@@ -139,26 +201,43 @@ CODES: dict[str, Code] = {
         "写作 参考时间@本机时间 名称，二者均须带时区，如 2026-11-22T12:00:05+08:00@2026-11-22T04:00:07Z；NTP 服务器写作 主机[:端口]。",
         "Write REFERENCE-TIME@OWN-TIME NAME, each with its offset from UTC; an NTP server is HOST[:PORT].",
     ),
+    "HW2063": Code(
+        "SSH 地址有误：{what}",
+        "not an SSH address: {what}",
+        "写作 ssh://用户@主机[:端口]/dev/vda；口令不写在命令行上，需要时会询问。",
+        "Write ssh://USER@HOST[:PORT]/dev/vda; a password is asked for and never written there.",
+    ),
+    "HW2064": Code(
+        "无法建立 SSH 连接：{where}（{what}）",
+        "no SSH connection to {where} ({what})",
+    ),
+    "HW2065": Code(
+        "服务器主机密钥未知，已拒绝：{where}，指纹 {what}",
+        "the key of the server {where} is not known; refused. Its fingerprint: {what}",
+        "请经另一途径核对指纹，再用 --host-key SHA256:… 或 --known-hosts 文件。",
+        "Check the fingerprint by another way, then give --host-key SHA256:… or a --known-hosts file.",
+    ),
+    "HW2066": Code(
+        "SSH 登录被拒绝：{user}，{where}",
+        "the SSH login of {user} to {where} was refused",
+    ),
+    "HW2067": Code(
+        "服务器上无法读取该检材：{where}（{what}）",
+        "the source cannot be read on the server: {where} ({what})",
+        "需要能读取该设备的账户，服务器上须有 sh、dd、cat。",
+        "An account that may read the device is needed, and sh, dd and cat on the server.",
+    ),
+    "HW2068": Code(
+        "无法得知检材大小：{where}",
+        "the size of the source cannot be learnt: {where}",
+        "请用 --size 说明字节数。",
+        "State it in bytes with --size.",
+    ),
     "HW2071": Code(
         "此系统不提供块设备信息：{where}（{what}）",
         "this system shows no block devices: {where} ({what})",
         "请在 Linux 上运行；Windows 上请直接给出 \\\\.\\PhysicalDriveN。",
         "Run it on Linux; on Windows name \\\\.\\PhysicalDriveN itself.",
-    ),
-    "HW2040": Code(
-        "{where} 所需的文件不在手边：{what}",
-        "{where} needs a file that is not here: {what}",
-        "请把它放进镜像所在的目录，或用 --allow-path 指明其所在目录（仅 open 与 convert）。",
-        "Put it into the image's folder, or name its folder with --allow-path (open and convert).",
-    ),
-    "HW2041": Code(
-        "{where} 的父镜像不是建立它时的那一个：{what}",
-        "the parent of {where} is not the one that it was made over: {what}",
-        "请找到原来的父镜像；以另一个父镜像读出的内容不可信。",
-        "Find the original parent; what is read over another one cannot be trusted.",
-    ),
-    "HW2042": Code(
-        "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
     ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
@@ -207,6 +286,24 @@ CODES: dict[str, Code] = {
         "the timestamp authority cannot be reached: {where} ({what})",
         "请求已排队；联网后再运行 headwater anchor，或把 .tsq 文件带到联网机器上取回 .tsr。",
         "The request is queued: run headwater anchor again, or carry the .tsq file to a connected machine and bring back the .tsr.",
+    ),
+    "HW3014": Code(
+        "案件中没有编号为 {what} 的检材",
+        "no item of the case is numbered {what}",
+        "编号见 headwater register。",
+        "The numbers stand in headwater register.",
+    ),
+    "HW3015": Code(
+        "内容存储拒绝：{where}({what})",
+        "the store of contents refuses: {where} ({what})",
+        "已存内容不得改写或删除；新版本请作为新检材登记。",
+        "What is stored is never changed or removed; register a new version as a new item.",
+    ),
+    "HW3016": Code(
+        "此保管事件会使保管链中断：{where}，{what}",
+        "this event would break the chain of custody: {where}, {what}",
+        '核对编号、封条与经手人；确已发生的，用 --override "理由" 如实登记，缺口将列入保管链。',
+        'Check number, seal and hands; what did happen is entered with --override "reason" and listed as a gap.',
     ),
     "HW4001": Code("隔离子进程无法启动：{what}", "the confined child could not be started: {what}"),
     "HW4002": Code("解析器 {where} 不合规：{what}", "the parser {where} breaks its contract: {what}"),

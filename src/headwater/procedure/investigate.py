@@ -143,8 +143,10 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
         )
         settings.save(order.case)
         return corridor
-    if first.entry.note.get("sources") != names:
-        raise UsageError("HW0004", str(order.case), what=", ".join(map(str, first.entry.note.get("sources", []))))
+    planned = first.entry.note.get("sources") or [i.source_path for i in evidence_of(ledger)]
+    # a case that imaging opened names no sources: its images come first, in order, and more may follow
+    if names != planned and (first.entry.note.get("sources") or names[: len(planned)] != planned):
+        raise UsageError("HW0004", str(order.case), what=", ".join(map(str, planned)))
     ledger.check()
     standing = _standing(ledger, order.case)
     settings = case_settings.with_changes(standing, order.changes)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater image: a disk, partition or file into an image that is digested, read back and registered."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from headwater.cli.options import case_and_authority, claim_of, size_of
+
+HELP = "制作镜像：只读读取、校验、回读、登记 · image a disk: read, digest, read back, register"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("source", metavar="SOURCE", help="设备、文件或 ssh://用户@主机/设备 · device, file or ssh://…")
+    parser.add_argument("--out", type=Path, required=True, metavar="NAME",
+                        help="镜像名，不带扩展名 · name of the image, without extension")  # fmt: skip
+    case_and_authority(parser)
+    form = parser.add_argument_group("镜像 · the image")
+    form.add_argument("--format", default="e01", metavar="FORM", help="e01|raw|split|sparse")
+    form.add_argument("--hash", default="sha256,md5,sha1", metavar="LIST",
+                      help="校验算法，总含 sha256 · sha256,md5,sha1,sm3; sha256 always")  # fmt: skip
+    form.add_argument("--level", default="fast", metavar="LEVEL", help="压缩 fast|best|none · compression")
+    form.add_argument("--segment", type=size_of, default=2 << 30, metavar="SIZE", help="分段大小 · segment size, 2G")
+    form.add_argument("--block-size", type=size_of, default=1 << 20, metavar="SIZE", help="读取块 · read size, 1M")
+    form.add_argument("--retries", type=int, default=2, metavar="N", help="坏扇区重试次数 · tries per bad sector")
+    form.add_argument("--second-out", type=Path, metavar="DIR", help="同时写第二份 · write the same bytes here too")
+    form.add_argument("--partition", type=int, metavar="N", help="仅镜像第 N 分区 · only partition N")
+    form.add_argument("--resume", action="store_true", help="续作中断的镜像 · go on with an interrupted image")
+    form.add_argument("--no-read-back", action="store_true", help="不回读镜像 · do not read the image back")
+    form.add_argument("--no-reread", action="store_true", help="不再次读取检材 · do not read the source again")
+    scene = parser.add_argument_group("现场 · the scene")
+    scene.add_argument("--live", action="store_true", help="检材正在被写入，仍然镜像 · image it while it is in use")
+    scene.add_argument("--state", default="", metavar="STATE", help="电源与静态判断 static|live · the decision")
+    scene.add_argument("--state-by", default="", metavar="NAME", help="由谁决定 · who decided")
+    scene.add_argument("--write-blocker", metavar="TEXT", help="写保护设备型号与编号 · make and serial number")
+    scene.add_argument("--set-readonly", action="store_true", help="置内核只读标志 · set the kernel's flag")
+    scene.add_argument("--confirm-unprotected", metavar="REASON", help="无写保护的理由 · why there is none")
+    fields = parser.add_argument_group("写入 E01 的信息 · case fields of an E01")
+    for flag, words in (
+        ("case-number", "案件编号 · case number"),
+        ("evidence-number", "检材编号 · evidence number"),
+        ("description", "说明 · description"),
+        ("notes", "备注 · notes"),
+    ):
+        fields.add_argument(f"--{flag}", default="", metavar="TEXT", help=words)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the procedure and print digests and verdicts."""
+    from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.meter import Meter, size
+    from headwater.cli.printing import say
+    from headwater.procedure.imaging import ImageOrder, image, verdict_words
+
+    plan = {
+        "format": options.format, "algorithms": tuple(options.hash.split(",")), "level": options.level,
+        "segment": options.segment, "block": options.block_size, "retries": max(0, options.retries),
+        "second": options.second_out.absolute() if options.second_out else None,
+        "read_back": not options.no_read_back, "read_again": not options.no_reread,
+        "fields": {n: getattr(options, n) for n in ("case_number", "evidence_number", "description", "notes")},
+    }  # fmt: skip
+    order = ImageOrder(
+        options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,
+        options.partition, options.live, options.state, options.state_by, options.write_blocker,
+        options.set_readonly, options.confirm_unprotected, options.resume, options.command,
+    )  # fmt: skip
+    meter = Meter()
+    try:
+        outcome = image(order, meter)
+    finally:
+        meter.end()
+    done = outcome.imaged
+    say(f"检材 evidence {outcome.evidence.number}: {done.folder / done.segments[0][0]}")
+    say(f"  {size(done.size)}, {len(done.segments)} 个文件 files, 附件 sidecar {done.sidecar.name}")
+    for name, value in done.digests.items():
+        say(f"  {name:<7} {value}")
+    if done.bad:
+        say(f"  坏区 bad ranges: {len(done.bad)}, {sum(b[1] for b in done.bad)} B")
+    for verdict in outcome.verdicts:
+        for words in verdict_words(verdict):
+            say(f"  {words}")
+    for folder, why in done.failures.items():
+        say(f"  目标失败 destination failed: {folder} ({why})")
+    clean = not done.failures and all(v.result != "mismatch" for v in outcome.verdicts)
+    return EXIT_DONE if clean else EXIT_NOT_CLEAN

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image: from authority to a registered image, in one numbered order.
+
+1. Authority and case: refused without one (or a recorded reason for none).
+2. The environment record of the source: what it is, what is on it, who uses it.
+3. A source that is being written is refused unless imaged live; write protection is checked and its kind recorded;
+   none demands a confirmation. Nothing is ever written onto the source's own disk.
+4. All of this, the decision on power and state and who made it, is entered before a byte of the source is imaged.
+5. The image is made, read back, and the source read again; each verdict is entered, with its reason.
+6. The image is registered as evidence: the medium's digests and each file's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headwater.acquire import sidecar
+from headwater.acquire.environment import Environment, environment_of, lies_on
+from headwater.acquire.file_source import FileBlockSource
+from headwater.acquire.imaging import Desk, Imaged, Imaging
+from headwater.acquire.partition_source import PartitionSource
+from headwater.acquire.plans import Plan
+from headwater.acquire.ports import BlockSource
+from headwater.acquire.write_protection import WriteProtection, refuse_mounted, write_protection
+from headwater.case.authority import Claim
+from headwater.confine.pool import Limits, Pool, Task
+from headwater.formats.opened import open_readonly
+from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
+from headwater.model.errors import AcquireError, HeadwaterError, UsageError
+from headwater.model.paths import encode_name
+from headwater.procedure.admission import admitted
+from headwater.procedure.corridor import (
+    REGISTERED,
+    TOOL,
+    Corridor,
+    Progress,
+    environment,
+    evidence_of,
+    silent,
+    utc_now,
+)
+from headwater.procedure.image_zeros import allocated_zeros
+from headwater.procedure.intake import Held, call
+from headwater.vault.keys import open_case_key
+
+BEGUN, STOPPED, IMAGED = "image-begin", "image-stopped", "image"
+_IN_LEDGER = 1_000  # bad ranges; the sidecar, whose digest stands there, lists more
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOrder:
+    """What a person asks for. ``plan`` holds the options of :class:`~headwater.acquire.plans.Plan` that were given.
+
+    ``state``: ``static`` or ``live``, decided by ``state_by``; empty is not recorded. ``unprotected``: the reason for
+    reading a source that nothing protects from writing.
+    """
+
+    source: str
+    case: Path
+    out: Path
+    claim: Claim
+    examiners: tuple[str, ...] = ()
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    partition: int | None = None
+    live: bool = False
+    state: str = ""
+    state_by: str = ""
+    write_blocker: str | None = None
+    set_readonly: bool = False
+    unprotected: str | None = None
+    resume: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What came of it."""
+
+    imaged: Imaged
+    evidence: Evidence
+    verdicts: tuple[Verdict, ...]
+
+
+def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
+    """Run the whole procedure; the steps are numbered as in the module's docstring."""
+    _check(order)
+    plan = _plan(order)
+    with admitted(order.case, order.claim, order.examiners, order.command, progress) as corridor:
+        known = environment_of(order.source)
+        protection = _guarded(order, plan, known)
+        with _source(order, known) as source:
+            begun = _begin(corridor, order, source, known, protection)
+            desk = Desk(
+                progress=progress, sign=case_signer(corridor), now=utc_now, tool=TOOL, record=begun,
+                inspect=lambda folder, names, zeros: allocated_zeros(folder, names, zeros, e01=plan.format == "e01"),
+            )  # fmt: skip
+            try:
+                imaged = Imaging(source, plan, desk, resume=order.resume).run()
+            except (HeadwaterError, KeyboardInterrupt) as error:
+                what = error.text("en") if isinstance(error, HeadwaterError) else "interrupted"
+                corridor.record(STOPPED, note={"source": source.name, "out": str(order.out), "what": what})
+                raise
+        return _end(corridor, order, plan, imaged)
+
+
+def _check(order: ImageOrder) -> None:
+    if order.state not in ("", "static", "live"):
+        raise UsageError("HW0001", what=f"--state {order.state}: static, live")
+    if order.live and order.state == "static":
+        raise UsageError("HW0001", what="--live, --state static")
+    if order.unprotected is not None and not order.unprotected.strip():
+        raise UsageError("HW0001", what='--confirm-unprotected "reason"')
+
+
+def _plan(order: ImageOrder) -> Plan:
+    folder, stem = order.out.parent, order.out.name
+    options = dict(order.plan)
+    if order.partition is not None:
+        options["physical"] = False
+    fields = {"examiner_name": ", ".join(order.examiners), "software_version": TOOL} | dict(options.pop("fields", {}))
+    plan = Plan(folder.absolute(), stem, fields={k: v for k, v in fields.items() if v}, **options)
+    for place in plan.folders:
+        if not place.is_dir():
+            raise UsageError("HW0001", what=f"{place}: 不是目录 not a folder")
+    return plan
+
+
+def _guarded(order: ImageOrder, plan: Plan, known: Environment) -> WriteProtection:
+    """Step 3."""
+    refuse_mounted(known, live=order.live)
+    for place in (*plan.folders, order.case):
+        if lies_on(place, known):
+            raise AcquireError("HW2026", str(place), what=known.source)
+    protection = write_protection(known, write_blocker=order.write_blocker, set_readonly=order.set_readonly)
+    # a plain file is opened O_RDONLY and has no firmware or journal behind it that could write by itself
+    if protection.needs_confirmation and order.unprotected is None and known.device is not None:
+        raise AcquireError("HW2027", known.source, what=protection.said)
+    return protection
+
+
+@contextmanager
+def _source(order: ImageOrder, known: Environment) -> Iterator[BlockSource]:
+    live = order.live or order.state == "live"
+    whole = FileBlockSource(order.source, live=live, facts=known.facts())
+    try:
+        if order.partition is None:
+            yield whole
+            return
+        name, offset, length = _partition(order)
+        yield PartitionSource(whole, offset, length, name)
+    finally:
+        whole.close()
+
+
+def _partition(order: ImageOrder) -> tuple[str, int, int]:
+    """Name, offset and length of the partition, from the table as a confined child reads it."""
+    file = open_readonly(order.source)
+    try:
+        files = Held((), (file,)).args()
+        task = Task("partitions", "headwater.procedure.child_image:partitions", {"files": files}, (file.fd,))
+        with Pool(1, Limits()) as pool:
+            found = call(pool, task)["volumes"]
+    finally:
+        file.close()
+    for name, offset, length, _, _ in found:
+        if name == f"p{order.partition}" and offset >= 0:
+            return str(name), int(offset), int(length)
+    there = ", ".join(str(row[0]) for row in found) or "none"
+    raise AcquireError("HW2030", order.source, what=order.partition, there=there)
+
+
+def _begin(
+    corridor: Corridor, order: ImageOrder, source: BlockSource, known: Environment, protection: WriteProtection
+) -> dict[str, Any]:
+    """Step 4: the entry, and what of it goes into the sidecar."""
+    record: dict[str, Any] = {
+        "examiners": list(corridor.actors),
+        "state": order.state or ("live" if order.live else NOT_RECORDED),
+        "state_decided_by": order.state_by or NOT_RECORDED,
+        "write_protection": protection.plain(),
+        "unprotected_reason": (order.unprotected or "").strip() or NOT_RECORDED,
+        "ledger": corridor.ledger.path.parent.name,
+    }
+    note = record | {
+        "source": encode_name(os.fsencode(source.name)),
+        "out": encode_name(os.fsencode(order.out.absolute())),
+        "size": source.size,
+        "resume": order.resume,
+        "record": known.plain(),
+    }
+    corridor.record(BEGUN, environment=environment() | dict(source.facts), note=note)
+    return record
+
+
+def case_signer(corridor: Corridor) -> sidecar.Signer:
+    """The case's key as what signs sidecars."""
+    key = open_case_key(corridor.case / "keys" / "case.key")
+
+    def sign(data: bytes) -> dict[str, str]:
+        return {"algorithm": "Ed25519", "public_key": key.public, "value": key.sign(data).hex()}
+
+    return sign
+
+
+def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged) -> ImageOutcome:
+    """Steps 5 and 6, entered together."""
+    products = {name: sha256 for name, _, sha256 in imaged.segments} | {imaged.sidecar.name: imaged.sidecar_sha256}
+    bad = [[at, length, reason.value, detail] for at, length, reason, detail in imaged.bad]
+    item = _evidence(corridor, order, plan, imaged)
+    with corridor.ledger.group():
+        corridor.record(
+            IMAGED,
+            evidence=[item.number],
+            materials={encode_name(os.fsencode(order.source)): imaged.digests["sha256"]},
+            products=products,
+            environment=environment(),
+            note={
+                "source_digests": dict(imaged.digests),
+                "medium_digests": dict(imaged.medium),
+                "verdicts": [asdict(v) for v in imaged.verdicts],
+                "bad": bad[:_IN_LEDGER],
+                "bad_ranges": len(bad),
+                "bad_bytes": sum(b[1] for b in bad),
+                "zero_bytes": imaged.zeros,
+                "resumed_at": list(imaged.resumed_at),
+                "failed_destinations": dict(imaged.failures),
+            },
+        )
+        corridor.record(
+            REGISTERED,
+            evidence=[item.number],
+            materials={item.name: item.digests["sha256"]},
+            environment=environment(),
+            note={"evidence": asdict(item), "bad": bad[:10_000]},
+        )
+    return ImageOutcome(imaged, item, imaged.verdicts)
+
+
+def _evidence(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged) -> Evidence:
+    held = evidence_of(corridor.ledger)
+    named = next(corridor.ledger.entries()).entry.note.get("sources", [])
+    number = max([len(named), *(i.number for i in held)]) + 1
+    first = imaged.folder / imaged.segments[0][0]
+    kinds = {"e01": "e01", "split": "split-raw" if len(imaged.segments) > 1 else "raw"}
+    return Evidence(
+        number=number,
+        name=encode_name(os.fsencode(first.name)),
+        kind=kinds.get(plan.format, "raw"),
+        source_path=encode_name(os.fsencode(first)),
+        size=imaged.size + plan.padding_of(imaged.size, imaged.sector_size),
+        digest_of="medium",
+        digests=dict(imaged.medium),
+        files=tuple(
+            (encode_name(os.fsencode(imaged.folder / name)), size, sha256) for name, size, sha256 in imaged.segments
+        ),
+        method="image",
+        custodian=" / ".join(corridor.actors) or NOT_RECORDED,
+        purpose=corridor.settings.purpose,
+        registered_at=utc_now(),
+        verdicts=imaged.verdicts,
+        stated={k: v for k, v in imaged.medium.items() if plan.format == "e01" and k in ("md5", "sha1")},
+        notes={"source": encode_name(os.fsencode(order.source)), "sidecar": imaged.sidecar.name},
+    )
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, str]:
+    """A verdict in Chinese and in English, as it is shown and entered."""
+    what_zh, what_en = _WHAT.get(verdict.what, (verdict.what, verdict.what))
+    result_zh, result_en = _RESULT[verdict.result]
+    zh, en = f"{what_zh}：{result_zh}", f"{what_en}: {result_en}"
+    if verdict.reason:
+        zh, en = f"{zh}({verdict.reason})", f"{en} ({verdict.reason})"
+    return zh, en
+
+
+_WHAT = {
+    "stream-equals-image": ("读出的数据流与镜像一致", "the stream read equals the image"),
+    "source-read-again": ("再次读取检材与镜像一致", "the source read again equals the image"),
+    "read-completely": ("检材全部读出", "the source was read completely"),
+}
+_RESULT = {
+    "match": ("相符", "yes"),
+    "mismatch": ("不符", "NO"),
+    "not-claimable": ("不可主张", "not claimable"),
+}
+
+
+def failed(verdicts: Sequence[Verdict]) -> bool:
+    """Whether one of the verdicts is a mismatch."""
+    return any(v.result == "mismatch" for v in verdicts)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image made without authority, without a trace in the ledger, or that the examination does not know again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from headwater.acquire import sidecar
+from headwater.case.authority import Claim
+from headwater.cli.main import main
+from headwater.model.errors import AcquireError, AuthorityError, UsageError
+from headwater.procedure.corridor import evidence_of
+from headwater.procedure.imaging import BEGUN, IMAGED, ImageOrder, image, verdict_words
+from headwater.vault.ledger import Ledger
+
+WAIVED = Claim(waiver="a test")
+
+
+def disk(folder: Path) -> Path:
+    """An ext4 file system of 8 MiB with one log, and zeros where a file was emptied by hand."""
+    tree = folder / "tree"
+    (tree / "var" / "log").mkdir(parents=True)
+    (tree / "var" / "log" / "auth.log").write_text(
+        "Mar  2 03:12:31 web01 sshd[990]: Accepted password for root from 203.0.113.66 port 41000 ssh2\n"
+    )
+    (tree / "wiped").write_bytes(b"\x01" * 300_000)
+    path = folder / "disk.img"
+    with path.open("wb") as out:
+        out.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", str(tree), str(path)], check=True, capture_output=True)
+    data = path.read_bytes()
+    at = data.find(b"\x01" * 300_000)
+    with path.open("r+b") as out:
+        out.seek(at)
+        out.write(bytes(300_000))
+    return path
+
+
+def order(folder: Path, source: Path, **more: object) -> ImageOrder:
+    given = {"claim": WAIVED, "examiners": ("张三", "李四")} | more
+    return ImageOrder(str(source), folder / "case", folder / "web01", **given)  # type: ignore[arg-type]
+
+
+def entries(folder: Path) -> list[str]:
+    with Ledger(folder / "case") as ledger:
+        ledger.check()
+        return [s.entry.action for s in ledger.entries()]
+
+
+def test_image_without_authority(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 4096)
+    with pytest.raises(AuthorityError):
+        image(order(tmp_path, source, claim=Claim()))
+    assert not (tmp_path / "case").exists()
+    assert not (tmp_path / "web01.E01.part").exists()
+
+
+def test_verdicts_and_decisions_that_the_ledger_lacks(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 100_000)
+    done = image(order(tmp_path, source, state="static", state_by="王五"))
+    assert entries(tmp_path) == ["open-case", BEGUN, IMAGED, "register"]
+    with Ledger(tmp_path / "case") as ledger:
+        begun, imaged, registered = list(ledger.entries())[1:]
+        item = evidence_of(ledger)[0]
+        public = next(ledger.entries()).entry.note["public_key"]
+    assert begun.entry.note["state"] == "static"
+    assert begun.entry.note["state_decided_by"] == "王五"
+    assert begun.entry.note["write_protection"]["kind"] == "none"
+    assert begun.entry.environment["kind"] == "file"
+    assert [v["result"] for v in imaged.entry.note["verdicts"]] == ["match"] * 3
+    assert imaged.entry.note["source_digests"] == dict(done.imaged.digests)
+    assert imaged.entry.products["web01.json"] == done.imaged.sidecar_sha256
+    assert item.digests == dict(done.imaged.medium)
+    assert registered.entry.evidence == (1,)
+    assert sidecar.signed_by(sidecar.read(tmp_path / "web01.json")) == public
+    for verdict in done.verdicts:
+        zh, en = verdict_words(verdict)
+        assert "相符" in zh
+        assert "yes" in en
+
+
+def test_sidecar_altered_by_another(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 5000)
+    image(order(tmp_path, source))
+    document = json.loads((tmp_path / "web01.json").read_bytes())
+    document["digests"]["sha256"] = "0" * 64
+    assert sidecar.signed_by(document) is None
+
+
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="mkfs.ext4 is not installed")
+def test_image_that_investigation_takes_for_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = disk(tmp_path)
+    done = image(order(tmp_path, source))
+    zeros = sidecar.read(done.imaged.sidecar)["allocated_zeros"]["volumes"]
+    assert zeros[0]["file_system"] == "ext4"
+    assert 200_000 < zeros[0]["bytes"] < 6 << 20  # an empty journal is allocated zeros too
+    case, path = str(tmp_path / "case"), str(tmp_path / "web01.E01")
+    assert main(["investigate", path, "--case", case, "--lang", "en", "--no-reread"]) == 0
+    with Ledger(tmp_path / "case") as ledger:
+        assert [i.method for i in evidence_of(ledger)] == ["image"]
+    assert main(["investigate", str(source), "--case", case]) == 2  # another source than the image
+
+
+def test_live_source_claimed_as_static(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 5000)
+    with pytest.raises(UsageError):
+        image(order(tmp_path, source, live=True, state="static"))
+    done = image(order(tmp_path, source, live=True))
+    again = next(v for v in done.verdicts if v.what == "source-read-again")
+    assert again.result == "not-claimable"
+    assert "live" in again.reason
+
+
+@pytest.mark.skipif(shutil.which("sfdisk") is None, reason="sfdisk is not installed")
+def test_partition_and_not_the_disk(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"".join(bytes([n]) * (1 << 20) for n in range(6)))
+    table = "label: dos\nstart=2048, size=2048, type=83\nstart=6144, size=4096, type=83\n"
+    subprocess.run(["sfdisk", "-q", str(source)], input=table, text=True, check=True, capture_output=True)
+    image(order(tmp_path, source, partition=2, plan={"format": "raw"}))
+    assert (tmp_path / "web01.dd").read_bytes() == source.read_bytes()[3 << 20 : 5 << 20]
+    with pytest.raises(AcquireError) as caught:
+        image(order(tmp_path, source, partition=7))
+    assert caught.value.code == "HW2030"
+
+
+def test_command_line_says_less_than_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 5000)
+    given = ["image", str(source), "--case", str(tmp_path / "case"), "--out", str(tmp_path / "web01"), "--format", "split",
+             "--segment", "64K", "--no-authority", "a test", "--hash", "sm3"]  # fmt: skip
+    assert main(given) == 0
+    told = capsys.readouterr().out
+    assert "再次读取检材与镜像一致：相符" in told
+    assert "sm3" in told
+    assert main(given) == 4
+    assert "HW2020" in capsys.readouterr().err
