@@ -96,7 +96,8 @@ class Database:
         while waiting:
             number = waiting.pop()
             if number in visited or not 1 <= number <= self.pages or len(visited) >= PAGES_MOST:
-                yield Fault(max(0, number - 1) * self.page_size, 0, f"page {number} is not part of a sound tree")
+                at = min(max(0, number - 1) * self.page_size, self.source.size)
+                yield Fault(at, 0, f"page {number} is not part of a sound tree")
                 continue
             visited.add(number)
             self.seen.add(number)

@@ -16,7 +16,7 @@ Make = Callable[[Row, Columns], Event | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class ParserSource:
     """A parser's file as a byte source."""
 
     file: File
@@ -71,7 +71,7 @@ def rows_of(file: File, makers: Mapping[str, Make]) -> Iterator[Record]:
     A row that its maker has nothing to say of counts as lost and is a gap. Slack is what stands in no row's cell.
     """
     try:
-        database = open_sqlite(_Source(file))
+        database = open_sqlite(ParserSource(file))
     except NotSqlite as error:
         if file.size:
             yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, str(error))
