@@ -183,6 +183,20 @@ CODES: dict[str, Code] = {
     "HW2042": Code(
         "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
     ),
+    "HW2050": Code(
+        "没有一个密钥能解开加密卷：{where}(试过 {what} 个)",
+        "no key opens the encrypted volume: {where} ({what} tried)",
+        "请核对口令、恢复密钥或密钥文件。",
+        "Check the passphrase, recovery key or key file.",
+    ),
+    "HW2051": Code("不支持该加密方式：{where}({what})", "this encryption is not supported: {where} ({what})"),
+    "HW2052": Code(
+        "加密卷要求的派生开销超出上限：{where}({what})",
+        "the encrypted volume asks for more work than is given: {where} ({what})",
+        "可改用卷主密钥。",
+        "Hand over the volume key instead.",
+    ),
+    "HW2053": Code("加密卷头损坏：{where}({what})", "the header of the encrypted volume is broken: {where} ({what})"),
     "HW2060": Code(
         "{where} 正在被写入，拒绝制作镜像：{what}",
         "{where} is being written; imaging is refused: {what}",

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater custody: the chain of custody of an item, its gaps, and events that have no verb of their own."""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.procedure.signing import event_arguments, event_of, hand_of, signing_arguments
+
+HELP = "保管链：事件、缺口、现状 · the chain of custody: events, gaps, state"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    event_arguments(parser, needed=False)
+    parser.add_argument(
+        "--enter", metavar="ACT", help="登记一个事件，如 copy、mount、analyse、destroy · enter an event"
+    )
+    signing_arguments(parser, two=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the chain; 1 where it has a gap or an open end."""
+    from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.printing import say
+    from headwater.model.errors import AuthorityError, VaultError
+    from headwater.procedure import custody
+    from headwater.procedure.investigate import open_case
+    from headwater.vault.custody import ACTS, open_ends
+
+    if options.enter:
+        if options.enter not in ACTS:
+            raise AuthorityError("HW1018", what=options.enter, known=", ".join(ACTS))
+        hands = (hand_of(options.who, options), hand_of(options.approver, options))
+        with custody.at_desk(options.case, options.command, *hands) as desk:
+            custody.enter(desk, event_of(options.enter, options))
+    corridor = open_case(options.case, options.command)
+    with corridor.ledger:
+        states = custody.chains(corridor)
+    clean = True
+    for number in options.items or sorted(states):
+        if number not in states:
+            raise VaultError("HW3014", what=number)
+        state = states[number]
+        sealed = f"封条 {state.seal}" if state.seal else "未封存 not sealed"
+        say(
+            f"{number}  保管人 held by {state.holder or '—'}  {sealed}  {f'保全 hold: {state.hold}' if state.hold else ''}"
+        )
+        for event in state.events:
+            word = ACTS[event.act]
+            say(f"  {event.seq:>5}  {event.time}  {word.zh} {word.en}  {event.person}  {event.purpose}")
+        for gap in [*state.gaps, *open_ends(state)]:
+            clean = False
+            say(f"  缺口 gap {gap.seq or ''}  {gap.what.zh} · {gap.what.en}")
+    return EXIT_DONE if clean else EXIT_NOT_CLEAN

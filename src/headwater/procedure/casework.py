@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The case before and beside its evidence: opened, its people enrolled, its mandate, baseline and duties recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headwater.case import folder as case_folder
+from headwater.case import mandate as mandates
+from headwater.case import settings as case_settings
+from headwater.case.authority import Claim, grant
+from headwater.case.mandate import Mandate, Objection, objections
+from headwater.formats.canonical import digest
+from headwater.model.errors import AuthorityError, UsageError, VaultError
+from headwater.model.times import from_rfc3339
+from headwater.procedure.corridor import OPENED, Corridor, environment, evidence_of, facts_of, utc_now
+from headwater.procedure.custody import Desk
+from headwater.procedure.signing import Hand
+from headwater.vault import roles
+from headwater.vault.keys import ENROL_DOMAIN, make_personal, open_personal
+from headwater.vault.ledger import Ledger
+from headwater.vault.trail import DISMISS, ENROL
+
+MANDATE, BASELINE, DUTY, PLANNED = "mandate", "baseline", "duty", "plan"
+
+
+def new_case(
+    case: Path,
+    claim: Claim,
+    mandate: Mandate,
+    changes: Mapping[str, Any],
+    actors: Sequence[str],
+    command: Sequence[str],
+) -> None:
+    """Open a case that has no evidence yet.
+
+    Raises:
+        AuthorityError: HW1001 … HW1005; UsageError: HW0003, or HW0004 where it is a case already.
+    """
+    authority = grant(claim, datetime.now(UTC))
+    mandates.checked(mandate)
+    settings = case_settings.with_changes(case_settings.CaseSettings(), changes)
+    if not case_folder.prepare(case):
+        raise UsageError("HW0004", str(case), what="ledger.db")
+    with case_folder.locked(case), Ledger(case, create=True) as ledger:
+        corridor = Corridor(case, ledger, settings, tuple(actors), tuple(command))
+        note = {"authority": asdict(authority), "sources": [], "settings": asdict(settings)}
+        corridor.record(OPENED, environment=environment(), note=note)
+        settings.save(case)
+        if mandate != Mandate():
+            corridor.record(MANDATE, note={"mandate": asdict(mandate)})
+
+
+def mandate_of(corridor: Corridor) -> Mandate:
+    """The mandate last recorded; where none was, what the authority of the case says."""
+    found = corridor.ledger.last(MANDATE)
+    if found is not None:
+        return mandates.from_plain(found.entry.note["mandate"])
+    from headwater.procedure.corridor import authority_of
+
+    held = authority_of(corridor.ledger)
+    return Mandate(
+        number=held.number or "", issuer=held.issuer or "", valid_from=held.valid_from or "",
+        valid_until=held.valid_until or "", document=held.document or "", document_sha256=held.document_sha256 or "",
+    )  # fmt: skip
+
+
+def set_mandate(desk: Desk, given: Mapping[str, Any]) -> Mandate:
+    """Record the mandate with the parts given replaced; the earlier one stays in the ledger."""
+    mandate = mandates.checked(replace(mandate_of(desk.corridor), **{k: v for k, v in given.items() if v}))
+    desk.do(MANDATE, "scope", {"mandate": asdict(mandate)})
+    return mandate
+
+
+_SAID = {"hostname": "host", "machine_id": "machine-id", "serial": "serial", "instance_id": "instance-id"}
+
+
+def said_by(corridor: Corridor, number: int) -> list[tuple[str, str]]:
+    """What a source says of itself, as the walk found it, and the serial of its medium where a container states it."""
+    found = []
+    for said in facts_of(corridor.ledger, number).values():
+        found += [(kind, said[name]) for name, kind in _SAID.items() if said.get(name)]
+    for item in evidence_of(corridor.ledger):
+        if item.number == number:
+            found += [("serial", v) for k, v in item.notes.items() if k in {"serial", "device_serial"} and v]
+    return found
+
+
+def within(
+    corridor: Corridor, said: Sequence[tuple[str, str]], override: str | None, *, method: str = ""
+) -> list[dict[str, str]]:
+    """The gate for an acquisition or import: what speaks against it, recorded with the act.
+
+    Raises:
+        AuthorityError: HW1013 where it is outside the mandate and nobody says why it is done all the same.
+    """
+    found: list[Objection] = objections(mandate_of(corridor), said, from_rfc3339(utc_now()), method=method)
+    return mandates.permit(found, override)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One source held against the mandate."""
+
+    number: int
+    objections: tuple[Objection, ...]
+
+
+def compared(corridor: Corridor) -> list[Compared]:
+    """Every source of the case against the mandate, at the time it was registered."""
+    mandate = mandate_of(corridor)
+    return [
+        Compared(e.number, tuple(objections(mandate, said_by(corridor, e.number), from_rfc3339(e.registered_at))))
+        for e in evidence_of(corridor.ledger)
+    ]
+
+
+def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str]) -> str:
+    """Enrol a person by their key, which is made where its file is not there; returns the public key.
+
+    The first to be enrolled must be an administrator: from then on only one enrols.
+
+    Raises:
+        AuthorityError: HW1011, HW1018; VaultError: HW3010.
+    """
+    chosen = tuple(roles.role(r) for r in wanted)
+    if not desk.people and "admin" not in chosen:
+        raise AuthorityError("HW1011", who=hand.name, what="enrol", roles="admin")
+    desk.permit("enrol")
+    if any(p.name == hand.name for p in desk.people.values()):
+        raise VaultError("HW3010", str(hand.key), what=f"{hand.name} is enrolled already; dismiss the old key first")
+    known = hand.key.exists()
+    holder = open_personal(hand.key, hand.passphrase) if known else make_personal(hand.key, hand.name, hand.passphrase)
+    origin = next(desk.corridor.ledger.entries()).hash
+    person = {"name": hand.name, "organisation": organisation, "roles": list(chosen), "public_key": holder.public}
+    proof = holder.sign(ENROL_DOMAIN + origin.encode() + hand.name.encode()).hex()
+    desk.record(ENROL, {"person": person, "proof": proof})
+    return holder.public
+
+
+def dismiss(desk: Desk, name: str, reason: str) -> None:
+    """End a person's part in the case; what they signed before stays valid.
+
+    Raises:
+        AuthorityError: HW1010, HW1011.
+    """
+    desk.permit("enrol")
+    person = next((p for p in desk.people.values() if p.name == name), None)
+    if person is None:
+        raise AuthorityError("HW1010", what=name)
+    desk.record(DISMISS, {"person": {"name": name, "public_key": person.public}, "reason": reason})
+
+
+def set_baseline(desk: Desk, time: str, source: str, offset_ns: int, uncertainty_ns: int) -> None:
+    """Record T0: when control was first taken, where that time comes from, and that clock's offset δ ± ε.
+
+    Raises:
+        AuthorityError: HW1005.
+    """
+    try:
+        from_rfc3339(time)
+    except ValueError as error:
+        raise AuthorityError("HW1005", what=time) from error
+    note = {"time": time, "source": source, "ahead_ns": str(offset_ns), "uncertainty_ns": str(uncertainty_ns)}
+    desk.do(BASELINE, "baseline", note)
+
+
+def summary(corridor: Corridor) -> dict[str, Any]:
+    """The case in plain values, for ``case show``."""
+    trail = corridor.ledger.examined(signatures=False)
+    mandate = mandate_of(corridor)
+    baseline = corridor.ledger.last(BASELINE)
+    return {
+        "case_no": corridor.settings.case_no,
+        "cause": corridor.settings.cause,
+        "mandate": asdict(mandate),
+        "not_recorded": list(mandate.missing()),
+        "people": [{"name": p.name, "organisation": p.organisation, "roles": list(p.roles), "public_key": p.public}
+                   for p in trail.people.values()],
+        "baseline": dict(baseline.entry.note) if baseline else None,
+        "entries": trail.entries,
+        "head": trail.head,
+        "root": trail.root,
+        "remarks": list(trail.remarks),
+        "settings": digest(asdict(corridor.settings)),
+    }  # fmt: skip

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles (岗位): who may do what in a case, enforced where it is done, and which acts take two persons.
+
+As long as nobody is enrolled in a case, its acts are entered under the case's key in the names given; the defect list
+says so. From the first enrolment on, an act is signed by an enrolled person whose role permits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headwater.model.errors import AuthorityError
+from headwater.model.nouns import Text
+from headwater.vault.keys import KeyHolder, Signer
+from headwater.vault.trail import Person
+
+ROLES: Mapping[str, Text] = {
+    "admin": Text("管理员", "administrator"),
+    "custodian": Text("保管人", "custodian"),
+    "examiner": Text("检验人", "examiner"),
+    "analyst": Text("分析人", "analyst"),
+    "reviewer": Text("复核人", "reviewer"),
+    "approver": Text("批准人", "approver"),
+    "auditor": Text("监督人", "auditor"),
+}
+_HANDS = frozenset({"custodian", "examiner"})
+_EYES = _HANDS | {"analyst", "reviewer", "auditor"}
+PERMITS: Mapping[str, frozenset[str]] = {
+    "enrol": frozenset({"admin"}),
+    "scope": frozenset({"admin", "examiner"}),
+    "baseline": frozenset({"examiner"}),
+    "duty": frozenset({"admin", "examiner"}),
+    "add": _HANDS,
+    "judge": frozenset({"examiner", "reviewer"}),
+    "seize": _HANDS, "seal": _HANDS, "unseal": _HANDS, "receive": _HANDS, "release": _HANDS, "transfer": _HANDS,
+    "checkout": _EYES - {"auditor"}, "checkin": _HANDS | {"analyst"}, "copy": _HANDS, "mount": _EYES, "read": _EYES,
+    "verify": _EYES, "analyse": _EYES, "export": _HANDS, "return": _HANDS, "destroy": frozenset({"custodian"}),
+    "retention": frozenset({"custodian"}), "hold": frozenset({"admin", "approver"}),
+    "release-hold": frozenset({"admin", "approver"}), "approve": frozenset({"approver"}),
+}  # fmt: skip
+TWO_PERSONS = frozenset({"unseal", "export", "retention", "destroy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: by name alone while nobody is enrolled, else with their key open."""
+
+    name: str
+    signer: Signer | None = None
+    organisation: str = ""
+
+
+def role(text: str) -> str:
+    """The role itself.
+
+    Raises:
+        AuthorityError: HW1018.
+    """
+    if text not in ROLES:
+        raise AuthorityError("HW1018", what=text, known=", ".join(ROLES))
+    return text
+
+
+def person_of(people: Mapping[str, Person], holder: KeyHolder) -> Person:
+    """The enrolled person whose key this is.
+
+    Raises:
+        AuthorityError: HW1010.
+    """
+    if holder.public not in people:
+        raise AuthorityError("HW1010", what=holder.name)
+    return people[holder.public]
+
+
+def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor | None = None) -> None:
+    """Let an act pass, or not.
+
+    Raises:
+        AuthorityError: HW1010 not enrolled, HW1011 no role for it, HW1012 a second person is missing or is the same.
+    """
+    if not people and act not in TWO_PERSONS:
+        return
+    _may(people, actor, act)
+    if act not in TWO_PERSONS:
+        return
+    if approver is None or approver.signer is None or actor.signer is None:
+        raise AuthorityError("HW1012", what=act, roles=", ".join(sorted(PERMITS["approve"])))
+    _may(people, approver, "approve")
+    if approver.signer.public == actor.signer.public or approver.name == actor.name:
+        raise AuthorityError("HW1012", what=act, roles=", ".join(sorted(PERMITS["approve"])))
+
+
+def _may(people: Mapping[str, Person], actor: Actor, act: str) -> None:
+    person = people.get(actor.signer.public) if actor.signer else None
+    if person is None:
+        raise AuthorityError("HW1010", what=actor.name)
+    if not PERMITS[act] & set(person.roles):
+        raise AuthorityError("HW1011", who=person.name, what=act, roles=", ".join(sorted(PERMITS[act])))
