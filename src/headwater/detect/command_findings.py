@@ -7,15 +7,16 @@ counts only where the same record holds a strong one, or the account is that of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import bisect
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from headwater.detect.command_table import Trait
 from headwater.detect.commands import EQUIVOCAL, quoted, suspicious, targets, told
-from headwater.detect.frames import MINUTE, state
-from headwater.detect.intrusion import AFTER, Entry
+from headwater.detect.frames import state
+from headwater.detect.intrusion import Entries, Entry
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Citation, Finding, Rule, Text
 from headwater.model.ports import Events
@@ -33,45 +34,42 @@ class Kept:
     claims: tuple[str, ...]
 
 
-def _near(rows: pl.DataFrame, user: str | None, held: Sequence[Entry]) -> Entry | None:
+def _near(rows: pl.DataFrame, user: str | None, held: Entries) -> Entry | None:
     """An entry as this very account, or before whose day's end one of its commands ran."""
     if rows.is_empty():
         return None
     source = int(rows["source"][0])
-    times = [int(t) for t in rows["ts"].drop_nulls().to_list()]
-    for entry in held:
-        if entry.source != source:
-            continue
-        if any(entry.near(source, t) for t in times) or (not times and user is not None and entry.user == user):
+    times = sorted(int(t) for t in rows["ts"].drop_nulls().to_list())
+    for entry in held.of(source):
+        at = bisect.bisect_left(times, entry.since)
+        if at < len(times) and times[at] <= entry.until:
+            return entry
+        if not times and user is not None and entry.user == user:
             return entry
     return None
 
 
-def found_in(
-    events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Sequence[Entry]
-) -> Iterator[Finding]:
+def found_in(events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Entries) -> Iterator[Finding]:
     """The findings of one account's commands in one place, by stage; ``rows`` in order of place.
 
     Commands of the day after an entry, and those without a time, are judged apart from those of other days: what an
     administrator typed last week is not told as the intruder's.
     """
     near = pl.col("ts").is_null()
-    for entry in (e for e in held if e.source == int(rows["source"][0])):
-        near |= pl.col("ts").is_between(entry.first - MINUTE, entry.last + AFTER)
+    for since, until in held.covered(int(rows["source"][0])):
+        near |= pl.col("ts").is_between(since, until)
     for part in (rows.filter(~near), rows.filter(near)):
         if part.height:
             yield from _of_one_time(events, part, kept, user, held)
 
 
-def _of_one_time(
-    events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Sequence[Entry]
-) -> Iterator[Finding]:
+def _of_one_time(events: Events, rows: pl.DataFrame, kept: Kept, user: str | None, held: Entries) -> Iterator[Finding]:
     traits = suspicious(rows, kept.column)
     if not traits:
         return
     strong = {t.name for ts in traits.values() for t in ts if t.strong}
     entry = _near(rows.filter(pl.col(kept.column).is_in(list(traits))), user, held)
-    as_user = any(e.user == user for e in held if e.source == rows["source"][0]) if user else False
+    as_user = any(e.user == user for e in held.of(int(rows["source"][0]))) if user else False
     with_weak = bool(strong - EQUIVOCAL) or len(strong) > 1 or as_user
     for stage in Stage:
         chosen = {c: [t for t in ts if t.stage == stage and (t.strong or with_weak)] for c, ts in traits.items()}

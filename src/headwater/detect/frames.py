@@ -40,7 +40,8 @@ def take(
     if where is not None:
         frame = frame.filter(where)
     wanted = list(dict.fromkeys([*STAND, "kind", *header, *own]))
-    return cast(pl.DataFrame, frame.select(wanted).collect()).sort(ORDER, nulls_last=True, maintain_order=True)
+    found = cast(pl.DataFrame, frame.select(wanted).collect(engine="streaming"))
+    return found.sort(ORDER, nulls_last=True, maintain_order=True)
 
 
 # Logs that tell the same acts, best first; what is not named (audit, btmp) serves only where none of these speaks.
@@ -54,17 +55,20 @@ def main_feed(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
     """
     if rows.is_empty():
         return rows
-    acts = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1) if "repeat" in rows.columns else pl.lit(1)
+    acts = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1).sum() if "repeat" in rows.columns else pl.len()
+    best = main_feeds(rows.group_by(*keys, "feed").agg(acts.alias("acts")), *keys)
+    return rows.join(best, on=[*keys, "feed"], how="semi", maintain_order="left")
+
+
+def main_feeds(groups: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    """Of each key the one feed that tells its acts best; ``groups`` has the keys, ``feed`` and ``acts``."""
     rank = pl.col("feed").replace_strict({f: i for i, f in enumerate(_TELLING)}, default=len(_TELLING))
     weights = (
-        rows.group_by(*keys, "feed")
-        .agg(acts.sum().alias("acts") if "repeat" in rows.columns else pl.len().alias("acts"))
-        .with_columns(rank.cast(pl.Int64).alias("rank"))
+        groups.with_columns(rank.cast(pl.Int64).alias("rank"))
         .with_columns((pl.col("rank") == len(_TELLING)).alias("second"))
         .sort([*keys, "second", "acts", "rank", "feed"], descending=[*[False] * len(keys), False, True, False, False])
     )
-    best = weights.unique(list(keys), keep="first", maintain_order=True).select(*keys, "feed")
-    return rows.join(best, on=[*keys, "feed"], how="semi", maintain_order="left")
+    return weights.unique(list(keys), keep="first", maintain_order=True).select(*keys, "feed")
 
 
 def one(rows: pl.DataFrame, column: str) -> str | None:

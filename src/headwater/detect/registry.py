@@ -4,7 +4,9 @@
 A detector module has
 - a docstring with the four words Needs, Technique, Says, False when;
 - ``RULE``: its name card (:class:`headwater.model.nouns.Rule`);
-- ``detect(events, settings) -> Iterator[Finding]``: pure, no I/O, findings in a stable order.
+- ``detect(events, settings) -> Iterator[Finding]``: pure, no I/O, findings in a stable order;
+- ``ENTERS = True`` where its high findings are entries into the host, beside which other detectors weigh weak signs
+  (:mod:`headwater.detect.intrusion`). It then must not ask for the entries itself.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from headwater.detect import detectors as package
+from headwater.detect.shared import once
 from headwater.formats.canonical import identify
 from headwater.model.errors import DetectError
 from headwater.model.nouns import Finding, Rule
@@ -44,19 +47,32 @@ def all_detectors() -> dict[str, Detector]:
     return dict(sorted(found.items()))
 
 
+def entering() -> tuple[Detector, ...]:
+    """The detectors whose high findings are entries into the host, in order of id."""
+    return tuple(d for d in all_detectors().values() if getattr(d, "ENTERS", False))
+
+
 def run(detector: Detector, events: Events, settings: Settings) -> Iterator[Finding]:
-    """The findings of one detector, each with its id.
+    """The findings of one detector, each with its id; those of a detector of entries are found once and shared.
 
     Raises:
         DetectError: the detector failed on these events (HW6002); the corridor names it in the report and goes on.
     """
     try:
+        if getattr(detector, "ENTERS", False):
+            key = (f"findings of {detector.RULE.id}", settings)
+            yield from once(events, key, lambda: _found(detector, events, settings))
+            return
         for finding in detector.detect(events, settings):
             yield identify("F", finding)
     except DetectError:
         raise
     except Exception as error:  # a detector is code; its failure must carry its name
         raise DetectError("HW6002", detector.RULE.id, what=f"{type(error).__name__}: {error}") from error
+
+
+def _found(detector: Detector, events: Events, settings: Settings) -> tuple[Finding, ...]:
+    return tuple(identify("F", finding) for finding in detector.detect(events, settings))
 
 
 def run_all(events: Events, settings: Settings) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import MINUTE, main_feed, state, take
-from headwater.detect.intrusion import Entry, after_words, cited, entries, entries_before
+from headwater.detect.intrusion import Entries, after_words, cited, entries, entries_before
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -120,7 +120,7 @@ def _logged(events: Events, settings: Settings) -> Iterator[Finding]:
         yield from _one(events, part, installs, held)
 
 
-def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: tuple[Entry, ...]) -> Iterator[Finding]:
+def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: Entries) -> Iterator[Finding]:
     name, source = part["target_user"][0], part["source"][0]
     made = part.filter(pl.col("kind") == EventKind.ACCOUNT_CREATE.value)
     first = next(iter(part["ts"].drop_nulls().sort().to_list()), None)

@@ -53,9 +53,11 @@ _STRONG = ("php-inside", "code-disguised")
 def _reason() -> pl.Expr:
     path, kind = pl.col("file_path").fill_null(""), pl.col("type")
     program = kind.is_in(_PROGRAMS)
+    # a column that no feed has is one of missing texts
+    inside, disguised = (pl.col(c).cast(pl.String) == "true" for c in ("php_inside", "disguised"))
     return (
-        pl.when(pl.col("php_inside") & path.str.contains(_WEB)).then(pl.lit("php-inside"))
-        .when(pl.col("disguised") & kind.is_in(_CODE)).then(pl.lit("code-disguised"))
+        pl.when(inside & path.str.contains(_WEB)).then(pl.lit("php-inside"))
+        .when(disguised & kind.is_in(_CODE)).then(pl.lit("code-disguised"))
         .when(program & path.str.contains(_HIDDEN)).then(pl.lit("hidden-program"))
         .when(program & path.str.contains(_TEMPORARY)).then(pl.lit("temporary-program"))
         .when(program & path.str.contains(_WEB)).then(pl.lit("web-program"))

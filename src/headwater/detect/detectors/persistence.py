@@ -18,7 +18,7 @@ import polars as pl
 from headwater.detect.command_table import Trait
 from headwater.detect.commands import excerpt, quoted, suspicious, told
 from headwater.detect.frames import MINUTE, STAND, state, take
-from headwater.detect.intrusion import Entry, after_words, cited, entries, entries_before
+from headwater.detect.intrusion import Entries, after_words, cited, entries, entries_before
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -159,7 +159,7 @@ def _keys(events: Events) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _files(events: Events, held: Sequence[Entry]) -> Iterator[Finding]:
+def _files(events: Events, held: Entries) -> Iterator[Finding]:
     rows = take(
         events,
         kinds=[EventKind.FILE_CREATED, EventKind.FILE_MODIFIED],
@@ -186,7 +186,7 @@ def _files(events: Events, held: Sequence[Entry]) -> Iterator[Finding]:
         yield from _changed(events, part, packages, held)
 
 
-def _changed(events: Events, part: pl.DataFrame, packages: pl.DataFrame, held: Sequence[Entry]) -> Iterator[Finding]:
+def _changed(events: Events, part: pl.DataFrame, packages: pl.DataFrame, held: Entries) -> Iterator[Finding]:
     path, source = str(part["file_path"][0]), int(part["source"][0])
     near = {int(t): entries_before(held, source, int(t)) for t in part["ts"].drop_nulls().to_list()}
     after = [t for t, found in near.items() if found]

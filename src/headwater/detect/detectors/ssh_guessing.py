@@ -3,19 +3,35 @@
 
 Needs:      auth.failure and auth.success with an address: linux.auth, linux.journal, linux.btmp.
 Technique:  T1110.001 password guessing; T1078 where a login follows.
-Says:       per address the exact number of failed attempts in one log; each first login that follows a run of failures.
+Says:       per address the exact number of failed attempts in one log (beyond 1,000 addresses of one log the least busy
+            ones together); each first login that follows a run of failures.
 False when: one address stands for many people (a gateway) and they mistype; a program holds an old password.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from headwater.detect.frames import DAY, listed, main_feed, names, state, take
+from headwater.detect.frames import DAY, ORDER, names, state
+from headwater.detect.grouped import (
+    PLACE,
+    TOLD,
+    chosen,
+    collected,
+    counted,
+    edges,
+    fetched,
+    placed,
+    spread,
+    tally,
+    users,
+)  # fmt: skip
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
-from headwater.model.nouns import Finding, Rule, Tally, Text
+from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
 
 RULE = Rule(
@@ -43,94 +59,148 @@ GUESSES = 5
 RUN_BEFORE_SUCCESS = 10
 WINDOW = DAY
 CLAIMS = ("kind", "src_ip", "user", "method")
+ENTERS = True  # a high finding of this detector is an entry into the host
+_KEYS = ("source", "src_ip")
+_SHOWN = ("src_ip", "user", "host", "method", "repeat", "pam_module")
 
 
-def _guessing(events: Events, rows: pl.DataFrame) -> Finding:
-    address, feed, source = rows["src_ip"][0], rows["feed"][0], int(rows["source"][0])
-    users, total = listed(rows, "user")
-    # these rows are all that match: each address counted by a scan of its own would cost a scan per address
-    where = {"kind": str(rows["kind"][0]), "feed": feed, "src_ip": address, "source": str(source)}
+def _rows(events: Events) -> tuple[Any, Any]:
+    """The failures and the logins of every address, unread.
+
+    Failures that only PAM's own line tells, as old systems log them (``sshd(pam_unix)[…]: authentication failure``),
+    count for addresses of which sshd says nothing: beside sshd's own line they would count an attempt twice.
+    """
+    kinds = [EventKind.AUTH_FAILURE, EventKind.AUTH_SUCCESS, EventKind.AUTH_PROBE]
+    rows = events.scan(kinds=kinds, columns=("method", "repeat", "pam_module")).filter(pl.col("src_ip").is_not_null())
+    told = rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
+    pam = rows.filter((pl.col("kind") == EventKind.AUTH_PROBE.value) & pl.col("pam_module").is_not_null())
+    pam = pam.join(told.select(_KEYS).unique(), on=list(_KEYS), how="anti")
+    return pl.concat([told, pam], how="vertical"), rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
+
+
+def _guessing(events: Events, group: dict[str, Any], part: pl.DataFrame, cited: pl.DataFrame) -> Finding:
+    """What one address failed at: ``part`` all its places, ``cited`` the rows that are shown."""
+    address, feed, source, count = group["src_ip"], group["feed"], group["source"], part.height
+    shown, total = group["users"]
+    where = {"kind": str(cited["kind"][0]), "feed": feed, "src_ip": address, "source": str(source)}
     if where["kind"] == EventKind.AUTH_PROBE.value:
-        where["pam_module"] = str(rows["pam_module"][0])
-    tally = Tally.over(where, rows.select("source", "path", "offset", "ordinal").iter_rows())
-    repeated = int(rows["repeat"].cast(pl.Int64, strict=False).fill_null(1).sum())
-    zh = f"{feed} 中有 {rows.height} 条来自 {address} 的认证失败记录"
-    en = f"{feed} holds {rows.height} authentication failures from {address}"
+        where["pam_module"] = str(cited["pam_module"][0])
+    zh = f"{feed} 中有 {count} 条来自 {address} 的认证失败记录"
+    en = f"{feed} holds {count} authentication failures from {address}"
     if total:
-        zh += f"，所试账户：{names(users, total, 'zh')}"
-        en += f"; accounts tried: {names(users, total, 'en')}"
-    if repeated != rows.height:
-        zh += f"；连同“message repeated”所述共 {repeated} 次"
-        en += f"; {repeated} attempts with those that syslog says were repeated"
-    facts = {"failures": rows.height, "attempts": repeated, "accounts": total, "feed": feed}
+        zh += f"，所试账户：{names(shown, total, 'zh')}"
+        en += f"; accounts tried: {names(shown, total, 'en')}"
+    if group["acts"] != count:
+        zh += f"；连同“message repeated”所述共 {group['acts']} 次"
+        en += f"; {group['acts']} attempts with those that syslog says were repeated"
+    times = part["ts"].drop_nulls()
     return state(
-        events, RULE, rows, CLAIMS, Text(zh + "。", en + "."),
-        severity=Severity.LOW, confidence=Confidence.HIGH, facts=facts, tally=tally, limit=40,
-        src_ip=address, user=users[0] if total == 1 else None,
+        events, RULE, cited, CLAIMS, Text(zh + "。", en + "."),
+        severity=Severity.LOW, confidence=Confidence.HIGH,
+        facts={"failures": count, "attempts": group["acts"], "accounts": total, "feed": feed},
+        tally=tally(where, part), limit=40, moments=[times[0], times[-1]] if times.len() else [],
+        src_ip=address, user=shown[0] if total == 1 else None, host=group["host"],
     )  # fmt: skip
 
 
-def _by_pam_alone(rows: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    """Failures that only PAM's own line tells, as old systems log them (``sshd(pam_unix)[…]: authentication failure``).
-
-    PAM's line beside sshd's own would count an attempt twice, so it counts for addresses of which sshd says nothing.
-    """
-    pam = rows.filter((pl.col("kind") == EventKind.AUTH_PROBE.value) & pl.col("pam_module").is_not_null())
-    return pam.join(
-        told.select("source", "src_ip").unique(), on=["source", "src_ip"], how="anti", maintain_order="left"
-    )
-
-
-def _successes(events: Events, failed: pl.DataFrame, passed: pl.DataFrame) -> Iterator[Finding]:
-    """The logins of one address that follow a run of failures without a login in between."""
-    merged = pl.concat([failed, passed], how="diagonal_relaxed").drop_nulls("ts").sort("ts", "offset", "ordinal")
-    good = merged.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
-    before: int | None = None
-    for at in range(good.height):
-        login = good.slice(at, 1)
-        when = int(login["ts"][0])
-        since = when - WINDOW if before is None else max(before, when - WINDOW)
-        run = failed.filter(pl.col("ts").is_between(since, when))
-        before = when
-        tried_it = (run["user"] == login["user"][0]).any() if login["user"][0] else False
-        if run.height < RUN_BEFORE_SUCCESS:
-            continue
-        address, user = login["src_ip"][0], login["user"][0] or "?"
-        method = login["method"][0] or "?"
-        zh = f"{address} 在 {run.height} 次认证失败之后，以 {method} 方式成功登录账户 {user}"
-        en = f"After {run.height} failures {address} logged in as {user} by {method}"
-        zh += "，此前该账户曾被猜解。" if tried_it else "，此前未见对该账户的猜解。"
-        en += "; that account had been guessed at." if tried_it else "; that account had not been guessed at."
-        by_key = method == "publickey"
+def _rest(events: Events, rest: pl.DataFrame, rows: pl.DataFrame, failed: Any) -> Iterator[Finding]:
+    """The addresses that are not told one by one, together for each log."""
+    for group in rest.partition_by("source", "feed", maintain_order=True):
+        part = rows.filter(pl.col("g").is_in(group["g"].implode())).sort(ORDER, nulls_last=True)
+        cited = fetched(failed, edges(part.with_columns(pl.lit(0, pl.UInt32).alias("g")), 40), _SHOWN)[0]
+        feed, addresses = group["feed"][0], group.height
+        zh = f"{feed} 中另有 {addresses} 个地址的认证失败记录共 {part.height} 条，每个地址次数较少，未逐一列出。"
+        en = f"{feed} holds {part.height} more authentication failures from {addresses} addresses with fewer each, not told one by one."
         yield state(
-            events, SUCCESS, pl.concat([run.tail(40), login], how="diagonal_relaxed"), CLAIMS, Text(zh, en),
-            severity=Severity.MEDIUM if by_key else Severity.HIGH,
-            confidence=Confidence.HIGH if tried_it and not by_key else Confidence.MEDIUM,
-            facts={"failures": run.height, "method": method, "account_guessed": tried_it, "login_ts": when},
-            src_ip=address, user=login["user"][0], host=login["host"][0], moments=[when],
+            events, RULE, cited, CLAIMS, Text(zh, en), severity=Severity.LOW, confidence=Confidence.HIGH,
+            facts={"failures": part.height, "addresses": addresses, "feed": feed}, limit=40, src_ip=None, user=None,
         )  # fmt: skip
 
 
-def detect(events: Events, settings: Settings) -> Iterator[Finding]:
-    """Findings in order of source, then of the address's first failure."""
-    rows = take(
-        events,
-        kinds=[EventKind.AUTH_FAILURE, EventKind.AUTH_SUCCESS, EventKind.AUTH_PROBE],
-        header=["src_ip", "user", "host"],
-        own=["method", "repeat", "pam_module"],
-        where=pl.col("src_ip").is_not_null(),
+def _logins(logins: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[dict[str, Any], int, int]]:
+    """Each login after a run of failures of its address, and where that run begins and ends in ``rows``."""
+    found = []
+    times = rows["ts"].fill_null(np.iinfo(np.int64).max).to_numpy()
+    ranges = spread(rows)
+    for key, part in logins.partition_by("g", as_dict=True, maintain_order=True).items():
+        start, end = ranges[int(key[0])]
+        mine = times[start:end]
+        when = part["ts"].to_numpy()
+        # the failures since the address last logged in, at most a day back
+        since = np.maximum(np.r_[when[:1] - WINDOW, when[:-1]], when - WINDOW)
+        low, high = np.searchsorted(mine, since, "left"), np.searchsorted(mine, when, "right")
+        for at in np.flatnonzero(high - low >= RUN_BEFORE_SUCCESS).tolist():
+            found.append((part.row(at, named=True), start + int(low[at]), start + int(high[at])))
+    return found
+
+
+def _success(
+    events: Events, login: dict[str, Any], run: pl.DataFrame, last: pl.DataFrame, own: pl.DataFrame
+) -> Finding:
+    """One login after a run of failures: ``run`` all its places, ``last`` the last of its rows, ``own`` the login's row."""
+    tried_it = bool((run["user"] == login["user"]).any()) if login["user"] else False
+    address, user, method, when = login["src_ip"], login["user"] or "?", login["method"] or "?", int(login["ts"])
+    zh = f"{address} 在 {run.height} 次认证失败之后，以 {method} 方式成功登录账户 {user}"
+    en = f"After {run.height} failures {address} logged in as {user} by {method}"
+    zh += "，此前该账户曾被猜解。" if tried_it else "，此前未见对该账户的猜解。"
+    en += "; that account had been guessed at." if tried_it else "; that account had not been guessed at."
+    by_key = method == "publickey"
+    return state(
+        events, SUCCESS, pl.concat([last, own], how="diagonal_relaxed"), CLAIMS, Text(zh, en),
+        severity=Severity.MEDIUM if by_key else Severity.HIGH,
+        confidence=Confidence.HIGH if tried_it and not by_key else Confidence.MEDIUM,
+        facts={"failures": run.height, "method": method, "account_guessed": tried_it, "login_ts": when},
+        src_ip=address, user=login["user"], host=login["host"], moments=[when],
+    )  # fmt: skip
+
+
+def _successes(events: Events, groups: pl.DataFrame, rows: pl.DataFrame, failed: Any, passed: Any) -> Iterator[Finding]:
+    """The logins of each address that follow a run of failures without a login in between."""
+    mine = chosen(counted(passed, *_KEYS, repeat=True), *_KEYS).drop("g")
+    named = mine.select(*_KEYS, "feed").join(groups.select("g", *_KEYS), on=list(_KEYS)).lazy()
+    logins = collected(
+        passed.join(named, on=[*_KEYS, "feed"]).select("g", *PLACE, "ts", "src_ip", "user", "host", "method")
     )
-    told = rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
-    failures = main_feed(pl.concat([told, _by_pam_alone(rows, told)]), "source", "src_ip")
-    tried = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1).sum()
-    counts = failures.group_by("source", "src_ip").agg(tried.alias("tried")).filter(pl.col("tried") >= GUESSES)
-    failures = failures.join(counts, on=["source", "src_ip"], how="semi", maintain_order="left")
-    passed = rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
-    by_address = {
-        (int(k[0]), str(k[1])): part for k, part in passed.partition_by("source", "src_ip", as_dict=True).items()
-    }
-    for part in failures.partition_by("source", "src_ip", maintain_order=True):
-        yield _guessing(events, part)
-        logins = by_address.get((int(part["source"][0]), str(part["src_ip"][0])))
-        if logins is not None:
-            yield from _successes(events, part, main_feed(logins, "source", "src_ip"))
+    logins = logins.drop_nulls("ts").sort("g", "ts", "offset", "ordinal", "path")
+    found = _logins(logins, rows)
+    picks = [
+        rows.slice(max(low, high - 40), min(40, high - low)).select(pl.lit(k, pl.UInt32).alias("k"), *PLACE)
+        for k, (_, low, high) in enumerate(found)
+    ]
+    own = [
+        pl.DataFrame([{"k": k} | {c: login[c] for c in PLACE}], schema=picks[k].schema)
+        for k, (login, _, _) in enumerate(found)
+    ]
+    lasts = fetched(failed, pl.concat(picks), _SHOWN) if picks else {}
+    owns = fetched(passed, pl.concat(own), _SHOWN) if own else {}
+    for k, (login, low, high) in enumerate(found):
+        yield _success(events, login, rows.slice(low, high - low), lasts[k], owns[k])
+
+
+def detect(events: Events, settings: Settings) -> Iterator[Finding]:
+    """Findings in order of the addresses' first failures; then the logins."""
+    failed, passed = _rows(events)
+    groups = chosen(counted(failed, *_KEYS, repeat=True), *_KEYS)
+    groups = groups.filter(pl.col("acts") >= GUESSES)
+    if groups.is_empty():
+        return
+    rows = placed(failed, groups, *_KEYS)
+    most = groups.sort("acts", "source", "src_ip", descending=[True, False, False])
+    told, rest = most.head(TOLD), most.tail(max(0, groups.height - TOLD)).sort("g")
+    shown = rows.filter(pl.col("g").is_in(told["g"].implode()))
+    ranges, tried = spread(shown), users(shown)
+    cited = fetched(failed, edges(shown, 40), _SHOWN)
+    order = sorted(ranges, key=lambda g: _first(cited[g]))
+    by_number = {int(r["g"]): r for r in told.iter_rows(named=True)}
+    for g in order:
+        start, end = ranges[g]
+        group = by_number[g] | {"users": tried.get(g, ([], 0))}
+        yield _guessing(events, group, shown.slice(start, end - start), cited[g])
+    yield from _rest(events, rest, rows, failed)
+    yield from _successes(events, groups, rows, failed, passed)
+
+
+def _first(cited: pl.DataFrame) -> tuple[Any, ...]:
+    row = cited.row(0, named=True)
+    probe = row["kind"] != EventKind.AUTH_FAILURE.value
+    return probe, row["ts"] is None, row["ts"] or 0, *(row[c] for c in PLACE)

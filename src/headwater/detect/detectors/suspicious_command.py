@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.command_findings import Kept, found_in
+from headwater.detect.commands import suspicious
 from headwater.detect.frames import main_feed, take
 from headwater.detect.intrusion import entries
 from headwater.model.kinds import EventKind, Severity, Stage
@@ -49,8 +50,12 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     rows = rows.with_columns(line.alias("line"), who.alias("who")).filter(pl.col("line").is_not_null())
     if rows.is_empty():
         return
-    held = entries(events, settings)
     rows = main_feed(rows, "source", "kind")
+    # what has no trait is in no finding: thousands of accounts cost one look at their commands together
+    rows = rows.filter(pl.col("line").is_in(list(suspicious(rows, "line"))))
+    if rows.is_empty():
+        return
+    held = entries(events, settings)
     for part in rows.sort("kind", "source", "who", "ts", "path", "offset", nulls_last=True).partition_by(
         "kind", "source", "who", maintain_order=True
     ):

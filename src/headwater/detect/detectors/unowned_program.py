@@ -43,6 +43,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         events, kinds=[EventKind.FILE_CHANGED, EventKind.FILE_MODIFIED], header=["file_path"], own=["mode", "uid"],
         where=(pl.col("mode").cast(pl.Int64, strict=False).fill_null(0) & _SETUID) != 0,
     )  # fmt: skip
+    modes = modes.with_columns(pl.col("mode").cast(pl.Int64, strict=False))  # text where no file system states it
     regular = modes.filter((pl.col("mode") & 0o170000).is_in([0, 0o100000]) & ((pl.col("mode") & _EXECUTE) != 0))
     view = packages(events)
     yield from _setuid(events, view, regular)

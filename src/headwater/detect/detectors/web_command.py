@@ -34,6 +34,7 @@ RULE = Rule(
     techniques=("T1190", "T1059.004"),
     severity=Severity.HIGH,
 )
+ENTERS = True  # a high finding of this detector is an entry into the host
 CLAIMS = ("src_ip", "cs-method", "cs-uri-stem", "cs-uri-query", "sc-status", "x-forwarded-for")
 _OWN = ("cs-method", "cs-uri-stem", "cs-uri-query", "cs-uri", "sc-status", "cs-user-agent", "x-forwarded-for")
 _DYNAMIC = (".php", ".phtml", ".jsp", ".jspx", ".asp", ".aspx", ".ashx", ".cgi", ".pl", ".py", ".sh", ".do", ".action")
