@@ -13,13 +13,15 @@ import report_samples as samples
 
 from headwater.model.errors import ReportError
 from headwater.model.kinds import EventKind
-from headwater.model.nouns import Sentence, Text
+from headwater.model.nouns import Citation, Sentence, Text
 from headwater.report import inert, words
 from headwater.report.blocks import Fields, Heading, Piece, Table
 from headwater.report.data import DamageFigure, Digest, ReportData, Verdict
 from headwater.report.document import compose
+from headwater.report.findings import chosen
 from headwater.report.html import render_html
 from headwater.report.pdf import render_pdf
+from headwater.report.runs import runs
 
 # Names that stand in Latin letters in Chinese text too.
 NAMES = {"SHA", "UTC", "GB"}
@@ -135,14 +137,15 @@ def test_sections_stand_in_order() -> None:
     page = render_html(samples.rich(), "zh").decode()
     order = [
         "授权要素未记载：生效", "不是司法鉴定意见", "概述", "授权", "检验计划", "检材登记表", "保管链", "工具与隔离", "时钟假定", "时间线",
-        "入侵步骤", "攻击路径图", "检验发现", "假设与验证", "查找未见", "未能读取的数据", "损失评估", "局限", "如何核验", "附录：校验值", "签名",
+        "入侵步骤", "攻击路径图", "检验发现", "假设与验证", "查找未见", "未能读取的数据", "损失评估", "局限", "如何核验", "附录：引证记录",
+        "附录：校验值", "签名",
     ]  # fmt: skip
     body = page[page.index("<main>") :]
     at = [page.index(order[0]), page.index(order[1])]
     assert at == sorted(at)
     headings = re.findall(r'<h2 id="[^"]*"><span class="n">(\d+)</span>([^<]*)</h2>', body)
     assert [name for _, name in headings] == order[2:]
-    assert [int(number) for number, _ in headings] == list(range(1, 20))
+    assert [int(number) for number, _ in headings] == list(range(1, 21))
 
 
 def test_register_shows_the_seven_columns_first() -> None:
@@ -191,8 +194,36 @@ def test_long_list_of_records_says_how_many_it_leaves_out() -> None:
     base = samples.rich()
     many = replace(base.findings[0], spans=base.findings[0].spans * 5)
     page = render_html(replace(base, findings=(many, *base.findings[1:])), "en").decode()
-    assert "200 records are cited" in page
-    assert "the other 140" in page
+    assert "records 1–60 of 200" in page
+    assert "at most 60; the other 140 stand in findings.jsonl" in page
+    assert page.count('id="i-cited-') == 60 + sum(len(f.spans) + len(f.gaps) for f in base.findings[1:])
+
+
+def test_first_and_last_record_and_every_file_are_cited_before_others() -> None:
+    def at(path: str, offset: int) -> Citation:
+        return samples.citation(path, offset, 9, "2026-03-02T03:00:00Z", user="a")
+
+    spans = (at("a", 1), at("a", 2), at("b", 3), at("a", 4), at("c", 5), at("a", 6))
+    assert [c.span.offset for c in chosen(spans, 4)] == [1, 3, 5, 6]
+    assert [c.span.offset for c in chosen(spans, 2)] == [1, 6]
+    assert [c.span.offset for c in chosen(spans, 5)] == [1, 2, 3, 5, 6]
+    assert chosen(spans, 9) == list(spans)
+
+
+def test_run_of_like_events_is_one_printed_row_that_says_how_many() -> None:
+    base = samples.rich()
+    row = base.timeline[0]
+    many = tuple(
+        replace(row, id=f"1:x:{n}:0", ts=(row.ts or 0) + n * 10**9, user=f"u{n % 5}", offset=n) for n in range(30)
+    )
+    other = replace(row, id="1:y:0:0", ts=(row.ts or 0) + 15 * 10**9, kind="auth.success", path="y")
+    late = replace(row, id="1:x:99:0", ts=(row.ts or 0) + 9 * 3600 * 10**9, offset=99)
+    rows = [*many[:15], other, *many[15:], late]
+    found = runs(rows)
+    assert [len(run.rows) for run in found] == [30, 1, 1]
+    assert sorted(r.id for run in found for r in run.rows) == sorted(r.id for r in rows)
+    document = compose(replace(base, timeline=tuple(rows)), 12, 300)
+    assert "共 30 条，此为首条" in {text.zh for text in texts(document)}
 
 
 def test_every_link_has_its_anchor() -> None:

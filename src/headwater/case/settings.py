@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headwater.formats.atomic import write_atomic
 from headwater.model.errors import AuthorityError, UsageError
+from headwater.model.times import from_rfc3339
 
 NAME = "case.json"
 
@@ -35,6 +36,8 @@ class CaseSettings:
     ``case_no``, ``case_name``, ``cause``, ``client``, ``requirement``, ``place``: for the head of the report; an empty
     one is printed as not recorded. ``case_name``, ``cause`` (案由), ``client`` (委托单位), ``requirement`` (检验要求) and
     ``place`` are the examiner's own words.
+    ``method_standard``: the standard that the examination follows.
+    ``baseline_time`` (RFC 3339) and ``baseline_source``: the moment of seizure or first control, and how it is known.
     """
 
     zone: str = ""
@@ -52,6 +55,9 @@ class CaseSettings:
     client: str = ""
     requirement: str = ""
     place: str = ""
+    method_standard: str = ""
+    baseline_time: str = ""
+    baseline_source: str = ""
 
     def save(self, case: Path) -> str:
         """Write the case file; returns its SHA-256."""
@@ -85,6 +91,19 @@ def check_zone(zone: str) -> str:
     return zone
 
 
+def check_instant(text: str) -> str:
+    """The text itself, if it is an RFC 3339 time with its offset.
+
+    Raises:
+        UsageError: HW0001 where it is not.
+    """
+    try:
+        from_rfc3339(text)
+    except ValueError as error:
+        raise UsageError("HW0001", what=f"{text!r}: 2026-11-09T09:30:00+08:00") from error
+    return text
+
+
 def load(case: Path) -> CaseSettings:
     """The settings of a case.
 
@@ -98,6 +117,8 @@ def load(case: Path) -> CaseSettings:
     for zone in (settings.zone, *settings.zones.values()):
         if zone:
             check_zone(zone)
+    if settings.baseline_time:
+        check_instant(settings.baseline_time)
     return settings
 
 

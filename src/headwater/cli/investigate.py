@@ -35,6 +35,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     head.add_argument("--cause", metavar="TEXT", help="案由 · cause")
     head.add_argument("--client", metavar="TEXT", help="委托单位 · client")
     head.add_argument("--requirement", metavar="TEXT", help="检验要求 · what is asked")
+    head.add_argument("--standard", metavar="TEXT", help="方法标准，如 GA/T 756 · the method standard followed")
+    head.add_argument(
+        "--baseline", metavar="TIME", help="基准时间，如 2026-11-09T09:30:00+08:00 · moment of seizure or first control"
+    )
+    head.add_argument("--baseline-source", metavar="TEXT", help="基准时间的出处 · how that moment is known")
     head.add_argument("--place", metavar="TEXT", help="检验地点 · place of the examination")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
     parser.add_argument("--no-reread", action="store_true", help="不再次读取检材比对 · do not read the sources again")
@@ -54,11 +59,13 @@ def _years(pairs: list[str]) -> dict[str, int] | None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print where the report lies and the story."""
+    from headwater.case.settings import check_instant
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say
+    from headwater.procedure.chronicle import story_lines
     from headwater.procedure.investigate import Order, investigate
-    from headwater.procedure.story import gap_line, story_lines
+    from headwater.procedure.story import gap_line
 
     changes: dict[str, Any] = {
         "zone": options.zone,
@@ -68,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         "purpose": options.purpose,
         **{n: getattr(options, n) for n in ("case_no", "case_name", "cause", "client", "requirement", "place")},
     }
+    changes |= {"method_standard": options.standard, "baseline_source": options.baseline_source}
+    changes["baseline_time"] = check_instant(options.baseline) if options.baseline else None
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers,
@@ -76,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         outcome = investigate(order, meter)
     language = options.lang or "both"
     for each in ("zh", "en") if language == "both" else (language,):
-        for words in story_lines(outcome.judged, outcome.items, each):
+        for words in story_lines(outcome.judged, outcome.items, each, outcome.warnings):
             say(words)
         gaps = gap_line(outcome.gaps, each)
         if gaps:

@@ -28,7 +28,7 @@ from headwater.formats.folders import FolderTree, open_root
 from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
-from headwater.model.nouns import Authority
+from headwater.model.nouns import Authority, Sentence
 from headwater.model.paths import encode_name
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
@@ -49,6 +49,7 @@ from headwater.procedure.corridor import (
 from headwater.procedure.examination import examine
 from headwater.procedure.intake import held, measured, take_in
 from headwater.procedure.judgement import Judged, judge
+from headwater.procedure.odd_times import warnings
 from headwater.procedure.reporting import gap_totals, write_report
 from headwater.vault.ledger import Ledger
 
@@ -79,6 +80,7 @@ class Outcome:
     reports: tuple[Path, ...]
     incomplete: tuple[str, ...]
     gaps: tuple[tuple[str, int, int], ...] = ()  # reason, how many, bytes
+    warnings: tuple[Sentence, ...] = ()  # times to be wary of
 
 
 def pool_for(workers: int) -> Pool:
@@ -114,9 +116,9 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
                 for item in items:
                     read_again(corridor, pool, item)
         reports = write_report(corridor)
-        gaps = gap_totals(corridor)
+        gaps, odd = gap_totals(corridor), tuple(warnings(corridor))
     incomplete = tuple(str(a["path"]) for rows in accounts.values() for a in rows if "incomplete" in a)
-    return Outcome(judged, tuple(items), tuple(reports), incomplete, gaps)
+    return Outcome(judged, tuple(items), tuple(reports), incomplete, gaps, odd)
 
 
 def _authority(order: Order, new: bool) -> Authority | None:

@@ -19,7 +19,7 @@ from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
-from headwater.procedure import story
+from headwater.procedure import chronicle, story
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
@@ -34,7 +34,10 @@ from headwater.procedure.corridor import (
     store_of,
     zone_for,
 )
+from headwater.procedure.damage import figures
+from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, load
+from headwater.procedure.odd_times import warnings
 from headwater.report import data as report
 from headwater.report.html import render_html
 from headwater.report.pdf import render_pdf
@@ -42,6 +45,7 @@ from headwater.report.pdf import render_pdf
 LANGUAGES = ("zh", "en", "both")
 TIMELINE_MOST = 400
 GAPS_MOST = 300
+PRODUCTS_MOST = 5  # of one entry of the ledger; of more, the first two are printed
 _AFTERWARDS = frozenset({REPORTED, VERIFIED})
 
 
@@ -78,12 +82,13 @@ def fill(corridor: Corridor) -> report.ReportData:
     sums = {number: totals(ranges) for number, ranges in load_ranges(corridor.case).items()}
     facts = {item.number: facts_of(corridor.ledger, item.number) for item in items}
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
+    authority, odd = authority_of(corridor.ledger), tuple(warnings(corridor))
     return report.ReportData(
         title=_title(corridor, zone, head),
-        overview=tuple(story.overview(judged, items)),
-        authority=authority_of(corridor.ledger),
-        authority_notes=tuple(story.authority_notes(authority_of(corridor.ledger))),
-        plan=story.plan(corridor.actors, items, entries),
+        overview=tuple(chronicle.overview(judged, items, odd)),
+        authority=authority,
+        authority_notes=tuple(story.authority_notes(authority)),
+        plan=story.plan(corridor.actors, items, entries, authority, corridor.settings),
         evidence=tuple(_item(corridor, item) for item in items),
         ledger=_ledger(entries),
         tools=tuple(_tools(entries)),
@@ -100,8 +105,8 @@ def fill(corridor: Corridor) -> report.ReportData:
             for a in accounts
             if "incomplete" in a
         ),
-        limits=tuple(story.limits(judged, items, sums, facts, accounts)),
-        damage=(report.DamageFigure(Text("直接损失与必要恢复费用", "Direct loss and necessary cost of recovery")),),
+        limits=tuple(story.limits(judged, items, sums, facts, accounts, odd)),
+        damage=tuple(figures(corridor, judged)),
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),
         timeline_left_out=left_out,
@@ -119,7 +124,9 @@ def _title(corridor: Corridor, zone: str, head: Sealed) -> report.Title:
         requirement=said.requirement or None,
         received=None,
         place=said.place or None,
-        method_standard=None,
+        method_standard=said.method_standard or None,
+        baseline=from_rfc3339(said.baseline_time) if said.baseline_time else None,
+        baseline_source=said.baseline_source or None,
         zone=zone,
         issued=issued_ns(head),
         program=f"Headwater {__version__}",
@@ -155,8 +162,8 @@ def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
         segments=tuple(report.Segment(Path(p).name, size, sha) for p, size, sha in item.files),
         fields=(
             report.RegisterField(Text("登记时间", "Registered at"), item.registered_at),
-            report.RegisterField(Text("校验值对象", "Digest of"), item.digest_of),
-            *(report.RegisterField(Text(k, k), v) for k, v in sorted(item.notes.items())),
+            report.RegisterField(Text("校验值对象", "Digest of"), DIGEST_OF.get(item.digest_of, item.digest_of)),
+            *fields(item.notes),
         ),
     )
 
@@ -175,6 +182,12 @@ def _digest(algorithm: str, value: str, stated: str | None, reread: str | None) 
     return report.Digest(algorithm, value, stated, reread, report.Verdict.MISMATCH, reason)
 
 
+def _shown(sealed: Sealed) -> int:
+    """How many products of an entry are printed."""
+    held = len(sealed.entry.products)
+    return held if held <= PRODUCTS_MOST else 2
+
+
 def _ledger(entries: Sequence[Sealed]) -> report.Ledger:
     rows = tuple(
         report.CustodyRow(
@@ -187,7 +200,8 @@ def _ledger(entries: Sequence[Sealed]) -> report.Ledger:
             purpose=None,
             evidence=tuple(s.entry.evidence),
             went_in=tuple(f"{k} {v}" for k, v in sorted(s.entry.materials.items())),
-            came_out=tuple(f"{k} {v}" for k, v in sorted(s.entry.products.items()))[:8],
+            came_out=tuple(f"{k} {v}" for k, v in sorted(s.entry.products.items())[: _shown(s)]),
+            left_out=len(s.entry.products) - _shown(s),
             entry_hash=s.hash,
             signed_by="Ed25519",
         )
@@ -226,19 +240,22 @@ def _clocks(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.Cl
     for item in items:
         zone, origin = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
         skew = corridor.settings.skews_ns.get(str(item.number))
+        alike: dict[tuple[TimeBasis, int | None], list[str]] = {}
         for row in found:
-            if row["source"] != item.number or row["t_basis"] == TimeBasis.NONE.value:
-                continue
-            basis = TimeBasis(row["t_basis"])
+            if row["source"] == item.number and row["t_basis"] != TimeBasis.NONE.value:
+                basis = TimeBasis(row["t_basis"])
+                # of the last line: the years of lines before it follow from the order of months
+                year = _year(row["t_recorded"]) if basis is TimeBasis.YEAR_ASSUMED else None
+                alike.setdefault((basis, year), []).append(str(row["feed"]))
+        for (basis, year), named in sorted(alike.items(), key=lambda held: (held[0][0].value, held[0][1] or 0)):
             assumed = basis in {TimeBasis.ZONE_ASSUMED, TimeBasis.YEAR_ASSUMED}
             yield report.Clock(
-                id=f"clock-{item.number}-{row['feed']}-{basis.value}",
+                id=f"clock-{item.number}-{basis.value}" + ("" if year is None else f"-{year}"),
                 evidence=item.number,
-                source=str(row["feed"]),
+                source=", ".join(named),
                 basis=basis,
                 zone=zone if assumed else None,
-                # of the last line: the years of lines before it follow from the order of months
-                year=_year(row["t_recorded"]) if basis is TimeBasis.YEAR_ASSUMED else None,
+                year=year,
                 offset_ns=None if skew is None else int(skew),
                 origin=story.clock_origin(basis, origin),
             )

@@ -6,83 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from headwater.case.settings import CaseSettings
 from headwater.model.custody import Evidence, Sealed
-from headwater.model.kinds import GAP_TEXT, STAGE_TEXT, GapReason, Severity, Stage, TimeBasis
-from headwater.model.nouns import Authority, Finding, Sentence, Step, Text
-from headwater.model.times import rfc3339
+from headwater.model.kinds import GAP_TEXT, GapReason, TimeBasis
+from headwater.model.nouns import Authority, Sentence, Text
 from headwater.procedure.judgement import Judged
 from headwater.report import data as report
 
-_LINES = 10
 NAMED = 20  # files named in one sentence
-
-
-def _when(ns: int | None) -> tuple[str, str]:
-    text = rfc3339(ns)
-    if text is None:
-        return "（时间未记载）", "(time not recorded)"
-    short = text[:19].replace("T", " ") + " UTC"
-    return short, short
-
-
-def overview(judged: Judged, items: Sequence[Evidence]) -> Iterator[Sentence]:
-    """The story in about ten lines: the evidence, then a line per stage that was reached, then what is open."""
-    ids = tuple(f"evidence-{i.number}" for i in items)
-    names = "、".join(i.name for i in items)
-    yield Sentence(
-        Text(
-            f"本次检验的检材共 {len(items)} 项：{names}。",
-            f"{len(items)} item(s) were examined: {', '.join(i.name for i in items)}.",
-        ),
-        ids,
-    )
-    if not judged.steps:
-        yield Sentence(
-            Text(
-                "以本报告所列方法，未发现达到入侵步骤程度的线索；未发现不等于未发生，检索范围与缺口见后。",
-                "By the methods listed here nothing was found that amounts to a step of an intrusion; "
-                "not found is not the same as did not happen: see what was covered and the gaps.",
-            ),
-            tuple(s.id for s in judged.searches) or ids,
-        )
-        yield from _severities(judged.findings)
-        return
-    for stage in Stage:
-        steps = [s for s in judged.steps if s.stage is stage]
-        if steps:
-            yield _stage_line(stage, steps)
-    yield from _severities(judged.findings)
-
-
-def _stage_line(stage: Stage, steps: Sequence[Step]) -> Sentence:
-    first = min(steps, key=lambda s: (s.ts_first is None, s.ts_first or 0))
-    zh_when, en_when = _when(first.ts_first)
-    zh_name, en_name = STAGE_TEXT[stage]
-    more_zh = f"（本阶段共 {len(steps)} 步）" if len(steps) > 1 else ""
-    more_en = f" ({len(steps)} steps in this stage)" if len(steps) > 1 else ""
-    words_zh, words_en = first.text.zh.rstrip("。"), first.text.en.rstrip(".")
-    if not words_zh.startswith(zh_name):
-        words_zh = f"{zh_name}：{words_zh}"
-    if not words_en.startswith(en_name):
-        words_en = f"{en_name}: {words_en}"
-    return Sentence(
-        Text(f"{zh_when}，{words_zh}{more_zh}。", f"{en_when}, {words_en}{more_en}."),
-        tuple(s.id for s in steps),
-    )
-
-
-def _severities(findings: Sequence[Finding]) -> Iterator[Sentence]:
-    if not findings:
-        return
-    serious = [f for f in findings if f.severity in {Severity.HIGH, Severity.CRITICAL}]
-    cites = tuple(f.id for f in (serious or findings))[:12]
-    yield Sentence(
-        Text(
-            f"共得出发现 {len(findings)} 项，其中高或严重 {len(serious)} 项。",
-            f"{len(findings)} findings in all, {len(serious)} of them high or critical.",
-        ),
-        cites,
-    )
 
 
 def authority_notes(authority: Authority) -> Iterator[Sentence]:
@@ -103,14 +34,18 @@ def authority_notes(authority: Authority) -> Iterator[Sentence]:
         )
 
 
-def plan(actors: Sequence[str], items: Sequence[Evidence], entries: Sequence[Sealed]) -> report.Plan:
-    """The plan: goal, scope, method, steps, people, schedule — as the ledger shows it was carried out."""
+def plan(
+    actors: Sequence[str],
+    items: Sequence[Evidence],
+    entries: Sequence[Sealed],
+    authority: Authority,
+    settings: CaseSettings,
+) -> report.Plan:
+    """The plan: goal, scope, method, steps, people, schedule — from the authority, the evidence and the settings."""
 
     def said(zh: str, en: str, *cites: str) -> Sentence:
         return Sentence(Text(zh, en), cites or ("ledger-1",))
 
-    role = Text("检验人", "Examiner")
-    ids = tuple(f"evidence-{i.number}" for i in items)
     stages = [
         ("授权与立案", "authority and case", {"open-case"}),
         ("登记与校验", "registration and digests", {"register"}),
@@ -124,25 +59,84 @@ def plan(actors: Sequence[str], items: Sequence[Evidence], entries: Sequence[Sea
         schedule.append(
             report.ScheduleRow(Text(zh, en), None, min(times) if times else None, max(times) if times else None)
         )
+    goal = [
+        said(
+            f"查明检材 {'、'.join(i.name for i in items)} 所在的系统是否被入侵、何时以何种方式被入侵，还原入侵者的操作步骤。",
+            f"To find out whether, when and how the system behind {', '.join(i.name for i in items)} was broken into, "
+            "and to rebuild the intruder's steps.",
+            *(f"evidence-{i.number}" for i in items),
+        )
+    ]
+    if settings.requirement:
+        goal.insert(0, said(f"检验要求：{settings.requirement}", f"What is asked: {settings.requirement}"))
     return report.Plan(
-        goal=(
-            said(
-                "查明检材所在服务器是否被入侵、何时以何种方式被入侵，还原入侵者的操作步骤。",
-                "To find out whether, when and how the server was broken into, and to rebuild the intruder's steps.",
-            ),
-        ),
-        scope=(said("登记表所列检材。", "The items in the evidence register.", *ids),),
-        method=(
-            said(
-                "只读打开检材；在受限子进程中列目与解析；规则与检测器得出发现；按阶段关联为步骤；逐项列出缺口。",
-                "Evidence is opened read-only, listed and parsed in confined child processes; rules and detectors give "
-                "findings; findings are correlated into steps by stage; gaps are listed.",
-            ),
-        ),
-        steps=tuple(said(f"{i}. {zh}", f"{i}. {en}") for i, (zh, en, _) in enumerate(stages, 1)),
-        people=tuple(report.Person(name, role) for name in actors),
+        goal=tuple(goal),
+        scope=tuple(_scope(items, authority)),
+        method=tuple(_method(settings)),
+        steps=(said("；".join(f"{i}. {zh}" for i, (zh, _, _) in enumerate(stages, 1)) + "。",
+                    "; ".join(f"{i}. {en}" for i, (_, en, _) in enumerate(stages, 1)) + "."),),
+        people=tuple(report.Person(name, Text("检验人", "Examiner")) for name in actors),
         schedule=tuple(schedule),
+    )  # fmt: skip
+
+
+def _scope(items: Sequence[Evidence], authority: Authority) -> Iterator[Sentence]:
+    """What the authority covers, then what was examined of it."""
+    if authority.waiver is not None:
+        yield Sentence(
+            Text("没有授权，范围未经任何机关限定。", "There is no authority; nobody set the scope."), ("authority",)
+        )
+    elif authority.scope:
+        yield Sentence(
+            Text(f"授权范围：{authority.scope}", f"The authority covers: {authority.scope}"), ("authority", "ledger-1")
+        )
+    else:
+        yield Sentence(Text("授权范围未记载。", "What the authority covers is not recorded."), ("authority",))
+    for item in items:
+        yield Sentence(
+            Text(
+                f"检材 {item.number}：{item.name}（{item.kind}，{item.size:,} 字节），全部内容。",
+                f"Item {item.number}: {item.name} ({item.kind}, {item.size:,} bytes), the whole of it.",
+            ),
+            (f"evidence-{item.number}",),
+        )
+
+
+def _method(settings: CaseSettings) -> Iterator[Sentence]:
+    """The standard that a person named, the way of working, and the parameters that a person set."""
+    if settings.method_standard:
+        text = Text(f"方法标准：{settings.method_standard}", f"Method standard: {settings.method_standard}")
+        yield Sentence(text, ("ledger-1",))
+    yield Sentence(
+        Text(
+            "只读打开检材；在受限子进程中列目与解析；规则与检测器得出发现；按阶段关联为步骤；逐项列出缺口。",
+            "Evidence is opened read-only, listed and parsed in confined child processes; rules and detectors give "
+            "findings; findings are correlated into steps by stage; gaps are listed.",
+        ),
+        ("ledger-1", "tools"),
     )
+    given = [
+        ("时区", "zone", settings.zone),
+        ("各检材时区", "zones by item", _pairs(settings.zones)),
+        ("日志年份", "years of logs", _pairs(settings.years)),
+        ("时钟校正（纳秒）", "clock corrections (ns)", _pairs(settings.skews_ns)),
+        ("可信代理", "trusted proxies", ", ".join(settings.trusted_proxies)),
+        ("规则目录", "folders of rules", ", ".join(settings.rules)),
+    ]
+    zh = "；".join(f"{name}：{value}" for name, _, value in given if value)
+    en = "; ".join(f"{name}: {value}" for _, name, value in given if value)
+    low, high = settings.usual_hours
+    yield Sentence(
+        Text(
+            f"检验人设定的参数：{zh + '；' if zh else ''}通常时段：{low} 时至 {high} 时（本地时间）。",
+            f"Parameters set by the examiner: {en + '; ' if en else ''}usual hours: {low} to {high}, local time.",
+        ),
+        ("ledger-1",),
+    )
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))
 
 
 def _ns(sealed: Sealed) -> int:
@@ -249,11 +243,14 @@ def limits(
     sums: Mapping[int, Mapping[str, int]],
     facts: Mapping[int, Mapping[str, Mapping[str, str]]],
     accounts: Sequence[Mapping[str, Any]] = (),
+    odd: Sequence[Sentence] = (),
 ) -> Iterator[Sentence]:
     """What this examination cannot say; ``sums``: bytes per state of each medium; ``facts``: what the walk found.
 
-    ``accounts``: of files that were opened because of where they lie; those that no parser knew are named.
+    ``accounts``: of files that were opened because of where they lie; those that no parser knew are named. ``odd``:
+    times to be wary of.
     """
+    yield from odd
     yield from unparsed(accounts)
     for number, said in sorted(facts.items()):
         yield from views(number, said)
@@ -310,9 +307,3 @@ def gap_line(gaps: Sequence[tuple[str, int, int]], language: str) -> str:
     if not words:
         return ""
     return ("未能读取或未成事件的字节：" if language == "zh" else "Bytes that gave no event: ") + "; ".join(words)
-
-
-def story_lines(judged: Judged, items: Sequence[Evidence], language: str) -> list[str]:
-    """The story for a terminal, at most ten lines."""
-    lines = [s.text.zh if language == "zh" else s.text.en for s in overview(judged, items)]
-    return lines[:_LINES]

@@ -97,6 +97,13 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """Label and value, one after the other in a running line; for records of which there are many."""
+
+    rows: tuple[tuple[Text, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """Drawings by language, each of one page's height at most."""
 
@@ -113,7 +120,7 @@ class Sign:
     slots: tuple[tuple[Text, Cell], ...]
 
 
-Block = Heading | Paragraph | Note | Table | Fields | Graph | Sign
+Block = Heading | Paragraph | Note | Table | Fields | Facts | Graph | Sign
 
 
 @dataclass(frozen=True, slots=True)

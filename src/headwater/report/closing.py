@@ -105,11 +105,12 @@ def damage(report: ReportData, references: References) -> list[Block]:
     blocks: list[Block] = [Heading(1, Text("损失评估", "Damage"), target="damage")]
     if not report.damage:
         return [*blocks, Note(Text("未评估。", "Not assessed."))]
+    judged = any(figure.threshold is not None for figure in report.damage)
     columns: tuple[Column, ...] = (
-        column("项目", "Figure", 6),
-        column("数值", "Value", 4),
-        column("认定标准", "Threshold", 6),
-        column("引证", "Citations", 3),
+        column("项目", "Figure", 20),
+        column("数值", "Value", 58),
+        *((column("认定标准", "Threshold", 20),) if judged else ()),
+        column("引证", "Citations", 16),
     )
     rows: list[tuple[Cell, ...]] = []
     for figure in report.damage:
@@ -117,7 +118,7 @@ def damage(report: ReportData, references: References) -> list[Block]:
         cites = references.cites(figure.cites, figure.label.zh)
         own: Cell = (Piece("small", Text("检验人陈述", "examiner's own")),) if figure.own else (NONE,)
         threshold: Cell = (said(figure.threshold),) if figure.threshold is not None else (NONE,)
-        rows.append(((said(figure.label),), value, threshold, cites or own))
+        rows.append(((said(figure.label),), value, *((threshold,) if judged else ()), cites or own))
     return [*blocks, table(columns, rows)]
 
 
@@ -146,8 +147,7 @@ def verification(report: ReportData, references: References) -> list[Block]:
         "Whoever holds the evidence and the case folder can verify. CASE is the case folder, ID an id; the same "
         "evidence, rules, versions and settings give the same report, byte for byte.",
     )
-    names = [n.id for n in report.findings] + [n.id for n in report.steps]
-    names += [n.id for n in report.searches] + [n.id for n in report.hypotheses]
+    names = [n.id for n in report.searches] + [n.id for n in report.hypotheses] + [n.id for n in report.steps]
     ids = [(name, references.label(name)) for name in names]
     blocks: list[Block] = [
         Heading(1, Text("如何核验", "How to verify"), target="verification"),
@@ -156,17 +156,12 @@ def verification(report: ReportData, references: References) -> list[Block]:
     ]
     if ids:
         blocks.append(Heading(2, Text("编号对照", "Labels and ids")))
-        pairs = (
-            column("简号", "Label", 2),
-            column("编号", "Id", 7),
-            column("简号", "Label", 2),
-            column("编号", "Id", 7),
-        )
+        blocks.append(Note(Text("发现的编号与其正文同列。", "A finding's id stands with its text."), "small"))
+        pairs = (column("简号", "Label", 2), column("编号", "Id", 7)) * 3
         cells: list[tuple[Cell, Cell]] = [((Piece("cite", label, name),), (code(name),)) for name, label in ids]
-        if len(cells) % 2:
-            cells.append(((), ()))
-        half = len(cells) // 2
-        rows = [(*left, *right) for left, right in zip(cells[:half], cells[half:], strict=True)]
+        cells += [((), ())] * (-len(cells) % 3)
+        down = len(cells) // 3
+        rows = [(*cells[at], *cells[at + down], *cells[at + 2 * down]) for at in range(down)]
         blocks.append(table(pairs, rows))
     return blocks
 
@@ -177,12 +172,12 @@ def hashes(report: ReportData, references: References, limit: int | None) -> lis
     if not report.hashes:
         return [*blocks, Note(Text("没有登记的校验值。", "No digest is registered."), "warning")]
     columns: tuple[Column, ...] = (
-        column("类别", "Kind", 4),
-        column("名称", "Name", 10),
-        column("大小（字节）", "Size (bytes)", 4, True),
-        column("SHA-256", "SHA-256", 11),
+        column("类别", "Kind", 14),
+        column("名称", "Name", 32),
+        column("字节", "Bytes", 9, True),
+        column("SHA-256", "SHA-256", 45),
     )
-    rows = [((said(h.kind),), (code(h.name),), size(h.size), fixed(h.sha256)) for h in report.hashes]
+    rows = [((Piece("inline", h.kind),), (code(h.name),), size(h.size), fixed(h.sha256)) for h in report.hashes]
     return [*blocks, *capped(table(columns, rows), limit)]
 
 

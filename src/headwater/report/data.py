@@ -159,6 +159,7 @@ class CustodyRow:
     came_out: tuple[str, ...]
     entry_hash: str
     signed_by: str | None = None
+    left_out: int = 0  # products that are not in ``came_out``
 
 
 @dataclass(frozen=True, slots=True)

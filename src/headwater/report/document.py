@@ -15,10 +15,12 @@ from headwater.report.references import References
 def compose(report: ReportData, places: int, rows: int | None = None) -> Document:
     """The whole report, at most ``places`` cited records for each finding and ``rows`` rows of the long tables.
 
+    Where ``rows`` is given, which is the printed form, runs of like events stand in one row of the timeline.
+
     Raises:
         ReportError: HW7002 for a sentence that rests on nothing or on what is not there; HW7001 for an id used twice.
     """
-    references = References(report)
+    references, annex = References(report), findings.Annex(places)
     body: list[Block] = [
         *front.overview(report, references),
         *front.authority(report, references),
@@ -30,13 +32,14 @@ def compose(report: ReportData, places: int, rows: int | None = None) -> Documen
         *story.timeline(report, references, rows),
         *story.steps(report, references),
         *story.graph(report, references),
-        *findings.findings(report, references, places),
+        *findings.findings(report, references, annex),
         *story.hypotheses(report, references),
         *closing.searches(report, references),
         *closing.gaps(report, references, rows),
         *closing.damage(report, references),
         *closing.limits(report, references),
         *closing.verification(report, references),
+        *findings.citations(report, references, annex),
         *closing.hashes(report, references, rows),
         *closing.signatures(report, references),
     ]

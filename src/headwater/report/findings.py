@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings: each with its rule, what it says, and every place in the evidence that it rests on."""
+"""The findings: each with its rule, what it says, and the records that it rests on, numbered in one annex."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 from headwater.model.kinds import CONFIDENCE_TEXT, GAP_TEXT, SEVERITY_TEXT, STAGE_TEXT, GapReason, Severity
 from headwater.model.nouns import Citation, Finding, GapCitation, Span, Tally, Text
@@ -10,6 +12,7 @@ from headwater.report.blocks import (
     Block,
     Cell,
     Column,
+    Facts,
     Fields,
     Heading,
     Note,
@@ -20,10 +23,11 @@ from headwater.report.blocks import (
     joined,
     mark,
     said,
+    words,
 )
 from headwater.report.data import ReportData
 from headwater.report.references import References
-from headwater.report.shapes import between, column, given, size, table, when
+from headwater.report.shapes import column, exactly, given, table, through
 from headwater.report.words import NONE
 
 _TONE = {
@@ -33,10 +37,36 @@ _TONE = {
     Severity.HIGH: "bad",
     Severity.CRITICAL: "bad",
 }
+_DOT = mark("·", " · ")
 
 
-def findings(report: ReportData, references: References, places: int) -> list[Block]:
-    """All findings in the order given, at most ``places`` cited records of each."""
+@dataclass(slots=True)
+class Annex:
+    """The cited records as they are numbered, in the order in which the text first needs them."""
+
+    places: int  # records of one finding
+    rows: list[tuple[str, Finding, Citation | GapCitation]] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, finding: Finding) -> Cell:
+        """Number the records of a finding; gives the footnotes that stand in the text."""
+        kept: list[Citation | GapCitation] = [*chosen(finding.spans, self.places), *finding.gaps[: self.places]]
+        whole = len(finding.spans) + len(finding.gaps)
+        self.left_out += whole - len(kept)
+        first = len(self.rows) + 1
+        for cited in kept:
+            self.rows.append((f"cited-{len(self.rows) + 1}", finding, cited))
+        last = len(self.rows)
+        label = f"{first}" if first == last else f"{first}–{last}"
+        if whole > len(kept):
+            text = Text(f"记录 {label}，共 {whole:,} 条", f"records {label} of {whole:,}")
+        else:
+            text = Text(f"记录 {label}", f"records {label}")
+        return (Piece("cite", text, f"cited-{first}"),)
+
+
+def findings(report: ReportData, references: References, annex: Annex) -> list[Block]:
+    """All findings in the order given; the records that they rest on are numbered into the annex."""
     blocks: list[Block] = [Heading(1, Text("检验发现", "Findings"), target="findings")]
     if not report.findings:
         blocks.append(
@@ -49,7 +79,7 @@ def findings(report: ReportData, references: References, places: int) -> list[Bl
             )
         )
     for finding in report.findings:
-        blocks.extend(_finding(finding, report.title.zone, references, places))
+        blocks.extend(_finding(finding, report.title.zone, references, annex))
     if report.unsupported_rules:
         names = joined([(data(name),) for name in report.unsupported_rules])
         blocks.append(Heading(2, Text("未能执行的规则", "Rules that could not be run")))
@@ -57,21 +87,17 @@ def findings(report: ReportData, references: References, places: int) -> list[Bl
     return blocks
 
 
-def _finding(finding: Finding, zone: str, references: References, places: int) -> list[Block]:
+def _finding(finding: Finding, zone: str, references: References, annex: Annex) -> list[Block]:
     rule, number = finding.rule, references.label(finding.id)
     tail: Cell = (Piece(_TONE[finding.severity], Text(*SEVERITY_TEXT[finding.severity])),)
-    facts = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())])
+    facts = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())], _DOT)
     rows: list[tuple[Text, Cell]] = [
         (Text("编号", "Id"), (code(finding.id),)),
-        (
-            Text("规则与作者", "Rule and author"),
-            (code(rule.id), mark(" ", " "), data(rule.version), mark("，", ", "), data(rule.author)),
-        ),
-        (Text("阶段", "Stage"), (said(Text(*STAGE_TEXT[rule.stage])),)),
+        (Text("规则", "Rule"), (code(f"{rule.id} {rule.version}"), mark("，", ", "), data(rule.author))),
+        (Text("阶段", "Stage"), (Piece("inline", Text(*STAGE_TEXT[rule.stage])),)),
         (Text("技术", "Techniques"), joined([(code(t),) for t in rule.techniques], mark("、", ", ")) or (NONE,)),
-        (Text("严重程度", "Severity"), (said(Text(*SEVERITY_TEXT[finding.severity])),)),
-        (Text("可信度", "Confidence"), (said(Text(*CONFIDENCE_TEXT[finding.confidence])),)),
-        (Text("时间", "Time"), between(finding.ts_first, finding.ts_last, zone)),
+        (Text("可信度", "Confidence"), (Piece("inline", Text(*CONFIDENCE_TEXT[finding.confidence])),)),
+        (Text("时间", "Time"), through(finding.ts_first, finding.ts_last, zone)),
     ]
     named = (
         (Text("主机", "Host"), finding.host),
@@ -83,16 +109,11 @@ def _finding(finding: Finding, zone: str, references: References, places: int) -
         rows.append((Text("其他数值", "Further values"), facts))
     if finding.tally is not None:
         rows.append((Text("计数", "Count"), _tally(finding.tally)))
-    blocks: list[Block] = [
+    return [
         Heading(2, rule.title, number, finding.id, tail),
-        Paragraph(finding.text),
-        Fields(tuple(rows)),
+        Paragraph(finding.text, annex.add(finding)),
+        Facts(tuple(rows)),
     ]
-    if finding.spans:
-        blocks.extend(_spans(finding, zone, references, places))
-    if finding.gaps:
-        blocks.extend(_gaps(finding.gaps, references, places))
-    return blocks
 
 
 def _value(value: object) -> str:
@@ -105,95 +126,79 @@ def _value(value: object) -> str:
 
 def _tally(tally: Tally) -> Cell:
     where = " AND ".join(f"{name} = {value}" for name, value in sorted(tally.where.items()))
-    return (code(f"{tally.count:,}"), BREAK, code(where), BREAK, code(f"SHA-256 {tally.digest}"))
+    return (code(f"{tally.count:,}"), _DOT, code(where), _DOT, code(f"SHA-256 {tally.digest}"))
 
 
-def _physical(span: Span) -> Cell:
-    shown = [(code(f"{offset}+{length}"),) for offset, length in span.physical[:8]]
-    if len(span.physical) > len(shown):
-        more = len(span.physical) - len(shown)
-        shown.append((Piece("code", f"+{more}"),))
-    return joined(shown) or (Piece("none", Text("未知", "unknown")),)
-
-
-def _chosen(citations: tuple[Citation, ...], places: int) -> list[Citation]:
-    """All of them, or the first two thirds and the last third of what may be shown."""
+def chosen(citations: tuple[Citation, ...], places: int) -> list[Citation]:
+    """All of them, or the first, the last, the first of each further file, then the next from the beginning."""
     if len(citations) <= places:
         return list(citations)
-    tail = places // 3
-    return [*citations[: places - tail], *citations[len(citations) - tail :]]
+    wanted = [0, len(citations) - 1]
+    seen = {citations[at].span.path for at in wanted}
+    for at, cited in enumerate(citations):
+        if cited.span.path not in seen:
+            seen.add(cited.span.path)
+            wanted.append(at)
+    wanted += range(len(citations))
+    return [citations[at] for at in sorted(list(dict.fromkeys(wanted))[:places])]
 
 
-def _spans(finding: Finding, zone: str, references: References, places: int) -> list[Block]:
-    shown = _chosen(finding.spans, places)
-    columns: tuple[Column, ...] = (
-        column("检材", "Evid.", 6),
-        column("路径", "Path", 21),
-        column("偏移:序号", "Offset:ordinal", 12, True),
-        column("长度", "Length", 7, True),
-        column("介质上的位置", "On the medium", 14, True),
-        column("时间", "Time", 21),
-        column("所述的值", "Values stated", 20),
-    )
-    rows = [
-        (
-            (references.evidence(c.span.evidence),),
-            (code(c.span.path),),
-            (code(f"{c.span.offset}:{c.ordinal}"),),
-            (code(str(c.span.length)),),
-            _physical(c.span),
-            when(c.ts, zone),
-            joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(c.claims.items())]) or (NONE,),
+def _place(span: Span, ordinal: int | None, references: References) -> Cell:
+    at = f"{span.offset}" if ordinal is None else f"{span.offset}:{ordinal}"
+    place: Cell = (references.evidence(span.evidence), mark(" ", " "), code(f"{span.path} @{at}+{span.length}"))
+    if not span.physical:
+        return place
+    shown = ", ".join(f"{offset}+{length}" for offset, length in span.physical[:4])
+    more = f" +{len(span.physical) - 4}" if len(span.physical) > 4 else ""
+    return (*place, BREAK, Piece("small", Text("介质上", "on the medium")), mark(" ", " "), code(shown + more))
+
+
+def citations(report: ReportData, references: References, annex: Annex) -> list[Block]:
+    """The annex of cited records: where each stands, when it happened, what the finding states of it."""
+    blocks: list[Block] = [Heading(1, Text("附录：引证记录", "Annex: records cited"), target="cited")]
+    if not annex.rows:
+        return [*blocks, Note(Text("没有引证的记录。", "No record is cited."))]
+    blocks.append(
+        Note(
+            Text(
+                "出处写作“路径 @偏移:序号+长度”（字节，在该路径的最后一层内）；"
+                "事件编号为“检材号:路径:偏移:序号”，可用 headwater trace 显示其字节。",
+                "A place is 'path @offset:ordinal+length', in bytes within the path's last layer; an event's id is "
+                "'evidence number:path:offset:ordinal', and headwater trace prints its bytes.",
+            ),
+            "small",
         )
-        for c in shown
-    ]
-    note = Text(
-        "所依据的记录。事件编号由“检材号:路径:偏移:序号”组成。",
-        "The records that it rests on. An event's id is 'evidence number:path:offset:ordinal'.",
     )
-    blocks: list[Block] = [Note(note, "small"), table(columns, rows)]
-    if len(shown) < len(finding.spans):
-        total, missing = len(finding.spans), len(finding.spans) - len(shown)
+    if annex.left_out:
         blocks.append(
             Note(
                 Text(
-                    f"共引证 {total:,} 条记录，此处印出首尾 {len(shown):,} 条，其余 {missing:,} 条由下列命令列出：",
-                    f"{total:,} records are cited; the first and last {len(shown):,} are printed, this command lists "
-                    f"the other {missing:,}: ",
+                    f"每项发现印出首条、末条与各文件的首条，至多 {annex.places} 条；"
+                    f"其余 {annex.left_out:,} 条见案件目录中的 findings.jsonl。",
+                    f"Of each finding the first record, the last and the first of every file are printed, at most "
+                    f"{annex.places}; the other {annex.left_out:,} stand in findings.jsonl of the case folder.",
                 ),
                 "small",
-                f"headwater trace CASE {finding.id}",
             )
         )
-    return blocks
-
-
-def _gaps(gaps: tuple[GapCitation, ...], references: References, places: int) -> list[Block]:
     columns: tuple[Column, ...] = (
-        column("检材", "Evid.", 7),
-        column("路径", "Path", 38),
-        column("偏移", "Offset", 14, True),
-        column("长度", "Length", 14, True),
-        column("未能读取的原因", "Why it could not be read", 30),
+        column("记录", "Record", 8),
+        column("出处", "Place", 38),
+        column("时间（UTC）", "Time (UTC)", 21),
+        column("所述的值，或未能读取的原因", "Values stated, or why it could not be read", 33),
     )
-    rows = [
-        (
-            (references.evidence(g.span.evidence),),
-            (code(g.span.path),),
-            (code(str(g.span.offset)),),
-            size(g.span.length),
-            (gap_reason(g.reason), *((BREAK, *given(g.detail)) if g.detail else ())),
-        )
-        for g in gaps[:places]
-    ]
-    blocks: list[Block] = [
-        Note(Text("所依据或受其限制的缺口。", "Gaps that it rests on or is limited by."), "small"),
-        table(columns, rows),
-    ]
-    if len(gaps) > places:
-        more = len(gaps) - places
-        blocks.append(Note(Text(f"另有 {more:,} 处缺口。", f"{more:,} further gaps."), "small"))
-    return blocks
+    rows = [_cited_row(name, finding, cited, references) for name, finding, cited in annex.rows]
+    return [*blocks, table(columns, rows, tuple(name for name, _, _ in annex.rows))]
+
+
+def _cited_row(name: str, finding: Finding, cited: Citation | GapCitation, references: References) -> tuple[Cell, ...]:
+    number = name.removeprefix("cited-")
+    head: Cell = (words(number, number), *references.cites([finding.id], name))
+    if isinstance(cited, GapCitation):
+        why: Cell = (gap_reason(cited.reason), *((BREAK, *given(cited.detail)) if cited.detail else ()))
+        return head, _place(cited.span, None, references), (NONE,), why
+    claims = joined([(code(f"{k} = {_value(v)}"),) for k, v in sorted(cited.claims.items())], _DOT)
+    return head, _place(cited.span, cited.ordinal, references), exactly(cited.ts), claims or (NONE,)
 
 
 def gap_reason(reason: str) -> Piece:

@@ -107,13 +107,26 @@ def _entities(step: Step, findings: Mapping[str, Finding]) -> tuple[str | None, 
     if step.actor and not _is_address(step.actor):
         account = step.actor
     asset = step.asset or next((f.host for f in held if f.host), None)
-    trace = None
-    for field in _TRACE_FIELDS:
-        values = (c.claims[field] for f in held for c in f.spans if c.claims.get(field) not in (None, ""))
-        trace = next((str(v) for v in values), None)
-        if trace and trace not in (address, account, asset):
-            break
-    return address, account, asset, trace if trace != asset else None
+    trace = _trace(held, (address, account, asset))
+    return address, account, asset, trace
+
+
+def _trace(held: Sequence[Finding], named: Sequence[str | None]) -> str | None:
+    """What the weightiest finding that names something says it left or touched; findings stand in order of weight.
+
+    What a finding is about (``path`` of its facts) goes before what its records happen to lie in: a login record that
+    was wiped is not in the rotated log that shows the gap.
+    """
+    for finding in held:
+        about = finding.facts.get("path")
+        if about:
+            return str(about)
+        for field in _TRACE_FIELDS:
+            values = (c.claims[field] for c in finding.spans if c.claims.get(field) not in (None, ""))
+            trace = next((str(v) for v in values), None)
+            if trace and trace not in named:
+                return trace
+    return None
 
 
 def _clean(text: str) -> str:

@@ -23,10 +23,10 @@ from headwater.report.blocks import (
     mark,
     said,
 )
-from headwater.report.data import Digest, EvidenceItem, ReportData
+from headwater.report.data import CustodyRow, Digest, EvidenceItem, ReportData
 from headwater.report.references import References
 from headwater.report.shapes import between, column, fixed, given, optional, size, table, when
-from headwater.report.words import BASIS, NONE, NOT_STATED, UNRECORDED, VERDICT
+from headwater.report.words import ACTIONS, BASIS, NONE, NOT_STATED, UNRECORDED, VERDICT
 
 
 def evidence(report: ReportData, references: References) -> list[Block]:
@@ -122,32 +122,47 @@ def custody(report: ReportData, references: References) -> list[Block]:
     if not ledger.rows:
         return [*blocks, Note(Text("台账中没有条目。", "The ledger has no entries."), "warning")]
     columns: tuple[Column, ...] = (
-        column("序号", "Seq.", 6, True),
-        column("时间与人员", "When and who", 20),
-        column("动作与用途", "Action and purpose", 19),
-        column("工具与版本", "Tool and version", 12),
-        column("输入", "In", 15),
-        column("输出", "Out", 15),
-        column("条目哈希", "Entry hash", 19),
+        column("序号", "Seq.", 5, True),
+        column("时间与人员", "When and who", 21),
+        column("动作、检材与工具", "Action, evidence, tool", 18),
+        column("输入与输出", "In and out", 34),
+        column("条目哈希", "Entry hash", 22),
     )
-    rows = []
-    for entry in ledger.rows:
-        held = joined([(references.evidence(n),) for n in entry.evidence], mark("、", ", "))
-        purpose: Cell = (BREAK, *given(entry.purpose)) if entry.purpose else ()
-        signed: Cell = (BREAK, inline("签名：", "signed: "), code(entry.signed_by)) if entry.signed_by else ()
-        rows.append(
+    rows = [
+        (
+            (code(str(entry.seq)),),
+            (*when(entry.at, zone), BREAK, *given(entry.who)),
+            _act(entry, references),
+            _passed(entry),
             (
-                (code(str(entry.seq)),),
-                (*when(entry.at, zone), BREAK, *given(entry.who)),
-                (data(entry.action), *((BREAK, *held) if held else ()), *purpose),
-                given(entry.tool),
-                joined([(code(name),) for name in entry.went_in]) or (NONE,),
-                joined([(code(name),) for name in entry.came_out]) or (NONE,),
-                (code(entry.entry_hash), *signed),
-            )
+                code(entry.entry_hash),
+                *((BREAK, inline("签名：", "signed: "), code(entry.signed_by)) if entry.signed_by else ()),
+            ),
         )
+        for entry in ledger.rows
+    ]
     blocks.append(table(columns, rows, tuple(entry.id for entry in ledger.rows)))
     return blocks
+
+
+def _act(entry: CustodyRow, references: References) -> Cell:
+    held = joined([(references.evidence(n),) for n in entry.evidence], mark("、", ", "))
+    action = Text(ACTIONS[entry.action], entry.action) if entry.action in ACTIONS else Text(entry.action, entry.action)
+    purpose: Cell = (BREAK, *given(entry.purpose)) if entry.purpose else ()
+    return (Piece("inline", action), *((mark(" ", " "), *held) if held else ()), BREAK, *given(entry.tool), *purpose)
+
+
+def _passed(entry: CustodyRow) -> Cell:
+    """What went in and what came out; of many products the first two, and how many more the ledger holds."""
+    lines: list[Cell] = [(inline("入 ", "in "), code(name)) for name in entry.went_in]
+    lines += [(inline("出 ", "out "), code(name)) for name in entry.came_out]
+    if entry.left_out:
+        more = Text(
+            f"另有 {entry.left_out:,} 项，见 headwater trace CASE {entry.id}",
+            f"{entry.left_out:,} more: headwater trace CASE {entry.id}",
+        )
+        lines.append((Piece("small", more),))
+    return joined(lines) or (NONE,)
 
 
 def tools(report: ReportData, references: References) -> list[Block]:
@@ -157,16 +172,19 @@ def tools(report: ReportData, references: References) -> list[Block]:
         Fields(((Text("隔离等级", "Level of confinement"), (said(report.confinement),)),)),
     ]
     if report.tools:
+        known = any(t.sha256 for t in report.tools)
         columns: tuple[Column, ...] = (
             column("工具", "Tool", 4),
-            column("版本", "Version", 3),
-            column("用途", "Purpose", 5),
-            column("SHA-256", "SHA-256", 5),
+            column("版本", "Version", 5),
+            column("用途", "Purpose", 4),
+            *((column("SHA-256", "SHA-256", 6),) if known else ()),
         )
-        rows = [
-            ((data(t.name),), (code(t.version),), (said(t.purpose),), (code(t.sha256),) if t.sha256 else (NONE,))
-            for t in report.tools
-        ]
+        rows: list[tuple[Cell, ...]] = []
+        for t in report.tools:
+            digest: Cell = (code(t.sha256),) if t.sha256 else (NONE,)
+            rows.append(
+                ((data(t.name),), (code(t.version),), (Piece("inline", t.purpose),), *((digest,) if known else ()))
+            )
         blocks.append(table(columns, rows))
     return blocks
 

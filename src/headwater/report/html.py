@@ -22,6 +22,7 @@ from headwater.report.blocks import (
     Cell,
     Column,
     Document,
+    Facts,
     Fields,
     Graph,
     Heading,
@@ -157,6 +158,12 @@ class _Page:
         if isinstance(block, Fields):
             rows = (f"<dt>{self._words(label)}</dt><dd>{self._cell(cell)}</dd>" for label, cell in block.rows)
             return f"<dl>{''.join(rows)}</dl>\n"
+        if isinstance(block, Facts):
+            facts = (
+                f'<span class="fact"><span class="label">{self._words(label)}</span> {self._cell(cell)}</span>'
+                for label, cell in block.rows
+            )
+            return f'<p class="facts">{" ".join(facts)}</p>\n'
         if isinstance(block, Graph):
             drawn = {"zh": block.zh, "en": block.en}.get(self.language, block.both)
             alt = escape(self._flat(block.alt), quote=True)

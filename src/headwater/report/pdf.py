@@ -24,12 +24,14 @@ from headwater.report.blocks import (
     Block,
     Cell,
     Document,
+    Facts,
     Fields,
     Graph,
     Heading,
     Note,
     Paragraph,
     Piece,
+    Row,
     Sign,
     Table,
     anchor,
@@ -40,6 +42,7 @@ from headwater.report.html import LANGUAGES
 from headwater.report.words import OWN
 
 ROWS = 300  # rows of the long tables; the page form has all. Layout takes about 25 KB of memory for each cell
+_WHOLE = 1200  # characters of a row that is kept on one page; a longer one might not fit on any
 CELL = 300  # characters of one value in a cell; the page form shows more
 _HERE = Path(__file__).parent
 _PLAIN, _ESCAPE, _THIN = 0, 1, 2  # how a run is set; thin: the bold face has it not
@@ -85,7 +88,14 @@ def render_pdf(report: ReportData, language: str) -> bytes:
 
 def _places(findings: int) -> int:
     """Cited records printed for each finding: the fewer, the more findings there are; the page form prints more."""
-    return 12 if findings <= 40 else 6 if findings <= 120 else 3
+    return 8 if findings <= 10 else 4 if findings <= 20 else 2
+
+
+def _length(row: Row) -> int:
+    """Characters of a row, roughly."""
+    return sum(
+        len(str(p.text)) if isinstance(p.text, str) else len(p.text.zh + p.text.en) for c in row.cells for p in c
+    )
 
 
 @cache
@@ -182,12 +192,18 @@ class _Print:
                 "right": [c.right for c in block.columns],
                 "labels": [self._words(c.label) for c in block.columns],
                 "rows": [
-                    {"id": anchor(r.target) if r.target else "", "cells": [self._cell(c) for c in r.cells]}
+                    {
+                        "id": anchor(r.target) if r.target else "",
+                        "cells": [self._cell(c) for c in r.cells],
+                        "whole": _length(r) < _WHOLE,
+                    }
                     for r in block.rows
                 ],
             }
         if isinstance(block, Fields):
             return {"k": "fields", "rows": [{"w": self._words(w), "cell": self._cell(c)} for w, c in block.rows]}
+        if isinstance(block, Facts):
+            return {"k": "facts", "rows": [{"w": self._words(w), "cell": self._cell(c)} for w, c in block.rows]}
         if isinstance(block, Graph):
             drawn = {"zh": block.zh, "en": block.en}.get(self.language, block.both)
             return {"k": "graph", "svg": list(drawn), "alt": block.alt.en if self.language == "en" else block.alt.zh}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.model.nouns import Text
+from headwater.model.times import SECOND
 from headwater.report import moments
 from headwater.report.blocks import BREAK, Block, Cell, Column, Note, Piece, Row, Table, code, data, said
 from headwater.report.words import NONE, UNRECORDED
@@ -36,11 +37,37 @@ def when(ns: int | None, zone: str) -> Cell:
     return (code(moments.utc(ns)),) if there is None else (code(moments.utc(ns)), BREAK, code(there))
 
 
+def exactly(ns: int | None) -> Cell:
+    """UTC alone, to the last digit that was recorded."""
+    return (UNRECORDED,) if ns is None else (code(moments.utc(ns)),)
+
+
 def between(first: int | None, last: int | None, zone: str) -> Cell:
     """The first time and, where it differs, the last."""
     if last is None or first == last:
         return when(first, zone)
-    return (*when(first, zone), BREAK, Piece("small", Text("至", "to")), BREAK, *when(last, zone))
+    return (*when(first, zone), BREAK, code("– "), *when(last, zone))
+
+
+def briefly(first: int, last: int | None, zone: str) -> Cell:
+    """For narrow columns: UTC in full, under it whole seconds in the case's zone, then the end in UTC."""
+    there = moments.local(first // SECOND * SECOND, zone)
+    found = [code(moments.utc(first)), *((BREAK, code(there)) if there is not None else ())]
+    if last is not None and last != first:
+        found += [BREAK, code("– " + moments.utc(last))]
+    return tuple(found)
+
+
+def through(first: int | None, last: int | None, zone: str) -> Cell:
+    """From when to when in one running line: UTC, then the case's zone in brackets."""
+    if first is None:
+        return (UNRECORDED,)
+    ends = [first] if last is None or last == first else [first, last]
+    found: list[Piece] = [code(" – ".join(moments.utc(ns).removesuffix(" UTC") for ns in ends) + " UTC")]
+    there = [moments.local(ns, zone) for ns in ends]
+    if all(there):
+        found.append(code(" (" + " – ".join(map(str, there)) + ")"))
+    return tuple(found)
 
 
 def size(value: int | None) -> Cell:

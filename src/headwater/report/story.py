@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from headwater.model.kinds import CONFIDENCE_TEXT, STAGE_TEXT, Stage
+from headwater.model.kinds import CONFIDENCE_TEXT, STAGE_TEXT, Stage, TimeBasis
 from headwater.model.nouns import Step, Text
 from headwater.report.blocks import (
     BREAK,
     Block,
     Cell,
     Column,
+    Facts,
     Graph,
     Heading,
     Note,
+    Paragraph,
     Piece,
     code,
     data,
@@ -21,12 +23,14 @@ from headwater.report.blocks import (
     said,
     words,
 )
-from headwater.report.data import ReportData, TimelineRow
+from headwater.report.data import ReportData
 from headwater.report.graph import attack_graph_parts
 from headwater.report.references import References
-from headwater.report.shapes import between, capped, column, given, optional, table, when
+from headwater.report.runs import Run, runs
+from headwater.report.shapes import briefly, capped, column, given, optional, table, through
 from headwater.report.words import BASIS, HYPOTHESIS, NONE, kind
 
+STEP = Text("步骤", "Step")
 _UNKNOWN = Text("未查明", "not found")
 
 
@@ -35,34 +39,37 @@ def timeline(report: ReportData, references: References, limit: int | None) -> l
     blocks: list[Block] = [Heading(1, Text("时间线", "Timeline"), target="timeline")]
     if not report.timeline:
         return [*blocks, Note(Text("没有支持任何步骤的事件。", "No event stands behind a step."))]
-    columns: tuple[Column, ...] = (
-        column("编号", "No.", 6),
-        column("时间", "Time", 20),
-        column("事件", "Event", 13),
-        column("主机、账户、来源地址", "Host, account, source address", 16),
-        column("记录内容", "What the record says", 27),
-        column("出处与步骤", "Where it stands, step", 18),
+    blocks.append(
+        Note(
+            Text(
+                "未另注明的时间，原记录即为 UTC 或自带时区；由假定得出的另行注明。",
+                "Times without a note were recorded in UTC or with their zone; those that rest on an assumption say so.",
+            ),
+            "small",
+        )
     )
-    rows = []
-    for row in report.timeline:
-        steps = references.cites(row.steps, row.id)
-        label = references.label(row.id)
-        rows.append(
-            (
-                (words(label, label),),
-                _time(row, report.title.zone),
-                (said(kind(row.kind)),),
-                joined([(data(v),) for v in (row.host, row.user, row.src_ip) if v]) or (NONE,),
-                (data(row.summary),) if row.summary else (NONE,),
-                (
-                    references.evidence(row.evidence),
-                    mark(" ", " "),
-                    code(f"{row.path} @{row.offset}+{row.length}"),
-                    *((BREAK, *steps) if steps else ()),
+    held = [Run([row]) for row in report.timeline] if limit is None else runs(report.timeline)
+    if len(held) < len(report.timeline):
+        blocks.append(
+            Note(
+                Text(
+                    "同一主机、来源与文件中的同类事件合为一行，注明条数与首末时间；逐条见本报告的网页版。",
+                    "Like events of one host, source and file stand in one row with their number and the first and last "
+                    "time; this report's HTML form has each of them.",
                 ),
+                "small",
             )
         )
-    blocks.extend(capped(table(columns, rows, tuple(row.id for row in report.timeline)), limit))
+    columns: tuple[Column, ...] = (
+        column("编号", "No.", 6),
+        column("时间", "Time", 22),
+        column("事件", "Event", 13),
+        column("主机、账户、来源地址", "Host, account, source", 13),
+        column("记录内容", "What the record says", 24),
+        column("出处与步骤", "Where it stands, step", 22),
+    )
+    rows = [_event(run, report.title.zone, references) for run in held]
+    blocks.extend(capped(table(columns, rows, tuple(run.first.id for run in held)), limit))
     if report.timeline_left_out:
         n = report.timeline_left_out
         blocks.append(
@@ -76,9 +83,35 @@ def timeline(report: ReportData, references: References, limit: int | None) -> l
     return blocks
 
 
-def _time(row: TimelineRow, zone: str) -> Cell:
-    shown = when(row.ts, zone) if row.ts is not None else (Piece("none", BASIS[row.basis]),)
-    basis: Cell = (BREAK, Piece("small", BASIS[row.basis])) if row.ts is not None else ()
+def _event(run: Run, zone: str, references: References) -> tuple[Cell, ...]:
+    row = run.first
+    label = references.label(row.id)
+    steps = references.cites(row.steps, row.id)
+    many: Cell = ()
+    if len(run.rows) > 1:
+        text = Text(f"共 {len(run.rows):,} 条，此为首条", f"{len(run.rows):,} events, this is the first")
+        many = (BREAK, Piece("small", text))
+    users = list(run.users[:3]) + (["…"] if len(run.users) > 3 else [])
+    return (
+        (words(label, label),),
+        _time(run, zone),
+        (said(kind(row.kind)),),
+        joined([(data(v),) for v in (row.host, ", ".join(users), row.src_ip) if v]) or (NONE,),
+        (*((data(row.summary),) if row.summary else (NONE,)), *many),
+        (
+            references.evidence(row.evidence),
+            mark(" ", " "),
+            code(f"{row.path} @{row.offset}+{row.length}"),
+            *((mark(" ", " "), *steps) if steps else ()),
+        ),
+    )
+
+
+def _time(run: Run, zone: str) -> Cell:
+    row = run.first
+    shown = briefly(row.ts, run.last.ts, zone) if row.ts is not None else (Piece("none", BASIS[row.basis]),)
+    assumed = row.basis in {TimeBasis.ZONE_ASSUMED, TimeBasis.YEAR_ASSUMED}
+    basis: Cell = (BREAK, Piece("small", BASIS[row.basis])) if row.ts is not None and assumed else ()
     recorded: Cell = (
         (BREAK, Piece("small", Text("原文：", "as recorded: ")), code(row.recorded)) if row.recorded else ()
     )
@@ -96,29 +129,24 @@ def steps(report: ReportData, references: References) -> list[Block]:
         if not held:
             blocks.append(Note(Text("未重建出本阶段的步骤。", "No step of this stage was reconstructed.")))
             continue
-        columns: tuple[Column, ...] = (
-            column("编号", "No.", 6),
-            column("时间", "Time", 20),
-            column("行为人 → 对象", "Actor → asset", 17),
-            column("技术", "Technique", 11),
-            column("可信度", "Confidence", 11),
-            column("说明与引证", "What was done, citations", 35),
-        )
-        rows = [_step(step, report.title.zone, references) for step in held]
-        blocks.append(table(columns, rows, tuple(step.id for step in held)))
+        for step in held:
+            blocks.extend(_step(step, report.title.zone, references))
     return blocks
 
 
-def _step(step: Step, zone: str, references: References) -> tuple[Cell, ...]:
-    label = references.label(step.id)
-    return (
-        (words(label, label),),
-        between(step.ts_first, step.ts_last, zone),
-        (*given(step.actor, _UNKNOWN), mark(" → ", " → "), BREAK, *given(step.asset, _UNKNOWN)),
-        optional(step.technique),
-        (said(Text(*CONFIDENCE_TEXT[step.confidence])),),
-        (said(step.text), *references.cites(step.findings, step.text.zh)),
-    )
+def _step(step: Step, zone: str, references: References) -> list[Block]:
+    who: Cell = (*given(step.actor, _UNKNOWN), mark(" → ", " → "), *given(step.asset, _UNKNOWN))
+    return [
+        Heading(3, STEP, references.label(step.id), step.id, who),
+        Facts(
+            (
+                (Text("时间", "Time"), through(step.ts_first, step.ts_last, zone)),
+                (Text("技术", "Technique"), optional(step.technique)),
+                (Text("可信度", "Confidence"), (Piece("inline", Text(*CONFIDENCE_TEXT[step.confidence])),)),
+            )
+        ),
+        Paragraph(step.text, references.cites(step.findings, step.text.zh)),
+    ]
 
 
 def graph(report: ReportData, references: References) -> list[Block]:

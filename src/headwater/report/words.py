@@ -43,6 +43,20 @@ VERDICT: dict[Verdict, tuple[str, Text]] = {
     Verdict.CANNOT: ("doubt", Text("不可主张", "cannot be claimed")),
 }
 
+# what the ledger's entries call an act
+ACTIONS: dict[str, str] = {
+    "open-case": "立案",
+    "settings": "变更设置",
+    "authorise": "登记授权",
+    "register": "登记检材",
+    "list": "列目",
+    "examine": "解析",
+    "detect": "检测",
+    "read-again": "复读校验",
+    "report": "出具报告",
+    "verify": "核验",
+}
+
 HYPOTHESIS: dict[str, tuple[str, Text]] = {
     "supported": ("good", Text("得到支持", "supported")),
     "refuted": ("bad", Text("被否定", "refuted")),
@@ -116,6 +130,9 @@ _KINDS = {
     "state.host_key": "曾连接主机的密钥",
     "state.lastlog": "末次登录记录",
     "state.content": "文件内容特征",
+    "state.file": "文件现状",
+    "state.package": "软件包现状",
+    "state.package_file": "软件包文件与现状的差异",
 }
 
 
