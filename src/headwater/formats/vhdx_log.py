@@ -25,24 +25,25 @@ _DESCRIPTOR = struct.Struct("<4sIQQQ")
 _LOG_MOST = 64 << 20  # bytes of log that are looked at; writers make it 1 MiB
 _ZEROS_MOST = 4096  # ranges of zeros in a sequence
 _CRC_AT = 4
+_ROW = 64
 
 
 def checksum(data: bytes, place: int = _CRC_AT) -> int:
-    """CRC-32C (RFC 3720) of whole 4 KiB units in which the four bytes at ``place`` count as zeros."""
+    """CRC-32C (RFC 3720) of a multiple of 64 bytes in which the four bytes at ``place`` count as zeros."""
     raw = np.frombuffer(data, np.uint8).copy()
     raw[place : place + 4] = 0
     total = 0xFFFF_FFFF
-    one, two, three, four = _unit_later()
+    one, two, three, four = _row_later()
     # the checksum is linear: that of two parts is the first's, carried over the second's length, xor the second's own
-    for own in crc32c_blocks(0, raw.reshape(-1, _UNIT)).tolist():
+    for own in crc32c_blocks(0, raw.reshape(-1, _ROW)).tolist():
         total = own ^ one[total & 255] ^ two[total >> 8 & 255] ^ three[total >> 16 & 255] ^ four[total >> 24]
     return total ^ 0xFFFF_FFFF
 
 
 @functools.cache
-def _unit_later() -> tuple[list[int], list[int], list[int], list[int]]:
-    """What a checksum becomes over 4 KiB of zeros, by each of its bytes."""
-    bits = [crc32c(1 << bit, bytes(_UNIT)) for bit in range(32)]
+def _row_later() -> tuple[list[int], list[int], list[int], list[int]]:
+    """What a checksum becomes over 64 bytes of zeros, by each of its bytes."""
+    bits = [crc32c(1 << bit, bytes(_ROW)) for bit in range(32)]
     tables: list[list[int]] = []
     for byte in range(4):
         table = [0] * 256
