@@ -247,6 +247,12 @@ CODES: dict[str, Code] = {
         "请用 --size 说明字节数。",
         "State it in bytes with --size.",
     ),
+    "HW2070": Code(
+        "Windows 设备无法打开：{where}（{what}）",
+        "the Windows device cannot be opened: {where} ({what})",
+        "请以管理员身份运行，并核对设备名。",
+        "Run it as administrator and check the device's name.",
+    ),
     "HW2071": Code(
         "此系统不提供块设备信息：{where}（{what}）",
         "this system shows no block devices: {where} ({what})",
