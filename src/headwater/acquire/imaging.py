@@ -33,6 +33,7 @@ from headwater.acquire.image_files import leftovers, open_image, rename_whole
 from headwater.acquire.packing import CHUNK, Chunker, Packed, as_is
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource, UnreadableError
+from headwater.acquire.preparing import Preparation, Prepared
 from headwater.acquire.raw_writer import RawWriter
 from headwater.acquire.rescue import Rescue
 from headwater.acquire.resuming import Standing, level_out, standing
@@ -173,32 +174,24 @@ class Imaging:
         pool = Pool(plan.buffers, plan.block)
         pack: Callable[[memoryview], Packed] = Chunker(plan.level) if plan.format == "e01" else as_is
         padding = plan.padding(self._source)
-
-        def make(block: Block) -> Packed:
-            if block.offset < start:
-                return as_is(block.data)
-            if padding and block.offset + block.length == self._source.size:
-                whole = block.view[: block.length + padding]
-                whole[block.length :] = bytes(padding)
-                return pack(whole)
-            return pack(block.data)
+        prepare = Preparation(pack, start, self._source.size, padding)
 
         def write(block: Block) -> None:
-            made: Packed = block.made
+            made: Prepared = block.made
             for at, length in made.zeros:
-                self._zeros.add(block.offset + at, min(length, block.length - at))
-            if block.offset >= start:
-                self._writer.add(made)
+                self._zeros.add(at, length)
+            if made.packed is not None:
+                self._writer.add(made.packed)
 
         if start:
             level_out(plan, self._stand, self._writer.name)
         self._save(sidecar.INCOMPLETE)
-        stages = Stages(pool, plan.digests, make, write)
+        stages = Stages(pool, plan.digests, prepare, write)
         try:
             try:
+                self._writer.begin(self._stand.checkpoint if start else None)
                 if start:
                     self._read_held(stages, start)
-                self._writer.begin(self._stand.checkpoint if start else None)
                 self._read_source(stages, start)
             finally:
                 stages.drain()
@@ -230,13 +223,16 @@ class Imaging:
         medium = open_image(self._stand.folder, names, e01=self._plan.format == "e01", cut=True)
         try:
             known = [(at, at + length) for at, length, _, _ in self._stand.bad]
-            for offset in range(0, until, self._plan.block):
+            size, step = self._source.size, self._plan.block
+            for offset in range(0, until, step):
                 block = stages.free()
-                length = min(self._plan.block, until - offset)
-                block.offset, block.length = offset, length
-                block.view[:length] = medium.pread(offset, length).ljust(length, b"\0")
+                block.offset, block.length = offset, min(step, size - offset)
+                held = min(block.length, until - offset)
+                block.view[:held] = medium.pread(offset, held).ljust(held, b"\0")
+                if held < block.length:  # the checkpoint lies in this block: the rest of it comes from the source
+                    self._rescue.fill(offset + held, block.view[held : block.length])
                 stages.put(block)
-                self._done = offset + length
+                self._done = offset + block.length
             for at, length, _, detail in medium.bad:
                 if at < until and not any(low <= at and at + length <= high for low, high in known):
                     raise AcquireError("HW2025", str(self._stand.folder), what=f"offset {at}: {detail}")
@@ -246,16 +242,12 @@ class Imaging:
     def _read_source(self, stages: Stages, start: int) -> None:
         self._stage = "image"
         size, step = self._source.size, self._plan.block
-        at = start
-        while at < size:
+        for at in range(-(-start // step) * step, size, step):
             block = stages.free()
-            # the first read after a checkpoint ends on a block's boundary, so that marks stay one per block
-            length = min(step - at % step, size - at)
-            block.offset, block.length = at, length
-            self._rescue.fill(at, block.view[:length])
+            block.offset, block.length = at, min(step, size - at)
+            self._rescue.fill(at, block.data)
             stages.put(block)
-            at += length
-            self._done = at
+            self._done = at + block.length
 
     def _pause(self) -> None:
         try:

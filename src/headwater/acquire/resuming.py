@@ -112,7 +112,7 @@ def level_out(plan: Plan, stand: Standing, name: Callable[[int], str]) -> None:
     for folder in plan.folders:
         rename_back(folder, names)
         number = len(names) + 1
-        while (beyond := folder / (name(number) + PART)).exists():
+        while name(number) not in names and (beyond := folder / (name(number) + PART)).exists():
             beyond.unlink()  # begun behind the checkpoint: it is read again
             number += 1
     _whole(stand.folder, names, stand.checkpoint.position)
