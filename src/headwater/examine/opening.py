@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
-from headwater.formats.filesystems import identify, open_filesystem
+from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
 from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
@@ -129,7 +129,12 @@ def _of_medium(source: Medium) -> Opened:
         else:
             gaps.append(("", _unopened(source, source.size), 0))
     for volume in chosen:
-        tree = open_filesystem(volume.source)
+        # what another layer stands on is read through that layer alone
+        tree = (
+            UnreadTree(f"held by {volume.held_by}", (), volume.length)
+            if volume.held_by
+            else open_filesystem(volume.source)
+        )
         if tree is None:
             if identify(volume.source) not in {"lvm2", "extended"}:
                 gaps.append((volume.name, _unopened(volume.source, volume.length), max(volume.offset, 0)))

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds LVM2 physical volumes and puts their linear logical volumes together.
+"""Finds LVM2 physical volumes and puts their logical volumes together.
 
 Layout: lvm2 ``lib/format_text/layout.h`` and ``lib/label/label.h``: a label in one of the first four sectors leads to
 metadata areas, each a ring of text whose header names the current one; lvmsystemid and lvm.conf do not matter here.
-Linear volumes (also over several physical volumes) are readable; striped, mirrored, RAID, thin, cached and snapshot
-volumes, and the parts on physical volumes that are not here, are zeros and listed as ``bad``.
+What its segments are is read by :mod:`headwater.formats.lvm_segments`; what is not read there, and the parts on
+physical volumes that are not here, are zeros and listed as ``bad``.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headwater.formats.lvm_text import Tree, parse
+from headwater.formats.lvm_segments import Refused, Resolver, Special
+from headwater.formats.lvm_snapshot import snapshot
+from headwater.formats.lvm_text import Tree, number, parse, subtree
+from headwater.formats.lvm_thin import thin
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
@@ -27,7 +30,7 @@ _MAGIC = b" LVM2 x[5A%r0N*>"
 _TEXT = 8 << 20
 _AREAS = 16
 _VOLUMES = 4096
-_SEGMENTS = 65_536
+_POOLS = frozenset({"thin-pool", "cache-pool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +116,7 @@ def _metadata(source: ByteSource, area: int) -> tuple[int, str, Tree] | None:
     if len(groups) != 1:
         return None
     name, group = groups[0]
-    return _number(group, "seqno"), name, group
-
-
-def _number(tree: Mapping[str, object], key: str) -> int:
-    value = tree.get(key)
-    return value if isinstance(value, int) and 0 <= value < 1 << 62 else 0
-
-
-def _tree(tree: Mapping[str, object], key: str) -> Tree:
-    value = tree.get(key)
-    return value if isinstance(value, dict) else {}
+    return number(group, "seqno"), name, group
 
 
 def logical_volumes(held: Sequence[PhysicalVolume], warnings: list[Gap]) -> Iterator[LogicalVolume]:
@@ -136,83 +129,73 @@ def logical_volumes(held: Sequence[PhysicalVolume], warnings: list[Gap]) -> Iter
             continue
         key = str(pv.metadata.get("id", pv.group))
         newest = groups.get(key)
-        if newest is None or _number(pv.metadata, "seqno") > _number(newest.metadata or {}, "seqno"):
+        if newest is None or number(pv.metadata, "seqno") > number(newest.metadata or {}, "seqno"):
             # volumes are named behind the first holder, whichever of them has the newest metadata
             groups[key] = pv
     for newest in groups.values():
         meta = newest.metadata or {}
         here = _present(meta, held)
-        for name, volume in list(_tree(meta, "logical_volumes").items())[:_VOLUMES]:
-            if isinstance(volume, dict) and "VISIBLE" in _words(volume.get("status")):
-                yield _assemble(newest, meta, here, name, volume, warnings)
-
-
-def _words(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+        resolver = Resolver(
+            meta, {name: (pv.source, start) for name, (pv, start) in here.items()}, Special(thin, snapshot)
+        )
+        first = next((pv.holder for pv, _ in here.values()), newest.holder)
+        for name in resolver.visible()[:_VOLUMES]:
+            found = _assemble(newest.group, first, resolver, name, held, warnings)
+            if found is not None:
+                yield found
 
 
 def _present(meta: Tree, held: Sequence[PhysicalVolume]) -> dict[str, tuple[PhysicalVolume, int]]:
     """By its name in the metadata: each physical volume that is here, and where its extents begin in it."""
     by_uuid = {pv.uuid: pv for pv in held if pv.uuid}
     found: dict[str, tuple[PhysicalVolume, int]] = {}
-    for name, value in _tree(meta, "physical_volumes").items():
+    for name, value in subtree(meta, "physical_volumes").items():
         if isinstance(value, dict):
             pv = by_uuid.get(str(value.get("id", "")).replace("-", ""))
             if pv is not None:
-                found[name] = (pv, _number(value, "pe_start") * _SECTOR)
+                found[name] = (pv, number(value, "pe_start") * _SECTOR)
     return found
 
 
 def _assemble(
-    newest: PhysicalVolume,
-    meta: Tree,
-    here: Mapping[str, tuple[PhysicalVolume, int]],
-    name: str,
-    volume: Tree,
-    warnings: list[Gap],
-) -> LogicalVolume:
-    extent = _number(meta, "extent_size") * _SECTOR
-    segments = [value for key, value in volume.items() if key.startswith("segment") and isinstance(value, dict)]
-    segments = sorted(segments[:_SEGMENTS], key=lambda s: _number(s, "start_extent"))
-    pieces: list[Piece] = []
-    bad: list[Bad] = []
-    places: list[int] = []
-    at = 0
-    for segment in segments:
-        start, length = _number(segment, "start_extent") * extent, _number(segment, "extent_count") * extent
-        if start > at:  # extents that no segment describes
-            bad.append((at, start - at, GapReason.UNREADABLE, "no segment describes these extents"))
-            pieces.append(Piece(None, 0, start - at))
-            at = start
-        pv, offset, why = _segment(segment, here, extent)
-        if pv is None:
-            bad.append((at, length, *why))
-            pieces.append(Piece(None, 0, length))
+    label: str, holder: str, resolver: Resolver, name: str, held: Sequence[PhysicalVolume], warnings: list[Gap]
+) -> LogicalVolume | None:
+    """A visible volume; None for what is only a pool of others."""
+    segments = resolver.segments(name)
+    if {str(s.get("type", "")).split("+")[0] for s in segments} & _POOLS:
+        return None
+    seen = len(resolver.failures)
+    try:
+        if segments and segments[0].get("type") == "snapshot":
+            name = str(segments[0].get("cow_store", name))  # shown under the name of its store, which is hidden
+            source: ByteSource = snapshot(resolver, segments[0], resolver.open(name))
         else:
-            pieces.append(Piece(pv.source, offset, length))
-            places.append(pv.offset + offset - at)
-        at += length
-    label = f"{newest.group}/{name}"
-    for _, length, reason, detail in bad:
-        warnings.append(Gap(0, length, reason, f"{label}: {detail}"))
-    one_run = len(set(places)) == 1 and not bad
-    first = next((here[pv][0].holder for pv in here), newest.holder)
-    source = ChainSource(pieces, extra=bad)
-    group = encode_name(newest.group.encode("utf-8", "surrogateescape")).replace("/", "%2F")
+            source = resolver.open(name)
+    except Refused as error:
+        extents = max(
+            (number(s, "start_extent") + number(s, "extent_count") for s in resolver.segments(name)), default=0
+        )
+        lost: Bad = (0, extents * resolver.extent, error.reason, error.detail)
+        resolver.failures.append((name, lost))
+        source = ChainSource((Piece(None, 0, lost[1]),), extra=(lost,))
+    for which, (_, length, reason, detail) in resolver.failures[seen:]:
+        warnings.append(Gap(0, length, reason, f"{label}/{which}: {detail}"))
+    group = encode_name(label.encode("utf-8", "surrogateescape")).replace("/", "%2F")
     plain = encode_name(name.encode("utf-8", "surrogateescape")).replace("/", "%2F")
-    return LogicalVolume(first, group, plain, places[0] if one_run else -1, source)
+    return LogicalVolume(holder, group, plain, _one_run(source, held), source)
 
 
-def _segment(
-    segment: Tree, here: Mapping[str, tuple[PhysicalVolume, int]], extent: int
-) -> tuple[PhysicalVolume | None, int, tuple[GapReason, str]]:
-    """The physical volume and offset in it of a linear segment; otherwise None and why."""
-    kind = str(segment.get("type", ""))
-    stripes = _words(segment.get("stripes"))
-    if kind not in ("striped", "linear") or _number(segment, "stripe_count") != 1 or len(stripes) != 2:
-        return None, 0, (GapReason.UNSUPPORTED, f"a segment of type {kind} is not linear")
-    name, first = stripes
-    if not isinstance(first, int) or str(name) not in here:
-        return None, 0, (GapReason.UNREADABLE, f"physical volume {name} is not on this medium")
-    pv, start = here[str(name)]
-    return pv, start + first * extent, (GapReason.UNREADABLE, "")
+def _one_run(source: ByteSource, held: Sequence[PhysicalVolume]) -> int:
+    """Where a volume begins on the medium if it is one run of it, −1 if it is not."""
+    if not isinstance(source, ChainSource) or source.bad:
+        return -1
+    at = 0
+    starts: set[int] = set()
+    offsets = {id(pv.source): pv.offset for pv in held}
+    for piece, offset, length in source.parts(0, source.size):
+        below = offsets.get(id(piece), -1)
+        if below < 0:
+            return -1
+        starts.add(below + offset - at)
+        at += length
+    return starts.pop() if len(starts) == 1 and at == source.size else -1

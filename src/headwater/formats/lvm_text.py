@@ -7,10 +7,12 @@ Grammar as in lvm.conf(5) and lvm2 ``libdm/libdm-config.c``. Bounded in depth an
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 Tree = dict[str, object]
 
 _DEPTH = 16
+_HIGHEST = 1 << 62
 _TOKENS = 1_000_000
 _TOKEN = re.compile(
     rb"""[\s,]+ | \#[^\n]* |
@@ -74,3 +76,20 @@ def _value(kind: str, token: bytes) -> object:
     if kind == "number":
         return int(token) if b"." not in token and len(token) < 20 else token.decode("ascii")
     return re.sub(rb"\\(.)", rb"\1", token[1:-1], flags=re.DOTALL).decode("utf-8", "surrogateescape")
+
+
+def number(tree: Mapping[str, object], key: str) -> int:
+    """A number under a key; 0 where there is none, or one that no volume could have."""
+    value = tree.get(key)
+    return value if isinstance(value, int) and 0 <= value < _HIGHEST else 0
+
+
+def subtree(tree: Mapping[str, object], key: str) -> Tree:
+    """The section under a key, empty where there is none."""
+    value = tree.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def words(value: object) -> list[object]:
+    """A list as it is; empty for what is none."""
+    return value if isinstance(value, list) else []

@@ -11,7 +11,7 @@ import bisect
 import io
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from headwater.formats.opened import OpenFile
 from headwater.model.kinds import GapReason
@@ -156,6 +156,13 @@ class Piece(NamedTuple):
     length: int
 
 
+@runtime_checkable
+class Mapped(Protocol):
+    """A source made of parts of others, which says of each stretch where it lies."""
+
+    def parts(self, offset: int, length: int) -> list[tuple[ByteSource, int, int]]: ...
+
+
 class ChainSource:
     """Pieces of other sources, one after the other: a volume, split raw, extents of a file, a logical volume.
 
@@ -288,8 +295,8 @@ class SourceFile(io.RawIOBase):
 def physical_ranges(source: ByteSource, root: ByteSource, offset: int, length: int) -> tuple[tuple[int, int], ...]:
     """The ranges of ``root``, in order, that hold ``length`` bytes of ``source`` from ``offset``.
 
-    Follows windows and chains down to ``root`` (a partition of it, a logical volume in one); () where a part lies
-    elsewhere or nowhere.
+    Follows windows, chains and arrays down to ``root`` (a partition of it, a logical volume in one); () where a part
+    lies elsewhere.
     """
     waiting = [(source, offset, length)]
     found: list[tuple[int, int]] = []
@@ -297,7 +304,7 @@ def physical_ranges(source: ByteSource, root: ByteSource, offset: int, length: i
         here, at, size = waiting.pop()
         if here is root:
             found.append((at, size))
-        elif isinstance(here, ChainSource):
+        elif isinstance(here, Mapped):
             waiting.extend(reversed(here.parts(at, size)))
         else:
             return ()

@@ -1,49 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts a medium into its volumes: GPT, MBR with logical partitions, LVM2 on top of either, or no table at all.
+"""Cuts a medium into its volumes: GPT, MBR with logical partitions, or no table at all, and what stands on them.
 
 Specifications: UEFI 2.10 chapter 5 (GPT and protective MBR); for MBR the layout that every PC has had since DOS 3.3.
-A volume is ``p1``, ``p2`` … by its number in the table (logical MBR partitions from ``p5``), a logical volume
-``p2!lv.GROUP.NAME`` behind the partition that holds its first physical volume, ``lv.GROUP.NAME`` where that is the
-whole medium. What lies in no volume is listed as slack: nothing on the medium goes unmentioned.
+A volume is ``p1``, ``p2`` … by its number in the table (logical MBR partitions from ``p5``); arrays, logical volumes
+and opened ciphers are named behind the volume that holds them (:mod:`headwater.formats.stacking`), or stand alone where
+that is the whole medium. What lies in no volume is listed as slack: nothing on the medium goes unmentioned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from headwater.formats import gpt, mbr
-from headwater.formats.lvm import LogicalVolume, PhysicalVolume, logical_volumes, physical_volume
+from headwater.formats import mdraid
+from headwater.formats.keys import Key
 from headwater.formats.partitions import Partition, Scan
-from headwater.formats.sources import window
-from headwater.model.paths import join
+from headwater.formats.stacking import Volume, partitions_of, stacked, table_of
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
+
+__all__ = ["Slack", "Volume", "VolumeTable", "volumes"]
 
 Slack = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """``length`` bytes of the medium from ``offset``; −1 where a logical volume is not one run of the medium.
-
-    ``type``: the table's own word (``0x83``, a GUID, ``lvm2``); ``label``: the name that the table gives it.
-    """
-
-    name: str
-    offset: int
-    length: int
-    type: str
-    label: str
-    source: ByteSource
-
-
-@dataclass(frozen=True, slots=True)
 class VolumeTable:
-    """``kind``: ``gpt``, ``mbr``, ``lvm2`` (the whole medium is a physical volume) or ``none``.
+    """``kind``: ``gpt``, ``mbr``, ``none``, or what the whole medium is (``lvm2``, ``md``, ``luks``, ``bitlocker``).
 
-    ``volumes`` holds the partitions in the order of their numbers, then the logical volumes; partitions that are
-    physical volumes are among them. ``slack``: (offset, length, what it is) by offset. ``warnings``: damage and
+    ``volumes`` holds the partitions in the order of their numbers, then the layers on them; what another layer stands
+    on is among them, with its ``held_by``. ``slack``: (offset, length, what it is) by offset. ``warnings``: damage and
     contradictions, offsets on the medium.
     """
 
@@ -53,43 +39,36 @@ class VolumeTable:
     warnings: tuple[Gap, ...] = ()
 
 
-def volumes(source: ByteSource) -> VolumeTable:
-    """The volumes of a medium. Nothing raises for hostile tables: what does not fit is left out and warned of."""
-    found = _scan(source)
-    partitions = [
-        Volume(p.name, p.offset, p.length, p.type, p.label, window(source, p.offset, p.length))
-        for p in found.partitions
-    ]
-    held: list[PhysicalVolume] = []
-    candidates: Iterable[tuple[str, int, ByteSource]] = (
-        [(v.name, v.offset, v.source) for v in partitions] if partitions else [("", 0, source)]
-    )
-    for name, offset, candidate in candidates:
-        pv = physical_volume(name, offset, candidate)
-        if pv is not None:
-            held.append(pv)
-    warnings = list(found.warnings)
-    logical = [_logical(lv) for lv in logical_volumes(held, warnings)]
-    kind = found.kind if partitions or not held else "lvm2"
+def volumes(source: ByteSource, keys: Sequence[Key] = ()) -> VolumeTable:
+    """The volumes of a medium. Nothing raises for hostile tables: what does not fit is left out and warned of.
+
+    ``keys`` are tried on encrypted volumes; one that none opens stays as it is.
+    """
+    found = table_of(source)
+    partitions = partitions_of(found, source)
+    whole = Volume("", 0, source.size, "", "", source)
+    if partitions and _is_member(source, partitions):
+        found, partitions = Scan("none", (), (), ()), []  # the table is that of the array, not of its member
+    stack = stacked(partitions or [whole], keys)
+    kind = stack.volumes[0].type if "" in stack.held else found.kind
+    # shadow copies stand beside the volume that they are of, which is then listed too
+    base = partitions or ([whole] if stack.volumes and "" not in stack.held else [])
+    listed = tuple(replace(v, held_by=stack.held.get(v.name, "")) for v in (*base, *stack.volumes))
     slack = _slack(source.size, found) if partitions else ()
-    return VolumeTable(kind, (*partitions, *logical), slack, tuple(warnings))
+    return VolumeTable(kind, listed, slack, (*found.warnings, *stack.warnings))
 
 
-def _logical(lv: LogicalVolume) -> Volume:
-    return Volume(join(lv.holder, f"lv.{lv.group}.{lv.name}"), lv.offset, lv.source.size, "lvm2", lv.name, lv.source)
+def _is_member(source: ByteSource, partitions: Sequence[Volume]) -> bool:
+    """Whether the whole medium is a member of an array, whose content begins with the table that was found.
 
-
-def _scan(source: ByteSource) -> Scan:
-    """GPT where a protective MBR or no MBR stands before it, else MBR, else none."""
-    table = mbr.scan(source)
-    if table is None or any(p.type == "0xee" for p in table.partitions):
-        found = gpt.scan(source)
-        if found is not None:
-            return found
-        if table is not None and len(table.partitions) == 1:
-            lost = Gap(0, source.size, gpt.LOST_REASON, "a protective MBR, but neither GPT header can be read")
-            return Scan("gpt", (), (), (lost,))
-    return table or Scan("none", (), (), ())
+    A superblock of version 0.90 at the end of the last partition is at the end of the medium as well: there it is the
+    partition's.
+    """
+    whole = mdraid.member("", 0, source)
+    if whole is None or whole.version == "1.2":
+        return False
+    inner = (mdraid.member(p.name, p.offset, p.source) for p in partitions)
+    return all(one is None or one.uuid != whole.uuid for one in inner)
 
 
 def _slack(size: int, found: Scan) -> tuple[Slack, ...]:
