@@ -2,7 +2,8 @@
 """How many megabytes of an E01 image are read per CPU second, beside libewf's tools on the same image?
 
 The image is made by `ewfacquire` from a medium of 512 MiB: a quarter zeros, a quarter noise, half text. `ewfverify` reads and
-digests by MD5, `ewfexport` reads, digests and writes a raw image; Headwater is timed at the same work, and at reading alone.
+digests by MD5, `ewfexport` reads, digests and writes a raw image; Headwater is timed at the same work, at reading alone, and at
+random reads of 4 KiB.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from inputs import SEED, access_log
 from measuring import HERE, MIB, PYTHON, arguments, run, say, say_input, say_machine, trials, workplace
 
 SIZE = 512 * MIB
+READS = 60_000
 
 
 def medium(path: Path) -> Path:
@@ -56,7 +58,9 @@ def main() -> None:
         out = work / "export"
         own = [PYTHON, str(HERE / "read_medium.py"), str(image)]
         read = trials(options.times, lambda: run(own))
-        say("Headwater, read", read, megabytes, "MB")
+        say("Headwater, read", read, megabytes, "MB", target=500)
+        scattered = trials(options.times, lambda: run([*own, "--random", str(READS)]))
+        say("Headwater, 4 KiB reads", scattered, READS, "reads", target=15_000)
         digested = trials(options.times, lambda: run([*own, "--md5"]))
         rate = say("Headwater, MD5", digested, megabytes, "MB")
         verify = trials(options.times, lambda: run(["ewfverify", "-q", str(image)]))

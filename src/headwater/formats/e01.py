@@ -26,6 +26,8 @@ _CACHE = 16 << 20  # bytes of decompressed chunks kept
 _BATCH = 4 << 20  # bytes read from a segment at once
 _SLACK = 1 << 10  # how far deflate may grow a chunk that does not compress
 _TABLES = 4
+_TINY = 512  # a compressed chunk so short holds one value over and over, as empty space does
+_TINY_KEPT = 16
 
 
 class E01Medium:
@@ -44,6 +46,7 @@ class E01Medium:
         self._bad = BadRanges()
         self._cache: OrderedDict[int, bytes | None] = OrderedDict()
         self._cache_limit = max(4, _CACHE // self._chunk)
+        self._tiny: dict[bytes, bytes | None] = {}
         self._loaded: OrderedDict[int, tuple[Places, ...]] = OrderedDict()
         for first, count in held.errors:
             self._note(first * self.sector_size, count * self.sector_size, "a read error noted at acquisition")
@@ -151,7 +154,7 @@ class E01Medium:
         """The content of a chunk, or None if its checksum does not fit or its length is wrong."""
         length = self._length(chunk)
         if compressed:
-            content = inflate_zlib(data, self._chunk)
+            content = self._inflated(data)
             return content if content is not None and len(content) in (length, self._chunk) else None
         # the last chunk is short; some writers pad it to its full size before the checksum
         for size in dict.fromkeys((length, self._chunk)):
@@ -160,6 +163,17 @@ class E01Medium:
                 if isal_zlib.adler32(data[:size]) == stated:
                     return bytes(data[:length])
         return None
+
+    def _inflated(self, data: memoryview) -> bytes | None:
+        """The content of a compressed chunk; what compresses to next to nothing (zeros) is decompressed once."""
+        if len(data) > _TINY:
+            return inflate_zlib(data, self._chunk)
+        key = bytes(data)
+        if key not in self._tiny:
+            if len(self._tiny) >= _TINY_KEPT:
+                self._tiny.clear()
+            self._tiny[key] = inflate_zlib(data, self._chunk)
+        return self._tiny[key]
 
     def _keep(self, chunk: int, content: bytes | None) -> bytes:
         length = self._length(chunk)
