@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from headwater.case.settings import CaseSettings
-from headwater.cli.main import main, verbs
+from headwater.cli.main import main, name_of, verbs
 from headwater.detect.registry import all_detectors
 from headwater.examine.registry import all_parsers
 from headwater.model.codes import CODES
@@ -20,7 +20,7 @@ def test_reference_names_everything(tmp_path: Path) -> None:
     assert main(["reference", "--out", str(tmp_path)]) == 0
     text = {p.name: p.read_text() for p in tmp_path.glob("*.md")}
     for verb in verbs():
-        assert f"## {verb}\n" in text["verbs.md"]
+        assert f"## {name_of(verb)}\n" in text["verbs.md"]
     for parser in all_parsers():
         assert f"## {parser}\n" in text["parsers.md"]
     for detector in all_detectors():

@@ -16,6 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rebuild", action="store_true", help="在空目录中全部重做并逐行比对 · do it all again and compare rows"
     )
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="ANCHOR",
+        help="案件外保存的时间戳、见证回执或纸面链首 · an anchor kept outside: a file or a printed head",
+    )  # fmt: skip
     json_argument(parser)
     language_argument(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
@@ -35,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     with Meter() as meter:
         corridor = open_case(options.case, options.command, meter)
         with corridor.ledger, locked(options.case):
-            checks = verify(corridor, rebuild=options.rebuild, workers=options.workers)
+            checks = verify(corridor, rebuild=options.rebuild, workers=options.workers, against=options.against)
     words = {
         "ok": Text("相符", "ok"),
         "failed": Text("不符", "FAILED"),

@@ -249,9 +249,12 @@ def _cells(row: Line) -> tuple[Cell, ...]:
 def _qr(head: str) -> Graph:
     import segno
 
-    drawn = io.BytesIO()
-    segno.make(head, error="m", micro=False).save(drawn, kind="svg", scale=3, xmldecl=False, border=2)
-    svg = drawn.getvalue().decode()
+    made = segno.make(head, error="m", micro=False)
+    side = made.symbol_size(scale=1, border=2)[0]
+    path = made.svg_inline(border=2, omitsize=True, svgclass=None, lineclass=None)
+    inner = path[path.index(">") + 1 : path.rindex("</svg>")]
+    # a graph is set as wide as the page: the code takes a quarter of it
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{4 * side}" height="{side}" viewBox="0 0 {4 * side} {side}">{inner}</svg>'
     return Graph((svg,), (svg,), (svg,), Text("台账链首二维码", "The head of the ledger as a QR code"))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verify: everything that the case claims is derived again from what it claims to rest on.
 
-1. The ledger: chain, hashes, signatures (when the case is opened).
+1. The ledger: chain, hashes, signatures, checkpoints; anchors; added items; the chain of custody.
 2. Sealed files: every part and every result against the digests in the ledger.
 3. The evidence: digested again and compared with its registration.
 4. Findings: the id is recomputed; each cited record is parsed again from the evidence, and each value that the finding
@@ -26,7 +26,7 @@ from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally, Text
-from headwater.procedure import examination
+from headwater.procedure import examination, standing
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
 from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import (
@@ -80,16 +80,13 @@ def _of(error: HeadwaterError) -> tuple[str, str]:
     return error.text("zh"), error.text("en")
 
 
-def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2) -> list[Check]:
-    """All checks in the order of the module's docstring; the verdict is entered in the ledger."""
-    entries, head, root = corridor.ledger.check()
-    checks = [
-        _check(
-            ("台账", "ledger"),
-            "ok",
-            (f"{entries} 条，链头 {head}，Merkle 根 {root}", f"{entries} entries, head {head}, Merkle root {root}"),
-        )
-    ]
+def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, against: Sequence[str] = ()) -> list[Check]:
+    """All checks in the order of the module's docstring; the verdict is entered in the ledger.
+
+    ``against``: anchor files or printed heads kept outside the case.
+    """
+    trail = corridor.ledger.examined()
+    checks = [_check(*row) for row in standing.rows(corridor, trail, against)]
     checks.extend(_sealed(corridor))
     checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
