@@ -7,6 +7,7 @@ SOURCE: sample/ (made by lab/, Apache-2.0); TRUTH.json was written by what drove
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from headwater.model.kinds import Severity, Stage
 from headwater.model.times import from_rfc3339
 from headwater.procedure.accounts import load_accounts, load_ranges
 from headwater.procedure.investigate import Outcome, investigate, open_case
+from headwater.procedure.reporting import fill
+from headwater.procedure.tracing import trace
 from headwater.procedure.verification import verify
 from small_case import Claim, Order
 
@@ -129,3 +132,33 @@ def test_no_file_stays_incomplete_and_lines_are_nearly_all_events(web01: Worked)
     parsed = [a for a in accounts if a["parser"] and not a["tally"].get("declared")]
     gap, size = sum(a["tally"]["gap"] for a in parsed), sum(a["size"] for a in parsed)
     assert gap < size / 100, [(a["path"], a["tally"]["gap"]) for a in parsed if a["tally"]["gap"]]
+
+
+def test_trace_of_a_journal_entry_shows_its_message_and_both_spans(web01: Worked) -> None:
+    corridor = open_case(web01[0])
+    success = next(f for f in web01[1].judged.findings if f.rule.id == "ssh-guessing-success")
+    with corridor.ledger:
+        links = trace(corridor, success.id)
+    messages = [link for link in links if link.kind == "message"]
+    assert any("Accepted password for deploy from 203.0.113.66" in link.facts["value"] for link in messages)
+    entries = {link.id for link in links if link.kind == "bytes"}
+    for link in messages:
+        assert link.facts["entry"] in entries
+        assert link.data is not None
+        assert len(link.data) == link.facts["length"]
+        assert link.data.endswith(link.facts["value"].encode())
+
+
+def test_printed_report_stays_short_enough_to_be_read(web01: Worked) -> None:
+    pages = len(re.findall(rb"/Type */Page\b", (web01[0] / "report" / "report.pdf").read_bytes()))
+    assert 0 < pages < 25
+
+
+def test_damage_of_the_sample_is_what_the_lab_did(web01: Worked) -> None:
+    corridor = open_case(web01[0])
+    with corridor.ledger:
+        damage = {figure.label.en: figure.value for figure in fill(corridor).damage if figure.value}
+    truth = TRUTH["twins"]["web01"]
+    assert f"{truth['encrypted_files']} files" in damage["Files encrypted and renamed"].en
+    assert "login records" in " ".join(f.en for f in damage.values())
+    assert "deploy" in damage["Accounts touched"].en

@@ -10,6 +10,7 @@ _NAMES = {
     "hash": ("校验", "hashing"),
     "list": ("列目", "listing"),
     "parse": ("解析", "parsing"),
+    "content": ("文件内容", "file contents"),
     "detect": ("检测", "detecting"),
     "sigma": ("Sigma 规则", "Sigma rules"),
     "report": ("报告", "report"),
@@ -68,8 +69,8 @@ class Meter:
         words = f"{zh} {en}: {show(done)}"
         if total:
             words += f" / {show(total)} ({100 * done // total} %)"
-        if elapsed > 0.5 and done:
-            rate = done / elapsed
+        rate = done / elapsed if elapsed > 0.5 else 0.0
+        if rate >= 1:
             words += f", {show(rate)}/s"
             if total and done < total:
                 words += f", 剩余 left {int((total - done) / rate)} s"

@@ -4,40 +4,43 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
+
+from headwater.cli.printing import case_argument, json_argument, language_argument
 
 HELP = "由任一编号追到字节、校验值、保管链与授权 · from any id to bytes, hash, custody, authority"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
+    case_argument(parser)
     parser.add_argument(
         "id", metavar="ID", help="编号 · any id: F-… S-… Q-… H-… evidence-1 ledger-3 authority 1:/path:offset:ordinal"
     )
-    parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 · one object per line")
+    json_argument(parser)
+    language_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the chain, one link after the other."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import hexdump, line, say
+    from headwater.procedure.chain_words import told
     from headwater.procedure.investigate import open_case
     from headwater.procedure.tracing import trace
 
     corridor = open_case(options.case)
     with corridor.ledger:
-        for link in trace(corridor, options.id):
-            if options.json:
+        links = trace(corridor, options.id)
+        if options.json:
+            for link in links:
                 data = None if link.data is None else link.data.hex()
                 line({"kind": link.kind, "id": link.id, "facts": link.facts, "bytes": data})
-                continue
-            say(f"[{link.kind}] {link.id}")
-            for name, value in link.facts.items():
-                shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-                say(f"    {name}: {shown}")
-            if link.data is not None:
-                for row in hexdump(link.data, int(link.facts.get("offset", 0))):
-                    say(f"    {row}")
+            return EXIT_DONE
+        for each in told(links, options.lang or corridor.settings.language):
+            margin = "    " * each.depth
+            if each.data is None:
+                say(margin + each.text)
+            else:
+                for row in hexdump(each.data, each.offset):
+                    say(margin + row)
     return EXIT_DONE

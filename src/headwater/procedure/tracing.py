@@ -12,26 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.confine.pool import Message, Task
-from headwater.examine.content import WHOLE
 from headwater.formats.canonical import plain
-from headwater.model.custody import Evidence
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Citation, Finding, Span
 from headwater.model.times import rfc3339
-from headwater.procedure import examination
-from headwater.procedure.accounts import load_accounts
-from headwater.procedure.contents import targets_of
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
-from headwater.procedure.corridor import Corridor, authority_of, evidence_of, source_of, store_of
-from headwater.procedure.folder_members import opened_targets
-from headwater.procedure.intake import held
-from headwater.procedure.investigate import pool_for
+from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
+from headwater.procedure.fetching import JournalEntry, bytes_of, journal_entries
 from headwater.procedure.judgement import load
+from headwater.report.findings import chosen
 from headwater.store.sql import contract
 
-SPANS_MOST = 12  # of one finding, whose bytes are printed
-BYTES_MOST = 4096
+SPANS_MOST = 12  # of one finding, whose bytes are printed: the first, the last, the first of each file, then others
 
 Json = dict[str, Any]
 
@@ -103,17 +95,46 @@ def _judged(corridor: Corridor, name: str) -> Iterator[Link]:
 def _finding(corridor: Corridor, finding: Finding) -> Iterator[Link]:
     facts = {
         "rule": finding.rule.id,
+        "title": plain(finding.rule.title),
         "text": plain(finding.text),
+        "stage": finding.rule.stage.value,
         "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
         "spans": len(finding.spans),
         "gaps": [plain(g) for g in finding.gaps],
         "tally": plain(finding.tally),
         "evidence": sorted({c.span.evidence for c in finding.spans} | {g.span.evidence for g in finding.gaps}),
     }
     yield Link("finding", finding.id, facts)
-    chosen = finding.spans[:SPANS_MOST]
-    for citation, data in zip(chosen, bytes_of(corridor, chosen), strict=True):
+    shown = chosen(finding.spans, SPANS_MOST)
+    yield from _spans(corridor, shown)
+
+
+def _spans(corridor: Corridor, cited: Sequence[Citation]) -> Iterator[Link]:
+    """The bytes of each citation; behind an entry of a journal, which holds no words, the bytes of its message."""
+    entries = journal_entries(corridor, cited)
+    for citation, data, entry in zip(cited, bytes_of(corridor, cited), entries, strict=True):
         yield _span_link(citation, data)
+        if entry is not None:
+            yield from _message_link(citation, entry)
+
+
+def _message_link(citation: Citation, entry: JournalEntry) -> Iterator[Link]:
+    for name, value, offset, length in entry.fields:
+        if name == "MESSAGE":
+            span = citation.span
+            facts = {
+                "evidence": [span.evidence],
+                "path": span.path,
+                "offset": offset,
+                "length": length,
+                "field": name,
+                "value": value,
+                "entry": event_id(span.evidence, span.path, span.offset, citation.ordinal),
+                "fields": {n: v for n, v, _, _ in entry.fields},
+            }
+            yield Link("message", event_id(span.evidence, span.path, offset, 0), facts, entry.message)
+            return
 
 
 def _span_link(citation: Citation, data: bytes) -> Link:
@@ -140,13 +161,19 @@ def _event(corridor: Corridor, name: str) -> Iterator[Link]:
         return
     yield Link("event", name, event_json(contract(row)) | {"evidence": [source]})
     citation = Citation(Span(source, path, offset, int(row["length"])), row["ts"], {}, ordinal)
-    yield _span_link(citation, bytes_of(corridor, [citation])[0])
+    yield from _spans(corridor, [citation])
 
 
 def _upward(corridor: Corridor, numbers: Sequence[int]) -> Iterator[Link]:
     for item in evidence_of(corridor.ledger):
         if item.number in numbers:
-            facts = {"name": item.name, "kind": item.kind, "source": item.source_path, "digests": dict(item.digests)}
+            facts = {
+                "name": item.name,
+                "kind": item.kind,
+                "size": item.size,
+                "source": item.source_path,
+                "digests": dict(item.digests),
+            }
             yield Link("evidence", f"evidence-{item.number}", facts)
     for sealed in corridor.ledger.entries():
         if set(sealed.entry.evidence) & set(numbers):
@@ -160,47 +187,3 @@ def _upward(corridor: Corridor, numbers: Sequence[int]) -> Iterator[Link]:
             }
             yield Link("custody", f"ledger-{sealed.entry.seq}", facts)
     yield Link("authority", "authority", plain(authority_of(corridor.ledger)))
-
-
-def bytes_of(corridor: Corridor, citations: Sequence[Citation]) -> list[bytes]:
-    """The bytes of spans, read from the evidence by confined children; at most ``BYTES_MOST`` of each."""
-    accounts = {(int(a["evidence"]), str(a["path"])): a for a in load_accounts(corridor.case)}
-    items = {i.number: i for i in evidence_of(corridor.ledger)}
-    found: list[bytes] = [b""] * len(citations)
-    with pool_for(1) as pool:
-        for number in sorted({c.span.evidence for c in citations}):
-            wanted = [(i, c) for i, c in enumerate(citations) if c.span.evidence == number]
-            item = items[number]
-            for at in range(0, len(wanted), examination.FILES_PER_TASK):
-                some = wanted[at : at + examination.FILES_PER_TASK]
-                whole = targets_of(corridor.case, item, (c.span.path for _, c in some if c.ordinal == WHOLE))
-                targets = [_target(item, c, accounts, whole) for _, c in some]
-                got: dict[tuple[str, int], bytes] = {}
-
-                def take(message: Message, got: dict[tuple[str, int], bytes] = got) -> None:
-                    if "span" in message.header:
-                        path, offset, _ = message.header["span"]
-                        got[(str(path), int(offset))] = message.blob
-
-                with (
-                    held(source_of(item)) as open_files,
-                    opened_targets(item, targets, open_files.fds) as (fds, ready, own),
-                ):
-                    args = {"files": open_files.args(), "own_fds": own, "targets": ready}
-                    for _ in pool.run([Task("fetch", "headwater.procedure.child_again:fetch", args, fds)], take):
-                        pass
-                for (index, _), target in zip(some, targets, strict=True):
-                    found[index] = got.get((str(target["path"]), int(target["offset"])), b"")
-    return found
-
-
-def _target(item: Evidence, citation: Citation, accounts: dict[tuple[int, str], Json], whole: dict[str, Json]) -> Json:
-    span = citation.span
-    account = accounts.get((item.number, span.path))
-    wanted: Json = {"offset": span.offset, "length": min(span.length, BYTES_MOST)}
-    if citation.ordinal == WHOLE and span.path in whole:
-        return whole[span.path] | wanted | {"path": span.path}
-    if account is None:  # an inode: the path is the volume itself
-        view = "" if span.path == "/" else span.path
-        return wanted | {"view": view, "key": None, "path": span.path, "mtime": None, "sniff": False}
-    return dict(account["target"]) | wanted
