@@ -69,6 +69,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     baseline.add_argument("--ahead", type=float, default=0.0, metavar="SECONDS", help="时钟偏差 δ · offset")
     baseline.add_argument("--uncertainty", type=float, required=True, metavar="SECONDS", help="不确定度 ε · ±")
     signing_arguments(baseline)
+    duty = act("duties", "法定期限与提示 · deadlines and prompts")
+    duty.add_argument("--known", default="", metavar="TIME", help="何时发现事件，RFC 3339 · when it became known")
+    duty.add_argument("--operator", default="", metavar="KIND", help="cii|state|other")
+    duty.add_argument(
+        "--matter", action="append", default=[], metavar="KIND",
+        help="cross-border 跨境、third-party 第三方、criminal 刑事 · may be repeated",
+    )  # fmt: skip
+    duty.add_argument(
+        "--done", action="append", default=[], metavar="ID=WORDS", help="已办与文号、答复 · what was done or answered"
+    )
+    duty.add_argument("--laws", action="store_true", help="法律依据一览及核对日期 · the law map")
+    signing_arguments(duty)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -151,6 +163,44 @@ def _scope(options: argparse.Namespace) -> int:
     return EXIT_AUTHORITY if outside else EXIT_DONE
 
 
+def _duties(options: argparse.Namespace) -> int:
+    from headwater.case import duties
+    from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.printing import say
+    from headwater.procedure import casework
+    from headwater.procedure.custody import at_desk
+    from headwater.procedure.investigate import open_case
+    from headwater.procedure.signing import hand_of
+
+    given = {"known_at": options.known, "operator": options.operator, "matters": options.matter,
+             "done": pairs(options.done)}  # fmt: skip
+    if any(given.values()):
+        with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
+            casework.record_duty(desk, given)
+    corridor = open_case(options.case, options.command)
+    with corridor.ledger:
+        clocks, prompts = casework.duties_of(corridor)
+    say(f"{duties.notice().zh} {duties.notice().en}")
+    overdue = False
+    for clock in clocks:
+        overdue = overdue or (clock.left_ns < 0 and not clock.done)
+        left = f"{clock.left_ns / 3.6e12:+.1f} h"
+        state = (
+            f"已办 done: {clock.done}"
+            if clock.done
+            else f"{'已逾期 OVERDUE' if clock.left_ns < 0 else '剩余 left'} {left}"
+        )
+        say(f"{clock.id:<12} {clock.due}  {state}  {clock.text.zh} · {clock.text.en}（{clock.law.name.zh}）")
+    for prompt in prompts:
+        say(
+            f"{prompt.id:<22} {prompt.answer or '未答复 open'}  {prompt.text.zh} · {prompt.text.en}（{prompt.law.name.zh}）"
+        )
+    if options.laws:
+        for law in duties.laws().values():
+            say(f"[{law.mark}] {law.checked_on}  {law.name.zh} · {law.name.en}：{law.needs.zh}")
+    return EXIT_NOT_CLEAN if overdue else EXIT_DONE
+
+
 def run(options: argparse.Namespace) -> int:
     """Do one of the acts."""
     from headwater.cli.main import EXIT_DONE
@@ -167,6 +217,8 @@ def run(options: argparse.Namespace) -> int:
         _people(options)
     elif options.act == "scope":
         return _scope(options)
+    elif options.act == "duties":
+        return _duties(options)
     elif options.act == "baseline":
         with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
             ahead, within = int(options.ahead * 1e9), int(options.uncertainty * 1e9)

@@ -9,18 +9,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from headwater.case import duties
 from headwater.case import folder as case_folder
 from headwater.case import mandate as mandates
 from headwater.case import settings as case_settings
 from headwater.case.authority import Claim, grant
+from headwater.case.defects import Held, Whole
 from headwater.case.mandate import Mandate, Objection, objections
 from headwater.formats.canonical import digest
 from headwater.model.errors import AuthorityError, UsageError, VaultError
+from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
 from headwater.procedure.corridor import OPENED, Corridor, environment, evidence_of, facts_of, utc_now
-from headwater.procedure.custody import Desk
+from headwater.procedure.custody import Desk, chains
 from headwater.procedure.signing import Hand
-from headwater.vault import roles
+from headwater.vault import items, roles
+from headwater.vault.anchors import ANCHORED
+from headwater.vault.custody import State, open_ends
 from headwater.vault.keys import ENROL_DOMAIN, make_personal, open_personal
 from headwater.vault.ledger import Ledger
 from headwater.vault.trail import DISMISS, ENROL
@@ -188,3 +193,82 @@ def summary(corridor: Corridor) -> dict[str, Any]:
         "remarks": list(trail.remarks),
         "settings": digest(asdict(corridor.settings)),
     }  # fmt: skip
+
+
+def record_duty(desk: Desk, given: Mapping[str, Any]) -> None:
+    """Record when the incident became known, what kind of operator it struck, the matters, and what was done.
+
+    Raises:
+        AuthorityError: HW1005, HW1018.
+    """
+    note = {k: v for k, v in given.items() if v}
+    if not note:
+        return
+    if "known_at" in note:
+        try:
+            from_rfc3339(str(note["known_at"]))
+        except ValueError as error:
+            raise AuthorityError("HW1005", what=note["known_at"]) from error
+    if "operator" in note:
+        duties.known(str(note["operator"]), duties.OPERATORS)
+    for matter in note.get("matters", ()):
+        duties.known(matter, duties.MATTERS)
+    for name in note.get("done", {}):
+        duties.known(name, duties.identifiers())
+    desk.do(DUTY, "duty", note)
+
+
+def duties_of(corridor: Corridor) -> tuple[list[duties.Clock], list[duties.Prompt]]:
+    """The clocks and prompts of the case as they stand now."""
+    known_at, operator = "", "other"
+    matters: list[str] = []
+    done: dict[str, str] = {}
+    for sealed in corridor.ledger.entries():
+        if sealed.entry.action == DUTY:
+            note = sealed.entry.note
+            known_at, operator = str(note.get("known_at", known_at)), str(note.get("operator", operator))
+            matters += [m for m in note.get("matters", []) if m not in matters]
+            done.update({k: f"{v}（{', '.join(sealed.entry.actors)}，{sealed.entry.time}）" for k, v in
+                         note.get("done", {}).items()})  # fmt: skip
+    if mandate_of(corridor).remote and "cross-border" not in matters:
+        matters.append("cross-border")  # remote work raises the question where the server stands
+    running = duties.clocks(known_at, operator, done, from_rfc3339(utc_now())) if known_at else []
+    return running, duties.prompts(matters, done)
+
+
+def whole(corridor: Corridor) -> Whole:
+    """The case as the defect checker sees it."""
+    trail = corridor.ledger.examined(signatures=False)
+    entries = list(corridor.ledger.entries())
+    judged = items.judgements_of(entries)
+    states = chains(corridor)
+    notes = {str(s.entry.note["item"]): s.entry.note for s in entries if s.entry.action == items.ADDED}
+    by_number = {c.number: c.objections for c in compared(corridor)}
+    held = []
+    for source in evidence_of(corridor.ledger):
+        number = f"E{source.number}"
+        unlike = [f"{v.what} {v.algorithm}" for v in source.verdicts if v.result == "mismatch"]
+        outside = [o.what for o in by_number[source.number] if o.result == "outside"]
+        held.append(_held(states[number], {}, {}, number in judged, outside, "", unlike))
+    for item in items.items_of(entries):
+        note = notes[item.number]
+        outside = [Text(o["zh"], o["en"]) for o in note["objections"] if o["result"] == "outside"]
+        said = (item.fields, item.absent, item.number in judged)
+        held.append(_held(states[item.number], *said, outside, str(note["override"]), ()))
+    opened = next(iter(entries)).entry
+    persons = len({p.name for p in trail.people.values()} | set(opened.actors))
+    anchored = any(s.entry.action == ANCHORED for s in entries)
+    missing = mandate_of(corridor).missing()
+    return Whole(persons, bool(trail.people), missing, anchored, trail.remarks, tuple(held))
+
+
+def _held(
+    state: State, fields: Mapping[str, str], absent: Mapping[str, str], judged: bool, outside: Sequence[Text],
+    override: str, unlike: Sequence[str],
+) -> Held:  # fmt: skip
+    seal, unsealed = "", False
+    for event in state.events:
+        seal = {"seal": event.seal_after, "unseal": ""}.get(event.act, seal)
+        unsealed = unsealed or (event.act == "transfer" and not seal)
+    gaps = [g.what for g in (*state.gaps, *open_ends(state))]
+    return Held(state.item, fields, absent, judged, bool(state.seal), unsealed, gaps, outside, override, unlike)
