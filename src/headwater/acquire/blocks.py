@@ -34,7 +34,9 @@ class Pool:
     """The buffers that wait to be filled. ``size`` in bytes each, a multiple of the page size."""
 
     def __init__(self, count: int, size: int) -> None:
-        self._memory = mmap.mmap(-1, count * size)
+        # private: shared memory would pass a confined child's limit unseen, and is refused there
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+        self._memory = mmap.mmap(-1, count * size, **private)
         self._free: queue.SimpleQueue[Block] = queue.SimpleQueue()
         self._lock = threading.Lock()
         whole = memoryview(self._memory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs in confined children for imaging: partition tables, file systems' allocation, checking an image.
+"""What runs in confined children for imaging: partition tables, file systems' allocation.
 
 Every function is a generator of (header, blob) messages; the last header of each has the key ``result``.
 """
@@ -16,7 +16,7 @@ from headwater.formats.sources import physical_ranges
 from headwater.formats.volumes import Volume, volumes
 from headwater.model.errors import HeadwaterError
 from headwater.model.ports import ByteSource
-from headwater.procedure.child_targets import Message, open_files
+from headwater.procedure.child_image_check import Message, open_files
 
 _AT_ONCE = 16_384  # extents per message
 
