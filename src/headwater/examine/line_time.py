@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.examine import line_words
 from headwater.examine.line_views import Bytes, Flags, Ints, words
 from headwater.model.times import SECOND
 
@@ -21,6 +22,7 @@ _MONTH_CODES = np.array([int.from_bytes(m.encode(), "little") for m in _MONTHS],
 _MONTH_ORDER = np.argsort(_MONTH_CODES)
 _MONTH_SORTED = _MONTH_CODES[_MONTH_ORDER]
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+_SCALE = 10 ** np.arange(9, -1, -1, dtype=np.int64)  # of a fraction of so many digits to nanoseconds
 _BEFORE_MONTH = np.cumsum(_MONTH_DAYS).astype(np.int64)  # by month - 1, in a year of 366 days
 
 
@@ -89,13 +91,11 @@ def fraction(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
     on = ((data[at] == 46) | (data[at] == 44)) & (data[at + 1] - np.uint8(48) <= 9)
     if not on.any():
         return value, at
-    end = at + on
-    for _ in range(9):
-        digit = data[end] - np.uint8(48)
-        on &= digit <= 9
-        value = value * 10 + np.where(on, digit, 0)
-        end = end + on
-    return value, end
+    count, value = line_words.decimal(line_words.word(data, at + 1))
+    ninth = data[at + 9] - np.uint8(48)
+    nine = (count == 8) & (ninth <= 9)
+    value = np.where(nine, value * 10 + ninth, value * _SCALE[count])
+    return np.where(on, value, 0), at + np.where(on, 1 + count + nine, 0)
 
 
 def zone(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:
@@ -134,42 +134,56 @@ def iso(data: Bytes, at: Ints, separators: str = "-T") -> Times:
 
     ``separators``: the one between the parts of the date, then those that may stand before the clock.
     """
-    between = ord(separators[0])
-    text = letters(data, at, 19)
+    allowed = np.frombuffer(separators[1:].encode(), dtype=np.uint8)
+    first, run = line_words.runs(line_words.word(data, at), line_words.masked(line_words.word(data, at + 8), 3))
+    ok_day, number = _iso_day(letters(data, at[first], 11), ord(separators[0]), allowed)
+    ok, second = line_words.clock(line_words.word(data, at + 11))
+    ok &= ok_day[run]
+    nanos, end = fraction(data, at + 19)
+    zoned, ahead, end = zone(data, end)
+    return Times(ok, (number[run] * DAY + second - ahead) * SECOND + nanos, ok & zoned, end)
+
+
+def _iso_day(text: Letters, between: int, allowed: Letters) -> tuple[Flags, Ints]:
+    """Whether ``2026-03-02T`` stands there, and its days since 1970."""
     ok_y, year = digits(text, 0, 4)
     ok_m, month = digits(text, 5, 2)
     ok_d, day = digits(text, 8, 2)
-    ok_c, second = clock(text, 11)
     ok_day, number = days(year, month, day)
-    ok = ok_y & ok_m & ok_d & ok_c & ok_day & (year > 0)
-    ok &= (text[4] == between) & (text[7] == between)
-    ok &= np.isin(text[10], np.frombuffer(separators[1:].encode(), dtype=np.uint8))
+    ok = ok_y & ok_m & ok_d & ok_day & (year > 0) & (text[4] == between) & (text[7] == between)
+    ok &= np.isin(text[10], allowed)
     ok &= (number > -106_000) & (number < 106_000)  # what int64 nanoseconds can hold
-    nanos, end = fraction(data, at + 19)
-    zoned, ahead, end = zone(data, end)
-    return Times(ok, (np.where(ok, number, 0) * DAY + second - ahead) * SECOND + nanos, ok & zoned, end)
+    return ok, np.where(ok, number, 0)
 
 
 def clf(data: Bytes, at: Ints) -> Times:
     """``10/Oct/2000:13:55:36 -0700``, the common log format's time without its brackets."""
-    text = letters(data, at, 26)
+    first, run = line_words.runs(line_words.word(data, at), line_words.masked(line_words.word(data, at + 8), 4))
+    ok_day, number = _clf_day(letters(data, at[first], 12))
+    ok, second = line_words.clock(line_words.word(data, at + 12))
+    ok, number = ok & ok_day[run], number[run]
+    behind = line_words.word(data, at + 20)
+    if (line_words.masked(behind, 1) == 32).all():
+        nanos, end, space = np.zeros(1, np.int64), at + 20, np.ones(len(at), dtype=np.bool_)
+    else:
+        nanos, end = fraction(data, at + 20)
+        space, behind = data[end] == 32, line_words.word(data, end)
+    first, run = line_words.runs(behind)
+    zoned, ahead, size = _zone(letters(data, end[first] + 1, 6), np.ones(len(first), dtype=np.int64))
+    zoned = zoned[run] & space
+    ns = (number * DAY + second - np.where(zoned, ahead[run], 0)) * SECOND + nanos
+    return Times(ok, ns, ok & zoned, np.where(zoned, end + size[run], end))
+
+
+def _clf_day(text: Letters) -> tuple[Flags, Ints]:
+    """Whether ``10/Oct/2000:`` stands there, and its days since 1970."""
     ok_d, day = digits(text, 0, 2)
     ok_m, month = month_name(text, 3)
     ok_y, year = digits(text, 7, 4)
-    ok_c, second = clock(text, 12)
     ok_day, number = days(year, month, day)
-    ok = ok_d & ok_m & ok_y & ok_c & ok_day & (text[2] == 47) & (text[6] == 47) & (text[11] == 58)
+    ok = ok_d & ok_m & ok_y & ok_day & (text[2] == 47) & (text[6] == 47) & (text[11] == 58)
     ok &= (number > -106_000) & (number < 106_000)
-    space = text[20] == 32
-    if space.all():
-        nanos, end, plain = np.zeros(len(at), dtype=np.int64), at + 20, text[21:]
-    else:
-        nanos, end = fraction(data, at + 20)
-        space, plain = data[end] == 32, letters(data, end + 1, 6)
-    zoned, ahead, behind = _zone(plain, end + 1)
-    zoned &= space
-    ns = (np.where(ok, number, 0) * DAY + second - np.where(zoned, ahead, 0)) * SECOND + nanos
-    return Times(ok, ns, ok & zoned, np.where(zoned, behind, end))
+    return ok, np.where(ok, number, 0)
 
 
 def ctime(data: Bytes, at: Ints) -> Times:
@@ -200,17 +214,16 @@ class YearlessTimes:
 
 def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     """The head of a BSD syslog line, with a space behind it; the day's first digit may be a space or a zero."""
-    text = letters(data, at, 16)
+    head = line_words.masked(line_words.word(data, at), 7)
+    first, run = line_words.runs(head)
+    text = letters(data, at[first], 8)
     ok, month = month_name(text, 0)
-    for position, byte in ((3, 32), (6, 32), (9, 58), (12, 58), (15, 32)):
-        ok &= text[position] == byte
-    values = text - np.uint8(48)
-    values[4][text[4] == 32] = 0
-    for position in (4, 5, 7, 8, 10, 11, 13, 14):
-        ok &= values[position] <= 9
-    values = np.where(ok, values, 0)
-    day = values[4] * 10 + values[5]
-    hour, minute, second = (values[k] * 10 + values[k + 1] for k in (7, 10, 13))
-    ok &= (hour < 24) & (minute < 60) & (second <= 60) & (day >= 1) & (day <= _MONTH_DAYS[month])
-    seconds = hour.astype(np.int64) * 3600 + minute.astype(np.int64) * 60 + second
-    return YearlessTimes(ok, month, day.astype(np.int64), seconds)
+    space = text[4] == 32
+    ok_1, one = digits(text, 5, 1)
+    ok_2, two = digits(text, 4, 2)
+    day = np.where(space, one, two)
+    ok &= (ok_2 | (space & ok_1)) & (text[3] == 32) & (text[6] == 32) & (day >= 1) & (day <= _MONTH_DAYS[month])
+    month, day = np.where(ok, month, 1), np.where(ok, day, 1)
+    in_time, second = line_words.clock(line_words.word(data, at + 7))
+    in_time &= ok[run] & (data[at + 15] == 32)
+    return YearlessTimes(in_time, month[run], day[run], second)

@@ -100,7 +100,7 @@ class _Exported:
         )
 
 
-_MASK8 = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
+MASK8 = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a word
 _32 = np.uint64(32)
 _8 = np.uint64(8)
 
@@ -120,12 +120,12 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
         views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
         return views
     # a text of up to eight bytes is cut out of the word that begins with it; a long one needs its first four only
-    inside = first & _MASK8[np.minimum(size, _8)]
+    inside = first & MASK8[np.minimum(size, _8)]
     views[:, 0] = size | (inside << _32)
     views[:, 1] = np.where(short, inside >> _32, start.view(np.uint64) << _32)
     middle = np.flatnonzero(short & (size > _8))
     if len(middle):
-        rest = words(data, 4)[start[middle] + 8].astype(np.uint64) & _MASK8[size[middle] - _8]
+        rest = words(data, 4)[start[middle] + 8].astype(np.uint64) & MASK8[size[middle] - _8]
         views[middle, 1] |= rest << _32
     return views
 
@@ -158,6 +158,7 @@ _HIGH = np.uint64(0x8080808080808080)
 _SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE = np.uint64(1)
 _ROUNDS = 4  # after so many words without a hit, all places of the byte are looked up for the rows that are left
+_FEW = 512  # or each of these is searched by itself
 
 
 def _look(data: Bytes, at: Ints, byte: int) -> tuple[Ints, Flags]:
@@ -187,7 +188,11 @@ def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
         here = here + 8
         more = ~hit & (here < limit[rows])
         rows, here = rows[more], here[more]
-    if len(rows):
+    if len(rows) <= _FEW:
+        for row, low, high in zip(rows.tolist(), here.tolist(), limit[rows].tolist()):
+            place = data[low:high].tobytes().find(byte)
+            found[row] = low + place if place >= 0 else high
+    else:
         places = _places(data, int(here.min()), int(limit[rows].max()), byte)
         which = np.searchsorted(places[:-1], here)
         found[rows] = np.minimum(places[which], limit[rows])
@@ -221,7 +226,10 @@ def find_back(data: Bytes, end: Ints, byte: int, limit: Ints) -> Ints:
         here = here - 8
         more = ~hit & (here > limit[rows])
         rows, here = rows[more], here[more]
-    if len(rows):
+    if len(rows) <= _FEW:
+        for row, low, high in zip(rows.tolist(), limit[rows].tolist(), here.tolist()):
+            found[row] = low + data[low:high].tobytes().rfind(byte) + 1
+    else:
         low = int(limit[rows].min())
         places = _places(data, low, int(here.max()), byte)
         before = np.searchsorted(places[:-1], here) - 1

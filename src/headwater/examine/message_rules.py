@@ -88,6 +88,18 @@ _SSHD_PHRASES = (
     _phrase(_SSHD, "Disconnected from user {user*} {src_ip} port {port#}", K.LOG_MESSAGE),
     _phrase(_SSHD, "reverse mapping checking getaddrinfo for {rhost*} [{src_ip}] failed - POSSIBLE BREAK-IN ATTEMPT!", K.AUTH_PROBE),
 )  # fmt: skip
+_TOO_MANY = "maximum authentication attempts exceeded"
+_ATTEMPTS_PHRASES = tuple(
+    _phrase(_SSHD, f"error: {_TOO_MANY} for {who}{{user*}}{_END}{tail}", K.AUTH_PROBE, _NO,
+        reason=_TOO_MANY, invalid_user=bool(who), **({"protocol": "ssh2"} if "ssh2" in tail else {}))
+    for who in ("invalid user ", "") for tail in ("", " ssh2", " ssh2" + _PRE)
+)  # fmt: skip
+_OTHER_PHRASES = (
+    _phrase(
+        ("sudo",), "{user} : TTY={tty} ; PWD={pwd} ; USER={target_user} ; COMMAND={command_line*}", K.PRIVILEGE_USE, _OK
+    ),
+    _phrase(("systemd-logind",), "New session {session} of user {user*}.", K.LOG_MESSAGE),
+)
 _UNIX = "pam_unix"
 _SSHD_FAILED = "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost="
 _PAM_PHRASES = (
@@ -302,6 +314,8 @@ _SYSTEM_RULES = (
 # The order matters only among rules of one process; those for any process come behind those of a process.
 RULES = (
     *_SSHD_PHRASES,
+    *_ATTEMPTS_PHRASES,
+    *_OTHER_PHRASES,
     *_SSHD_RULES,
     *_PRIVILEGE_RULES,
     *_ACCOUNT_RULES,

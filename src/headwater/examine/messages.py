@@ -279,9 +279,12 @@ class _Beginnings:
         self.word = [np.ascontiguousarray(grid[:, k]) for k in range(_HEAD // 8)]
         self.first = self.word[0].astype(np.uint32)
         self.known: dict[bytes, Ints] = {b"": np.arange(len(rows))}
+        self.present = set(np.unique(self.first).tolist())
 
     def rows(self, start: bytes) -> Ints:
         """In order; a text that was cut to less than the literal may be among them."""
+        if len(start) >= 4 and int.from_bytes(start[:4], "little") not in self.present:
+            return self.row[:0]
         return self.row[self._places(start)]
 
     def _places(self, start: bytes) -> Ints:
@@ -314,10 +317,16 @@ def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> N
     for which, name in enumerate(distinct):
         begins = _Beginnings(texts, np.flatnonzero(which_group == which))
         for number in _rules_of(name):
-            rows = begins.rows(RULES[number].start.encode())
-            rows = rows[found.rule[rows] < 0]
+            rows = begins.rows(_starts()[number])
+            if len(rows):
+                rows = rows[found.rule[rows] < 0]
             if len(rows):
                 (_by_phrase if RULES[number].template else _by_regex)(number, rows, texts.take(rows), found)
+
+
+@functools.cache
+def _starts() -> tuple[bytes, ...]:
+    return tuple(rule.start.encode() for rule in RULES)
 
 
 @functools.cache

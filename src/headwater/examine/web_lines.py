@@ -15,9 +15,10 @@ import re
 import numpy as np
 import polars as pl
 
+from headwater.examine import line_words
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
-from headwater.examine.line_time import clf, digits, letters
+from headwater.examine.line_time import clf
 from headwater.examine.line_views import Bytes, Flags, Ints, find, find_back, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
@@ -45,13 +46,39 @@ _FORWARDED = r'^"((?:(?:[0-9a-fA-F:.]+|unknown)(?:, ?)?)+|-)"(?: (.*))?$'
 _UNESCAPED = r'^(.*?)" (?:[0-9]{3}|-) (?:[0-9]+|-)(?: |$)'
 _MOST_BACKSLASHES = 64
 _VERSION = np.uint64(int.from_bytes(b" HTTP/1.", "little"))
-_SPACE, _QUOTE, _BACKSLASH, _DASH, _CLOSE = 32, 34, 92, 45, 93
+_NOBODY = np.uint64(int.from_bytes(b" - - [", "little"))  # between the peer and the time, in most lines
+_ANSWER = np.uint64(int.from_bytes(b'" \0\0\0 ', "little"))  # a closing quote and the places of the status
+_ANSWER_MASK = np.uint64(int.from_bytes(b"\xff\xff\0\0\0\xff", "little"))
+_SPACE, _QUOTE, _BACKSLASH, _DASH, _QUESTION, _OPEN = 32, 34, 92, 45, 63, 91
 
 
-def _quoted(lines: Lines, at: Ints, quotes: Ints) -> Ints:
+class _Quotes:
+    """All quotes of a block, and for each of its lines the number of the quote that comes next."""
+
+    def __init__(self, data: Bytes, at: Ints) -> None:
+        self.places = np.concatenate([[-1], np.flatnonzero(data == _QUOTE), [len(data), len(data)]])
+        self.last = len(self.places) - 1
+        self.next = np.searchsorted(self.places, at)
+
+    def take(self, rows: Flags) -> None:
+        self.next = self.next[rows]
+
+    def first(self, at: Ints) -> Ints:
+        """The first quote from each position on; mostly it is the next one or the one behind it, seldom looked for."""
+        for step in (0, 1):
+            number = np.minimum(self.next + step, self.last)
+            wrong = np.flatnonzero((self.places[number] < at) | (self.places[number - 1] >= at))
+            if 2 * len(wrong) < len(at):
+                break
+        number[wrong] = np.searchsorted(self.places, at[wrong])
+        self.next = np.minimum(number + 1, self.last)
+        return self.places[number]
+
+
+def _quoted(lines: Lines, at: Ints, quotes: _Quotes) -> Ints:
     """The position of the quote that ends what begins at ``at``: the first that has no odd run of backslashes before it."""
-    stop = np.minimum(quotes[np.searchsorted(quotes, at)], lines.end)
-    rows = np.flatnonzero((stop < lines.end) & (lines.data[np.maximum(stop - 1, 0)] == _BACKSLASH) & (stop > at))
+    stop = np.minimum(quotes.first(at), lines.end)
+    rows = np.flatnonzero((lines.data[np.maximum(stop - 1, 0)] == _BACKSLASH) & (stop < lines.end) & (stop > at))
     for _ in range(_MOST_BACKSLASHES):
         if not len(rows):
             break
@@ -65,7 +92,8 @@ def _quoted(lines: Lines, at: Ints, quotes: Ints) -> Ints:
             run += going
         rows = rows[run % 2 == 1]
         some = lines.take(rows)
-        stop[rows] = np.minimum(quotes[np.searchsorted(quotes, stop[rows] + 1)], some.end)
+        behind = np.searchsorted(quotes.places, stop[rows] + 1)
+        stop[rows] = np.minimum(quotes.places[behind], some.end)
         rows = rows[stop[rows] < some.end]
     return stop
 
@@ -74,20 +102,12 @@ def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints
     """Of ``" 200 1234`` at a closing quote: whether it is that, the status, the size, its end; -1 stands for a dash."""
     data = lines.data
     at = np.minimum(quote, lines.end)
-    text = letters(data, at, 24)
-    ok, status = digits(text, 2, 3)
-    ok &= (text[0] == _QUOTE) & (text[1] == _SPACE) & (text[5] == _SPACE)
-    size = np.zeros(len(at), dtype=np.int64)
-    end = at + 6
-    going = ok
-    for k in range(6, 24):
-        digit = text[k] - np.uint8(48)
-        going = going & (digit <= 9)
-        if not going.any():
-            break
-        size = np.where(going, size * 10 + digit, size)
-        end = end + going
-    odd = np.flatnonzero(~ok | (end == at + 6))
+    head = line_words.word(data, at)
+    ok, status = line_words.three_digits(head >> np.uint64(16))
+    ok &= (head & _ANSWER_MASK) == _ANSWER
+    count, size = line_words.decimal(line_words.word(data, at + 6))
+    end = at + 6 + count
+    odd = np.flatnonzero(~ok | (count == 0) | (count == 8))
     if len(odd):
         ok[odd], status[odd], size[odd], end[odd] = _odd_status(lines.take(odd), at[odd])
     ok &= (end <= lines.end) & (quote < lines.end)
@@ -97,13 +117,14 @@ def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints
 
 
 def _odd_status(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints]:
-    """The same where a dash stands for the status or the size."""
+    """The same where a dash stands for the status or the size, or the size is of eight digits or more."""
     data = lines.data
     first = np.minimum(quote + 2, lines.end)
     status_end, status = run_of_digits(data, first, lines.end, 1)
     dash = (status_end == first) & (data[first] == _DASH)
     status_end = status_end + dash
-    ok = (data[np.minimum(quote + 1, lines.end)] == _SPACE) & (dash | (status_end - first == 3))
+    ok = (data[quote] == _QUOTE) & (data[np.minimum(quote + 1, lines.end)] == _SPACE)
+    ok &= dash | (status_end - first == 3)
     second = np.minimum(status_end + 1, lines.end)
     size_end, size = run_of_digits(data, second, lines.end, 1)
     no_size = (size_end == second) & (data[second] == _DASH)
@@ -136,15 +157,15 @@ def _spelt(lines: Lines, bracket: Ints) -> tuple[Flags, Ints, Ints, Ints, Ints, 
     return hosted, low, peer_end, ident, ident_end, user, np.maximum(bracket - 1, user)
 
 
-def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
-    """Virtual host, peer, ident and user from what stands before the bracketed time."""
+def _peer(lines: Lines, usual: Ints, bracket: Ints) -> dict[str, pl.Series]:
+    """Virtual host, peer, ident and user from what stands before the bracketed time; ``usual`` is the first space."""
     data, start = lines.data, lines.start
-    usual = np.minimum(lines.find(start, " "), bracket)
-    low, peer_end = start, usual
+    low, peer_end = start, np.minimum(usual, bracket)
     ident, ident_end = usual + 1, usual + 2
     user, user_end = usual + 3, usual + 4
     hosted = np.zeros(len(lines), dtype=np.bool_)
-    other = np.flatnonzero(~(equal(data, usual, b" - - ") & (bracket == usual + 5)))
+    nobody = line_words.masked(line_words.word(data, usual), 6) == _NOBODY
+    other = np.flatnonzero(~(nobody & (bracket == usual + 5)))
     if len(other):
         low, peer_end, ident, ident_end, user, user_end = (
             x.copy() for x in (low, peer_end, ident, ident_end, user, user_end)
@@ -159,14 +180,25 @@ def _peer(lines: Lines, bracket: Ints) -> dict[str, pl.Series]:
             columns[name] = lines.column(begin, end, given)
     if hosted.any():
         columns["cs-host"] = lines.column(start, np.maximum(low - 1, start), hosted)
-    said = columns["src_ip"]
-    address = said.str.contains(_ADDRESS)
-    if not address.all():
+    if not line_words.ipv4(data, low, peer_end).all():
+        said = columns["src_ip"]
+        address = said.str.contains(_ADDRESS)
         bare = said.str.replace(r"^([0-9.]+):[0-9]+$|^\[([0-9a-fA-F:.]+)\](?::[0-9]+)?$", "$1$2")
         address = bare.str.contains(_ADDRESS)
         columns["rhost"] = said.set(address, None)
         columns["src_ip"] = bare.set(~address, None)
     return columns
+
+
+def _first_inside(places: Ints, low: Ints, high: Ints) -> Ints:
+    """For each stretch, which follow each other, the first of the places in it, or its end."""
+    found = high.copy()
+    row = np.searchsorted(low, places, side="right") - 1
+    inside = (row >= 0) & (places < high[row])
+    found[row[inside][::-1]] = places[inside][
+        ::-1
+    ]  # of several values for one row the last one counts, which is the first
+    return found
 
 
 def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
@@ -187,7 +219,7 @@ def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
     fits = proper | short
     uri = np.minimum(method_end + 1, high)
     uri_end = np.maximum(np.where(proper, version - 1, high), uri)
-    mark = find(lines.data, uri, ord("?"), uri_end)
+    mark = _first_inside(np.flatnonzero(lines.data == _QUESTION), uri, uri_end)
     every = None if fits.all() else fits
     columns = {
         "cs-method": lines.column(low, method_end, every),
@@ -201,7 +233,7 @@ def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
     return columns
 
 
-def _behind(lines: Lines, at: Ints, quotes: Ints) -> dict[str, pl.Series]:
+def _behind(lines: Lines, at: Ints, quotes: _Quotes) -> dict[str, pl.Series]:
     """Referer, user agent and what a server's own format puts behind them; ``at`` is the end of the size."""
     data, end = lines.data, lines.end
 
@@ -240,7 +272,7 @@ _OUTCOMES = pl.Series([str(Outcome.SUCCESS), str(Outcome.FAILURE), None], dtype=
 _BASES = pl.Series([str(TimeBasis.ZONE_ASSUMED), str(TimeBasis.ZONE_GIVEN)], dtype=pl.String)
 
 
-def _end_of_request(lines: Lines, low: Ints, quotes: Ints) -> tuple[Ints, tuple[Flags, Ints, Ints, Ints]]:
+def _end_of_request(lines: Lines, low: Ints, quotes: _Quotes) -> tuple[Ints, tuple[Flags, Ints, Ints, Ints]]:
     """Where the request's closing quote stands, the one that status and size follow; and those."""
     quote = _quoted(lines, low, quotes)
     answer = _status_and_size(lines, quote)
@@ -255,21 +287,27 @@ def _end_of_request(lines: Lines, low: Ints, quotes: Ints) -> tuple[Ints, tuple[
 
 
 def access_shape(lines: Lines, context: Context) -> Cut:
-    bracket = lines.find(lines.find(lines.start, " "), "[")
-    times = clf(lines.data, bracket + 1)
+    data = lines.data
+    space = lines.find(lines.start, " ")
+    bracket = np.minimum(space + 5, lines.end)
+    other = np.flatnonzero(line_words.masked(line_words.word(data, space), 6) != _NOBODY)
+    if len(other):
+        bracket[other] = find(data, space[other], _OPEN, lines.end[other])
+    times = clf(data, bracket + 1)
     low = times.end + 3
     fits = times.ok & (bracket > lines.start) & (low <= lines.end)
-    fits &= equal(lines.data, np.where(fits, times.end, 0), b'] "')
+    fits &= equal(data, np.where(fits, times.end, 0), b'] "')
     if not fits.any():
         return Cut.none(lines)
     rows = np.flatnonzero(fits)
-    mine, bracket, low = lines.take(rows), bracket[rows], low[rows]
-    quotes = np.append(np.flatnonzero(lines.data == _QUOTE), len(lines.data))
+    mine, space, bracket, low = lines.take(rows), space[rows], bracket[rows], low[rows]
+    quotes = _Quotes(data, low)
     quote, (ok, status, size, size_end) = _end_of_request(mine, low, quotes)
     if not ok.all():
         fits[rows[~ok]] = False
-        rows, mine, bracket, low = rows[ok], mine.take(ok), bracket[ok], low[ok]
+        rows, mine, space, bracket, low = rows[ok], mine.take(ok), space[ok], bracket[ok], low[ok]
         quote, status, size, size_end = quote[ok], status[ok], size[ok], size_end[ok]
+        quotes.take(ok)
     outcome = np.where(status < 0, 2, status >= 400).astype(np.uint32)
     columns = {
         "kind": pl.repeat(str(EventKind.WEB_REQUEST), len(rows), dtype=pl.String, eager=True),
@@ -279,7 +317,7 @@ def access_shape(lines: Lines, context: Context) -> Cut:
         "sc-status": numbers(status, status >= 0),
         "sc-bytes": numbers(size, size >= 0),
     }
-    columns |= _peer(mine, bracket) | _request(mine, low, quote) | _behind(mine, size_end, quotes)
+    columns |= _peer(mine, space, bracket) | _request(mine, low, quote) | _behind(mine, size_end, quotes)
     return Cut(fits, columns)
 
 
