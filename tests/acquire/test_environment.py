@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,9 @@ def test_destination_on_the_evidence_is_noticed(tmp_path: Path) -> None:
     assert lies_on(tmp_path, found) == (here == "254:0")
     place.write_text(here + "\n")
     roots = {f"{n}_root": str(tmp_path / n) for n in ("sys", "proc", "dev", "etc")}
-    assert lies_on(tmp_path, environment_of("/dev/vda", **roots))
+    again = environment_of("/dev/vda", **roots)
+    assert lies_on(tmp_path, again)
+    assert not lies_on(tmp_path, replace(again, here=False))  # a server's numbers say nothing of our disks
 
 
 # ------------------------------------------------------------------ what the medium says

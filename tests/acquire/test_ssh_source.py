@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import hashlib
 import mmap
@@ -16,8 +17,8 @@ from loopback_sshd import Server, sshd_or_skip
 
 from headwater.acquire.clock_reference import ClockReading
 from headwater.acquire.ports import UnreadableError
-from headwater.acquire.ssh_login import Access
-from headwater.acquire.ssh_scripts import environment_of_answer, is_gone, probe_of, quoted, read_script
+from headwater.acquire.ssh_login import Access, Doorkeeper
+from headwater.acquire.ssh_scripts import environment_of_answer, holders_script, is_gone, probe_of, quoted, read_script
 from headwater.acquire.ssh_session import target_of
 from headwater.acquire.ssh_source import SshSource
 from headwater.model.errors import AcquireError, UsageError
@@ -349,6 +350,26 @@ def test_wrong_key_is_refused_and_offered_once(server: Server, disk: Path) -> No
         SshSource(server.url(disk), _access(server, key_file=server.folder / "other"))
 
 
+def test_password_is_asked_for_once_and_again_only_when_refused() -> None:
+    asked: list[str] = []
+
+    def ask(words: str) -> str:
+        asked.append(words)
+        return f"secret-{len(asked)}"
+
+    async def login(keeper: Doorkeeper, refusals: int) -> list[str | None]:
+        keeper.begin()
+        return [await keeper.password() for _ in range(refusals + 1)]
+
+    keeper = Doorkeeper(Access(ask=ask), "root@web01")
+    assert asyncio.run(login(keeper, 0)) == ["secret-1"]
+    assert asyncio.run(login(keeper, 0)) == ["secret-1"]  # a reconnection in the night asks nobody
+    assert asyncio.run(login(keeper, 1)) == ["secret-1", "secret-2"]
+    assert asyncio.run(login(keeper, 2)) == ["secret-2", "secret-3", None]  # never without end
+    assert len(asked) == 3
+    assert asyncio.run(login(Doorkeeper(Access(), "x"), 0)) == [None]
+
+
 def test_nobody_listening_is_told(server: Server, disk: Path) -> None:
     url = server.url(disk).replace(f":{server.port}/", ":9/")
     with pytest.raises(AcquireError, match="HW2064"):
@@ -380,6 +401,19 @@ def test_noise_of_a_login_shell_is_not_taken_for_the_disk(tmp_path: Path, disk: 
         if source is not None:
             source.close()
         noisy.stop()
+
+
+def test_process_that_holds_the_source_open_is_named(opened: Callable[..., SshSource], disk: Path) -> None:
+    with disk.open("rb"):
+        links = opened()._asked(*holders_script(str(disk)), 30.0)[1]
+    assert f"/proc/{os.getpid()}/fd/" in " ".join(links)
+
+
+def test_server_that_tells_nothing_of_itself_is_imaged_all_the_same(opened: Callable[..., SshSource]) -> None:
+    source = opened()
+    assert source._asked(b"sleep 5\n", b"MARK", 0.2) == ({}, {}, (), "no: nothing came for 0.2 s")
+    assert source._asked(b"exit 3\n", b"MARK", 5.0)[3].startswith("no")
+    assert source.read_into(0, memoryview(bytearray(512))) == 512
 
 
 def test_account_without_a_shell_is_told(tmp_path: Path, disk: Path) -> None:
@@ -418,7 +452,7 @@ def test_record_tells_server_clock_and_the_traces_of_the_login(
     assert all(isinstance(v, str) for v in facts.values())
     record = source.record()
     assert record["journal"]["entries"][0]["what"] == "environment"
-    assert record["journal"]["entries"][0]["complete"] == "yes"
+    assert [e["complete"] for e in record["journal"]["entries"][:2]] == ["yes", "yes"]
     assert {t["path"] for t in record["login_traces"]} >= {"/bin/sh"}
 
 

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,17 @@ def test_mounted_source_is_refused_unless_live(system: tuple[dict[str, str], str
     assert "swap (dm-1)" in caught.value.text("en")
     refuse_mounted(record, live=True)
     refuse_mounted(_record("/dev/sda1", system), live=False)
+
+
+def test_flag_of_this_machines_disk_is_not_touched_for_a_servers(system: tuple[dict[str, str], str]) -> None:
+    """A server's /dev/sda and ours bear the same name."""
+    record = replace(_record("/dev/nvme0n1", system), here=False)
+    kernel = Kernel("nvme0n1")
+    found = write_protection(record, ioctl=kernel, dev_root=system[1])
+    assert found.kind == "none"
+    with pytest.raises(AcquireError, match="another machine"):
+        write_protection(record, set_readonly=True, ioctl=kernel, dev_root=system[1])
+    assert not kernel.set
 
 
 def test_file_has_no_flag(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Environment:
 
     ``devices``: by kernel name, the device, what is built on it and what it is built of. ``on_it``: the device and
     what is built on it. ``claimed``: the kernel holds it for itself (mounted, in an array, swap) whatever the tables say.
+    ``here``: it is this machine's; the devices of another may bear the same names and numbers.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Environment:
     use: DeviceUse
     claimed: bool | NotRecorded
     system: Mapping[str, Any] = field(default_factory=dict)
+    here: bool = True
 
     @property
     def mounted_writable(self) -> bool:
@@ -76,6 +78,7 @@ class Environment:
         return {
             "source": self.source,
             "kind": self.kind,
+            "here": self.here,
             "size": recorded(self.size),
             "device": self.device.name if self.device else None,
             "devices": {n: plain(d) for n, d in self.devices.items()},
@@ -209,10 +212,11 @@ def describe(
     answers: DeviceAnswers,
     own: frozenset[int] = frozenset(),
     ours: bool = False,
+    here: bool = True,
     claimed: bool | NotRecorded,
 ) -> Environment:
     """The record from what was gathered; ``name`` is None for a file, whose loop devices then count as its use."""
-    starts = [name] if name else _loops_over(devices, where)
+    starts = [name] if name else _loops_over(devices, where) if here else []
     on_it = tuple(dict.fromkeys(n for start in starts for n in related(devices, start)))
     below = tuple(dict.fromkeys(n for start in on_it for n in built_of(devices, start)))
     device = devices[name] if name else None
@@ -229,6 +233,7 @@ def describe(
         use=use_of(files, devices, on_it, own=own, numbers=numbers_of if ours else None),
         claimed=claimed,
         system=system_facts(files),
+        here=here,
     )
 
 
@@ -316,6 +321,8 @@ def _claimed(place: str) -> bool | NotRecorded:
 
 def lies_on(folder: str | os.PathLike[str], environment: Environment) -> bool:
     """Whether a folder stands on the very device that is to be imaged: writing there would write on the evidence."""
+    if not environment.here:
+        return False
     try:
         found = os.stat(folder)
     except OSError:

@@ -3,7 +3,8 @@
 
 The server's key comes from a known_hosts file or is stated as ``SHA256:…``; nothing else is trusted and nothing is
 learnt. A stated key file is the only one offered: every key that a server refuses is a line in the log of the very
-disk that is to be imaged. Passwords are asked for at the moment of need and kept nowhere.
+disk that is to be imaged. A password is asked for at the moment of need, never taken from the command
+line, and kept in memory alone, for the reconnections of the same source.
 """
 
 from __future__ import annotations
@@ -68,12 +69,18 @@ class Doorkeeper:
         self._access = access
         self._who = who
         self._asked = 0
+        self._kept: str | None = None
+        self._offer_kept = False
         self.fingerprint = ""
+
+    def begin(self) -> None:
+        """A new connection begins: what the person typed before may be offered once more."""
+        self._offer_kept = self._kept is not None
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person can still be asked."""
-        return self._access.ask is not None and self._asked < _ASKED_MOST
+        """Whether there is a password to offer, or a person can still be asked for one."""
+        return self._offer_kept or (self._access.ask is not None and self._asked < _ASKED_MOST)
 
     @property
     def stated(self) -> str:
@@ -94,11 +101,15 @@ class Doorkeeper:
 
     async def password(self, prompt: str = "") -> str | None:
         """The password, as a person types it; None when nobody can be asked any more."""
+        if self._offer_kept:
+            self._offer_kept = False  # refused if asked again
+            return self._kept
         if self._access.ask is None or not self.can_ask:
             return None
         self._asked += 1
         words = f"{self._who} {inert_text(prompt) if prompt else 'password 口令: '}"
-        return await asyncio.get_running_loop().run_in_executor(None, self._access.ask, words)
+        self._kept = await asyncio.get_running_loop().run_in_executor(None, self._access.ask, words)
+        return self._kept
 
     def passphrase(self, name: str) -> str | None:
         """The passphrase of a key file."""

@@ -145,13 +145,19 @@ def is_gone(errors: str) -> bool:
 # ------------------------------------------------------------------ the environment
 
 
-def environment_script(path: str) -> tuple[bytes, bytes]:
+def environment_script() -> tuple[bytes, bytes]:
     """(script, marker): sends the system's description of its devices, mounts, processes, and which traces exist."""
     marker = secrets.token_hex(12).encode()
-    head = b"T=" + marker + b"; p=" + quoted(path) + b"\n"
+    head = b"T=" + marker + b"\n"
     traces = " ".join(path for path, _ in LOGIN_TRACES)
     body = _ENVIRONMENT.replace("@ATTRIBUTES@", _ATTRIBUTES).replace("@FILES@", _FILES).replace("@TRACES@", traces)
     return head + body.encode(), marker
+
+
+def holders_script(path: str) -> tuple[bytes, bytes]:
+    """(script, marker): sends which processes have the source open."""
+    marker = secrets.token_hex(12).encode()
+    return b"T=" + marker + b"; p=" + quoted(path) + _HOLDERS.encode(), marker
 
 
 _ENVIRONMENT = r"""LC_ALL=C; export LC_ALL
@@ -166,11 +172,18 @@ cd /
 for k in /sys/fs/btrfs/*/devices/*; do [ -e "$k" ] && printf '\n%s F %s\n' "$T" "$k"; done
 for f in @FILES@; do [ -r "$f" ] && printf '\n%s F %s\n' "$T" "$f" && cat "$f" 2>/dev/null; done
 for q in /proc/[0-9]*; do
-  [ -r "$q/fd" ] && printf '\n%s F %s/maps\n' "$T" "$q"
   g "$q/comm"; g "$q/cgroup"
-  for e in "$q"/fd/*; do [ "$e" -ef "$p" ] && printf '\n%s L %s\n%s' "$T" "$e" "$p"; done 2>/dev/null
 done
 for f in @TRACES@; do [ -e "$f" ] && printf '\n%s X %s\n' "$T" "$f"; done
+printf '\n%s E end\n' "$T"
+"""
+
+# by itself, because looking at an open file on a dead network share can hang for ever
+_HOLDERS = r"""
+for q in /proc/[0-9]*; do
+  [ -r "$q/fd" ] && printf '\n%s F %s/maps\n' "$T" "$q"
+  for e in "$q"/fd/*; do [ "$e" -ef "$p" ] && printf '\n%s L %s\n%s' "$T" "$e" "$p"; done 2>/dev/null
+done
 printf '\n%s E end\n' "$T"
 """
 

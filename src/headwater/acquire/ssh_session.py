@@ -133,6 +133,7 @@ class Session:
     async def _connect(self) -> Any:
         import asyncssh
 
+        self._doorkeeper.begin()
         access, keys = self._access, {}
         if access.key_file is not None:
             keys = {"client_keys": [str(access.key_file)], "agent_path": None}

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.acquire.clock_reference import ClockReading, from_round_trip, plain
@@ -26,6 +26,7 @@ from headwater.acquire.ssh_scripts import (
     Probe,
     environment_of_answer,
     environment_script,
+    holders_script,
     is_gone,
     probe_of,
     probe_script,
@@ -40,6 +41,7 @@ ATTEMPTS = 6
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
 _CLOCK_ASKED = 8
+_HOLDERS_SECONDS = 30.0
 
 
 class SshSource:
@@ -125,10 +127,11 @@ class SshSource:
         return best
 
     def _ask_environment(self) -> tuple[Environment, tuple[str, ...]]:
-        script, marker = environment_script(self.target.path)
-        done = self._session.run(script)
-        contents, links, traces, whole = environment_of_answer(done.output, marker)
-        self.journal.note("environment", 0, complete="yes" if whole else f"no: {done.errors}")
+        contents, links, traces, said = self._asked(*environment_script(), self._access.stall_seconds)
+        self.journal.note("environment", 0, complete=said)
+        _, held, _, seen = self._asked(*holders_script(self.target.path), _HOLDERS_SECONDS)
+        self.journal.note("open files", 0, complete=seen)
+        links.update(held)
         files = SentFiles(contents, links)
         devices = block_devices(files)
         name = self._probe.name if self._probe.name in devices else None
@@ -138,8 +141,22 @@ class SshSource:
             medium=Medium(NotRecorded("not looked at over SSH; the image tells")),
             answers=nothing("not asked over SSH"),
             claimed=NotRecorded("not asked over SSH"),
+            here=False,
         )  # fmt: skip
         return record, tuple(traces)
+
+    def _asked(
+        self, script: bytes, marker: bytes, seconds: float
+    ) -> tuple[dict[str, bytes], dict[str, str], Sequence[str], str]:
+        """An answer of records and whether it came to its end; a server that gives none can still be imaged."""
+        try:
+            done = self._session.run(script, seconds)
+        except ConnectionLost as error:
+            if not self._session.alive:
+                raise
+            return {}, {}, (), f"no: {error}"
+        contents, links, traces, whole = environment_of_answer(done.output, marker)
+        return contents, links, traces, "yes" if whole else f"no: {done.errors}"
 
     def _boot_id(self) -> str:
         return str(recorded(self.environment.system.get("boot_id", "")))

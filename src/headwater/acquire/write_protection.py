@@ -82,6 +82,10 @@ def write_protection(
         kind = HARDWARE if isinstance(blocker, str) else NONE
         return WriteProtection(kind, blocker, {}, (), "a file, opened O_RDONLY; the kernel keeps no flag for it")
     names = _touched(environment)
+    if not environment.here:
+        if set_readonly:
+            raise AcquireError("HW2061", environment.source, what="a device of another machine")
+        return _verdict(blocker, {name: environment.devices[name].read_only for name in names}, ())
     asked = ioctl or _ioctl
     done: list[str] = []
     if set_readonly:
