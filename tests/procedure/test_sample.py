@@ -140,7 +140,8 @@ def test_trace_of_a_journal_entry_shows_its_message_and_both_spans(web01: Worked
     with corridor.ledger:
         links = trace(corridor, success.id)
     messages = [link for link in links if link.kind == "message"]
-    assert any("Accepted password for deploy from 203.0.113.66" in link.facts["value"] for link in messages)
+    assert any("Failed password for deploy from 203.0.113.66" in link.facts["value"] for link in messages)
+    assert any(b"Accepted password for deploy from 203.0.113.66" in (link.data or b"") for link in links)
     entries = {link.id for link in links if link.kind == "bytes"}
     for link in messages:
         assert link.facts["entry"] in entries
@@ -157,8 +158,9 @@ def test_printed_report_stays_short_enough_to_be_read(web01: Worked) -> None:
 def test_damage_of_the_sample_is_what_the_lab_did(web01: Worked) -> None:
     corridor = open_case(web01[0])
     with corridor.ledger:
-        damage = {figure.label.en: figure.value for figure in fill(corridor).damage if figure.value}
+        damage = [(figure.label.en, figure.value.en) for figure in fill(corridor).damage if figure.value]
+    said = {label: " | ".join(words for name, words in damage if name == label) for label, _ in damage}
     truth = TRUTH["twins"]["web01"]
-    assert f"{truth['encrypted_files']} files" in damage["Files encrypted and renamed"].en
-    assert "login records" in " ".join(f.en for f in damage.values())
-    assert "deploy" in damage["Accounts touched"].en
+    assert f"{truth['encrypted_files']} files" in said["Files encrypted and renamed"]
+    assert f"{truth['wtmp']['bytes'] // 384} login records" in said["Log records destroyed"]
+    assert "deploy" in said["Accounts touched"]
