@@ -29,7 +29,8 @@ class Reach:
     """How a person wants a source reached. ``reference_clock``: see :func:`by_person`; ``ntp``: HOST[:PORT] to ask once.
 
     ``static``: the person states that nothing writes to the source of a server or of Windows; else it counts as live.
-    ``size`` in bytes where a server cannot tell it. The SSH fields are those of :class:`Access`.
+    ``size`` in bytes where a server cannot tell it; ``attempts`` at a lost line, None for the usual.
+    The SSH fields are those of :class:`Access`.
     """
 
     static: bool = False
@@ -38,6 +39,7 @@ class Reach:
     key_file: Path | None = None
     ask: Ask | None = None
     size: int | None = None
+    attempts: int | None = None
     reference_clock: str | None = None
     ntp: str | None = None
 
@@ -65,6 +67,11 @@ def is_remote(address: str) -> bool:
     return address.startswith("ssh://")
 
 
+def is_local(address: str) -> bool:
+    """Whether an address names a device or a file that this system opens by its path."""
+    return not is_remote(address) and not is_windows_device(address)
+
+
 @contextmanager
 def reached(address: str, reach: Reach, *, live: bool = False) -> Iterator[Reached]:
     """A source with its record, closed afterwards. ``live``: the person has decided to image it while it is in use.
@@ -76,10 +83,11 @@ def reached(address: str, reach: Reach, *, live: bool = False) -> Iterator[Reach
     clocks = clocks_of(reach)
     source: BlockSource
     if is_remote(address):
-        from headwater.acquire.ssh_source import SshSource
+        from headwater.acquire.ssh_source import ATTEMPTS, SshSource
 
         access = Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask)
-        server = SshSource(address, access, live=live or not reach.static, size=reach.size)
+        live, attempts = live or not reach.static, reach.attempts or ATTEMPTS
+        server = SshSource(address, access, live=live, size=reach.size, attempts=attempts)
         source, known = server, server.environment
         clocks["server"] = plain(server.clock)
     elif is_windows_device(address):
