@@ -7,6 +7,7 @@ Usage: python benchmarks/vault.py [--entries 1000000] [FOLDER on the disk to mea
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import tempfile
@@ -14,7 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyrage
+
 from headwater.vault.ledger import Ledger
+from headwater.vault.sealed import Container, seal
 
 
 def timed(name: str, amount: float, unit: str, act: Callable[[], object]) -> None:
@@ -44,11 +48,45 @@ def fill(ledger: Ledger, entries: int) -> None:
                 )
 
 
+def containers(folder: Path, mebibytes: int) -> None:
+    """A sealed container of random bytes written and read, beside hashlib alone over the same file."""
+    people = [pyrage.x25519.Identity.generate() for _ in range(2)]
+    plain, sealed = folder / "plain", folder / "sealed"
+    block = os.urandom(1 << 20)
+    with open(plain, "wb") as target:
+        for _ in range(mebibytes):
+            target.write(block)
+
+    def read() -> None:
+        with open(plain, "rb") as source:
+            hashlib.file_digest(source, "sha256")
+
+    def close() -> None:
+        with open(plain, "rb") as source, open(sealed, "wb") as target:
+            seal(source, target, [str(p.to_public()) for p in people])
+
+    def reopen(check: bool) -> None:
+        with open(sealed, "rb") as source:
+            container = Container(source, str(people[1]))
+            if check:
+                for _ in container.blocks():
+                    pass
+            else:
+                for at in range(0, container.held.size, 1 << 20):
+                    container.read_at(at, 1 << 20)
+
+    timed("hashlib SHA-256 alone", mebibytes, "MiB", read)
+    timed("seal: SHA-256, leaf per chunk, AES-256-GCM", mebibytes, "MiB", close)
+    timed("read sealed, each chunk authenticated", mebibytes, "MiB", lambda: reopen(False))
+    timed("read sealed, SHA-256 over the whole too", mebibytes, "MiB", lambda: reopen(True))
+
+
 def main() -> None:
     """Measure on the disk that holds FOLDER."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", type=Path, default=Path.cwd())
     parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--mebibytes", type=int, default=1024)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="vault-", dir=options.folder))
     try:
@@ -63,6 +101,7 @@ def main() -> None:
             count = options.entries + few
             timed("verify: chain, Merkle, checkpoints", count, "entries", lambda: ledger.examined(signatures=False))
             timed("verify: every signature too", count, "entries", ledger.check)
+        containers(folder, options.mebibytes)
         print(f"ledger {os.path.getsize(folder / 'ledger.db') / options.entries:.0f} bytes per entry")
     finally:
         shutil.rmtree(folder)

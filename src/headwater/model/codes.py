@@ -183,6 +183,12 @@ CODES: dict[str, Code] = {
     "HW2042": Code(
         "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
     ),
+    "HW2044": Code(
+        "{where} 中没有 {what}",
+        "{where} holds nothing called {what}",
+        "用 headwater open 镜像 ls 逐级查看；路径写法如 p2!/var/log/auth.log。",
+        "Look with headwater open IMAGE ls; a path is written like p2!/var/log/auth.log.",
+    ),
     "HW2050": Code(
         "没有一个密钥能解开加密卷：{where}(试过 {what} 个)",
         "no key opens the encrypted volume: {where} ({what} tried)",
@@ -324,6 +330,12 @@ CODES: dict[str, Code] = {
         "this event would break the chain of custody: {where}, {what}",
         '核对编号、封条与经手人；确已发生的，用 --override "理由" 如实登记，缺口将列入保管链。',
         'Check number, seal and hands; what did happen is entered with --override "reason" and listed as a gap.',
+    ),
+    "HW3018": Code(
+        "密封容器无法使用：{where}({what})",
+        "the sealed container cannot be used: {where} ({what})",
+        "至少为两名接收人封装密钥；任一接收人的身份文件可打开容器。",
+        "The key is wrapped for two recipients at least; the identity of any of them opens it.",
     ),
     "HW4001": Code("隔离子进程无法启动：{what}", "the confined child could not be started: {what}"),
     "HW4002": Code("解析器 {where} 不合规：{what}", "the parser {where} breaks its contract: {what}"),
