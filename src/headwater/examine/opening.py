@@ -84,7 +84,7 @@ class LoneFile:
         return iter(())
 
 
-def open_evidence(files: Sequence[OpenFile]) -> Opened:
+def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None) -> Opened:
     """Open the files that hold one item.
 
     1. Segments or an E01 signature: a medium.
@@ -92,9 +92,13 @@ def open_evidence(files: Sequence[OpenFile]) -> Opened:
     3. A partition table or a file system: a medium.
     4. A text that a parser knows, by name or content, or plain text: a lone file. Anything else: a medium.
 
+    ``medium``: the same files already opened, perhaps as they were at a snapshot.
+
     Raises:
         AcquireError: the container cannot be opened at all (a missing or foreign segment, a broken structure).
     """
+    if medium is not None:
+        return _of_medium(medium)
     if len(files) > 1 or is_medium(files[0]):
         medium = open_medium(files)
         return _of_medium(medium)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater convert: a virtual disk or image into another form, with verdicts that the content is the same."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from headwater.cli.options import size_of
+
+HELP = "转换镜像格式并核验内容一致 · convert a virtual disk or image, and verify that the content is the same"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="qcow2、VMDK、VHD(X)、VDI、E01 或原始镜像 · or raw")
+    parser.add_argument("--out", type=Path, required=True, metavar="NAME",
+                        help="新镜像名，不带扩展名 · name of the new image, without extension")  # fmt: skip
+    parser.add_argument("--format", default="e01", metavar="FORM", help="e01|raw|split|sparse")
+    parser.add_argument("--hash", default="sha256,md5,sha1", metavar="LIST",
+                        help="校验算法，总含 sha256 · sha256,md5,sha1,sm3; sha256 always")  # fmt: skip
+    parser.add_argument("--level", default="fast", metavar="LEVEL", help="压缩 fast|best|none · compression")
+    parser.add_argument("--segment", type=size_of, default=2 << 30, metavar="SIZE", help="分段大小 · segment size, 2G")
+    parser.add_argument("--no-read-back", action="store_true", help="不回读新镜像 · do not read the new image back")
+    parser.add_argument("--no-reread", action="store_true", help="不再次读取源镜像 · do not read the source again")
+    parser.add_argument("--resume", action="store_true", help="续作中断的转换 · go on with an interrupted conversion")
+    parser.add_argument("--case", type=Path, metavar="DIR", help="记入此案件的台账 · record it in this case")
+    parser.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · who converts")
+    parser.add_argument("--allow-path", action="append", type=Path, default=[], metavar="DIR",
+                        help="父镜像、分段所在的其他目录 · where files of the image may lie")  # fmt: skip
+    parser.add_argument("--allow-missing", action="store_true",
+                        help="缺失部分以零代之并列出 · zeros, listed, for what is missing")  # fmt: skip
+    parser.add_argument("--snapshot", default="", metavar="ID", help="qcow2 快照 · as it was at this snapshot")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the procedure and print digests and verdicts."""
+    import sys
+
+    from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.meter import Meter, size
+    from headwater.cli.printing import inert, say
+    from headwater.procedure.converting import ConvertOrder, convert
+    from headwater.procedure.imaging import verdict_words
+
+    plan = {
+        "format": options.format, "algorithms": tuple(options.hash.split(",")), "level": options.level,
+        "segment": options.segment, "read_back": not options.no_read_back, "read_again": not options.no_reread,
+    }  # fmt: skip
+    order = ConvertOrder(
+        options.image, options.out, plan, options.case, tuple(options.examiner), tuple(options.allow_path),
+        options.allow_missing, options.snapshot, options.resume, options.command,
+    )  # fmt: skip
+    with Meter() as meter:
+        outcome = convert(order, meter)
+    done = outcome.imaged
+    say(f"{outcome.described['kind']} → {options.format}: {done.folder / done.segments[0][0]}")
+    say(f"  {size(done.size)}, {len(done.segments)} 个文件 files, 附件 sidecar {done.sidecar.name}")
+    for name, value in done.digests.items():
+        say(f"  {name:<7} {value}")
+    for _, _, _, detail in outcome.described["warnings"]:
+        say(f"  注意 note: {detail}")
+    if done.bad:
+        say(f"  未能读出，以零代之 not read, zeros: {len(done.bad)}, {sum(b[1] for b in done.bad)} B")
+    for verdict in outcome.verdicts:
+        for words in verdict_words(verdict):
+            say(f"  {words}")
+    if options.case is None:
+        print(
+            inert("未记入任何台账，附件未签名 nothing was recorded, the sidecar is not signed: --case"), file=sys.stderr
+        )
+    return EXIT_NOT_CLEAN if any(v.result == "mismatch" for v in outcome.verdicts) else EXIT_DONE
