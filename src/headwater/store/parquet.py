@@ -19,7 +19,7 @@ import polars as pl
 
 from headwater.store.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read, signed, varint, written, zigzag
 
-ROW_GROUP = 128 * 1024
+ROW_GROUP = 256 * 1024  # so a part is one group
 _MAGIC = b"PAR1"
 _INT64, _BYTE_ARRAY = 2, 6  # physical types
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
@@ -32,10 +32,11 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
     """The frame (of plain columns, none nested) as a Parquet file in row groups of :data:`ROW_GROUP` rows."""
     constant = _constants(frame)
     out = io.BytesIO()
+    # the least and the greatest text of a column cost a tenth of the writing and tell a search next to nothing
     frame.drop(constant).write_parquet(
-        out, compression="lz4", compression_level=None, row_group_size=ROW_GROUP, statistics=True
+        out, compression="lz4", compression_level=None, row_group_size=ROW_GROUP, statistics=False
     )
-    return _completed(out.getvalue(), frame.columns, constant)
+    return _completed(out.getvalue(), frame, constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,19 @@ def _constants(frame: pl.DataFrame) -> dict[str, _Constant]:
     return found
 
 
-def _completed(data: bytes, order: list[str], constant: dict[str, _Constant]) -> bytes:
-    """The file with the constant columns in their places."""
+def _statistics(values: pl.Series) -> Struct:
+    """Nulls, the greatest and the least of whole numbers, as Statistics."""
+    found: Struct = {3: _i64(values.null_count())}
+    least, greatest = values.min(), values.max()
+    if isinstance(least, int) and isinstance(greatest, int):
+        found |= {5: (BINARY, struct.pack("<q", greatest)), 6: (BINARY, struct.pack("<q", least))}
+    return found
+
+
+def _completed(data: bytes, frame: pl.DataFrame, constant: dict[str, _Constant]) -> bytes:
+    """The file with the constant columns in their places, and the bounds of whole numbers."""
+    order = frame.columns
+    numbers = [s for s in frame.iter_columns() if s.dtype == pl.Int64 and s.name not in constant]
     size = struct.unpack("<I", data[-8:-4])[0]
     footer = read(data[-8 - size : -8])
     at = len(data) - 8 - size
@@ -133,9 +145,13 @@ def _completed(data: bytes, order: list[str], constant: dict[str, _Constant]) ->
     elements |= {name: c.schema(name) for name, c in constant.items()}
     root[5] = _i32(len(order))
     footer[2] = (LIST, (STRUCT, [root, *(elements[name] for name in order)]))
+    first = 0
     for group in footer[4][1][1]:
         rows = signed(group[3][1])
         chunks = {bytes(c[3][1][3][1][1][0]).decode(): c for c in group[1][1][1]}
+        for values in numbers:
+            chunks[values.name][3][1][12] = (STRUCT, _statistics(values.slice(first, rows)))
+        first += rows
         added = 0
         for name, column in constant.items():
             pages = column.pages(rows)
