@@ -122,7 +122,7 @@ def test_flag_of_this_machines_disk_is_not_touched_for_a_servers(system: tuple[d
     kernel = Kernel("nvme0n1")
     found = write_protection(record, ioctl=kernel, dev_root=system[1])
     assert found.kind == "none"
-    with pytest.raises(AcquireError, match="another machine"):
+    with pytest.raises(AcquireError, match="not under the /dev"):
         write_protection(record, set_readonly=True, ioctl=kernel, dev_root=system[1])
     assert not kernel.set
 

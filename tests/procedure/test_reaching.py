@@ -12,7 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "acquire"))
 
 from loopback_sshd import Server, sshd_or_skip
+from test_windows_device import DRIVE, Kernel32
 
+from headwater.acquire import windows_device
 from headwater.acquire.environment import lies_on
 from headwater.acquire.write_protection import refuse_mounted, write_protection
 from headwater.model.errors import AcquireError, UsageError
@@ -56,6 +58,25 @@ def test_clock_of_a_person_is_recorded() -> None:
     assert found["person"]["ahead_ns"] == "2000000000"
     with pytest.raises(UsageError, match="HW2062"):
         clocks_of(Reach(reference_clock="noon"))
+
+
+def test_windows_disk_is_live_and_unprotected_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel32(bytes(4096))
+    kernel.protected = False
+    monkeypatch.setattr(windows_device, "load_kernel32", lambda: (kernel, lambda: kernel.last))
+    with reached(DRIVE, Reach()) as found:
+        assert found.source.live
+        assert found.environment.device is not None
+        assert found.environment.device.serial == "S6PNNX0R000001"
+        protection = write_protection(found.environment)
+        assert (protection.kind, protection.needs_confirmation) == ("none", True)
+        with pytest.raises(AcquireError, match="HW2061"):
+            write_protection(found.environment, set_readonly=True)
+        json.dumps(found.environment.plain() | found.environment.facts())
+    kernel.protected = True
+    with reached(DRIVE, Reach(static=True)) as found:
+        assert not found.source.live
+        assert write_protection(found.environment).kind == "software"
 
 
 def test_windows_disk_is_told_apart(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Environment:
 
     ``devices``: by kernel name, the device, what is built on it and what it is built of. ``on_it``: the device and
     what is built on it. ``claimed``: the kernel holds it for itself (mounted, in an array, swap) whatever the tables say.
-    ``here``: it is this machine's; the devices of another may bear the same names and numbers.
+    ``here``: it stands under this machine's /dev; the devices of another may bear the same names and numbers.
     """
 
     source: str

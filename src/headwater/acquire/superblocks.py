@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from headwater.acquire.system_files import inert_text
@@ -23,6 +23,7 @@ from headwater.formats.volumes import volumes
 from headwater.model.ports import ByteSource
 
 _VOLUMES_MOST = 512
+_LAYERS = frozenset({"md", "lvm2", "luks", "bitlocker", "vss"})  # what stands on volumes, as formats.stacking names it
 _MD = 0xA92B4EFC
 _MD_LEVELS = {-1: "linear", -4: "multipath", -5: "faulty", 0: "raid0", 1: "raid1", 4: "raid4", 5: "raid5", 6: "raid6",
               10: "raid10"}  # fmt: skip
@@ -64,14 +65,15 @@ def superblocks(source: ByteSource) -> tuple[str, tuple[Superblock, ...], tuple[
     except (ValueError, OSError, struct.error, OverflowError, IndexError, KeyError) as error:
         return "unreadable", (), (f"the partition table cannot be read: {type(error).__name__}: {error}",)
     warnings.extend(f"{g.detail} (offset {g.offset})" for g in table.warnings[:100])
-    parts = [(v.name, v.offset, v.length, v.source) for v in table.volumes if v.type != "lvm2"]
+    parts = [(v.name, v.offset, v.length, v.source) for v in table.volumes if v.name and v.type not in _LAYERS]
     found = [_one("", 0, source.size, source, warnings)]
     if table.kind != "none" and found[0].kind in ("unknown", "empty"):
         found = []  # the table's own sector, not a file system
     found.extend(_one(*part, warnings) for part in parts[:_VOLUMES_MOST])
-    for lv in table.volumes:
-        if lv.type == "lvm2":
-            found.append(Superblock(lv.name, lv.offset, lv.length, f"lvm2 volume, {identify(lv.source)}", "", {}))
+    for layer in [v for v in table.volumes if v.type in _LAYERS][:_VOLUMES_MOST]:
+        inner = _one(layer.name, layer.offset, layer.length, layer.source, warnings)
+        said = {n: inert_text(v) for n, v in layer.facts} | dict(inner.details)
+        found.append(replace(inner, kind=f"{layer.type}: {inner.kind}", details=said))
     if len(parts) > _VOLUMES_MOST:
         warnings.append(f"{len(parts) - _VOLUMES_MOST} more partitions were not looked at")
     for offset, length, _, detail in list(source.bad)[:100]:

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headwater.acquire.devices import BlockDevice
 from headwater.acquire.ports import UnreadableError
 from headwater.acquire.system_files import NotRecorded, inert_text
 from headwater.model.errors import AcquireError
@@ -177,6 +178,26 @@ class WindowsSource:
         if isinstance(told, bytes):
             return "no"
         return "yes" if told == _ERROR_WRITE_PROTECT else f"not recorded: {self._words(told)}"
+
+    def device(self) -> BlockDevice:
+        """The disk as a device of an environment record; its own facts say the rest."""
+
+        def told(name: str) -> str | NotRecorded:
+            text = self.facts[name]
+            return NotRecorded(text.partition(": ")[2]) if text.startswith("not recorded: ") else text
+
+        def flag(name: str) -> bool | NotRecorded:
+            text = told(name)
+            return text if isinstance(text, NotRecorded) else text == "yes"
+
+        physical = told("physical_sector")
+        return BlockDevice(
+            name=self.name, path=self.name, number="", kind="disk", size=self.size, logical_sector=self.sector_size,
+            physical_sector=physical if isinstance(physical, NotRecorded) else int(physical),
+            rotational=NotRecorded("not asked on Windows"), removable=flag("removable"), read_only=flag("read_only"),
+            transport=self.facts["transport"], vendor=told("vendor"), model=told("model"), serial=told("serial"),
+            firmware=told("firmware"), wwid=NotRecorded("not asked on Windows"),
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ reading
 

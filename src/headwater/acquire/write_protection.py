@@ -84,7 +84,7 @@ def write_protection(
     names = _touched(environment)
     if not environment.here:
         if set_readonly:
-            raise AcquireError("HW2061", environment.source, what="a device of another machine")
+            raise AcquireError("HW2061", environment.source, what="not under the /dev of this machine")
         return _verdict(blocker, {name: environment.devices[name].read_only for name in names}, ())
     asked = ioctl or _ioctl
     done: list[str] = []

@@ -7,6 +7,7 @@ reference, and after the work what the way to it had to tell (the journal of a c
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,7 @@ from headwater.acquire.device_use import DeviceUse
 from headwater.acquire.environment import Environment, Medium, environment_of
 from headwater.acquire.ports import BlockSource
 from headwater.acquire.ssh_login import Access, Ask
-from headwater.acquire.system_facts import system_facts
-from headwater.acquire.system_files import LocalFiles, NotRecorded, inert_text, recorded
+from headwater.acquire.system_files import NotRecorded, inert_text, recorded
 from headwater.acquire.windows_device import WindowsSource, is_windows_device
 
 
@@ -116,18 +116,18 @@ def clocks_of(reach: Reach) -> dict[str, Any]:
 
 def _windows(disk: WindowsSource) -> Environment:
     """The record of a Windows disk as far as it goes; its own facts stand in the source."""
-    why = NotRecorded("not asked on Windows")
+    why, device = NotRecorded("not asked on Windows"), disk.device()
     return Environment(
         source=inert_text(disk.name),
         kind="block device",
         size=disk.size,
-        device=None,
-        devices={},
-        on_it=(),
+        device=device,
+        devices={device.name: device},
+        on_it=(device.name,),
         medium=Medium(why),
         answers=nothing(why.reason),
         use=DeviceUse((), (), ()),
         claimed=why,
-        system=system_facts(LocalFiles())
-        | {k: v for k, v in disk.facts.items() if k in ("model", "serial", "firmware")},
+        system={"platform": platform.platform(), "hostname": inert_text(platform.node())},
+        here=False,
     )
