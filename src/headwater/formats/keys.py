@@ -15,12 +15,14 @@ class Key:
     """``label``: what ledger and report call it; ``secret``: the bytes, which no representation of it shows.
 
     The bytes may be a passphrase, the content of a key file, a volume key, a recovery password or a startup key: a
-    volume tries whatever its format knows. ``volume``: the only volume that it is for, '' for any.
+    volume tries whatever its format knows. ``volume``: the only volume that it is for, '' for any. ``header``: a LUKS
+    header that is kept apart from its volume, which must then be named.
     """
 
     label: str
     secret: bytes = field(repr=False)
     volume: str = ""
+    header: bytes | None = field(default=None, repr=False)
 
     def phrases(self) -> Iterator[bytes]:
         """The secret as it is, then without the line end that an editor may have put behind a passphrase."""

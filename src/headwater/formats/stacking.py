@@ -15,7 +15,9 @@ from headwater.formats import gpt, mbr, mdraid
 from headwater.formats.keys import Key
 from headwater.formats.lvm import LogicalVolume, PhysicalVolume, logical_volumes, physical_volume
 from headwater.formats.partitions import Scan
+from headwater.formats.shadow_copies import shadow_copies
 from headwater.formats.sources import window
+from headwater.formats.unlocking import opened
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name, join
 from headwater.model.ports import ByteSource
@@ -133,13 +135,24 @@ def _look(
     if pv is not None:
         groups.append(pv)
         return []
+    inner = opened(volume.source, keys, volume.name, stack.warnings, volume.offset)
+    if inner is not None:
+        kind, label, source, facts = inner
+        name = join(volume.name, kind)
+        stack.held[volume.name] = name
+        return [Volume(name, -1, source.size, kind, label, source, facts=facts)]
     if volume.type in ("md", "lvm2", "luks", "bitlocker"):
         table = table_of(volume.source)
         if table.partitions:
             stack.warnings.extend(table.warnings)
             stack.held[volume.name] = join(volume.name, table.partitions[0].name)
             return partitions_of(table, volume.source, volume.name, volume.offset)
-    return []
+    return [
+        Volume(
+            join(volume.name, f"vss{c.number}"), -1, c.source.size, "vss", dict(c.facts)["copy"], c.source, "", c.facts
+        )
+        for c in shadow_copies(volume.source, volume.name, stack.warnings, volume.offset)
+    ]
 
 
 def _arrays(members: Sequence[mdraid.MdMember], stack: Stack) -> list[Volume]:

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens BitLocker volumes through libbde, with a password, a recovery password or a startup key (.BEK).
+
+libbde (https://github.com/libyal/libbde, LGPL) derives and decrypts; what it is given is a file object over our byte
+source. It is believed only where its parts are: volumes of the methods that it names, opened by a key whose tag fits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.formats.keys import Key
+from headwater.formats.sources import Bad, BadRanges, SourceFile
+from headwater.model.errors import AcquireError
+from headwater.model.kinds import GapReason
+from headwater.model.ports import ByteSource
+
+_METHODS = {
+    0x8000: "AES-CBC 128-bit with diffuser",
+    0x8001: "AES-CBC 256-bit with diffuser",
+    0x8002: "AES-CBC 128-bit",
+    0x8003: "AES-CBC 256-bit",
+    0x8004: "AES-XTS 128-bit",
+    0x8005: "AES-XTS 256-bit",
+}
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """``slot``: what the key was taken for; ``label``: the key's name."""
+
+    source: ByteSource
+    cipher: str
+    description: str
+    slot: str
+    label: str
+
+
+class BitLockerSource:
+    """The decrypted volume as bytes."""
+
+    def __init__(self, source: ByteSource, volume: Any) -> None:
+        self._source, self._volume = source, volume
+        self._size = int(volume.get_size())
+        self._own = BadRanges()
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        # place for place, but for the first sectors, which Windows keeps elsewhere
+        found = BadRanges()
+        for entry in (*self._own.listing(), *self._source.bad):
+            found.add(*entry)
+        return found.listing()
+
+    def pread(self, offset: int, length: int) -> bytes:
+        length = min(length, self._size - offset)
+        if length <= 0 or offset < 0:
+            return b""
+        try:
+            data = bytes(self._volume.read_buffer_at_offset(length, offset))
+        except OSError as error:
+            if length > _BLOCK:
+                half = max(_BLOCK, length // 2 // _BLOCK * _BLOCK)
+                return self.pread(offset, half) + self.pread(offset + half, length - half)
+            self._own.add(offset, length, GapReason.UNREADABLE, f"libbde: {_short(error)}")
+            return bytes(length)
+        if len(data) < length:
+            self._own.add(offset + len(data), length - len(data), GapReason.UNREADABLE, "libbde gave less than asked")
+        return data.ljust(length, b"\0")
+
+    def close(self) -> None:
+        self._volume.close()
+
+
+def _short(error: Exception) -> str:
+    return str(error).split(". ")[-1][:200]
+
+
+def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
+    """A volume opened by the first key that fits.
+
+    Raises:
+        AcquireError: HW2050 no key opens it; HW2051 a method that is not read; HW2053 the metadata are broken.
+    """
+    import pybde
+
+    broken: Exception | None = None
+    for key in keys:
+        for what, hand_over in _ways(key):
+            volume = pybde.volume()
+            file = SourceFile(source)
+            try:
+                hand_over(volume)
+            except (OSError, ValueError, TypeError, MemoryError):
+                continue  # not a key of this kind
+            try:
+                volume.open_file_object(file)
+                locked = volume.is_locked()
+            except (OSError, MemoryError) as error:
+                broken = error  # libbde says so of a foreign startup key as well: the next may fit
+                continue
+            if locked:
+                continue
+            method = int(volume.get_encryption_method())
+            if method not in _METHODS:
+                raise AcquireError("HW2051", "BitLocker", what=f"method {method:#x}")
+            said = volume.get_description() or ""
+            return Unlocked(BitLockerSource(source, volume), _METHODS[method], said, what, key.label)
+    if broken is not None:
+        raise AcquireError("HW2053", "BitLocker", what=_short(broken)) from broken
+    raise AcquireError("HW2050", "BitLocker", what=str(len(keys)))
+
+
+def _ways(key: Key) -> Iterator[tuple[str, Callable[[Any], None]]]:
+    """What a key may be, and how libbde is told."""
+    recovery, text = key.recovery(), key.text()
+    if recovery:
+        yield "recovery password", lambda volume: volume.set_recovery_password(recovery)
+    if text and not recovery:
+        yield "password", lambda volume: volume.set_password(text)
+    if b"ExternalKey" in key.secret or "ExternalKey".encode("utf-16-le") in key.secret:
+        yield "startup key", lambda volume: _startup(volume, key.secret)
+
+
+def _startup(volume: Any, secret: bytes) -> None:
+    """libbde wants a path: the key is given one that leads to memory only."""
+    fd = os.memfd_create("startup-key")
+    try:
+        os.write(fd, secret)
+        volume.read_startup_key(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)

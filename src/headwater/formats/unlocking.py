@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens what is encrypted with the keys at hand, and says by number where none fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headwater.formats.filesystems import identify
+from headwater.formats.keys import Key
+from headwater.model.errors import AcquireError
+from headwater.model.kinds import GapReason
+from headwater.model.ports import ByteSource
+from headwater.model.records import Gap
+
+
+class Opened(NamedTuple):
+    """``kind``: ``luks`` or ``bitlocker``; ``facts``: version, cipher, and the label of the key with what it opened."""
+
+    kind: str
+    label: str
+    source: ByteSource
+    facts: tuple[tuple[str, str], ...]
+
+
+def opened(source: ByteSource, keys: Sequence[Key], name: str, warnings: list[Gap], offset: int) -> Opened | None:
+    """The content of an encrypted volume; None where it is none, or no key opens it (then ``warnings`` says why).
+
+    Without any key nothing is tried and nothing warned of: that it is encrypted is said where it is opened as files.
+    """
+    mine = [key for key in keys if key.volume in ("", name)]
+    if not mine:
+        return None
+    head = source.pread(0, 512)
+    detached = [key for key in mine if key.header is not None and key.volume]
+    kind = "luks" if detached or head[:6] == b"LUKS\xba\xbe" else identify(source)
+    if kind not in ("luks", "bitlocker"):
+        return None
+    try:
+        return _luks(source, mine) if kind == "luks" else _bitlocker(source, mine)
+    except AcquireError as error:
+        detail = f"{name or 'the medium'}: {error.code} {error}"
+        warnings.append(Gap(max(offset, 0), source.size, GapReason.ENCRYPTED, detail))
+        return None
+
+
+def _luks(source: ByteSource, keys: Sequence[Key]) -> Opened:
+    from headwater.formats.luks import unlock
+    from headwater.formats.sources import MemorySource
+
+    headers = [key.header for key in keys if key.header is not None]
+    found = unlock(source, keys, MemorySource(headers[0]) if headers else None)
+    facts = (
+        ("version", str(found.version)),
+        ("uuid", found.uuid),
+        ("cipher", found.cipher),
+        ("key", found.label),
+        ("slot", found.slot),
+        ("notes", "; ".join(found.notes)),
+    )
+    return Opened("luks", found.uuid, found.source, tuple(f for f in facts if f[1]))
+
+
+def _bitlocker(source: ByteSource, keys: Sequence[Key]) -> Opened:
+    from headwater.formats.bitlocker import unlock
+
+    found = unlock(source, keys)
+    facts = (("cipher", found.cipher), ("description", found.description), ("key", found.label), ("slot", found.slot))
+    return Opened("bitlocker", found.description, found.source, tuple(f for f in facts if f[1]))
