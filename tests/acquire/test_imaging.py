@@ -15,7 +15,8 @@ import pytest
 
 from headwater.acquire import sidecar
 from headwater.acquire.file_source import FileBlockSource
-from headwater.acquire.imaging import Desk, Imaged, Imaging
+from headwater.acquire.imaged import Imaged
+from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.plans import Plan
 from headwater.formats.media import open_medium, segments
 from headwater.formats.opened import open_readonly

@@ -20,7 +20,8 @@ import pytest
 from failing_sources import FailingSource
 
 from headwater.acquire import destinations, imaging, sidecar
-from headwater.acquire.imaging import Desk, Imaged, Imaging
+from headwater.acquire.imaged import Imaged
+from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource, MediumSource
 from headwater.formats.media import open_medium, segments

@@ -14,6 +14,7 @@ from headwater.acquire import sidecar
 from headwater.case.authority import Claim
 from headwater.cli.main import main
 from headwater.model.errors import AcquireError, AuthorityError, UsageError
+from headwater.procedure import imaging
 from headwater.procedure.corridor import evidence_of
 from headwater.procedure.imaging import BEGUN, IMAGED, ImageOrder, image, verdict_words
 from headwater.vault.ledger import Ledger
@@ -144,3 +145,40 @@ def test_command_line_says_less_than_was_found(tmp_path: Path, capsys: pytest.Ca
     assert "sm3" in told
     assert main(given) == 4
     assert "HW2020" in capsys.readouterr().err
+
+
+def test_image_finished_but_never_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the last rename and the ledger: it is verified and entered, not made again and not lost."""
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 300_000)
+
+    def killed(*_: object) -> object:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imaging, "_end", killed)
+        with pytest.raises(RuntimeError):
+            image(order(tmp_path, source))
+    assert entries(tmp_path) == ["open-case", BEGUN]
+    before = (tmp_path / "web01.E01").stat().st_mtime_ns
+    done = image(order(tmp_path, source, resume=True))
+    assert entries(tmp_path) == ["open-case", BEGUN, IMAGED, "register"]
+    assert (tmp_path / "web01.E01").stat().st_mtime_ns == before
+    assert [v.result for v in done.verdicts] == ["match"] * 3
+    with pytest.raises(AcquireError) as caught:
+        image(order(tmp_path, source, resume=True))
+    assert caught.value.code == "HW2020"
+
+
+def test_image_altered_before_it_was_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 300_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(imaging, "_end", lambda *_: None)
+        image(order(tmp_path, source))
+    with (tmp_path / "web01.E01").open("r+b") as file:
+        file.seek(3000)
+        file.write(b"!")
+    with pytest.raises(AcquireError) as caught:
+        image(order(tmp_path, source, resume=True))
+    assert caught.value.code == "HW2024"

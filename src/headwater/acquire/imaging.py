@@ -30,6 +30,7 @@ from headwater.acquire.comparing import Read, compare_source, read_back
 from headwater.acquire.destinations import Destinations
 from headwater.acquire.e01_writer import Checkpoint, E01Layout, E01Writer
 from headwater.acquire.image_files import leftovers, open_image, rename_whole
+from headwater.acquire.imaged import Imaged
 from headwater.acquire.packing import CHUNK, Chunker, Packed, as_is
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource, UnreadableError
@@ -39,9 +40,10 @@ from headwater.acquire.rescue import Rescue
 from headwater.acquire.resuming import Standing, level_out, standing
 from headwater.acquire.stages import Stages
 from headwater.acquire.zero_map import ZeroMap
-from headwater.formats.sources import Bad
 from headwater.model.custody import Verdict
 from headwater.model.errors import AcquireError
+
+__all__ = ["Desk", "Imaged", "Imaging"]
 
 COMPLETELY = "read-completely"
 _TOLD = 100_000  # ranges that the sidecar lists
@@ -61,28 +63,6 @@ class Desk:
     tool: str
     record: Mapping[str, Any]
     inspect: Callable[[Path, Sequence[str], Sequence[tuple[int, int]]], Mapping[str, Any]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Imaged:
-    """What came of it. ``segments``: (name, size, SHA-256) of each file; ``failures``: folder → why it was left.
-
-    ``digests`` are of the source; ``medium`` those of what the image holds, which differ where an E01 is padded.
-    """
-
-    folder: Path
-    segments: tuple[tuple[str, int, str], ...]
-    size: int
-    sector_size: int
-    digests: Mapping[str, str]
-    medium: Mapping[str, str]
-    bad: tuple[Bad, ...]
-    zeros: int
-    verdicts: tuple[Verdict, ...]
-    failures: Mapping[str, str]
-    sidecar: Path
-    sidecar_sha256: str
-    resumed_at: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from headwater.cli.options import case_and_authority, claim_of, size_of
@@ -37,6 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scene.add_argument("--write-blocker", metavar="TEXT", help="写保护设备型号与编号 · make and serial number")
     scene.add_argument("--set-readonly", action="store_true", help="置内核只读标志 · set the kernel's flag")
     scene.add_argument("--confirm-unprotected", metavar="REASON", help="无写保护的理由 · why there is none")
+    scene.add_argument("--reference-clock", metavar="TEXT",
+                       help="标准时间@本机时间 名称 · REFERENCE-TIME@OWN-TIME NAME, ISO 8601 with offset")  # fmt: skip
+    scene.add_argument("--ntp", metavar="HOST", help="向其核对一次时间 · ask this server for the time, once")
+    ssh = parser.add_argument_group("经 SSH · over SSH")
+    ssh.add_argument("--ssh-key", type=Path, metavar="FILE", help="私钥文件 · the one key to offer")
+    ssh.add_argument("--known-hosts", type=Path, metavar="FILE", help="已知主机文件 · instead of your own")
+    ssh.add_argument("--host-key", metavar="FINGERPRINT", help="服务器公钥指纹 SHA256:… · the server's key")
+    ssh.add_argument("--source-size", type=size_of, metavar="SIZE", help="服务器说不出大小时 · where it cannot tell")
     fields = parser.add_argument_group("写入 E01 的信息 · case fields of an E01")
     for flag, words in (
         ("case-number", "案件编号 · case number"),
@@ -49,10 +58,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print digests and verdicts."""
+    from getpass import getpass
+
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
     from headwater.cli.printing import say
     from headwater.procedure.imaging import ImageOrder, image, verdict_words
+    from headwater.procedure.reaching import Reach
 
     plan = {
         "format": options.format, "algorithms": tuple(options.hash.split(",")), "level": options.level,
@@ -61,10 +73,15 @@ def run(options: argparse.Namespace) -> int:
         "read_back": not options.no_read_back, "read_again": not options.no_reread,
         "fields": {n: getattr(options, n) for n in ("case_number", "evidence_number", "description", "notes")},
     }  # fmt: skip
+    reach = Reach(
+        known_hosts=options.known_hosts, host_key=options.host_key, key_file=options.ssh_key,
+        ask=getpass if sys.stdin.isatty() else None, size=options.source_size,
+        reference_clock=options.reference_clock, ntp=options.ntp,
+    )  # fmt: skip
     order = ImageOrder(
         options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,
         options.partition, options.live, options.state, options.state_by, options.write_blocker,
-        options.set_readonly, options.confirm_unprotected, options.resume, options.command,
+        options.set_readonly, options.confirm_unprotected, reach, options.resume, options.command,
     )  # fmt: skip
     meter = Meter()
     try:

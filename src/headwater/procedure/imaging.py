@@ -2,7 +2,7 @@
 """Image: from authority to a registered image, in one numbered order.
 
 1. Authority and case: refused without one (or a recorded reason for none).
-2. The environment record of the source: what it is, what is on it, who uses it.
+2. The source is reached, here or over SSH, and its environment record taken: what it is, what is on it, who uses it.
 3. A source that is being written is refused unless imaged live; write protection is checked and its kind recorded;
    none demands a confirmation. Nothing is ever written onto the source's own disk.
 4. All of this, the decision on power and state and who made it, is entered before a byte of the source is imaged.
@@ -13,16 +13,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from headwater.acquire import sidecar
-from headwater.acquire.environment import Environment, environment_of, lies_on
-from headwater.acquire.file_source import FileBlockSource
-from headwater.acquire.imaging import Desk, Imaged, Imaging
+from headwater.acquire.environment import Environment, lies_on
+from headwater.acquire.imaged import Imaged, finished
+from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.partition_source import PartitionSource
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource
@@ -44,8 +43,10 @@ from headwater.procedure.corridor import (
     silent,
     utc_now,
 )
+from headwater.procedure.image_check import check_image
 from headwater.procedure.image_zeros import allocated_zeros
 from headwater.procedure.intake import Held, call
+from headwater.procedure.reaching import Reach, Reached, is_local, reached
 from headwater.vault.keys import open_case_key
 
 BEGUN, STOPPED, IMAGED = "image-begin", "image-stopped", "image"
@@ -73,6 +74,7 @@ class ImageOrder:
     write_blocker: str | None = None
     set_readonly: bool = False
     unprotected: str | None = None
+    reach: Reach = field(default_factory=Reach)
     resume: bool = False
     command: tuple[str, ...] = ()
 
@@ -91,10 +93,14 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
     _check(order)
     plan = _plan(order)
     with admitted(order.case, order.claim, order.examiners, order.command, progress) as corridor:
-        known = environment_of(order.source)
-        protection = _guarded(order, plan, known)
-        with _source(order, known) as source:
-            begun = _begin(corridor, order, source, known, protection)
+        left = finished(plan) if order.resume else None
+        if left is not None:
+            return _taken_up(corridor, order, plan, left)
+        reach = replace(order.reach, static=order.state == "static")
+        with reached(order.source, reach, live=order.live or order.state == "live") as way:
+            protection = _guarded(order, plan, way.environment)
+            source = _part(order, way.source)
+            begun = _begin(corridor, order, source, way, protection)
             desk = Desk(
                 progress=progress, sign=case_signer(corridor), now=utc_now, tool=TOOL, record=begun,
                 inspect=lambda folder, names, zeros: allocated_zeros(folder, names, zeros, e01=plan.format == "e01"),
@@ -103,9 +109,28 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
                 imaged = Imaging(source, plan, desk, resume=order.resume).run()
             except (HeadwaterError, KeyboardInterrupt) as error:
                 what = error.text("en") if isinstance(error, HeadwaterError) else "interrupted"
-                corridor.record(STOPPED, note={"source": source.name, "out": str(order.out), "what": what})
+                note = {"source": _name(source.name), "out": _name(order.out), "what": what, "way": way.way()}
+                corridor.record(STOPPED, note=note)
                 raise
-        return _end(corridor, order, plan, imaged)
+            came = way.way()
+        return _end(corridor, order, plan, imaged, came)
+
+
+def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged) -> ImageOutcome:
+    """An image that was finished but never entered: verified as it lies, then entered.
+
+    Raises:
+        AcquireError: HW2020 it is entered already; HW2024 it is no longer what its sidecar says.
+    """
+    first = left.folder / left.segments[0][0]
+    for sealed in corridor.ledger.entries():
+        if sealed.entry.action == IMAGED and left.sidecar_sha256 in sealed.entry.products.values():
+            raise AcquireError("HW2020", str(first))
+    found = check_image(first, left.sidecar, corridor.progress)
+    wrong = [c.what for c in found.checks if c.result == "failed"]
+    if wrong or found.public_key != case_signer(corridor)(b"")["public_key"]:
+        raise AcquireError("HW2024", str(first), what=", ".join(wrong) or "signed by another case")
+    return _end(corridor, order, plan, left, {})
 
 
 def _check(order: ImageOrder) -> None:
@@ -143,18 +168,18 @@ def _guarded(order: ImageOrder, plan: Plan, known: Environment) -> WriteProtecti
     return protection
 
 
-@contextmanager
-def _source(order: ImageOrder, known: Environment) -> Iterator[BlockSource]:
-    live = order.live or order.state == "live"
-    whole = FileBlockSource(order.source, live=live, facts=known.facts())
-    try:
-        if order.partition is None:
-            yield whole
-            return
-        name, offset, length = _partition(order)
-        yield PartitionSource(whole, offset, length, name)
-    finally:
-        whole.close()
+def _part(order: ImageOrder, whole: BlockSource) -> BlockSource:
+    """The whole source, or the partition of it that was asked for."""
+    if order.partition is None:
+        return whole
+    if not is_local(order.source):
+        raise UsageError("HW0001", what=f"--partition {order.partition}: {order.source}")
+    name, offset, length = _partition(order)
+    return PartitionSource(whole, offset, length, name)
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return encode_name(os.fsencode(path))
 
 
 def _partition(order: ImageOrder) -> tuple[str, int, int]:
@@ -175,7 +200,7 @@ def _partition(order: ImageOrder) -> tuple[str, int, int]:
 
 
 def _begin(
-    corridor: Corridor, order: ImageOrder, source: BlockSource, known: Environment, protection: WriteProtection
+    corridor: Corridor, order: ImageOrder, source: BlockSource, way: Reached, protection: WriteProtection
 ) -> dict[str, Any]:
     """Step 4: the entry, and what of it goes into the sidecar."""
     record: dict[str, Any] = {
@@ -184,14 +209,15 @@ def _begin(
         "state_decided_by": order.state_by or NOT_RECORDED,
         "write_protection": protection.plain(),
         "unprotected_reason": (order.unprotected or "").strip() or NOT_RECORDED,
-        "ledger": corridor.ledger.path.parent.name,
+        "clocks": way.clocks,
     }
     note = record | {
-        "source": encode_name(os.fsencode(source.name)),
-        "out": encode_name(os.fsencode(order.out.absolute())),
+        "source": _name(source.name),
+        "out": _name(order.out.absolute()),
         "size": source.size,
         "resume": order.resume,
-        "record": known.plain(),
+        "record": way.environment.plain(),
+        "way": way.way(),
     }
     corridor.record(BEGUN, environment=environment() | dict(source.facts), note=note)
     return record
@@ -207,7 +233,7 @@ def case_signer(corridor: Corridor) -> sidecar.Signer:
     return sign
 
 
-def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged) -> ImageOutcome:
+def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came: Mapping[str, Any]) -> ImageOutcome:
     """Steps 5 and 6, entered together."""
     products = {name: sha256 for name, _, sha256 in imaged.segments} | {imaged.sidecar.name: imaged.sidecar_sha256}
     bad = [[at, length, reason.value, detail] for at, length, reason, detail in imaged.bad]
@@ -216,7 +242,7 @@ def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged) -> I
         corridor.record(
             IMAGED,
             evidence=[item.number],
-            materials={encode_name(os.fsencode(order.source)): imaged.digests["sha256"]},
+            materials={_name(order.source): imaged.digests["sha256"]},
             products=products,
             environment=environment(),
             note={
@@ -229,6 +255,7 @@ def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged) -> I
                 "zero_bytes": imaged.zeros,
                 "resumed_at": list(imaged.resumed_at),
                 "failed_destinations": dict(imaged.failures),
+                "way": dict(came),
             },
         )
         corridor.record(
@@ -249,22 +276,20 @@ def _evidence(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged)
     kinds = {"e01": "e01", "split": "split-raw" if len(imaged.segments) > 1 else "raw"}
     return Evidence(
         number=number,
-        name=encode_name(os.fsencode(first.name)),
+        name=_name(first.name),
         kind=kinds.get(plan.format, "raw"),
-        source_path=encode_name(os.fsencode(first)),
+        source_path=_name(first),
         size=imaged.size + plan.padding_of(imaged.size, imaged.sector_size),
         digest_of="medium",
         digests=dict(imaged.medium),
-        files=tuple(
-            (encode_name(os.fsencode(imaged.folder / name)), size, sha256) for name, size, sha256 in imaged.segments
-        ),
+        files=tuple((_name(imaged.folder / name), size, sha256) for name, size, sha256 in imaged.segments),
         method="image",
         custodian=" / ".join(corridor.actors) or NOT_RECORDED,
         purpose=corridor.settings.purpose,
         registered_at=utc_now(),
         verdicts=imaged.verdicts,
         stated={k: v for k, v in imaged.medium.items() if plan.format == "e01" and k in ("md5", "sha1")},
-        notes={"source": encode_name(os.fsencode(order.source)), "sidecar": imaged.sidecar.name},
+        notes={"source": _name(order.source), "sidecar": imaged.sidecar.name},
     )
 
 
