@@ -303,6 +303,8 @@ def access_shape(lines: Lines, context: Context) -> Cut:
     mine, space, bracket, low = lines.take(rows), space[rows], bracket[rows], low[rows]
     quotes = _Quotes(data, low)
     quote, (ok, status, size, size_end) = _end_of_request(mine, low, quotes)
+    if not ok.any():
+        return Cut.none(lines)
     if not ok.all():
         fits[rows[~ok]] = False
         rows, mine, space, bracket, low = rows[ok], mine.take(ok), space[ok], bracket[ok], low[ok]
