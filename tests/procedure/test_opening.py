@@ -163,3 +163,19 @@ def test_command_says_that_nothing_was_recorded(disk: Path, capfdbinary: pytest.
     assert "nothing was recorded" in err.decode()
     assert main(["open", str(disk), "cat", "p1!/noise", "--json"]) == 2
     assert main(["open", str(disk), "ls", "--case", str(disk.parent)]) == 2
+
+
+def test_virtual_disk_is_registered_as_a_medium_with_every_file_digested(tmp_path: Path) -> None:
+    """The chain of an overlay and its base is one item: the digest is the medium's, and no file goes undigested."""
+    from headwater.procedure import child
+
+    (tmp_path / "base.raw").write_bytes(NOISE[: 512 * 500])
+    top = tmp_path / "top.qcow2"
+    qemu("qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.raw", "-F", "raw", top)
+    with image_files(top) as files:
+        args = {"files": files.args(), "algorithms": ["sha256"]}
+        *_, (last, _) = child.measure(args, files.fds)
+    result = last["result"]
+    assert (result["kind"], result["digest_of"], result["size"]) == ("qcow2", "medium", 512 * 500)
+    assert result["medium"]["sha256"] == hashlib.sha256(NOISE[: 512 * 500]).hexdigest()
+    assert [d["sha256"] for d in result["held"]] == [hashlib.sha256(p.read_bytes()).hexdigest() for p in files.paths]

@@ -135,8 +135,8 @@ class ConfinedMedium:
         return done
 
     def _piece(self, offset: int) -> _Piece:
-        kept: list[_Piece] = list(self._kept)
-        for piece in reversed(kept):
+        kept = list(self._kept)
+        for piece in kept[::-1]:
             if piece.at <= offset < piece.at + len(piece.data):
                 return piece
         if self._stream is None or self._stream.at != offset:
