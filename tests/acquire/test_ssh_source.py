@@ -9,12 +9,14 @@ import hashlib
 import mmap
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from loopback_sshd import Server, sshd_or_skip
 
+from headwater.acquire import ssh_stream
 from headwater.acquire.clock_reference import ClockReading
 from headwater.acquire.ports import UnreadableError
 from headwater.acquire.ssh_login import Access, Doorkeeper
@@ -88,6 +90,26 @@ def test_every_byte_comes_once_and_in_order(opened: Callable[..., SshSource], di
     assert (source.size, source.sector_size, source.live) == (SIZE, 512, True)
     assert hashlib.sha256(_whole(source)).digest() == hashlib.sha256(disk.read_bytes()).digest()
     assert source.read_into(SIZE, memoryview(bytearray(512))) == 0
+
+
+def test_reader_slower_than_the_wire_is_waited_for(
+    opened: Callable[..., SshSource], disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read-ahead fills, the server is held back, and goes on when there is room again: no stall, no loss."""
+    monkeypatch.setattr(ssh_stream, "READ_AHEAD", MIB)
+    source, held = opened(), []
+
+    def wait(offset: int) -> None:
+        for _ in range(100):
+            stream = source._stream
+            if stream is None or stream._paused or stream._ended:
+                break
+            time.sleep(0.01)
+        held.append(bool(source._stream and source._stream._paused))
+
+    assert _whole(source, at=wait) == disk.read_bytes()
+    assert any(held)
+    assert not [e for e in source.journal.entries if e["what"] == "lost"]
 
 
 def test_scattered_ranges_are_the_same_bytes(opened: Callable[..., SshSource], disk: Path) -> None:

@@ -91,7 +91,8 @@ class Stream:
             self.channel.write(words)
 
     def _resume(self) -> None:
-        if self.channel is not None and not self.channel.is_closing():
+        # not is_closing(): our side of the channel is closed from the start, the other still sends
+        if self.channel is not None and not self._ended:
             self.channel.resume_reading()
 
     def _abort(self) -> None:
