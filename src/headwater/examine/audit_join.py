@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import polars as pl
 
 from headwater.examine.audit_fields import EXEC_CALLS
@@ -94,13 +95,22 @@ def _joined(near: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
 _PLACES = tuple(f"{kind}{part}" for kind in ("", "SYSCALL.", "CWD.", "PROCTITLE.") for part in ("offset", "length"))
 
 
-def _cited(found: pl.DataFrame) -> list[str]:
-    """The places of all records of each derived event, in order of place."""
-    cited = []
-    for row in found.select(_PLACES).iter_rows():
-        places = {(o, n) for o, n in zip(row[::2], row[1::2]) if o is not None}
-        cited.append(",".join(f"{offset}+{length}" for offset, length in sorted(places)))
-    return cited
+def _cited(found: pl.DataFrame) -> pl.Series:
+    """The places of all records of each derived event, in order of place, each once."""
+    table = found.select(pl.col(_PLACES).fill_null(-1)).to_numpy().reshape(found.height, -1, 2)
+    order = np.argsort(table[:, :, 0], axis=1, kind="stable")
+    offset, length = (np.take_along_axis(table[:, :, k], order, axis=1) for k in (0, 1))
+    there = offset >= 0
+    there[:, 1:] &= offset[:, 1:] != offset[:, :-1]
+    texts = [
+        pl.DataFrame({"o": np.ascontiguousarray(offset[:, k]), "n": np.ascontiguousarray(length[:, k])}).select(
+            pl.when(pl.Series(there[:, k])).then(pl.format("{}+{}", "o", "n")).alias(str(k))
+        )
+        for k in range(offset.shape[1])
+    ]
+    return (
+        pl.concat(texts, how="horizontal").select(pl.concat_str(pl.all(), separator=",", ignore_nulls=True)).to_series()
+    )
 
 
 def _parents(frame: pl.DataFrame, join: _Join) -> pl.DataFrame:
@@ -143,7 +153,7 @@ def _derived(found: pl.DataFrame, join: _Join) -> pl.DataFrame:
         process=pl.col("SYSCALL.comm"),
         command_line=line,
         file_path=image,
-        records=pl.Series(_cited(found), dtype=pl.String),
+        records=_cited(found),
         cwd=pl.col("CWD.cwd"),
         Image=image,
         CommandLine=line,
