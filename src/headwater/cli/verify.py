@@ -32,20 +32,25 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import line, say
     from headwater.model.nouns import Text
+    from headwater.procedure.exporting import is_export, verify_file
     from headwater.procedure.investigate import open_case
     from headwater.procedure.listing import in_language, languages
-    from headwater.procedure.verification import verify
+    from headwater.procedure.verification import check_of, verify
 
-    with Meter() as meter:
-        corridor = open_case(options.case, options.command, meter)
-        with corridor.ledger, locked(options.case):
-            checks = verify(corridor, rebuild=options.rebuild, workers=options.workers, against=options.against)
+    language = options.lang or "both"
+    if is_export(options.case):
+        checks = [check_of(*row) for row in verify_file(options.case, options.against)]
+    else:
+        with Meter() as meter:
+            corridor = open_case(options.case, options.command, meter)
+            with corridor.ledger, locked(options.case):
+                checks = verify(corridor, rebuild=options.rebuild, workers=options.workers, against=options.against)
+        language = options.lang or corridor.settings.language
     words = {
         "ok": Text("相符", "ok"),
         "failed": Text("不符", "FAILED"),
         "not-claimable": Text("不可主张", "not claimable"),
     }
-    language = options.lang or corridor.settings.language
     for check in checks:
         if options.json:
             line({"what": check.what, "result": check.result, "detail": check.detail})

@@ -102,6 +102,12 @@ CODES: dict[str, Code] = {
         '每栏用 --field 栏名=内容，或 --absent 栏名="理由"；headwater add --fields 列出全部栏名。',
         "Give --field NAME=VALUE or --absent NAME=REASON for each; headwater add --fields lists all names.",
     ),
+    "HW1016": Code(
+        "导出缺少：{what}",
+        "the export lacks: {what}",
+        "须写明接收机关与依据；出境的还须主管机关的批准文号（国际刑事司法协助法第4条、数据安全法第36条、个人信息保护法第41条）。",
+        "State to whom and on what basis; abroad, the number of the competent authority's approval as well.",
+    ),
     "HW1018": Code("无此取值：{what}；可用：{known}", "no such value: {what}; known: {known}"),
     "HW2001": Code("检材不存在：{where}", "the source does not exist: {where}"),
     "HW2002": Code("检材为空：{where}", "the source is empty: {where}"),
@@ -336,6 +342,10 @@ CODES: dict[str, Code] = {
         "the sealed container cannot be used: {where} ({what})",
         "至少为两名接收人封装密钥；任一接收人的身份文件可打开容器。",
         "The key is wrapped for two recipients at least; the identity of any of them opens it.",
+    ),
+    "HW3020": Code(
+        "案件包无法使用：{where}({what})",
+        "the exported case cannot be used: {where} ({what})",
     ),
     "HW4001": Code("隔离子进程无法启动：{what}", "the confined child could not be started: {what}"),
     "HW4002": Code("解析器 {where} 不合规：{what}", "the parser {where} breaks its contract: {what}"),

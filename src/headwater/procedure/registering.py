@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def _known(corridor: Corridor, path: Path) -> dict[str, str]:
     }
 
 
+@cache
 def program_digest() -> str:
     """SHA-256 over the program's own modules in order of name: which headwater it was."""
     digest = hashlib.sha256()

@@ -67,7 +67,7 @@ class Check:
     why: Text | None = None
 
 
-def _check(name: tuple[str, str], result: str, why: tuple[str, str] = ("", "")) -> Check:
+def check_of(name: tuple[str, str], result: str, why: tuple[str, str] = ("", "")) -> Check:
     """A check from its words, Chinese then English."""
     return Check(name[1], result, why[1], Text(*name), Text(*why) if why[0] and why[1] else None)
 
@@ -86,7 +86,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, again
     ``against``: anchor files or printed heads kept outside the case.
     """
     trail = corridor.ledger.examined()
-    checks = [_check(*row) for row in standing.rows(corridor, trail, against)]
+    checks = [check_of(*row) for row in standing.rows(corridor, trail, against)]
     checks.extend(_sealed(corridor))
     checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
@@ -101,7 +101,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, again
     try:
         corridor.record(VERIFIED, note={"rebuild": rebuild, "checks": len(checks), "failed": failed[:100]})
     except VaultError as error:  # a copy without the private key can be verified, though nothing can be added to it
-        checks.append(_check(("本次核验的条目", "entry of this verification"), "not-claimable", _of(error)))
+        checks.append(check_of(("本次核验的条目", "entry of this verification"), "not-claimable", _of(error)))
     return checks
 
 
@@ -110,10 +110,10 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
     parts = sealed_parts(case)
     examined = corridor.ledger.last(EXAMINED)
     if examined is None:
-        yield _check(("检验", "examination"), "not-claimable", ("检验尚未完成", "the examination was not finished"))
+        yield check_of(("检验", "examination"), "not-claimable", ("检验尚未完成", "the examination was not finished"))
         return
     if examined.entry.products.get("parts") != digest(parts):
-        yield _check(
+        yield check_of(
             ("事件文件清单", "parts"),
             "failed",
             ("与台账所记的清单不同", "the list of parts is not the one in the ledger"),
@@ -134,7 +134,7 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
             found = f"unreadable: {error.strerror}"
         if found != expected:
             bad += 1
-            yield _check(
+            yield check_of(
                 (f"文件 {name}", f"file {name}"),
                 "failed",
                 (f"台账所记 {expected}，实为 {found}", f"sealed {expected}, found {found}"),
@@ -146,11 +146,11 @@ def _sealed(corridor: Corridor) -> Iterator[Check]:
     stray = _stray(case, parts)
     for name in stray:
         bad += 1
-        yield _check(
+        yield check_of(
             (f"文件 {name}", f"file {name}"), "failed", ("不在台账所记的文件之列", "not among the sealed parts")
         )
     if not bad:
-        yield _check(
+        yield check_of(
             ("已登记的文件", "sealed files"),
             "ok",
             (f"{len(names)} 个文件与台账相符", f"{len(names)} files match the ledger"),
@@ -164,9 +164,9 @@ def _settings(corridor: Corridor) -> Iterator[Check]:
     except HeadwaterError:
         same = False
     if same:
-        yield _check(("案件文件 case.json", "case.json"), "ok")
+        yield check_of(("案件文件 case.json", "case.json"), "ok")
     else:
-        yield _check(
+        yield check_of(
             ("案件文件 case.json", "case.json"),
             "failed",
             (
@@ -186,9 +186,9 @@ def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
     try:
         verdict = digest_again(corridor, pool, item)
     except HeadwaterError as error:
-        return _check(what, "not-claimable", _of(error))
+        return check_of(what, "not-claimable", _of(error))
     if verdict.result != "match":
-        return _check(
+        return check_of(
             what,
             "failed",
             (
@@ -196,23 +196,23 @@ def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
                 f"sha256 registered {verdict.expected}, found {verdict.found}",
             ),
         )
-    return _check(what, "ok", _same(f"sha256 {verdict.found}"))
+    return check_of(what, "ok", _same(f"sha256 {verdict.found}"))
 
 
 def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: set[int]) -> Iterator[Check]:
     try:
         findings = load(corridor.case).findings
     except HeadwaterError as error:
-        yield _check(("发现", "findings"), "not-claimable", _of(error))
+        yield check_of(("发现", "findings"), "not-claimable", _of(error))
         return
     bad = [f.id for f in findings if _identity(f) != f.id]
     bare = [f.id for f in findings if any(not c.claims for c in f.spans)]
     for name in bare:
-        yield _check(
+        yield check_of(
             _finding_name(name), "failed", ("引了记录而未陈述其任何值", "it cites a record and states nothing of it")
         )
     for name in bad:
-        yield _check(_finding_name(name), "failed", ("编号与内容不符", "the id does not follow from the content"))
+        yield check_of(_finding_name(name), "failed", ("编号与内容不符", "the id does not follow from the content"))
     cited: dict[int, dict[str, list[tuple[Finding, Citation]]]] = {}
     for finding in findings:
         for citation in finding.spans:
@@ -223,7 +223,7 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
         if not wanted:
             continue
         if item.number not in sound:
-            yield _check(
+            yield check_of(
                 (f"检材 {item.number} 上的发现", f"findings on evidence {item.number}"),
                 "not-claimable",
                 ("检材本身未通过核验", "the evidence itself does not verify"),
@@ -236,22 +236,22 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
                 fault = fault_of(citation, derived.get((path, citation.span.offset, citation.ordinal)))
                 if fault:
                     wrong += 1
-                    yield _check(_finding_name(finding.id), "failed", _at(f"{path}:{citation.span.offset}", fault))
+                    yield check_of(_finding_name(finding.id), "failed", _at(f"{path}:{citation.span.offset}", fault))
     store = store_of(corridor)
     for finding in findings:
         if finding.tally is not None and (fault := _tally_fault(store, finding.tally)):
             wrong += 1
-            yield _check(_finding_name(finding.id), "failed", fault)
+            yield check_of(_finding_name(finding.id), "failed", fault)
         for gap in finding.gaps:
             if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
                 wrong += 1
-                yield _check(
+                yield check_of(
                     _finding_name(finding.id),
                     "failed",
                     (f"{gap.span.path}:{gap.span.offset} 处没有缺口", f"no gap at {gap.span.path}:{gap.span.offset}"),
                 )
     if not wrong and not bad and not bare:
-        yield _check(
+        yield check_of(
             ("发现", "findings"),
             "ok",
             (
@@ -323,7 +323,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
 def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]) -> Iterator[Check]:
     old, new = EventStore(corridor.case, clocks_of(corridor)), EventStore(again.case, clocks_of(again))
     if old.feeds() != new.feeds():
-        yield _check(
+        yield check_of(
             ("重做：日志类别", "rebuild feeds"), "failed", _same(f"{sorted(set(old.feeds()) ^ set(new.feeds()))}")
         )
     place = ["t_recorded", "source", "path", "offset", "ordinal"]
@@ -336,23 +336,23 @@ def _compare(corridor: Corridor, again: Corridor, left_out: set[tuple[int, str]]
             frame = store.scan(feeds=[feed], columns=columns).collect().sort(place)
             frames.append(_without(frame, left_out))
         same = frames[0].equals(frames[1])
-        yield _check(
+        yield check_of(
             _again(feed),
             "ok" if same else "failed",
             (f"{frames[0].height} 行与 {frames[1].height} 行", f"{frames[0].height} and {frames[1].height} rows"),
         )
     gaps = [_without(s.gaps().collect(), left_out) for s in (old, new)]
-    yield _check(
+    yield check_of(
         _again("gaps"),
         "ok" if gaps[0].equals(gaps[1]) else "failed",
         (f"{gaps[0].height} 行", f"{gaps[0].height} rows"),
     )
     for name in (*JUDGED, "coverage.jsonl", "extents.jsonl"):
         same = _bytes(corridor.case / name) == _bytes(again.case / name)
-        yield _check(_again(name), "ok" if same else "failed")
+        yield check_of(_again(name), "ok" if same else "failed")
     yield from _report_again(corridor)
     for source, path in sorted(left_out):
-        yield _check(
+        yield check_of(
             _again(path),
             "not-claimable",
             (f"在检材 {source} 中未处理完，按名排除", f"incomplete in evidence {source}: left out by name"),
@@ -370,7 +370,7 @@ def _report_again(corridor: Corridor) -> Iterator[Check]:
         return
     for name, data in rendered(corridor, str(issued.entry.note["language"])).items():
         same = data == _bytes(corridor.case / name)
-        yield _check(_again(name), "ok" if same else "failed")
+        yield check_of(_again(name), "ok" if same else "failed")
 
 
 def _without(frame: pl.DataFrame, left_out: set[tuple[int, str]]) -> pl.DataFrame:

@@ -150,14 +150,20 @@ def read(data: bytes, name: str, public: str | None = None) -> Anchor:
         raise VaultError("HW3011", name, what=error) from error
 
 
-def compare(rows: Iterable[trail.Row], anchors: Sequence[Anchor]) -> list[Verdict]:
+def compare(rows: Iterable[trail.Row | trail.Redacted], anchors: Sequence[Anchor]) -> list[Verdict]:
     """The ledger held against anchors, in the order given."""
     wanted = {a.size for a in anchors}
     roots: dict[int, str] = {}
     latest: dict[int, tuple[int, int]] = {}  # size -> (latest time up to there, its number)
     tree, origin, top = Frontier(), "", (0, 0)
     received, lowest = 0, None
-    for body, digest, _ in rows:
+    for row in rows:
+        if isinstance(row, trail.Redacted):
+            tree.add_leaf(row.leaf)
+            if tree.size in wanted:
+                roots[tree.size], latest[tree.size] = tree.root(), top
+            continue
+        body, digest, _ = row
         tree.add(body)
         origin = origin or digest
         raw = json.loads(body)
