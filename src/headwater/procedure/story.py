@@ -12,6 +12,7 @@ from headwater.model.kinds import GAP_TEXT, GapReason, TimeBasis
 from headwater.model.nouns import Authority, Sentence, Text
 from headwater.procedure.judgement import Judged
 from headwater.report import data as report
+from headwater.report.words import AUTHORITY_FIELDS
 
 NAMED = 20  # files named in one sentence
 
@@ -27,9 +28,10 @@ def authority_notes(authority: Authority) -> Iterator[Sentence]:
             ("authority", "ledger-1"),
         )
     elif authority.missing():
-        names = ", ".join(authority.missing())
+        labels = [AUTHORITY_FIELDS[name] for name in authority.missing()]
+        zh, en = "、".join(t.zh for t in labels), ", ".join(t.en for t in labels)
         yield Sentence(
-            Text(f"授权中以下字段未记载：{names}。", f"These fields of the authority were not recorded: {names}."),
+            Text(f"授权中以下要素未记载：{zh}。", f"These particulars of the authority were not recorded: {en}."),
             ("authority", "ledger-1"),
         )
 

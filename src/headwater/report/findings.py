@@ -37,7 +37,7 @@ _TONE = {
     Severity.HIGH: "bad",
     Severity.CRITICAL: "bad",
 }
-_DOT = mark("·", " · ")
+_DOT = mark(" · ", " · ")
 
 
 @dataclass(slots=True)
