@@ -20,7 +20,7 @@ from headwater.formats.sources import FileSource
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.formats.volumes import Volume, volumes
 from headwater.model.kinds import GapReason
-from headwater.model.paths import encode_name
+from headwater.model.paths import encode_name, join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
@@ -36,6 +36,7 @@ class View:
     offset: int  # of the volume on the medium, bytes
     size: int
     on_medium: bool  # whether extents of the tree count on the medium
+    derived: bool = False  # a further view of a volume that another view shows as it is: its deleted files
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,18 @@ def _of_medium(source: Medium) -> Opened:
         else:
             views.append(View(volume.name, tree, max(volume.offset, 0), volume.length, volume.offset >= 0))
     warnings = (*source.warnings, *table.warnings)
+    views = [each for view in views for each in (view, *_further(view))]
     return Opened(
         source.kind, source, tuple(views), tuple(table.slack), tuple(gaps), warnings, source.stated, source.notes
     )
+
+
+def _further(view: View) -> list[View]:
+    """The deleted files of a volume whose file system can tell of them, as a view of its own."""
+    deleted = getattr(view.tree, "deleted", None)
+    if deleted is None:
+        return []
+    return [View(join(view.name, "deleted"), deleted, view.offset, view.size, view.on_medium, True)]
 
 
 def _unopened(source: ByteSource, length: int) -> Gap:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from headwater.formats.ext_content import Contents
 from headwater.formats.ext_coverage import coverage
+from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.ext_directories import Name, Names, names_in
 from headwater.formats.ext_inode import FLAG_EA_INODE, FLAG_ENCRYPT, FLAG_INDEX, FLAG_INLINE, InodeTable, Row
-from headwater.formats.ext_journal import view_of
+from headwater.formats.ext_journal import journal_places, view_of
 from headwater.formats.ext_layout import ROOT_INODE, NotExt, read_groups, read_superblock
 from headwater.formats.overlay import Overlay
 from headwater.formats.sources import MemorySource
@@ -64,6 +65,7 @@ class ExtTree:
         self.inode_size = self.block.inode_size
         self.view = "clean"
         self.notes: tuple[str, ...] = ()
+        self.deleted: DeletedTree | None = None  # the files that its journal remembers
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -186,7 +188,37 @@ class ExtTree:
                         return
                     yield data, indexed
 
-    # what the walk needs
+    # what recovery and the walk need
+    @property
+    def volume(self) -> ByteSource:
+        """What the tree is read from, the journal's blocks over it where they were played back."""
+        return self._source
+
+    def raw(self, number: int) -> bytes:
+        """The record of an inode as it stands; empty outside the volume."""
+        return self._inodes.raw(number) if 1 <= number <= self.last else b""
+
+    def name_of_directory(self, number: int) -> tuple[int, bytes] | None:
+        """(inode of the folder it lies in, its name) of a directory that is in use; None for anything else."""
+        row = self.row(number)
+        if row is None or row.mode & 0xF000 != 0x4000 or not self.in_use(number):
+            return None
+        first = next((data for data, _ in self.directory(row)), b"")
+        if row.flags & FLAG_INLINE:
+            parent = int.from_bytes(self._contents.open(row).pread(0, 4), "little")
+        elif first[20:22] == b"..":
+            parent = int.from_bytes(first[12:16], "little")
+        else:
+            return None
+        above = self.row(parent)
+        if parent == number or above is None or above.mode & 0xF000 != 0x4000:
+            return None
+        for data, indexed in self.directory(above):
+            for name in names_in(data, self.block, indexed).names:
+                if name.live and name.inode == number:
+                    return parent, name.name
+        return None
+
     def row(self, number: int) -> Row | None:
         return self._inodes.get(number)
 
@@ -299,4 +331,7 @@ def open_ext(source: ByteSource, play: bool = True) -> ExtTree:
         found = view_of(source, read_superblock(source), False)
         tree = ExtTree(source, found.gaps)
     tree.view, tree.notes = found.view, found.notes
+    places = journal_places(source, tree.block)
+    if places:
+        tree.deleted = DeletedTree(tree, source, places)
     return tree

@@ -9,12 +9,12 @@ not be followed is told as a bad range of the content.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.formats.ext_inode import FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE, InodeTable, Row
+from headwater.formats.ext_inode import FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE, Row
 from headwater.formats.ext_layout import Superblock
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.model.kinds import GapReason
@@ -47,10 +47,17 @@ class Map(NamedTuple):
     faults: list[str]
 
 
+class Inodes(Protocol):
+    """Where the records of inodes are, and what stands in them."""
+
+    def raw(self, number: int) -> bytes: ...
+    def place(self, number: int) -> int: ...
+
+
 class Contents:
     """Finds the content of inodes on one volume."""
 
-    def __init__(self, source: ByteSource, block: Superblock, inodes: InodeTable) -> None:
+    def __init__(self, source: ByteSource, block: Superblock, inodes: Inodes) -> None:
         self._source = source
         self._block = block
         self._inodes = inodes

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -108,3 +109,35 @@ def _bits(
     result = np.zeros(count, np.uint8)
     result[lead : lead + len(full)] = full[: max(0, count - lead)]
     return result
+
+
+def blocks_in_use(
+    source: ByteSource,
+    block: Superblock,
+    groups: Groups,
+    first: int,
+    count: int,
+    held: OrderedDict[int, NDArray[np.uint8]],
+) -> NDArray[np.uint8]:
+    """Of ``count`` blocks from ``first``, which are in use (1) by the bitmaps; outside the volume all are.
+
+    ``held`` keeps the bitmaps of some groups between calls.
+    """
+    found = np.ones(count, np.uint8)
+    at = max(first, block.first_block)
+    while at < min(first + count, block.blocks):
+        group = (at - block.first_block) // block.blocks_per_group
+        if group >= groups.count:
+            break
+        start = block.first_block + group * block.blocks_per_group if group else 0
+        stop = min(block.first_block + (group + 1) * block.blocks_per_group, block.blocks)
+        bits = held.get(group)
+        if bits is None:
+            bits = _bits(source, block, groups, group, start, stop)
+            held[group] = bits
+            if len(held) > 64:
+                held.popitem(last=False)
+        end = min(stop, first + count)
+        found[at - first : end - first] = bits[at - start : end - start]
+        at = end
+    return found

@@ -60,6 +60,18 @@ def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
     return _replayed(source, block, places, found)
 
 
+def journal_places(source: ByteSource, block: Superblock) -> list[int]:
+    """Where on the volume each block of its own journal begins, in bytes; empty where it has none."""
+    if block.journal_device or not block.journal_inode:
+        return []
+    inodes = InodeTable(source, block, read_groups(source, block)[0])
+    row = inodes.get(block.journal_inode)
+    if row is None:
+        return []
+    runs = Contents(source, block, inodes).map(row).runs
+    return _places([(r.logical, r.physical, r.blocks) for r in runs], block.block_size)
+
+
 def _places(runs: Sequence[tuple[int, int, int]], size: int) -> list[int]:
     """Where each block of the journal begins, up to the first hole."""
     places: list[int] = []

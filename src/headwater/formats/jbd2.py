@@ -55,6 +55,30 @@ class _Tag:
     checksum: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A block of the volume as some transaction wrote it. ``place``: index of the journal's block that holds it."""
+
+    sequence: int
+    block: int
+    place: int
+    escaped: bool
+
+
+@dataclass(slots=True)
+class History:
+    """All copies that still stand in a journal, by transaction, also of transactions long since on the disk.
+
+    ``commits``: when each transaction was committed, ns since 1970. ``checked``: each copy has the checksum that its tag
+    states; without checksums a copy is believed where no later record of the journal stands in its place.
+    """
+
+    copies: list[Copy] = field(default_factory=list)
+    commits: dict[int, int] = field(default_factory=dict)
+    checked: bool = False
+    left_out: int = 0
+
+
 class _Journal:
     def __init__(self, source: ByteSource, places: Sequence[int], block_size: int) -> None:
         """``places``: where each block of the journal begins on ``source``, in bytes."""
@@ -219,3 +243,39 @@ def _scan(journal: _Journal, result: Replay) -> tuple[list[_Tag], dict[int, int]
         number = journal.after(number)
         left -= 1
     return tags, revoked, sequence
+
+
+def history(source: ByteSource, places: Sequence[int], block_size: int) -> History:
+    """Every copy of a block that the journal still holds, oldest transaction first, whatever was played back since.
+
+    The journal is a ring: a descriptor may still stand whose copies were written over. Such copies are left out by their
+    checksum, or, without checksums, from the first block on that is a record of another transaction.
+
+    Raises:
+        NotJournal: it is none.
+    """
+    if not places:
+        raise NotJournal("it is empty")
+    journal = _Journal(source, places, block_size)
+    found = History(checked=journal.checked)
+    tags: list[_Tag] = []
+    heads: dict[int, int] = {}
+    for number in range(journal.first, journal.end):
+        data = journal.block(number)
+        magic, kind, sequence = _HEADER.unpack_from(data, 0)
+        if magic != MAGIC:
+            continue
+        heads[number] = sequence
+        if kind == _COMMIT and journal.intact(data, 16):
+            seconds, nanos = struct.unpack_from(">QI", data, 48)
+            if 0 < seconds < 1 << 33:
+                found.commits[sequence] = seconds * 1_000_000_000 + min(nanos, 999_999_999)
+        elif kind == _DESCRIPTOR and journal.intact(data, len(data) - 4):
+            tags.extend(journal.tags(data, number, sequence)[: journal.end - journal.first])
+    bad = journal.bad_copies(tags) if journal.checked else {n for n, t in enumerate(tags) if t.journal in heads}
+    found.left_out = len(bad)
+    good = [t for n, t in enumerate(tags) if n not in bad]
+    newest = max((t.sequence for t in good), default=0)
+    good.sort(key=lambda t: ((t.sequence - newest - 1) & 0xFFFFFFFF, t.journal))
+    found.copies = [Copy(t.sequence, t.block, t.journal, t.escaped) for t in good]
+    return found

@@ -158,4 +158,5 @@ class EventKind(StrEnum):
     STATE_PACKAGE = "state.package"  # a package as its database has it
     STATE_PACKAGE_FILE = "state.package_file"  # a file of a package, with the digest that the database states
     STATE_FILE = "state.file"  # what a file holds as it stands: digests, type, entropy
+    STATE_RECOVERED = "state.recovered"  # a file that is not there any more, and what can be claimed of it
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

@@ -15,10 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine import reading, registry
+from headwater.examine import reading, recovered, registry
 from headwater.examine.batch import Batch
 from headwater.examine.coverage import state_of
 from headwater.examine.opening import Opened, View, open_evidence
+from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.hashing import hash_source
 from headwater.formats.media import CONTAINED, MEDIA
 from headwater.formats.sources import FileSource
@@ -146,15 +147,21 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 blob = encode_events(frame, clock=str(number), feed="fs.macb", source=number, path=None)
                 yield {"family": "events", "feed": "fs.macb", "part": part}, blob
                 part += 1
-            _identify(view, entries, facts[view.name])
+            if not view.derived:
+                _identify(view, entries, facts[view.name])
             for some in _bundles(_whole(view, entries, opened.kind), (2,)):
                 yield {"contents": some}, b""
             for texts in _bundles(taker.take(entries), ("path", "text")):
                 yield {"context": texts}, b""
-            found = (_candidate(view, entry, opened.kind) for entry in entries)
-            for some in _bundles((c for c in found if c), ("path", "key")):
+            worth = (_candidate(view, entry, opened.kind) for entry in entries)
+            for some in _bundles((c for c in worth if c), ("path", "key")):
                 yield {"candidates": some}, b""
             yield {"entries": listed}, b""
+        if isinstance(view.tree, DeletedTree) and (found := view.tree.recovered()):
+            frame = recovered.frame(found, view.name)
+            blob = encode_events(frame, clock=str(number), feed=recovered.FEED, source=number, path=None)
+            yield {"family": "events", "feed": recovered.FEED, "part": part}, blob
+            part += 1
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
         if taker.left_out:
             facts[view.name]["context_left_out"] = str(taker.left_out)
@@ -190,7 +197,7 @@ def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]
     for _, gap, offset in opened.unopened:
         yield [offset, gap.length, "unopened"]
     for view in opened.views:
-        if not view.on_medium:
+        if not view.on_medium or view.derived:
             continue
         yield [view.offset, view.size, "unknown"]
         for offset, length, what in view.tree.coverage():
@@ -204,12 +211,12 @@ def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any
     if kind == "file":
         return
     for entry in entries:
-        if entry.kind == "file" and entry.size and entry.allocated:
+        if entry.kind == "file" and entry.size and (entry.allocated or view.derived):
             yield [view.name, entry.key, entry.path, entry.size]
 
 
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
-    if entry.kind != "file" or not entry.size or not entry.allocated:
+    if entry.kind != "file" or not entry.size or not (entry.allocated or view.derived):
         return None
     path = join(view.name, entry.path)
     bare = reading.bare(path)

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine import reading
+from headwater.examine import reading, recovered
 from headwater.examine.opening import open_evidence
+from headwater.formats.ext_deleted import DeletedTree
 from headwater.model.records import Facts
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
 
@@ -65,6 +66,13 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
             rows.extend(
                 {k: v for k, v in row.items() if v is not None}
                 for row in chosen.iter_rows(named=True)
+                if (row["offset"], row["ordinal"]) in pairs
+            )
+        if isinstance(view.tree, DeletedTree):
+            again = recovered.frame(view.tree.recovered(), view.name)
+            rows.extend(
+                {k: v for k, v in row.items() if v is not None}
+                for row in again.iter_rows(named=True)
                 if (row["offset"], row["ordinal"]) in pairs
             )
         yield from _in_pieces(view.name or "/", rows)

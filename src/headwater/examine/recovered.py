@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be claimed of each file that is not there any more; feed ``fs.recovered``, one row for each.
+
+A row stands on the old inode record in the journal, with the ordinal :data:`RECOVERED`, which no time of ``fs.macb`` on
+the same record has. Name, metadata and content are claims of their own: ``name_claim`` (``journal`` or ``none``),
+``metadata_claim`` (``checksum`` where the journal proves its copies, else ``journal``), ``content_claim`` (``whole``,
+``part``, ``none``, ``empty``; ``not-applicable`` for a folder) with the blocks it had and those that no other file has now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from headwater.examine.batch import HEAD_SCHEMA
+from headwater.formats.ext_deleted import Recovered
+from headwater.model.kinds import EventKind, TimeBasis
+from headwater.model.records import own_column
+
+FEED = "fs.recovered"
+RECOVERED = 1 << 29  # the ordinal of such a row
+
+_OWN: dict[str, Any] = {
+    own_column(name): dtype
+    for name, dtype in (
+        ("reason", pl.String), ("inode", pl.Int64), ("generation", pl.Int64), ("size", pl.Int64), ("uid", pl.Int64),
+        ("mode", pl.Int64), ("transaction", pl.Int64), ("seen", pl.Int64), ("name_claim", pl.String),
+        ("metadata_claim", pl.String), ("content_claim", pl.String), ("blocks", pl.Int64), ("blocks_free", pl.Int64),
+    )
+}  # fmt: skip
+
+
+def content_claim(found: Recovered) -> str:
+    """How much of the content can be claimed."""
+    if found.entry.kind == "dir":
+        return "not-applicable"
+    if not found.entry.size:
+        return "empty"
+    if found.blocks and found.free == found.blocks:
+        return "whole"
+    return "part" if found.free else "none"
+
+
+def frame(found: Sequence[Recovered], view: str) -> pl.DataFrame:
+    """The claims as events; ``view`` is the layer that the tree stands in. The time is that of the deletion, where known."""
+    rows: list[dict[str, Any]] = []
+    for each in found:
+        entry = each.entry
+        rows.append(
+            {
+                "t_recorded": each.gone, "t_basis": str(TimeBasis.UTC if each.gone is not None else TimeBasis.NONE),
+                "t_kind": "deleted" if each.reason == "deleted" else "changed", "kind": str(EventKind.STATE_RECOVERED),
+                "file_path": entry.path, "offset": each.place, "length": each.record_size, "ordinal": RECOVERED,
+                own_column("reason"): each.reason, own_column("inode"): entry.inode,
+                own_column("generation"): each.generation, own_column("size"): entry.size, own_column("uid"): entry.uid,
+                own_column("mode"): entry.mode, own_column("transaction"): each.transaction,
+                own_column("seen"): each.seen, own_column("name_claim"): "journal" if each.named else "none",
+                own_column("metadata_claim"): "checksum" if each.checked else "journal",
+                own_column("content_claim"): content_claim(each), own_column("blocks"): each.blocks,
+                own_column("blocks_free"): each.free,
+            }
+        )  # fmt: skip
+    schema = {**HEAD_SCHEMA, **_OWN}
+    columns = {name: pl.Series(name, [row.get(name) for row in rows], dtype=dtype) for name, dtype in schema.items()}
+    return pl.DataFrame(columns).with_columns(pl.lit(view, dtype=pl.String).alias("path"))
