@@ -159,11 +159,28 @@ def test_stream_with_its_directory_behind_the_grains(tmp_path: Path) -> None:
     medium = assert_same(image, "vmdk")
     assert whole(medium) == disk()
     assert medium.notes["createType"] == "streamOptimized"
-    image.write_bytes(first + footer[:512])
-    with pytest.raises(AcquireError) as caught:
-        opened(image)
-    assert caught.value.code == "HW2042"
-    assert "cut off" in caught.value.names["what"]
+
+
+def test_stream_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """Each grain stands behind a marker with its place: what was written before the cut is there, the rest is listed."""
+    content = disk()[: 1 << 20] + bytes(1 << 20) + disk()[: 1 << 20]
+    image = made(tmp_path, "d.vmdk", "vmdk", "-o", "subformat=streamOptimized", content=content)
+    raw = image.read_bytes()
+    first = raw[:56] + b"\xff" * 8 + raw[64:]
+    kept = []
+    for share in (1.0, 0.8, 0.6):
+        image.write_bytes(first[: int(len(first) * share)])
+        medium = opened(image)
+        assert "found by their markers" in medium.warnings[0].detail
+        kept.append(assert_honest(medium, content))
+    assert 0 < kept[0] < kept[1] < kept[2] < len(content)
+    grains = [n for n in range(0, len(content), 65536) if content[n : n + 65536].strip(b"\0")]
+    assert kept[0] == len(content) - sum(min(65536, len(content) - n) for n in grains), "every written grain is found"
+    # where the directory is there behind the grains, nothing need be searched
+    place = int.from_bytes(raw[56:64], "little") * 512
+    marker = struct.pack("<QII", 1, 0, 2).ljust(512, b"\0")
+    image.write_bytes(first + marker + raw[place : place + 512])
+    assert assert_honest(opened(image), content) == 0
 
 
 def test_redundant_directory_is_used_where_the_first_is_cut_off(tmp_path: Path) -> None:

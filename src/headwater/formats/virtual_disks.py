@@ -122,6 +122,8 @@ class _Finder:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self._seen: set[tuple[int, int]] = set()
+        self._names: dict[Path, dict[str, Path]] = {}
+        self._identities: dict[Path, dict[bytes, Path]] = {}
         self.paths: list[Path] = []
 
     def follow(self, path: Path, raw: bool = False) -> None:
@@ -150,15 +152,27 @@ class _Finder:
         for name in reference.names:
             wanted = last_name(name)
             for folder in self._folders if wanted else ():
-                for path in (folder / wanted, *(p for p in _listed(folder) if p.name.lower() == wanted.lower())):
-                    if _usable(path) and self._unseen(path):
+                # a name written on Windows may differ in case; the exact one wins
+                for path in (folder / wanted, self._by_name(folder).get(wanted.lower())):
+                    if path is not None and _usable(path) and self._unseen(path):
                         return path
         if reference.identity:
             for folder in self._folders:
-                for path in _listed(folder):
-                    if path.suffix.lower() == ".vdi" and _vdi_identity(path) == reference.identity:
-                        return path
+                found = self._by_identity(folder).get(reference.identity)
+                if found is not None and _usable(found) and self._unseen(found):
+                    return found
         return None
+
+    def _by_name(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._names:
+            self._names[folder] = {p.name.lower(): p for p in reversed(_listed(folder))}
+        return self._names[folder]
+
+    def _by_identity(self, folder: Path) -> dict[bytes, Path]:
+        if folder not in self._identities:
+            images = [p for p in _listed(folder) if p.suffix.lower() == ".vdi"]
+            self._identities[folder] = {_vdi_identity(p): p for p in reversed(images)}
+        return self._identities[folder]
 
     def _unseen(self, path: Path) -> bool:
         stat = path.stat()

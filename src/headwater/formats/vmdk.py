@@ -62,6 +62,8 @@ class VmdkMedium(BlockMedium):
             words.append((GapReason.UNREADABLE, "a sparse extent without the descriptor of its disk"))
         if any(isinstance(part, SparseExtent) and part.layout.unclean for part in self._parts):
             words.append((GapReason.NOT_REPLAYED, "an extent is marked as not closed cleanly"))
+        if any(isinstance(part, SparseExtent) and part.layout.cut for part in self._parts):
+            words.append((GapReason.TRUNCATED, "a stream without its footer: its grains were found by their markers"))
         self.warnings = [Gap(0, 0, reason, f"{own.name}: {detail}") for reason, detail in words]
 
     def runs(self, offset: int, length: int) -> Iterator[Run]:

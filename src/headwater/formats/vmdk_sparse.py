@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwater.formats.compressed import inflate_zlib
 from headwater.formats.virtual_blocks import MEDIUM_MOST, Numbers, Run, faults_in
+from headwater.formats.vmdk_scan import Found, walk
 from headwater.model.errors import AcquireError
 from headwater.model.ports import ByteSource
 
@@ -29,7 +30,10 @@ _FOOTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Sizes and places in bytes; ``directories``: the grain directory and, behind it, its redundant copy."""
+    """Sizes and places in bytes; ``directories``: the grain directory and, behind it, its redundant copy.
+
+    ``begin``: where the grains begin. ``cut``: a stream without its footer, whose directory nobody knows.
+    """
 
     size: int
     grain: int
@@ -40,6 +44,8 @@ class Layout:
     markers: bool
     descriptor: tuple[int, int]
     unclean: bool
+    begin: int = 0
+    cut: bool = False
 
 
 def read_layout(source: ByteSource, name: str) -> Layout:
@@ -56,7 +62,9 @@ def read_layout(source: ByteSource, name: str) -> Layout:
         tail = source.pread(max(0, source.size - 3 * _SECTOR), 3 * _SECTOR)
         kind = int.from_bytes(tail[12:16], "little")
         if len(tail) < 3 * _SECTOR or kind != _FOOTER or tail[_SECTOR : _SECTOR + 4] != HOSTED:
-            raise AcquireError("HW2042", name, what="a stream-optimised image without its footer: it is cut off")
+            if not (found.markers and found.compressed):
+                raise AcquireError("HW2042", name, what="an image without its footer: it is cut off")
+            return replace(found, cut=True)
         # the descriptor stands behind the first header, not behind the footer's copy of it
         found = _hosted(tail[_SECTOR : 2 * _SECTOR], name, found.descriptor)
     return found
@@ -65,7 +73,7 @@ def read_layout(source: ByteSource, name: str) -> Layout:
 def _hosted(head: bytes, name: str, descriptor: tuple[int, int] | None = None) -> Layout:
     if len(head) < _HEADER.size:
         raise AcquireError("HW2042", name, what="the header is cut off")
-    (_, version, flags, capacity, grain, desc_at, desc_size, per_table, second, first, _, unclean, _, method) = (
+    (_, version, flags, capacity, grain, desc_at, desc_size, per_table, second, first, begin, unclean, _, method) = (
         _HEADER.unpack_from(head)
     )
     if version not in (1, 2, 3) or (flags & _COMPRESSED and method != 1):
@@ -77,7 +85,7 @@ def _hosted(head: bytes, name: str, descriptor: tuple[int, int] | None = None) -
     return Layout(
         capacity * _SECTOR, grain * _SECTOR, per_table, tuple(p * _SECTOR for p in places), bool(flags & _ZEROED),
         bool(flags & _COMPRESSED), bool(flags & _MARKERS),
-        descriptor or (desc_at * _SECTOR, desc_size * _SECTOR), bool(unclean),
+        descriptor or (desc_at * _SECTOR, desc_size * _SECTOR), bool(unclean), begin * _SECTOR,
     )  # fmt: skip
 
 
@@ -97,6 +105,12 @@ class SparseExtent:
 
     def __init__(self, source: ByteSource, layout: Layout, number: int) -> None:
         self.source = source
+        self.scanned: Found | None = None
+        if layout.cut:
+            self.scanned = walk(source, layout.begin, layout.grain)
+            if self.scanned.directory:
+                layout = replace(layout, directories=(self.scanned.directory,))
+                self.scanned = None
         self.layout = layout
         self._number = number
         self._numbers = Numbers(source, 4, "little")
@@ -104,6 +118,9 @@ class SparseExtent:
     def runs(self, offset: int, length: int, nothing: Run) -> Iterator[Run]:
         """Runs that tile ``length`` bytes of the extent from ``offset``; ``nothing`` stands where no grain is."""
         layout = self.layout
+        if self.scanned is not None:
+            yield from self._from_markers(self.scanned, offset, length)
+            return
         end = offset + length
         span = layout.grain * layout.per_table
         while offset < end:
@@ -117,6 +134,21 @@ class SparseExtent:
             else:
                 yield from self._grains(table, offset, stop, inside, nothing)
             offset = stop
+
+    def _from_markers(self, found: Found, offset: int, length: int) -> Iterator[Run]:
+        """Runs of a stream that was cut off: what is not found may have stood behind the cut."""
+        end = offset + length
+        while offset < end:
+            number, skip = divmod(offset, self.layout.grain)
+            take = min(self.layout.grain - skip, end - offset)
+            sector = found.sector_of(number)
+            if sector:
+                yield Run("packed", take, None, skip, (self._number, sector, offset - skip))
+            else:
+                yield Run(
+                    "lost", take, detail="the stream is cut off: no grain for this place was found before its end"
+                )
+            offset += take
 
     def _table(self, index: int) -> int | None:
         """Where a grain table stands; the redundant directory is asked where the first cannot be read."""
