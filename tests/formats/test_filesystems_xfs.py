@@ -130,9 +130,10 @@ def sample(name: str, folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 # SOURCE: sample/dirty-xfs.raw.xz, made by lab/dirty.sh, Apache-2.0, sha256 in sample/dirty-xfs.sha256
-def test_xfs_dirty_log_is_said_and_never_an_empty_tree_in_silence(tmp_path: Path) -> None:
+def test_xfs_dirty_log_left_aside_is_said_and_never_an_empty_tree_in_silence(tmp_path: Path) -> None:
     image, _ = sample("dirty-xfs", tmp_path)
-    tree = opened(image)
+    tree = open_filesystem(source(image), play=False)
+    assert tree is not None
     paths = {e.path for e in tree.entries()}
     assert "/var/log/settled.log" in paths  # as recorded: older than the log
     assert [gap.reason for gap in tree.warnings] == [GapReason.NOT_REPLAYED]
@@ -145,11 +146,16 @@ def test_xfs_times_can_be_derived_from_the_cited_inode(tmp_path: Path) -> None:
     image, _ = sample("dirty-xfs", tmp_path)
     tree = opened(image)
     volume = image.read_bytes()
+    cited = 0
     for frame, _ in macb_batches(tree):
         for row in frame.iter_rows(named=True):
+            if not row["length"]:
+                continue  # an inode that lies in the log in two pieces cites the listing
             found = verify_inode("xfs", volume[row["offset"] : row["offset"] + row["length"]])
+            cited += 1
             assert found[row["t_kind"]] == row["t_recorded"]
             assert (found["uid"], found["size"]) == (row["uid"], row["size"])
+    assert cited > 20
 
 
 def test_xfs_version_4_is_read(tmp_path: Path) -> None:

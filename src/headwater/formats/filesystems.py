@@ -148,9 +148,9 @@ class UnreadTree:
 def open_filesystem(source: ByteSource, play: bool = True) -> Tree | None:
     """The tree of the file system on a volume; None where no known file system, container or cipher is recognised.
 
-    A journal that was not played back is played back in memory where that is possible (ext3, ext4),
-    and the tree's ``view`` and ``notes`` say so; where it is not, the warnings say that the tree is older than the last
-    writes. ``play`` False asks for the tree as it was recorded.
+    A journal that was not played back is played back in memory where that is possible (ext3, ext4, XFS), and the tree's
+    ``view`` and ``notes`` say so; where it is not, the warnings say that the tree is older than the last writes.
+    ``play`` False asks for the tree as it was recorded.
     """
     kind = identify(source)
     if kind in ("unknown", "empty"):
@@ -182,7 +182,7 @@ def _open_ext(source: ByteSource, kind: str, play: bool) -> Tree:
 def _open_xfs(source: ByteSource, kind: str, play: bool) -> Tree:
     from headwater.formats.xfs import XfsTree
 
-    return XfsTree(source)
+    return XfsTree(source, play)
 
 
 def _open_tsk(source: ByteSource, kind: str, play: bool) -> Tree:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from headwater.formats.ext_inode import Row, decode_inodes
 from headwater.formats.ntfs import standard_times
 from headwater.formats.xfs_inode import decode_chunk
+from headwater.formats.xfs_log_items import core_to_disk
 
 
 def decode_record(kind: str, record: bytes) -> dict[str, int | None]:
@@ -36,6 +37,8 @@ def _ext(record: bytes) -> dict[str, int | None]:
 
 
 def _xfs(record: bytes) -> dict[str, int | None]:
+    if len(record) == 176 and record[:2] == b"NI":  # as the log holds it, in the byte order of the machine
+        record = core_to_disk(record, 0).ljust(256, b"\0")
     size = len(record)
     if size < 256 or size & (size - 1):
         raise ValueError("an XFS inode is a power of two of at least 256 bytes")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """XFS (versions 4 and 5) as a tree: an iterative walk over directories, then the inodes that no name leads to.
 
-The log is not played back: where it was left dirty the warnings say that the tree is older than the last writes. Names
-are bytes; deleted ones are listed where they still stand in a directory's free space, without the file they meant,
-because XFS clears an inode when it is freed. Freed inodes keep their times, the last being that of the deletion: they
-are listed as ``/$OrphanFiles/OrphanFile-<inode>`` with kind ``other``.
+A log that was left dirty is played back in memory (:mod:`headwater.formats.xfs_log_view`); ``view`` and ``notes`` say
+so, and where that cannot be done the warnings say that the tree is older than the last writes. Names are bytes; deleted
+ones are listed where they still stand in a directory's free space, without the file they meant, because XFS clears an
+inode when it is freed. Freed inodes keep their times, the last being that of the deletion: they are listed as
+``/$OrphanFiles/OrphanFile-<inode>`` with kind ``other``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from headwater.formats.walking import MAX_WARNINGS, Bounds
 from headwater.formats.xfs_content import XfsContents
 from headwater.formats.xfs_directories import names_in_block, names_inside
 from headwater.formats.xfs_inode import CHUNK, FORMAT_LOCAL, XfsInodes, XfsRow
-from headwater.formats.xfs_layout import coverage, groups_there, log_state, read_super, short_leaves
+from headwater.formats.xfs_layout import coverage, groups_there, read_super, short_leaves
+from headwater.formats.xfs_log_view import Patched, view_of
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
 from headwater.model.ports import ByteSource
@@ -43,7 +45,7 @@ _LEAF_AT = 1 << 35  # bytes: from here on a directory holds its index, no names
 
 
 class XfsTree:
-    """One XFS volume, as its metadata stand on it.
+    """One XFS volume; ``view`` says whether it is shown clean, with its log played back, or as recorded.
 
     Raises:
         NotXfs: the superblock cannot be.
@@ -51,22 +53,18 @@ class XfsTree:
 
     kind = "xfs"
 
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
+    def __init__(self, source: ByteSource, play: bool = True) -> None:
+        found = view_of(source, read_super(source), play)
+        self._source = source = found.source
+        self.view, self.notes = found.view, found.notes
         self.head = read_super(source)
         self.inode_size = self.head.inode_size
         self._inodes = XfsInodes(source, self.head)
         self._contents = XfsContents(source, self.head, self._inodes)
-        self._warnings: list[Gap] = list(self._state())
+        self._warnings: list[Gap] = [*found.gaps, *self._state()]
         self._dropped = 0
 
     def _state(self) -> Iterator[Gap]:
-        state, at, size = log_state(self._source, self.head)
-        if state == "dirty":
-            text = "the volume was not cleanly unmounted: its log holds changes that are not in this tree"
-            yield Gap(at, size, GapReason.NOT_REPLAYED, text)
-        elif state == "external":
-            yield Gap(0, 0, GapReason.NOT_REPLAYED, "the log lies on another device; whether it was clean is not known")
         there, said = self._source.size, self.head.blocks * self.head.block_size
         if said > there:
             yield Gap(there, said - there, GapReason.TRUNCATED, "the file system is larger than the volume")
@@ -216,7 +214,10 @@ class XfsTree:
 
     def extents(self, key: str) -> tuple[tuple[int, int], ...]:
         """Ranges on the volume that hold the content, in order."""
-        return () if key == _GONE else self._contents.extents(self._row(key))
+        found = () if key == _GONE else self._contents.extents(self._row(key))
+        if isinstance(self._source, Patched) and not all(self._source.untouched(at, size) for at, size in found):
+            return ()  # what is read here stands nowhere in one piece: part of it is in the log
+        return found
 
     def _row(self, key: str) -> XfsRow:
         row = self._inodes.get(int(key)) if key.isascii() and key.isdigit() and len(key) < 20 else None
@@ -225,7 +226,10 @@ class XfsTree:
         return row
 
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(offset, length) on the volume of the inode records; offset -1 where there is no such inode."""
+        """(offset, length) on the volume of the inode records; offset -1 where there is no such inode.
+
+        Of an inode that playing the log back changed, this is its core in the log, -1 where that is not in one piece.
+        """
         head = self.head
         bits = head.ag_block_bits + head.inode_bits
         group, inside = numbers >> bits, numbers & ((1 << bits) - 1)
@@ -234,7 +238,12 @@ class XfsTree:
         at = (group * head.ag_blocks + block) * head.block_size + (
             inside & ((1 << head.inode_bits) - 1)
         ) * head.inode_size
-        return np.where(good, at, -1), np.full(len(numbers), head.inode_size, np.int64)
+        at, length = np.where(good, at, -1), np.full(len(numbers), head.inode_size, np.int64)
+        if isinstance(self._source, Patched):
+            for index, number in enumerate(numbers.tolist()):
+                if number in self._source.inodes:
+                    at[index], length[index] = self._source.inodes[number], self._source.record_length
+        return at, length
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
         """Ranges of the volume by the trees of free space."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame of an XFS volume: superblock, allocation groups, free space, and whether the log was left dirty.
+"""The frame of an XFS volume: superblock, allocation groups and free space.
 
 Layout: "XFS Algorithms & Data Structures", https://mirrors.edge.kernel.org/pub/linux/utils/fs/xfs/docs/. All integers
 are big-endian. Trees are followed with a bound on the blocks read, so that a hostile one ends.
@@ -18,9 +18,6 @@ from headwater.model.ports import ByteSource
 
 V5_FTYPE, V5_META = 0x1, 0x100
 V4_FTYPE = 0x200
-_LOG_CHUNK = 1 << 20
-_LOG_MAGIC = 0xFEEDBABE
-_UNMOUNT = 0x20
 _NULL = 0xFFFFFFFF
 
 
@@ -176,31 +173,3 @@ def coverage(source: ByteSource, head: XfsSuper) -> Iterator[tuple[int, int, Cov
             at = start + length
         if at < end:
             yield at, end - at, "allocated"
-
-
-def log_state(source: ByteSource, head: XfsSuper) -> tuple[str, int, int]:
-    """(``clean``, ``dirty``, ``external`` or ``empty``; offset, length of the log on the volume).
-
-    The last record of a log that was left clean is an unmount record; anything else after it was not played back.
-    """
-    if not head.log_start:
-        return "external", 0, 0
-    start, size = head.place(head.log_start), head.log_blocks * head.block_size
-    best = -1
-    last = b""
-    for at in range(0, min(size, max(0, source.size - start)), _LOG_CHUNK):
-        data = source.pread(start + at, min(_LOG_CHUNK, size - at))
-        words = np.frombuffer(data, ">u4", count=len(data) // 512 * 128)[::128]
-        for sector in np.flatnonzero(words == _LOG_MAGIC).tolist():
-            lsn = int.from_bytes(data[sector * 512 + 16 : sector * 512 + 24], "big")
-            if lsn > best:
-                best, last = lsn, source.pread(start + at + sector * 512, 512)
-                place = at + sector * 512
-    if best < 0:
-        return "empty", start, size
-    operations = int.from_bytes(last[40:44], "big")
-    record = int.from_bytes(last[320:324], "big")
-    headers = max(1, (record + 32767) // 32768) if int.from_bytes(last[8:12], "big") & 2 else 1
-    first = source.pread(start + (place + headers * 512) % size, 12)
-    clean = operations == 1 and len(first) == 12 and bool(first[9] & _UNMOUNT)
-    return ("clean" if clean else "dirty"), start, size
