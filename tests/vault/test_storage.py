@@ -12,6 +12,7 @@ import pyrage
 import pytest
 
 from headwater.model.errors import IntegrityError, VaultError
+from headwater.vault.s3 import LockedStore
 from headwater.vault.sealed import SealedFolder
 from headwater.vault.storage import Folder, Memory, Store
 
@@ -24,8 +25,11 @@ STORES: dict[str, Callable[[Path], Store]] = {
 }
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=[*sorted(STORES), "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "s3":
+        name = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
+        return LockedStore(request.getfixturevalue("place"), 1, f"{name}/")
     return STORES[request.param](tmp_path / "store")
 
 

@@ -343,6 +343,12 @@ CODES: dict[str, Code] = {
         "至少为两名接收人封装密钥；任一接收人的身份文件可打开容器。",
         "The key is wrapped for two recipients at least; the identity of any of them opens it.",
     ),
+    "HW3019": Code(
+        "对象存储不可用或拒绝：{where}({what})",
+        "the object store cannot be used or refuses: {where} ({what})",
+        "存储桶须在建立时启用 Object Lock，凭据须有写入与读取版本的权限。",
+        "The bucket needs Object Lock from its making, and the credentials the right to write and to read versions.",
+    ),
     "HW3020": Code(
         "案件包无法使用：{where}({what})",
         "the exported case cannot be used: {where} ({what})",
