@@ -40,3 +40,12 @@ def test_fields_of_the_image_are_named_in_both_languages_and_dated() -> None:
     assert [f.label.zh for f in found] == ["案件编号（镜像载）", "采集时间（镜像载）", "zz（镜像载）"]
     assert found[1].value == "2026-11-22 03:00:51 UTC (1795316451)"
     assert shown("acquired", "2026 11 22 3 0 51") == "2026 11 22 3 0 51"  # a form that names no zone stays as it stands
+
+
+def test_baseline_that_was_entered_in_the_ledger_stands_in_the_head(copied: Path) -> None:
+    corridor = open_case(copied)
+    with corridor.ledger:
+        assert fill(corridor).title.baseline is None
+        corridor.record("baseline", note={"time": "2026-03-02T10:00:00+08:00", "source": "radio clock"})
+        title = fill(corridor).title
+    assert (title.baseline, title.baseline_source) == (1_772_416_800 * 10**9, "radio clock")

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 
 # (heading, verbs); a verb that stands nowhere here is shown under "further verbs", so that none is ever missing
 STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("授权立案 · authority and case", ("case", "authorise", "plan", "register", "people")),
-    ("现场与提取 · scene and acquisition", ("scene", "collect", "disks", "image", "convert")),
-    ("固定保全 · preservation", ("vault", "custody", "seal", "anchor", "verify", "trace")),
+    ("授权立案 · authority and case", ("case", "add", "register")),
+    ("现场与提取 · scene and acquisition", ("scene", "collect", "disks", "image", "verify-image", "convert")),
+    (
+        "固定保全 · preservation",
+        ("custody", "seal", "unseal", "checkout", "return", "transfer", "hold", "anchor", "witness", "verify", "trace"),
+    ),
     ("检验与还原 · examination and reconstruction", ("investigate", "open", "findings", "steps", "events", "search")),
-    ("报告 · report", ("report", "export", "reference")),
+    ("报告 · report", ("report", "defects", "export", "reference")),
 )
 _USUAL = (
     "headwater investigate web01.E01 --case ./case-042 --authority approval.pdf --authority-no 2026-17 \\",

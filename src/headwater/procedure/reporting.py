@@ -116,6 +116,7 @@ def fill(corridor: Corridor) -> report.ReportData:
 
 def _title(corridor: Corridor, zone: str, head: Sealed) -> report.Title:
     said = corridor.settings
+    baseline, source = _baseline(corridor)
     return report.Title(
         case_no=said.case_no or None,
         name=said.case_name or None,
@@ -125,12 +126,24 @@ def _title(corridor: Corridor, zone: str, head: Sealed) -> report.Title:
         received=None,
         place=said.place or None,
         method_standard=said.method_standard or None,
-        baseline=from_rfc3339(said.baseline_time) if said.baseline_time else None,
-        baseline_source=said.baseline_source or None,
+        baseline=baseline,
+        baseline_source=source,
         zone=zone,
         issued=issued_ns(head),
         program=f"Headwater {__version__}",
     )
+
+
+def _baseline(corridor: Corridor) -> tuple[int | None, str | None]:
+    """The moment of first control and how it is known: as the settings have it, else as the ledger last recorded it."""
+    said = corridor.settings
+    if said.baseline_time:
+        return from_rfc3339(said.baseline_time), said.baseline_source or None
+    entered = corridor.ledger.last("baseline")
+    if entered is None:
+        return None, None
+    note = entered.entry.note
+    return from_rfc3339(str(note["time"])), str(note.get("source") or "") or None
 
 
 def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:

@@ -268,9 +268,9 @@ def limits(
     )
     yield Sentence(
         Text(
-            "内存、网络流量与云平台日志未在检材之列的，本报告不作判断；已删除文件的恢复不在本次方法之内。",
+            "内存、网络流量与云平台日志未在检材之列的，本报告不作判断；已删除的文件，仅检材中尚可证明的部分可见，其余不可见。",
             "Memory, traffic and cloud logs that are not among the items are not judged; "
-            "recovery of deleted files was not among the methods.",
+            "of deleted files only what the evidence still proves is seen.",
         ),
         ids,
     )
