@@ -85,6 +85,12 @@ def test_sidecar_of_another_image(made: Path, tmp_path: Path) -> None:
     assert not found.public_key
 
 
+def test_renamed_image_called_altered(made: Path, tmp_path: Path) -> None:
+    for path in made.glob("e01.*"):
+        shutil.copy(path, tmp_path / path.name.replace("e01.", "other."))
+    assert check(tmp_path / "other.E01").sound
+
+
 def test_missing_segment(made: Path, tmp_path: Path) -> None:
     copied(made, tmp_path, "e01")
     (tmp_path / "e01.E02").unlink()

@@ -7,6 +7,7 @@ does writing fail. Nothing here deletes what was written.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from io import FileIO
@@ -15,6 +16,7 @@ from pathlib import Path
 from headwater.model.errors import AcquireError
 
 PART = ".part"
+_PAGE = 4096
 
 
 def sync_folder(folder: Path) -> None:
@@ -36,20 +38,47 @@ class Destination:
         self.folder = folder
         self.failure: str | None = None
         self._file: FileIO | None = None
+        self._direct = False
 
-    def begin(self, name: str, position: int) -> None:
-        """Go on with the file ``name`` at ``position``; 0 begins it anew. What lies behind is cut off."""
+    def begin(self, name: str, position: int, direct: bool = False) -> None:
+        """Go on with the file ``name`` at ``position``; 0 begins it anew. What lies behind is cut off.
+
+        ``direct``: whole pages from page-aligned memory pass the page cache by, where the file system takes that: it
+        saves a copy of everything, and what is read back comes from the disk.
+        """
         path = self.folder / (name + PART)
         self._file = FileIO(path, "r+b" if position else "w+b")
         self._file.truncate(position)
         self._file.seek(position)
+        self._direct = direct and self._turn(True)
+
+    def _turn(self, direct: bool) -> bool:
+        """Set or clear O_DIRECT; whether that could be done."""
+        flag = getattr(os, "O_DIRECT", 0)
+        if not flag or self._file is None:
+            return False
+        import fcntl  # not on Windows, where there is no O_DIRECT either
+
+        flags = fcntl.fcntl(self._file.fileno(), fcntl.F_GETFL)
+        try:
+            fcntl.fcntl(self._file.fileno(), fcntl.F_SETFL, flags | flag if direct else flags & ~flag)
+        except OSError:
+            return False
+        return True
 
     def write(self, data: bytes | memoryview) -> None:
         """Append."""
         assert self._file is not None
         view = memoryview(data)
+        if self._direct and (len(view) % _PAGE or self._file.tell() % _PAGE):
+            self._direct = not self._turn(False)
         while view:
-            view = view[self._file.write(view) or 0 :]
+            try:
+                view = view[self._file.write(view) or 0 :]
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self._direct:
+                    raise
+                self._direct = not self._turn(False)  # the file system wants more than it said
 
     def skip(self, length: int) -> None:
         """Leave a hole that reads as zeros."""
@@ -107,8 +136,8 @@ class Destinations:
                 if not self.alive:
                     raise AcquireError("HW2022", os.fspath(one.folder), what=one.failure) from error
 
-    def begin(self, name: str, position: int = 0) -> None:
-        self._each("begin", name, position)
+    def begin(self, name: str, position: int = 0, direct: bool = False) -> None:
+        self._each("begin", name, position, direct)
 
     def write(self, data: bytes | memoryview) -> None:
         self._each("write", data)

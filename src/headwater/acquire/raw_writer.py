@@ -55,7 +55,7 @@ class RawWriter:
         """Begin the image, or go on behind a checkpoint."""
         if after is not None and after.segment:
             self._number, self._done, self._kept = after.segment, after.done, after.done
-        self._out.begin(self.name(self._number), after.position if after is not None else 0)
+        self._out.begin(self.name(self._number), after.position if after is not None else 0, True)
 
     def add(self, packed: Packed) -> None:
         """Write the next block."""
@@ -75,7 +75,7 @@ class RawWriter:
             if not room:
                 self._out.end(self._part)
                 self._number += 1
-                self._out.begin(self.name(self._number))
+                self._out.begin(self.name(self._number), 0, True)
                 continue
             piece = data[:room]
             if hole:
