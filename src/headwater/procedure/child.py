@@ -17,6 +17,7 @@ import polars as pl
 
 from headwater.examine import reading, recovered, registry
 from headwater.examine.batch import Batch
+from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.ext_deleted import DeletedTree
@@ -30,7 +31,6 @@ from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, Gap
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
-from headwater.procedure.context import Taker
 from headwater.store.parts import encode_events, encode_gaps
 
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.
@@ -139,6 +139,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     facts: dict[str, dict[str, str]] = {}
     for view in opened.views:
         facts[view.name] = {"file_system": view.tree.kind, "view": str(getattr(view.tree, "view", ""))}
+        facts[view.name].update({f"volume {name}": value for name, value in view.facts})
         taker = Taker(view.name, view.tree)
         for frame, entries in listing(view, opened.kind):
             listed += len(entries)

@@ -19,6 +19,7 @@ from typing import Any
 
 from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
+from headwater.examine.context import Taker, texts_of
 from headwater.examine.coverage import tile
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
@@ -26,7 +27,6 @@ from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
 from headwater.procedure.contents import describe_all
-from headwater.procedure.context import Taker, texts_of
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Held, held, raise_from

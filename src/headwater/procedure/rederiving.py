@@ -8,13 +8,14 @@ from typing import Any
 
 from headwater.confine.pool import Message, Pool, Task
 from headwater.examine.content import WHOLE
+from headwater.examine.context import texts_of
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError
 from headwater.model.nouns import Citation, Finding
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contents import targets_of
-from headwater.procedure.context import taken_of, texts_of
+from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import Corridor, source_of
 from headwater.procedure.folder_members import opened_targets
 from headwater.procedure.intake import held

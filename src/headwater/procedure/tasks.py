@@ -36,7 +36,7 @@ class Unit:
     number: int
     targets: list[Json] = field(default_factory=list)
     fingerprint: str = ""
-    context: dict[str, dict[str, str]] = field(default_factory=dict)  # by view, by path: see procedure/context.py
+    context: dict[str, dict[str, str]] = field(default_factory=dict)  # by view, by path: see examine/context.py
 
     @property
     def size(self) -> int:
