@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,75 @@ def test_image_altered_before_it_was_entered(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(AcquireError) as caught:
         image(order(tmp_path, source, resume=True))
     assert caught.value.code == "HW2024"
+
+
+def test_sidecar_outside_its_schema(tmp_path: Path) -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "image-sidecar.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    source = tmp_path / os.fsdecode(b"disk\xff\xb2.bin")  # a name that is no UTF-8
+    source.write_bytes(b"x" * 70_000)
+    done = image(order(tmp_path, source, plan={"second": _folder(tmp_path / "other"), "segment": 64 << 10}))
+    document = json.loads(done.imaged.sidecar.read_bytes())
+    validator.validate(document)
+    assert document["source"]["name"].endswith("disk%FF%B2.bin")
+    for change in ({"state": "perhaps"}, {"digests": {}}, {"surprise": 1}):
+        assert not validator.is_valid(document | change)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[str]:
+    """A writable loop device over an ext4 file system."""
+    if os.geteuid() != 0 or shutil.which("losetup") is None or shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs root, losetup and mkfs.ext4")
+    made = subprocess.run(["losetup", "-f", "--show", str(disk(tmp_path))], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip("no loop device can be had here")
+    try:
+        yield made.stdout.strip()
+    finally:
+        subprocess.run(["umount", made.stdout.strip()], check=False, capture_output=True)
+        subprocess.run(["losetup", "-d", made.stdout.strip()], check=False)
+
+
+def test_device_that_nothing_protects(tmp_path: Path, loop: str) -> None:
+    with pytest.raises(AcquireError) as caught:
+        image(order(tmp_path, Path(loop)))
+    assert caught.value.code == "HW2027"
+    assert not (tmp_path / "web01.json").exists()
+    with pytest.raises(UsageError):
+        image(order(tmp_path, Path(loop), unprotected="  "))
+    done = image(order(tmp_path, Path(loop), unprotected="无写保护设备可用"))
+    assert [v.result for v in done.verdicts] == ["match"] * 3
+    record = sidecar.read(done.imaged.sidecar)
+    assert record["record"]["unprotected_reason"] == "无写保护设备可用"
+    assert record["record"]["write_protection"]["kind"] == "none"
+    assert record["source"]["facts"]["reading"] == "O_DIRECT"
+
+
+def test_mounted_device_imaged_as_if_static(tmp_path: Path, loop: str) -> None:
+    where = _folder(tmp_path / "mounted")
+    subprocess.run(["mount", loop, str(where)], check=True)
+    with pytest.raises(AcquireError) as caught:
+        image(order(tmp_path, Path(loop), unprotected="x"))
+    assert caught.value.code == "HW2060"
+    with pytest.raises(AcquireError) as caught:  # not even live onto itself
+        image(ImageOrder(loop, tmp_path / "case2", where / "web01", WAIVED, live=True, unprotected="x"))
+    assert caught.value.code == "HW2026"
+    done = image(order(tmp_path, Path(loop), live=True, unprotected="x"))
+    assert {v.what: v.result for v in done.verdicts}["source-read-again"] == "not-claimable"
+    assert sidecar.read(done.imaged.sidecar)["record"]["state"] == "live"
+
+
+def test_read_only_flag_that_is_not_seen(tmp_path: Path, loop: str) -> None:
+    done = image(order(tmp_path, Path(loop), set_readonly=True))
+    protection = sidecar.read(done.imaged.sidecar)["record"]["write_protection"]
+    assert protection["kind"] == "software"
+    assert protection["set_by_us"]

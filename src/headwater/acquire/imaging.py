@@ -32,7 +32,7 @@ from headwater.acquire.e01_writer import Checkpoint, E01Layout, E01Writer
 from headwater.acquire.image_files import leftovers, open_image, rename_whole
 from headwater.acquire.imaged import Imaged
 from headwater.acquire.packing import CHUNK, Chunker, Packed, as_is
-from headwater.acquire.plans import Plan
+from headwater.acquire.plans import Plan, plain_name
 from headwater.acquire.ports import BlockSource, UnreadableError
 from headwater.acquire.preparing import Preparation, Prepared
 from headwater.acquire.raw_writer import RawWriter
@@ -259,18 +259,19 @@ class Imaging:
             "image": {
                 "stem": plan.stem, "format": plan.format, "size": source.size, "sector_size": source.sector_size,
                 "level": plan.level, "segment_size": plan.segment, "block": plan.block,
-                "algorithms": list(plan.digests), "set_id": self._stand.set_id.hex(), "fields": dict(plan.fields),
+                "algorithms": list(plan.digests), "set_id": self._stand.set_id.hex(),
+                "fields": {k: plain_name(v) for k, v in plan.fields.items()},
             },
             "source": {
-                "name": source.name, "size": source.size, "sector_size": source.sector_size, "live": source.live,
-                "facts": dict(source.facts),
+                "name": plain_name(source.name), "size": source.size, "sector_size": source.sector_size, "live": source.live,
+                "facts": {k: plain_name(v) for k, v in source.facts.items()},
             },
             "record": dict(self._desk.record),
             "bad": bad[:_TOLD],
             "bad_bytes": sum(b[1] for b in bad),
             "read_errors": self._rescue.errors + self._stand.errors,
             "times": {"begun": self._stand.begun, "sessions": self._sessions},
-            "destinations": [{"folder": os.fspath(d.folder), "failure": d.failure or ""} for d in self._out.all],
+            "destinations": [{"folder": plain_name(os.fspath(d.folder)), "failure": d.failure or ""} for d in self._out.all],
         }  # fmt: skip
 
     def _save(self, state: str, more: Mapping[str, Any] | None = None) -> str:
@@ -296,7 +297,7 @@ class Imaging:
         for one in list(self._out.alive):
             self._stage, self._done = "read-back", 0
             found = read_back(one.folder, self._writer.names, self._plan, marks, self._rescue.bad, self._tell)
-            where = "" if len(self._out.all) == 1 else os.fspath(one.folder)
+            where = "" if len(self._out.all) == 1 else plain_name(os.fspath(one.folder))
             verdicts.append(replace(found.verdict, reason="; ".join(w for w in (found.verdict.reason, where) if w)))
             if found.verdict.result == "mismatch":
                 one.failure = found.verdict.reason
@@ -346,7 +347,7 @@ class Imaging:
         digest = self._save(sidecar.COMPLETE, more)
         return Imaged(
             lead, tuple(segments), self._source.size, self._source.sector_size, passed.digests, passed.medium, self._rescue.bad,
-            self._zeros.total, tuple(verdicts), {os.fspath(d.folder): d.failure for d in self._out.all if d.failure},
+            self._zeros.total, tuple(verdicts), {plain_name(os.fspath(d.folder)): d.failure for d in self._out.all if d.failure},
             sidecar.sidecar_path(lead, self._plan.stem), digest, tuple(int(s["at"]) for s in self._sessions[1:]),
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from headwater.acquire.raw_writer import CHECKPOINT
 from headwater.acquire.rescue import RETRIES
 from headwater.formats.hashing import ALGORITHMS
 from headwater.model.errors import UsageError
+from headwater.model.paths import encode_name
 
 FORMATS = ("e01", "raw", "split", "sparse")
 DIGESTS = ("sha256", "md5", "sha1")
@@ -23,6 +25,15 @@ BLOCK = 1 << 20
 _LEAST_SEGMENT = 64 << 10
 _LARGEST_BLOCK = 16 << 20
 _MEMORY = 12 << 20  # bytes in buffers: more falls out of the cache between two stages
+
+
+def plain_name(name: str) -> str:
+    """A name as JSON can hold it: one that is no UTF-8 is percent-encoded, reversibly, every other stands as it is."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return encode_name(os.fsencode(name))
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,8 @@ class Plan:
             raise UsageError("HW0001", what=f"--block-size {self.block}: 32K … 16M, a multiple of 32K")
         if self.segment < _LEAST_SEGMENT:
             raise UsageError("HW0001", what=f"--segment {self.segment}: at least 64K")
-        if not self.stem or "/" in self.stem or self.stem in (".", ".."):
-            raise UsageError("HW0001", what=f"--out {self.stem}")
+        if self.stem != plain_name(self.stem) or not self.stem or "/" in self.stem or self.stem in (".", ".."):
+            raise UsageError("HW0001", what=f"--out {plain_name(self.stem)}")
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from headwater.acquire import sidecar
 from headwater.acquire.destinations import PART
 from headwater.acquire.e01_writer import Checkpoint
 from headwater.acquire.image_files import rename_back
-from headwater.acquire.plans import Plan
+from headwater.acquire.plans import Plan, plain_name
 from headwater.acquire.ports import BlockSource
 from headwater.formats.sources import Bad
 from headwater.model.errors import AcquireError
@@ -74,7 +74,7 @@ def _differs(document: Mapping[str, Any], plan: Plan, source: BlockSource) -> st
         return f"the image is {document['state']}"
     wanted = {
         "format": plan.format, "level": plan.level, "segment_size": plan.segment, "stem": plan.stem,
-        "block": plan.block, "algorithms": list(plan.digests), "fields": dict(plan.fields),
+        "block": plan.block, "algorithms": list(plan.digests), "fields": {k: plain_name(v) for k, v in plan.fields.items()},
         "sector_size": source.sector_size,
     }  # fmt: skip
     for key, value in wanted.items():

@@ -14,6 +14,11 @@ _NAMES = {
     "detect": ("检测", "detecting"),
     "sigma": ("Sigma 规则", "Sigma rules"),
     "report": ("报告", "report"),
+    "image": ("镜像", "imaging"),
+    "resume": ("重读已写部分", "reading what is held"),
+    "read-back": ("回读镜像", "reading back"),
+    "read-again": ("再次读取检材", "reading the source again"),
+    "verify": ("核验", "verifying"),
 }
 
 
