@@ -91,7 +91,7 @@ def _rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
     for row in rows:
         if kind == "volumes":
-            name = row["volume"] or "-"
+            name = row["volume"] or ("-" if row["kind"] == "slack" else "/")
             say(f"{name:<16} {row['kind']:<10} {row['offset']:>16} {row['size']:>16}  {row['detail']}")
             continue
         gone = " " if row["allocated"] else "x"

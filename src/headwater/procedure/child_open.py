@@ -148,7 +148,7 @@ def ls(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
 
 def _ls(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     opened, path = _open(args, fds), str(args["path"])
-    if not path and [v.name for v in opened.views] != [""]:
+    if not path:
         yield {"volumes": list(_volumes(opened))}, b""
         yield {"result": {"kind": opened.kind, "warnings": _gaps(opened.warnings)}}, b""
         return
@@ -181,15 +181,17 @@ def _volumes(opened: Opened) -> Iterator[dict[str, Any]]:
     for view in opened.views:
         yield {
             "volume": view.name, "kind": view.tree.kind, "offset": view.offset, "size": view.size,
-            "on_medium": view.on_medium, "detail": "; ".join(w.detail for w in view.tree.warnings[:3]),
+            "on_medium": view.on_medium, "derived": view.derived, "detail": "; ".join(w.detail for w in view.tree.warnings[:3]),
         }  # fmt: skip
     for name, gap, offset in opened.unopened:
         yield {
             "volume": name, "kind": gap.reason.value, "offset": offset, "size": gap.length, "on_medium": True,
-            "detail": gap.detail,
+            "derived": False, "detail": gap.detail,
         }  # fmt: skip
     for offset, length, what in opened.slack:
-        yield {"volume": "", "kind": "slack", "offset": offset, "size": length, "on_medium": True, "detail": what}
+        yield {"volume": "", "kind": "slack", "offset": offset, "size": length, "on_medium": True, "derived": False,
+            "detail": what,
+        }  # fmt: skip
 
 
 def stat(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
