@@ -3,11 +3,13 @@
 # Makes tests/formats/fixtures/{mdraid,lvm,luks,stack}.tar.xz: arrays, volume groups and ciphers made by Debian's own
 # mdadm, lvm2, cryptsetup and kernel in a QEMU guest, since most kernels of test machines cannot. None of the program's
 # code is used. Root on Debian 12; packages: qemu-system-x86 busybox-static mdadm lvm2 cryptsetup-bin e2fsprogs xfsprogs
-# fdisk cpio kmod xz-utils and (downloaded, not installed) Debian's kernel. Usage: make.sh OUTPUT_DIR
+# fdisk cpio kmod xz-utils and (downloaded, not installed) Debian's kernel. Usage: make.sh OUTPUT_DIR [xfs4]; with the
+# word it makes tests/formats/fixtures/xfs4.tar.xz alone
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 HERE=$(cd "$(dirname "$0")" && pwd)
 OUT=$(cd "$1" && pwd)
+PART=${2:-}
 W=${LAB_WORK:-/tmp/lab}
 T=$W/volumes
 mkdir -p "$T" && cd "$T"
@@ -45,7 +47,7 @@ devices { use_devicesfile = 0 obtain_device_list_from_udev = 0 external_device_i
 global { event_activation = 0 thin_check_executable = "" use_lvmpolld = 0 }
 backup { backup = 0 archive = 0 }
 CONF
-cp "$HERE/init" "$HERE/guest.sh" root/ && chmod +x root/init
+cp "$HERE/init" "$HERE"/guest*.sh root/ && chmod +x root/init
 (cd root && find . | cpio -o -H newc --quiet | gzip -1) > initrd.gz
 
 # --- the disk on which the guest works; content by which every block can be told from every other
@@ -56,7 +58,7 @@ mkdir -p seed && cp pattern.raw seed/
 mkfs.ext4 -q -O ^has_journal -d seed work.raw
 timeout --foreground "${LAB_TIMEOUT:-1800}" qemu-system-x86_64 -accel tcg -cpu max -m 1024M -no-reboot -nic none \
   -nodefaults -display none -serial file:console -monitor none -drive file=work.raw,format=raw,if=virtio \
-  -kernel "$W"/vmlinuz -initrd initrd.gz -append "console=ttyS0 quiet panic=1"
+  -kernel "$W"/vmlinuz -initrd initrd.gz -append "console=ttyS0 quiet panic=1${PART:+ lab=$PART}"
 tail -3 console
 grep -q 'LAB COMPLETE' console
 rm -rf made && mkdir made

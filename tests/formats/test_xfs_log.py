@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from disk_images import mounted, run, source, tool, unmounted
 from test_filesystems_xfs import sample
+from volume_fixtures import files, memory
 
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.xfs import XfsTree
@@ -264,3 +265,25 @@ def test_hostile_logs_neither_raise_nor_hang(dirty: tuple[Path, dict[str, str]])
         assert tree is not None
         assert sum(1 for _ in tree.entries()) < 10_000
         assert all(gap.detail for gap in tree.warnings)
+
+
+# SOURCE: fixtures/xfs4.tar.xz, made by lab/volumes/make.sh OUT xfs4 with Linux 6.1 in a QEMU guest; Apache-2.0
+def test_version_4_is_what_the_kernel_that_knew_it_made_of_it() -> None:
+    held = files("xfs4")
+    tree = open_filesystem(memory("xfs4", "image"))
+    assert isinstance(tree, XfsTree)
+    assert tree.view == "replayed"
+    assert tree.warnings == ()
+    mine = {}
+    for entry in tree.entries():
+        if entry.kind == "file" and entry.allocated and not entry.path.startswith("/$"):
+            file = tree.open(entry.key)
+            mine[entry.path] = hashlib.sha256(file.pread(0, file.size)).hexdigest()
+        if entry.path == "/srv/link":
+            assert entry.target == held["LINK"].decode().strip()
+    theirs = dict(reversed(line.split()) for line in held["SHA256SUMS"].decode().splitlines())  # type: ignore[misc]
+    assert mine == {path.removeprefix("."): digest for path, digest in theirs.items()}
+    assert len(mine) == 70 - 1
+    stale = open_filesystem(memory("xfs4", "image"), play=False)
+    assert stale is not None
+    assert "/srv/late/late-1" not in {e.path for e in stale.entries()}

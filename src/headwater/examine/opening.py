@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
+from headwater.formats.keys import Key
 from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.opened import OpenFile
-from headwater.formats.sources import FileSource
+from headwater.formats.sources import FileSource, physical_ranges
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.formats.volumes import Volume, volumes
 from headwater.model.kinds import GapReason
@@ -29,7 +30,11 @@ _DISK_MAGIC = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One tree and where it stands: ``name`` is the layer before the path (empty for the only one)."""
+    """One tree and where it stands: ``name`` is the layer before the path (empty for the only one).
+
+    ``volume``: the bytes that the tree was opened over, None for what has none (a folder, an archive's entries).
+    ``facts``: what the volume says of itself (an array's level and members, the key that opened it), by name.
+    """
 
     name: str
     tree: Tree
@@ -37,6 +42,26 @@ class View:
     size: int
     on_medium: bool  # whether extents of the tree count on the medium
     derived: bool = False  # a further view of a volume that another view shows as it is: its deleted files
+    volume: ByteSource | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Bytes of the volume, wherever they lie on the medium: what offsets of the tree's records count in."""
+        return b"" if self.volume is None else self.volume.pread(offset, length)
+
+    def places(self, medium: ByteSource, ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        """The ranges of the medium that hold these of the volume, in order; () where one of them lies nowhere on it."""
+        if self.volume is None:
+            return ()
+        if self.on_medium:
+            return tuple((self.offset + at, size) for at, size in ranges)
+        found: list[tuple[int, int]] = []
+        for at, size in ranges:
+            there = physical_ranges(self.volume, medium, at, size)
+            if sum(n for _, n in there) != size:  # a part is made from parity, or kept where no place is told
+                return ()
+            found.extend(there)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +110,7 @@ class LoneFile:
         return iter(())
 
 
-def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None) -> Opened:
+def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys: Sequence[Key] = ()) -> Opened:
     """Open the files that hold one item.
 
     1. Segments or an E01 signature: a medium.
@@ -93,16 +118,16 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None) -> Op
     3. A partition table or a file system: a medium.
     4. A text that a parser knows, by name or content, or plain text: a lone file. Anything else: a medium.
 
-    ``medium``: the same files already opened, perhaps as they were at a snapshot.
+    ``medium``: the same files already opened, perhaps as they were at a snapshot. ``keys``: tried on what is encrypted.
 
     Raises:
         AcquireError: the container cannot be opened at all (a missing or foreign segment, a broken structure).
     """
     if medium is not None:
-        return _of_medium(medium)
+        return _of_medium(medium, keys)
     if len(files) > 1 or is_medium(files[0]):
         medium = open_medium(files)
-        return _of_medium(medium)
+        return _of_medium(medium, keys)
     source = FileSource(files[0])
     archive = archive_kind(source, files[0].name)
     if archive:
@@ -112,7 +137,7 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None) -> Op
     if _looks_like_log(files[0].name, head) and identify(source) == "unknown":
         return Opened("file", source, (View("", LoneFile(files[0], source), 0, source.size, False),))
     medium = open_medium(files)
-    return _of_medium(medium)
+    return _of_medium(medium, keys)
 
 
 def _looks_like_log(name: str, head: bytes) -> bool:
@@ -122,15 +147,15 @@ def _looks_like_log(name: str, head: bytes) -> bool:
     return bool(head) and b"\0" not in head and not any(b < 9 for b in head)
 
 
-def _of_medium(source: Medium) -> Opened:
-    table = volumes(source)
+def _of_medium(source: Medium, keys: Sequence[Key]) -> Opened:
+    table = volumes(source, keys)
     views: list[View] = []
     gaps: list[tuple[str, Gap, int]] = []
     chosen: Sequence[Volume] = table.volumes
     if not chosen:
         tree = open_filesystem(source)
         if tree is not None:
-            views.append(View("", tree, 0, source.size, True))
+            views.append(View("", tree, 0, source.size, True, volume=source))
         else:
             gaps.append(("", _unopened(source, source.size), 0))
     for volume in chosen:
@@ -144,7 +169,8 @@ def _of_medium(source: Medium) -> Opened:
             if identify(volume.source) not in {"lvm2", "extended"}:
                 gaps.append((volume.name, _unopened(volume.source, volume.length), max(volume.offset, 0)))
         else:
-            views.append(View(volume.name, tree, max(volume.offset, 0), volume.length, volume.offset >= 0))
+            at, size = max(volume.offset, 0), volume.length
+            views.append(View(volume.name, tree, at, size, volume.offset >= 0, False, volume.source, volume.facts))
     warnings = (*source.warnings, *table.warnings)
     views = [each for view in views for each in (view, *_further(view))]
     return Opened(
@@ -157,7 +183,7 @@ def _further(view: View) -> list[View]:
     deleted = getattr(view.tree, "deleted", None)
     if deleted is None:
         return []
-    return [View(join(view.name, "deleted"), deleted, view.offset, view.size, view.on_medium, True)]
+    return [View(join(view.name, "deleted"), deleted, view.offset, view.size, view.on_medium, True, view.volume)]
 
 
 def _unopened(source: ByteSource, length: int) -> Gap:

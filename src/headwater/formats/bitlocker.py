@@ -64,12 +64,19 @@ class BitLockerSource:
         length = min(length, self._size - offset)
         if length <= 0 or offset < 0:
             return b""
+        # libbde 20260916 gives wrong bytes from the next sector on where a read begins within one
+        start = offset // _BLOCK * _BLOCK
+        end = min(-(-(offset + length) // _BLOCK) * _BLOCK, self._size)
+        data = self._aligned(start, end - start)
+        return data[offset - start : offset - start + length]
+
+    def _aligned(self, offset: int, length: int) -> bytes:
         try:
             data = bytes(self._volume.read_buffer_at_offset(length, offset))
         except OSError as error:
             if length > _BLOCK:
                 half = max(_BLOCK, length // 2 // _BLOCK * _BLOCK)
-                return self.pread(offset, half) + self.pread(offset + half, length - half)
+                return self._aligned(offset, half) + self._aligned(offset + half, length - half)
             self._own.add(offset, length, GapReason.UNREADABLE, f"libbde: {_short(error)}")
             return bytes(length)
         if len(data) < length:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 _LINEAR = -1
 ZONES_ORIGINAL, ZONES_ALTERNATE = 1, 2
 LEVELS = (_LINEAR, 0, 1, 4, 5, 6, 10)
-_ROWS_CACHED = 4096
+_ROWS_CACHED = 400_000  # members in all rows that are kept
 _MAX_COPIES = 64
 
 
@@ -145,7 +145,7 @@ class Parity:
         row = self._rows.get(turn)
         if row is None:
             row = self._six_row(turn) if self._six else self._five_row(turn)
-            if len(self._rows) >= _ROWS_CACHED:
+            if len(self._rows) * self._disks >= _ROWS_CACHED:
                 self._rows.clear()
             self._rows[turn] = row
         return row

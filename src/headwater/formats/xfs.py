@@ -22,7 +22,7 @@ from headwater.formats.walking import MAX_WARNINGS, Bounds
 from headwater.formats.xfs_content import XfsContents
 from headwater.formats.xfs_directories import names_in_block, names_inside
 from headwater.formats.xfs_inode import CHUNK, FORMAT_LOCAL, XfsInodes, XfsRow
-from headwater.formats.xfs_layout import coverage, groups_there, read_super, short_leaves
+from headwater.formats.xfs_layout import NotXfs, coverage, groups_there, read_super, short_leaves
 from headwater.formats.xfs_log_view import Patched, view_of
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
@@ -55,9 +55,13 @@ class XfsTree:
 
     def __init__(self, source: ByteSource, play: bool = True) -> None:
         found = view_of(source, read_super(source), play)
+        try:
+            self.head = read_super(found.source)
+        except NotXfs:  # a log that would break the superblock is not to hide what is recorded
+            found = view_of(source, read_super(source), False)
+            self.head = read_super(source)
         self._source = source = found.source
         self.view, self.notes = found.view, found.notes
-        self.head = read_super(source)
         self.inode_size = self.head.inode_size
         self._inodes = XfsInodes(source, self.head)
         self._contents = XfsContents(source, self.head, self._inodes)

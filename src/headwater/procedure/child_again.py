@@ -82,12 +82,10 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
 def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """The bytes of spans: of targets (in their last layer), or of a volume where the target is a view alone."""
     targets = Targets(args, fds)
-    views = {} if args["own_fds"] else {v.name: v for v in open_evidence(open_files(args, fds)).views}
     for target in args["targets"]:
         offset, length = int(target["offset"]), min(int(target["length"]), FETCH_MOST)
         if target.get("key") is None:
-            view = views[target["view"]]
-            data = open_evidence(open_files(args, fds)).source.pread(view.offset + offset, length)
+            data = targets.view(target["view"]).pread(offset, length)
         elif target.get("whole"):
             data = targets.open(target)[0].pread(offset, length)
         else:

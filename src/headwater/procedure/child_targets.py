@@ -34,7 +34,9 @@ class Targets:
         self._fds = fds
         self._views: dict[str, View] = {}
         if not args["own_fds"]:
-            self._views = {v.name: v for v in open_evidence(open_files(args, fds)).views}
+            opened = open_evidence(open_files(args, fds))
+            self._medium = opened.source
+            self._views = {v.name: v for v in opened.views}
 
     def open(self, target: Mapping[str, Any]) -> tuple[ByteSource, list[tuple[int, int]]]:
         """The bytes, and where they lie on the medium (nothing where that is not known)."""
@@ -42,8 +44,11 @@ class Targets:
             fd = self._fds[int(target["fd"])]
             return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
         view = self._views[target["view"]]
-        extents = view.tree.extents(target["key"]) if view.on_medium else ()
-        return view.tree.open(target["key"]), [(view.offset + o, n) for o, n in extents]
+        return view.tree.open(target["key"]), list(view.places(self._medium, view.tree.extents(target["key"])))
+
+    def view(self, name: str) -> View:
+        """A view by its name; KeyError where the item has none of that name."""
+        return self._views[name]
 
 
 def listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[Entry]]]:
