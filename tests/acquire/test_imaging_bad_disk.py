@@ -98,3 +98,33 @@ def test_more_is_lost_than_by_ewfacquire(failing_disk: str, tmp_path: Path) -> N
     subprocess.run(command, capture_output=True, check=False)
     medium = open_medium([open_readonly(tmp_path / "ewf.E01")])
     assert lost(medium.pread(0, medium.size)) >= len(BAD)
+
+
+@pytest.mark.skipif(shutil.which("ewfverify") is None, reason="ewfverify is not installed")
+def test_device_with_sectors_of_4096_bytes(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("losetup") is None:
+        pytest.skip("a loop device needs root and losetup")
+    data = content(8 * 301)
+    (tmp_path / "disk").write_bytes(data)
+    made = subprocess.run(
+        ["losetup", "-r", "-b", "4096", "-f", "--show", str(tmp_path / "disk")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip("no loop device with sectors of 4096 bytes can be had here")
+    try:
+        source = FileBlockSource(made.stdout.strip())
+        assert source.sector_size == 4096
+        desk = Desk(lambda *_: None, unsigned, lambda: "2026-11-22T04:00:00.000000000Z", "headwater test", {})
+        done = Imaging(source, Plan(tmp_path, "web01"), desk).run()
+        source.close()
+    finally:
+        subprocess.run(["losetup", "-d", made.stdout.strip()], check=False)
+    assert [v.result for v in done.verdicts] == ["match"] * 3
+    assert done.size == len(data)
+    medium = open_medium([open_readonly(tmp_path / "web01.E01")])
+    assert medium.sector_size == 4096
+    assert medium.pread(0, medium.size) == data
+    subprocess.run(["ewfverify", "-q", str(tmp_path / "web01.E01")], check=True, capture_output=True)

@@ -14,7 +14,7 @@ import pytest
 from headwater.case.authority import Claim
 from headwater.cli.main import main
 from headwater.model.errors import AcquireError
-from headwater.procedure.image_check import ImageChecked, check_image
+from headwater.procedure.image_check import ImageChecked, check_image, stated_beside
 from headwater.procedure.imaging import ImageOrder, image
 
 
@@ -118,3 +118,18 @@ def test_image_of_another_tool(made: Path, tmp_path: Path) -> None:
     command = ["ewfacquire", "-u", "-q", "-d", "sha1", "-t", str(tmp_path / "other"), str(source)]
     subprocess.run(command, check=True, capture_output=True)
     assert check(tmp_path / "other.E01").sound
+
+
+def test_sidecar_that_intake_does_not_look_at(made: Path, tmp_path: Path) -> None:
+    """The image is taken into another case: what its sidecar states is a claim to be checked, like the container's."""
+    copied(made, tmp_path, "raw")
+    found = {"sha256": check(tmp_path / "raw.dd").digests["sha256"]}
+    assert [(v.what, v.result) for v in stated_beside(tmp_path / "raw.dd", found)] == [("stated-in-sidecar", "match")]
+    other = list(stated_beside(tmp_path / "raw.dd", {"sha256": "0" * 64}))
+    assert other[0].result == "mismatch"
+    text = (tmp_path / "raw.json").read_text()
+    (tmp_path / "raw.json").write_text(text.replace('"match"', '"mismatch"'))
+    forged = list(stated_beside(tmp_path / "raw.dd", found))
+    assert (forged[0].result, forged[0].reason) == ("mismatch", "the sidecar's signature does not verify")
+    (tmp_path / "raw.json").write_text("{}")
+    assert not list(stated_beside(tmp_path / "raw.dd", found))

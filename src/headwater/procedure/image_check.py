@@ -20,6 +20,7 @@ from headwater.confine.pool import Limits, Message, Pool, Task
 from headwater.formats.hashing import ALGORITHMS
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.formats.segments import segments
+from headwater.model.custody import Verdict
 from headwater.model.errors import AcquireError, ExamineError
 from headwater.model.paths import encode_name
 
@@ -71,6 +72,28 @@ def check_image(image: Path, beside: Path | None, tell: Tell) -> ImageChecked:
     if document is not None:
         checks.extend(_of_files(found, document, [p.name for p in paths]))
     return ImageChecked(tuple(checks), dict(found["medium"]), int(found["size"]), key)
+
+
+def stated_beside(image: Path, found: Mapping[str, str]) -> Iterator[Verdict]:
+    """What the sidecar that lies beside an image states of its medium, against what was found; nothing without one."""
+    try:
+        document = _sidecar(image, None)
+        if document is None:
+            return
+        expected = str(document["medium"]["digests"]["sha256"]) if document["state"] == sidecar.COMPLETE else ""
+    except (KeyError, TypeError):
+        expected = ""
+    key = sidecar.signed_by(document) if document is not None else None
+    if key is None or not expected:
+        reason = (
+            "the sidecar's signature does not verify" if key is None else "the sidecar says that the image is not whole"
+        )
+        yield Verdict("stated-in-sidecar", "mismatch", "sha256", expected, found["sha256"], reason)
+        return
+    same = expected == found["sha256"]
+    yield Verdict(
+        "stated-in-sidecar", "match" if same else "mismatch", "sha256", expected, found["sha256"], f"key {key}"
+    )
 
 
 def _sidecar(image: Path, beside: Path | None) -> sidecar.Document | None:

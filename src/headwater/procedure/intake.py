@@ -27,6 +27,7 @@ from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, ExamineError
 from headwater.model.paths import encode_name
 from headwater.procedure.corridor import REGISTERED, Corridor, environment, evidence_of, utc_now
+from headwater.procedure.image_check import stated_beside
 
 ALGORITHMS = ("sha256", "md5", "sha1")
 
@@ -156,7 +157,7 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> tuple[E
         custodian=" / ".join(corridor.actors) or NOT_RECORDED,
         purpose=corridor.settings.purpose,
         registered_at=utc_now(),
-        verdicts=tuple(_verdicts(result)),
+        verdicts=(*_verdicts(result), *stated_beside(source, result["medium"])),
         stated=result["stated"],
         notes=result["notes"],
     )
