@@ -13,6 +13,7 @@ from headwater.case import duties
 from headwater.case.defects import Held, Whole, defects
 from headwater.cli.main import main
 from headwater.model.errors import AuthorityError
+from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
 
 KNOWN = "2026-03-02T00:00:00.000000000Z"
@@ -97,7 +98,7 @@ def test_defect_of_an_item_is_named_with_its_cure(held: Held, words: str) -> Non
 
 
 def test_defects_of_the_case_are_named() -> None:
-    found = [d.what.en for d in defects(Whole(1, False, ("legal_basis",), False, ("entry 3 …",)))]
+    found = [d.what.en for d in defects(Whole(1, False, ("legal_basis",), False, (Text("第3条", "entry 3"),)))]
     assert len(found) == 5
 
 

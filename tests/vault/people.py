@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,8 +41,25 @@ def do(home: Path, verb: str, *words: str, who: str = "") -> int:
     return main([verb, *words, *signing])
 
 
+_MADE: list[Path] = []  # the first home with a case as made; others are copies of it
+
+
 def staffed(home: Path) -> Path:
     """A case with five people enrolled; returns its folder."""
+    if not _MADE:
+        kept = Path(tempfile.mkdtemp(prefix="headwater-people-"))
+        atexit.register(shutil.rmtree, kept, ignore_errors=True)
+        _make(home)
+        for name in ("case", "config"):
+            shutil.copytree(home / name, kept / name)
+        _MADE.append(kept)
+        return home / "case"
+    for name in ("case", "config"):
+        shutil.copytree(_MADE[0] / name, home / name)
+    return home / "case"
+
+
+def _make(home: Path) -> None:
     case = home / "case"
     words = ["case", "new", str(case), "--authority-no", "公网安〔2026〕1号", "--authority-by", "某市公安局",
              "--authority-from", "2020-01-01", "--authority-until", "2099-01-01", "--target", "host=web01",
@@ -51,7 +71,6 @@ def staffed(home: Path) -> Path:
         admin = [] if name == "管理员" else ["--as", "管理员"]
         args = ["case", "people", str(case), "add", name, *chosen, "--organisation", "某局", *admin]
         assert main([*args, "--passphrase-file", str(home / "pass")]) == 0
-    return case
 
 
 def photograph(home: Path, name: str = "seal-01.jpg", content: bytes = b"\xff\xd8\xff\xe0 a photograph") -> Path:

@@ -35,7 +35,7 @@ def _stamped(case: Path, authority: Authority) -> Path:
 def _verdicts(case: Path, *given: str) -> list[str]:
     corridor = opened(case)
     with corridor.ledger:
-        return [v.words for v in anchoring.against(corridor, given) if v.result == "mismatch"]
+        return [v.words.en for v in anchoring.against(corridor, given) if v.result == "mismatch"]
 
 
 def _paper(case: Path) -> str:

@@ -120,3 +120,17 @@ def test_approval_taken_from_another_act_does_not_count(home: Path) -> None:
         forged = note | {"act": "destroy", "request": "0" * 64}
         corridor.ledger.append("custody", time=last.entry.time, actors=["张三"], tool="t", note=forged, signer=holder)
     assert "takes two persons; nobody approved it" in _gaps(home)
+
+
+def test_reading_after_freezing_is_in_the_ledger(home: Path) -> None:
+    corridor = open_case(home / "case")
+    with corridor.ledger:
+        assert custody.looked(corridor, "events") is None
+    assert _act(home, "seal", "--seal-after", "S-1") == 0
+    corridor = open_case(home / "case")
+    with corridor.ledger:
+        entered = custody.looked(corridor, "events", "src_ip = '203.0.113.7'")
+        assert entered is not None
+        assert entered.entry.note["query"] == "src_ip = '203.0.113.7'"
+        assert corridor.ledger.check()
+    assert _gaps(home) == []

@@ -65,7 +65,7 @@ def serving(folder: Path) -> Iterator[Place]:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -42,7 +42,7 @@ class Whole:
     enrolled: bool
     mandate_missing: Sequence[str]
     anchored: bool
-    remarks: Sequence[str] = ()
+    remarks: Sequence[Text] = ()
     items: Sequence[Held] = field(default_factory=tuple)
 
 
@@ -83,7 +83,7 @@ def _of_case(case: Whole) -> Iterator[Defect]:
         yield _defect("", "internet-courts-11", ("台账从未经外部锚定（时间戳或见证）", "the ledger was never anchored outside"),
                       ("导出前运行 headwater anchor", "run headwater anchor before export"))  # fmt: skip
     for remark in case.remarks:
-        yield _defect("", "civil-evidence-93", (f"台账时钟异常：{remark}", f"clock of the ledger: {remark}"),
+        yield _defect("", "civil-evidence-93", (f"台账时钟异常：{remark.zh}", f"clock of the ledger: {remark.en}"),
                       ("说明原因", "explain it"))  # fmt: skip
 
 

@@ -56,5 +56,7 @@ def run(options: argparse.Namespace) -> int:
         verdicts = anchoring.against(corridor, options.check)
     words = {"match": "相符 ok", "mismatch": "不符 FAILED", "not-claimable": "不可主张 not claimable"}
     for verdict in verdicts:
-        say(f"{words[verdict.result]:<12} {verdict.anchor.name if verdict.anchor else ''}  {verdict.words}")
+        say(
+            f"{words[verdict.result]:<12} {verdict.anchor.name if verdict.anchor else ''}  {verdict.words.zh} · {verdict.words.en}"
+        )
     return EXIT_VAULT if any(v.result == "mismatch" for v in verdicts) else EXIT_DONE

@@ -21,6 +21,7 @@ from typing import Any
 
 from headwater.formats.atomic import write_atomic
 from headwater.model.errors import UsageError, VaultError
+from headwater.model.nouns import Text
 from headwater.procedure.corridor import Corridor
 from headwater.vault import anchors, tokens, trail, witness
 from headwater.vault.anchors import ANCHORED, FOLDER, Anchor, Verdict
@@ -241,7 +242,7 @@ def against(corridor: Corridor, given: Sequence[str]) -> list[Verdict]:
         try:
             found.append(anchors.load(path, public))
         except VaultError as error:  # said as a verdict: the others are still worth holding it against
-            broken.append(Verdict(None, "mismatch", error.text("en")))
+            broken.append(Verdict(None, "mismatch", Text(error.text("zh"), error.text("en"))))
     for text in given:
         found.append(anchors.from_paper(text) if text.startswith("HW1 ") else anchors.load(Path(text)))
     return anchors.compare(corridor.ledger.rows(), found) + broken

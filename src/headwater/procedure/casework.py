@@ -190,7 +190,7 @@ def summary(corridor: Corridor) -> dict[str, Any]:
         "entries": trail.entries,
         "head": trail.head,
         "root": trail.root,
-        "remarks": list(trail.remarks),
+        "remarks": [r.en for r in trail.remarks],
         "settings": digest(asdict(corridor.settings)),
     }  # fmt: skip
 

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -195,3 +197,32 @@ def waiting(corridor: Corridor, number: str) -> str:
     if state is None or not state.offered:
         raise VaultError("HW3016", number, what="没有待接收的移交 · no transfer waits to be received")
     return next(iter(state.offered))
+
+
+ACCESS = "access"
+_FREEZES = frozenset({"seal", "hold", "seize"})
+
+
+def looked(corridor: Corridor, verb: str, query: str = "") -> Sealed | None:
+    """Enter that the case's evidence or results were read or searched, once it is frozen; None before that.
+
+    Frozen means sealed, seized or under legal hold, or a baseline time recorded (Art. 111: the access log after
+    freezing). Entered under the case's key with the account of the machine, since reading asks for no signature.
+    """
+    frozen = False
+    for sealed in corridor.ledger.entries():
+        entry = sealed.entry
+        frozen = frozen or entry.action == "baseline" or (entry.action == CUSTODY and entry.note["act"] in _FREEZES)
+    if not frozen:
+        return None
+    numbers = [e.number for e in evidence_of(corridor.ledger)]
+    note = {"verb": verb, "query": query, "account": account()}
+    return corridor.record(ACCESS, evidence=numbers, note=note)
+
+
+def account() -> str:
+    """The account of the machine that this process runs under: number, and name where there is one."""
+    try:
+        return f"{os.getuid()} {pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return str(os.getuid())

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from headwater.case.defects import defects
-from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import canonical
 from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, IntegrityError, VaultError
@@ -108,39 +105,59 @@ def export(desk: Desk, wanted: Wanted) -> Exported:
     files = _standing(corridor, wanted)
     files["defects.json"] = canonical([asdict(d) for d in found]) + b"\n"
     # whoever signs the export vouches for these; what follows depends on the head after this entry
-    digests = {n: hashlib.sha256(d).hexdigest() for n, d in files.items()}
+    digests = {n: hwcase.measure(content)[0] for n, content in files.items()}
     entered = desk.do(EXPORT, "export", note, evidence=numbers, products=digests)
     files.update(_headed(corridor, wanted, entered))
-    held = io.BytesIO()
     about = dict(note) | {"case_no": corridor.settings.case_no, "time": entered.entry.time, "entry": entered.hash}
-    key = open_case_key(corridor.case / "keys" / "case.key")
-    hwcase.write(held, files, about, key)
-    rows = hwcase.check_bytes(held.getvalue())
-    if hwcase.verdict(rows) == "failed":
-        failed = next(r for r in rows if r.result == "failed")
-        raise IntegrityError("HW3020", str(wanted.out), what=f"{failed.what}: {failed.detail}")
-    sha256 = write_atomic(wanted.out, held.getvalue())
-    desk.record(EXPORTED, {"to": wanted.to, "size": len(held.getvalue())}, products={wanted.out.name: sha256})
+    rows, sha256, size = _written(corridor, wanted.out, files, about)
+    desk.record(EXPORTED, {"to": wanted.to, "size": size}, products={wanted.out.name: sha256})
     return Exported(wanted.out, sha256, tuple(rows), len(found))
 
 
-def _standing(corridor: Corridor, wanted: Wanted) -> dict[str, bytes]:
+def _written(
+    corridor: Corridor, out: Path, files: Mapping[str, bytes | Path], about: Mapping[str, Any]
+) -> tuple[list[hwcase.Finding], str, int]:
+    """Write beside the place, verify as a stranger would, and only then give it its name."""
+    key = open_case_key(corridor.case / "keys" / "case.key")
+    temporary = out.with_name(out.name + ".tmp")
+    try:
+        with open(temporary, "wb") as target:
+            hwcase.write(target, files, about, key)
+            target.flush()
+            os.fsync(target.fileno())
+        with open(temporary, "rb") as source:
+            rows = hwcase.check(source)
+        if hwcase.verdict(rows) == "failed":
+            failed = next(r for r in rows if r.result == "failed")
+            raise IntegrityError("HW3020", str(out), what=f"{failed.what}: {failed.detail}")
+        sha256, size = hwcase.measure(temporary)
+        os.rename(temporary, out)  # no hard link: exports go to sticks whose file system has none
+    except OSError as error:
+        raise VaultError("HW3004", str(out), what=error.strerror or error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows, sha256, size
+
+
+def _standing(corridor: Corridor, wanted: Wanted) -> dict[str, bytes | Path]:
     """What goes into the export as it stands in the case: anchors, results, items, custody."""
-    files: dict[str, bytes] = {}
+    files: dict[str, bytes | Path] = {}
     for folder in ("anchors", *(_FOLDERS if wanted.with_results else ())):
         for path in sorted((corridor.case / folder).glob("*")):
             if path.is_file() and not path.name.endswith(".tmp"):
-                files[f"{folder}/{path.name}"] = path.read_bytes()
+                files[f"{folder}/{path.name}"] = path
     for name in _RESULTS if wanted.with_results else ():
         if (corridor.case / name).is_file():
-            files[name] = (corridor.case / name).read_bytes()
+            files[name] = corridor.case / name
     sealed = list(corridor.ledger.entries())
     _rows(sealed, wanted.keep_back)  # refuses before anything is entered
     back = {sealed[n - 1].hash for n in wanted.keep_back}
     for item in items.items_of(sealed):
         if wanted.with_items and item.entry not in back:
             name = f"{OBJECTS}/{item.sha256[:2]}/{item.sha256}"
-            files[name] = b"".join(Folder(corridor.case / OBJECTS).blocks(item.sha256))
+            for _ in Folder(corridor.case / OBJECTS).blocks(item.sha256):
+                pass  # what is no longer what was registered does not leave
+            files[name] = corridor.case / name
     told = [
         {"item": s.item, "holder": s.holder, "seal": s.seal, "gaps": [asdict(g) for g in s.gaps]}
         for s in chains(corridor).values()

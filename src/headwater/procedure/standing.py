@@ -28,11 +28,11 @@ def rows(corridor: Corridor, trail: Trail, given: Sequence[str]) -> Iterator[Row
     said = f"{trail.entries} entries, head {trail.head}, Merkle root {trail.root}, {trail.checkpoints} checkpoints"
     yield ("台账", "ledger"), "ok", (what, said)
     for remark in trail.remarks:
-        yield ("台账时钟", "clock of the ledger"), "not-claimable", (remark, remark)
+        yield ("台账时钟", "clock of the ledger"), "not-claimable", (remark.zh, remark.en)
     found = against(corridor, given)
     for verdict in found:
         name = verdict.anchor.name or verdict.anchor.kind if verdict.anchor else ""
-        yield (f"锚定 {name}", f"anchor {name}"), _RESULT[verdict.result], (verdict.words, verdict.words)
+        yield (f"锚定 {name}", f"anchor {name}"), _RESULT[verdict.result], (verdict.words.zh, verdict.words.en)
     yield from _contents(corridor)
     yield from _custody(corridor)
 

@@ -25,6 +25,7 @@ from typing import Any
 from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import canonical
 from headwater.model.errors import VaultError
+from headwater.model.nouns import Text
 from headwater.model.times import SECOND, from_rfc3339, rfc3339
 from headwater.vault import tokens, trail, witness
 from headwater.vault.keys import CHECKPOINT_DOMAIN, verifies
@@ -60,7 +61,7 @@ class Verdict:
 
     anchor: Anchor | None
     result: str
-    words: str
+    words: Text
 
 
 def printed(checkpoint: trail.Checkpoint) -> str:
@@ -181,10 +182,10 @@ def compare(rows: Iterable[trail.Row | trail.Redacted], anchors: Sequence[Anchor
             roots[tree.size], latest[tree.size] = tree.root(), top
     found = [_verdict(a, origin, tree.size, roots, latest) for a in anchors]
     if lowest is not None:
-        words = (
-            f"entry {lowest[0]} states {rfc3339(lowest[1])}, though a token of {rfc3339(received)} had come in before"
-        )
-        found.append(Verdict(None, "mismatch", words + ": the clock was behind"))
+        stated, token = rfc3339(lowest[1]), rfc3339(received)
+        zh = f"第 {lowest[0]} 条记于 {stated}，而此前已收到 {token} 的时间戳：时钟偏慢"
+        en = f"entry {lowest[0]} states {stated}, though a token of {token} had come in before: the clock was behind"
+        found.append(Verdict(None, "mismatch", Text(zh, en)))
     return found
 
 
@@ -192,19 +193,35 @@ def _verdict(
     anchor: Anchor, origin: str, size: int, roots: Mapping[int, str], latest: Mapping[int, tuple[int, int]]
 ) -> Verdict:
     if anchor.origin != origin:
-        return Verdict(anchor, "mismatch", "it is of another ledger, or the ledger was begun anew")
+        return _unlike(
+            anchor, "凭证属于另一台账，或台账被重新开立", "it is of another ledger, or the ledger was begun anew"
+        )
     if anchor.size > size:
-        words = f"it attests {anchor.size} entries, {size} are here: an older copy was put back, or the tail cut off"
-        return Verdict(anchor, "mismatch", words)
+        return _unlike(
+            anchor,
+            f"凭证证明曾有 {anchor.size} 条，现有 {size} 条：旧副本被放回，或尾部被截去",
+            f"it attests {anchor.size} entries, {size} are here: an older copy was put back, or the tail cut off",
+        )
     if roots[anchor.size] != anchor.root:
-        return Verdict(
-            anchor, "mismatch", f"the first {anchor.size} entries are another history: a fork, or signed anew"
+        return _unlike(
+            anchor,
+            f"前 {anchor.size} 条是另一历史：台账分叉，或被重新签名",
+            f"the first {anchor.size} entries are another history: a fork, or signed anew",
         )
     moment, number = latest[anchor.size]
+    stated = rfc3339(anchor.time_ns)
     if anchor.time_ns is not None and moment > anchor.time_ns + anchor.accuracy_ns + _TOLERANCE:
-        stated = rfc3339(anchor.time_ns)
-        return Verdict(
-            anchor, "mismatch", f"entry {number} states {rfc3339(moment)}, after {stated}: the clock was ahead"
+        return _unlike(
+            anchor,
+            f"第 {number} 条记于 {rfc3339(moment)}，晚于 {stated}：时钟偏快",
+            f"entry {number} states {rfc3339(moment)}, after {stated}: the clock was ahead",
         )
-    when = f" at {rfc3339(anchor.time_ns)}" if anchor.time_ns is not None else ""
-    return Verdict(anchor, "match", f"{anchor.who} attests the first {anchor.size} entries{when}")
+    words = Text(
+        f"{anchor.who} 证明前 {anchor.size} 条{f'，时间 {stated}' if stated else ''}",
+        f"{anchor.who} attests the first {anchor.size} entries{f' at {stated}' if stated else ''}",
+    )
+    return Verdict(anchor, "match", words)
+
+
+def _unlike(anchor: Anchor, zh: str, en: str) -> Verdict:
+    return Verdict(anchor, "mismatch", Text(zh, en))

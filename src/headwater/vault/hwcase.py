@@ -19,9 +19,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from headwater.formats.canonical import canonical
@@ -60,12 +62,23 @@ def checkpoint_line(body: bytes, signature: bytes) -> bytes:
     return canonical({"body": body.decode(), "signature": signature.hex()}) + b"\n"
 
 
-def write(target: BinaryIO, files: Mapping[str, bytes], about: Mapping[str, Any], signer: Signer) -> str:
+def measure(content: bytes | Path) -> tuple[str, int]:
+    """SHA-256 and size of what goes into an export: bytes, or a file, which is read in blocks."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest(), len(content)
+    with open(content, "rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest(), source.tell()
+
+
+def write(target: BinaryIO, files: Mapping[str, bytes | Path], about: Mapping[str, Any], signer: Signer) -> str:
     """Write an export of these files; ``about`` goes into the manifest. Returns the manifest's SHA-256.
 
     The same files, words and key give the same bytes.
     """
-    listed = {n: {"sha256": hashlib.sha256(d).hexdigest(), "size": len(d)} for n, d in sorted(files.items())}
+    listed = {}
+    for name, content in sorted(files.items()):
+        sha256, size = measure(content)
+        listed[name] = {"sha256": sha256, "size": size}
     manifest = canonical({"format": FORMAT, "public_key": signer.public, "about": dict(about), "files": listed})
     signature = signer.sign(DOMAIN + manifest).hex().encode()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as book:
@@ -73,7 +86,12 @@ def write(target: BinaryIO, files: Mapping[str, bytes], about: Mapping[str, Any]
             info = zipfile.ZipInfo(name, _WHEN)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system, info.external_attr = 3, 0o100644 << 16
-            book.writestr(info, data)
+            if isinstance(data, bytes):
+                book.writestr(info, data)
+                continue
+            info.file_size = data.stat().st_size
+            with open(data, "rb") as source, book.open(info, "w") as held:
+                shutil.copyfileobj(source, held, 1 << 20)
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -150,14 +168,13 @@ def _checked(export: Export, given: Sequence[anchors.Anchor]) -> Iterator[Findin
     good = verifies(public, signature, DOMAIN + data)
     yield Finding("manifest", "ok" if good else "failed", "" if good else "its signature does not verify")
     yield from _files(export, manifest)
-    rows = [_row(raw) for raw in export.lines(ENTRIES)]
     points = [(str(r["body"]).encode(), bytes.fromhex(r["signature"])) for r in export.lines(CHECKPOINTS)]
     try:
-        found = trail.check(rows, points)
+        found = trail.check(_rows(export), points)
     except HeadwaterError as error:
         yield Finding("ledger", "failed", error.text("en"))
         return
-    kept_back = sum(isinstance(r, Redacted) for r in rows)
+    kept_back = sum(isinstance(r, Redacted) for r in _rows(export))
     words = f"{found.entries} entries ({kept_back} kept back), head {found.head}, Merkle root {found.root}"
     yield Finding("ledger", "ok", words)
     if found.public != public:
@@ -166,10 +183,15 @@ def _checked(export: Export, given: Sequence[anchors.Anchor]) -> Iterator[Findin
     if last != found.entries:
         yield Finding("checkpoint", "failed", f"the last covers {last} of {found.entries} entries")
     for remark in found.remarks:
-        yield Finding("clock of the ledger", "not-claimable", remark)
-    yield from _anchors(export, rows, public, given)
-    yield from _contents(export, manifest, rows)
-    yield from _statements(export, public, {r.hash if isinstance(r, Redacted) else r[1] for r in rows})
+        yield Finding("clock of the ledger", "not-claimable", remark.en)
+    yield from _anchors(export, public, given)
+    yield from _contents(export, manifest)
+    yield from _statements(export, public)
+
+
+def _rows(export: Export) -> Iterator[Row | Redacted]:
+    """The entries, read anew each time: a ledger of a million need not fit into memory."""
+    return (_row(raw) for raw in export.lines(ENTRIES))
 
 
 def _row(raw: Mapping[str, Any]) -> Row | Redacted:
@@ -197,28 +219,26 @@ def _files(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("files", "ok", f"{len(listed)} files match the manifest")
 
 
-def _anchors(
-    export: Export, rows: Sequence[Row | Redacted], public: str, given: Sequence[anchors.Anchor]
-) -> Iterator[Finding]:
+def _anchors(export: Export, public: str, given: Sequence[anchors.Anchor]) -> Iterator[Finding]:
     held = list(given)
     for name in sorted(n for n in export.sizes if n.startswith("anchors/") and n.endswith(".json")):
         try:
             held.append(anchors.read(export.data(name, 4 << 20), name, public))
         except HeadwaterError as error:
             yield Finding(f"anchor {name}", "failed", error.text("en"))
-    for verdict in anchors.compare(rows, held):
+    for verdict in anchors.compare(_rows(export), held):
         name = (verdict.anchor.name or verdict.anchor.kind) if verdict.anchor else "clock"
-        yield Finding(f"anchor {name}", "ok" if verdict.result == "match" else "failed", verdict.words)
+        yield Finding(f"anchor {name}", "ok" if verdict.result == "match" else "failed", verdict.words.en)
     if not held:
         yield Finding("anchors", "not-claimable", "nobody outside attests this ledger")
 
 
-def _contents(export: Export, manifest: Mapping[str, Any], rows: Sequence[Row | Redacted]) -> Iterator[Finding]:
+def _contents(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """What the ledger says of files that are here: results by their sealing entry, items by their digest."""
     listed = {n: str(f["sha256"]) for n, f in dict(manifest["files"]).items()}
     sealed: dict[str, dict[str, str]] = {}
     items: dict[str, str] = {}
-    for row in rows:
+    for row in _rows(export):
         if isinstance(row, Redacted):
             continue
         raw = json.loads(row[0])
@@ -245,8 +265,9 @@ def _contents(export: Export, manifest: Mapping[str, Any], rows: Sequence[Row | 
         )
 
 
-def _statements(export: Export, public: str, hashes: set[str]) -> Iterator[Finding]:
+def _statements(export: Export, public: str) -> Iterator[Finding]:
     names = sorted(n for n in export.sizes if n.startswith("statements/"))
+    hashes = {r.hash if isinstance(r, Redacted) else r[1] for r in _rows(export)} if names else set()
     bad = 0
     for name in names:
         try:

@@ -24,6 +24,7 @@ from typing import Any
 
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError
+from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
 from headwater.vault.keys import CHECKPOINT_DOMAIN, ENROL_DOMAIN, ENTRY_DOMAIN, verifies
 from headwater.vault.merkle import Frontier
@@ -88,7 +89,7 @@ class Trail:
     public: str
     checkpoints: int
     people: Mapping[str, Person]
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
 
 
 def checkpoint(body: bytes, signature: bytes) -> Checkpoint:
@@ -125,7 +126,7 @@ class Walk:
         self.origin = ""
         self.public = ""
         self.people: dict[str, Person] = {}
-        self.remarks: list[str] = []
+        self.remarks: list[Text] = []
 
     def take(self, row: Row) -> None:
         """Check the next entry.
@@ -245,7 +246,10 @@ class Walk:
             return
         if time < self._time and len(self.remarks) < _REMARKS_MOST:
             self.remarks.append(
-                f"entry {seq} is of {time}, before entry {seq - 1} of {self._time}: the clock went back"
+                Text(
+                    f"第 {seq} 条记于 {time}，早于第 {seq - 1} 条的 {self._time}：时钟曾被回拨",
+                    f"entry {seq} is of {time}, before entry {seq - 1} of {self._time}: the clock went back",
+                )
             )
         self._time = time
 
@@ -309,9 +313,9 @@ def _committed(tail: tuple[int, str, bytes], walk: Walk) -> bool:
     return any(verifies(public, tail[2], data) for public in (walk.public, *walk.people))
 
 
-def _steps(stated: Sequence[Checkpoint]) -> list[str]:
+def _steps(stated: Sequence[Checkpoint]) -> list[Text]:
     """Where wall clock and time since boot part between two checkpoints of one boot: somebody set the clock."""
-    found: list[str] = []
+    found: list[Text] = []
     for old, new in itertools.pairwise(stated):
         if old.said.get("boot") != new.said.get("boot") or not new.said.get("boot"):
             continue
@@ -321,7 +325,11 @@ def _steps(stated: Sequence[Checkpoint]) -> list[str]:
         except (KeyError, ValueError, TypeError):
             continue
         if abs(wall - ran) > 2_000_000_000 + abs(ran) // 1000 and len(found) < _REMARKS_MOST:
+            by = f"{(wall - ran) / 1e9:+.1f} s"
             found.append(
-                f"between the checkpoints at {old.size} and {new.size} the clock was set by {(wall - ran) / 1e9:+.1f} s"
+                Text(
+                    f"第 {old.size} 条与第 {new.size} 条的检查点之间，时钟被调整 {by}",
+                    f"between the checkpoints at {old.size} and {new.size} the clock was set by {by}",
+                )
             )
     return found
