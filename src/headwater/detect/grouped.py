@@ -19,7 +19,7 @@ from headwater.model.nouns import Tally
 
 PLACE = ("source", "path", "offset", "ordinal")
 # More groups than this are not told one by one: the rest is one finding, with exact counts.
-TOLD = 1000
+TOLD = 200
 _SLICE = 100_000
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiled form of a Sigma rule: a small tree of and, or, not and leaves, made from what pySigma parsed.
 
-Specification: https://github.com/SigmaHQ/sigma-specification (version 2).
+The form is plain data: :func:`plain` gives JSON values, :func:`restored` the tree again, so that a caller may keep the
+compiled rules by the digest of their source. Specification: https://github.com/SigmaHQ/sigma-specification (version 2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ from sigma.types import (
     SpecialChars,
 )
 
+Values = Mapping[str, Sequence[str]]  # what ``%name%`` stands for under the modifier ``expand``
+
 
 class Unsupported(Exception):
     """A part of a rule that is not evaluated here; the text says which."""
@@ -43,7 +46,8 @@ class Leaf:
     """One comparison. ``field`` None: a keyword, sought in all text of the event.
 
     ``op``: text (``value`` a tuple of literals and the wildcards ``*`` and ``?`` as :class:`Wild`), number, bool,
-    null, exists, regex, cidr, compare (``value`` (operator, number)), field (``value`` (name, starts, ends)).
+    null, exists, regex, cidr, compare (``value`` (operator, number)), part (``value`` (part of a time, number)), field
+    (``value`` (name, starts, ends)).
     """
 
     field: str | None
@@ -88,22 +92,50 @@ def leaves(tree: Tree) -> Iterator[tuple[Leaf, bool]]:
             stack.extend((a, negated) for a in reversed(node.args))
 
 
-def compiled(condition: Any) -> Tree:
-    """The tree of a parsed condition.
+def compiled(condition: Any, values: Values | None = None) -> Tree:
+    """The tree of a parsed condition; ``values`` are what placeholders of the modifier ``expand`` stand for.
 
     Raises:
-        Unsupported: a value or operator that is not evaluated here.
+        Unsupported: a value or operator that is not evaluated here, or a placeholder without values.
     """
     if isinstance(condition, (ConditionAND, ConditionOR)):
-        args = tuple(compiled(a) for a in condition.args)
+        args = tuple(compiled(a, values) for a in condition.args)
         return And(args) if isinstance(condition, ConditionAND) else Or(args)
     if isinstance(condition, ConditionNOT):
-        return Not(compiled(condition.args[0]))
+        return Not(compiled(condition.args[0], values))
     if isinstance(condition, ConditionFieldEqualsValueExpression):
-        return _leaf(condition.field, condition.value)
+        return _leaf(condition.field, condition.value, values or {})
     if isinstance(condition, ConditionValueExpression):
-        return _leaf(None, condition.value)
+        return _leaf(None, condition.value, values or {})
     raise Unsupported(f"condition {type(condition).__name__}")
+
+
+def plain(tree: Tree) -> Any:
+    """The tree as JSON values."""
+    if isinstance(tree, Leaf):
+        value = tree.value
+        if tree.op == "text":
+            value = [p if isinstance(p, str) else p.many for p in value]
+        elif isinstance(value, tuple):
+            value = list(value)
+        return ["leaf", tree.field, tree.op, value, tree.cased]
+    if isinstance(tree, Not):
+        return ["not", plain(tree.arg)]
+    return ["and" if isinstance(tree, And) else "or", *(plain(a) for a in tree.args)]
+
+
+def restored(form: Any) -> Tree:
+    """The tree that :func:`plain` made JSON values of."""
+    word, *rest = form
+    if word == "not":
+        return Not(restored(rest[0]))
+    if word in ("and", "or"):
+        args = tuple(restored(a) for a in rest)
+        return And(args) if word == "and" else Or(args)
+    field, op, value, cased = rest
+    if op == "text":
+        value = tuple(p if isinstance(p, str) else Wild(p) for p in value)
+    return Leaf(field, op, tuple(value) if isinstance(value, list) else value, cased)
 
 
 def _parts(value: SigmaString) -> tuple[str | Wild, ...]:
@@ -114,15 +146,28 @@ def _parts(value: SigmaString) -> tuple[str | Wild, ...]:
         elif part in (SpecialChars.WILDCARD_MULTI, SpecialChars.WILDCARD_SINGLE):
             parts.append(Wild(part == SpecialChars.WILDCARD_MULTI))
         else:
-            raise Unsupported("placeholder")
+            raise Unsupported(f"placeholder %{getattr(part, 'name', '?')}% has no values")
     return tuple(parts)
 
 
-def _leaf(field: str | None, value: Any) -> Tree:
+def _expanded(field: str | None, value: Any, values: Values) -> Tree:
+    """One leaf for each way to fill the placeholders."""
+
+    def fill(placeholder: Any) -> Iterator[str]:
+        if not values.get(placeholder.name):
+            raise Unsupported(f"placeholder %{placeholder.name}% has no values")
+        yield from values[placeholder.name]
+
+    return Or(tuple(_leaf(field, v, {}) for v in value.replace_placeholders(fill)))
+
+
+def _leaf(field: str | None, value: Any, values: Values) -> Tree:
     if isinstance(value, SigmaExpansion):
-        return Or(tuple(_leaf(field, v) for v in value.values))
+        return Or(tuple(_leaf(field, v, values) for v in value.values))
     if isinstance(value, SigmaTimestampPart):
-        raise Unsupported("time modifier")
+        return Leaf(field, "part", (value.timestamp_part.name.lower(), value.number))
+    if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
+        return _expanded(field, value, values)
     if isinstance(value, SigmaString):
         return Leaf(field, "text", _parts(value), isinstance(value, SigmaCasedString))
     if isinstance(value, SigmaNumber):

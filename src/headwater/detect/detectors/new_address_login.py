@@ -4,7 +4,7 @@
 Needs:      auth.success with an address (linux.auth, linux.journal), else session.open of linux.wtmp.
 Technique:  T1078 valid accounts.
 Says:       account, address and the local hour by the case's zone; weightier where the address also failed to log in
-            (beyond 1,000 such logins the lighter ones of one source together).
+            (beyond 200 such logins the lighter ones of one source together).
 False when: someone travels, works at night, or changes provider; the logs begin shortly before.
 """
 

@@ -3,7 +3,7 @@
 
 Needs:      auth.failure with address and account (linux.auth, linux.journal).
 Technique:  T1110.003 password spraying.
-Says:       addresses, how many accounts were tried how often (beyond 1,000 addresses the rest together), and a login
+Says:       addresses, how many accounts were tried how often (beyond 200 addresses the rest together), and a login
             to one of them within the hour after.
 False when: a gateway stands for many people after a change of passwords.
 """
@@ -92,7 +92,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     shown = rows.filter(pl.col("g").is_in(told["g"].implode()))
     tried = users(rows)
     cited = fetched(failed, edges(shown, limit), _SHOWN)
-    ends = rows.filter(pl.col("g").is_in(logins["g"].unique().implode())).group_by("g", maintain_order=True).tail(40)
+    entered_by = rows.filter(pl.col("g").is_in(logins["g"].unique().implode()))
+    ends = entered_by.group_by("g", maintain_order=True).tail(40 if logins["g"].n_unique() <= MANY else 6)
     lasts = fetched(failed, ends.with_columns(pl.col("g").alias("k")), _SHOWN)
     entered = fetched(passed, logins.with_columns(pl.col("g").alias("k")), _SHOWN)
     by_number = {int(r["g"]): r for r in groups.iter_rows(named=True)}

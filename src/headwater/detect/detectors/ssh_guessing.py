@@ -3,7 +3,7 @@
 
 Needs:      auth.failure and auth.success with an address: linux.auth, linux.journal, linux.btmp.
 Technique:  T1110.001 password guessing; T1078 where a login follows.
-Says:       per address the exact number of failed attempts in one log (beyond 1,000 addresses of one log the least busy
+Says:       per address the exact number of failed attempts in one log (beyond 200 addresses of one log the least busy
             ones together); each first login that follows a run of failures.
 False when: one address stands for many people (a gateway) and they mistype; a program holds an old password.
 """

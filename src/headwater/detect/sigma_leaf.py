@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact check of one leaf against one text value, and what a value must hold for the check to succeed.
+
+Values are compared as text: numbers as their decimal digits, booleans as ``true`` and ``false``. Case is ignored unless
+the leaf is cased, by the lower-case mapping of Unicode.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+import polars as pl
+
+from headwater.detect.addresses import parsed
+from headwater.detect.sigma_tree import Leaf, Unsupported, Wild
+
+LONGEST = 16_384  # characters of a value that Python's own engine is given: it backtracks
+LONGEST_FOR_RUST = 1 << 20
+LEAST = 3  # ASCII characters of a text that is worth an entry in the automaton
+_ALTERNATIVES = 24
+
+Test = Callable[[str], tuple[int, int] | None]  # where in the value the leaf matches, in characters
+
+
+def words(leaf: Leaf) -> tuple[str | Wild, ...]:
+    """The parts of a text leaf: lower case unless cased, wildcards around a keyword, runs of ``*`` as one."""
+    parts = tuple(p if isinstance(p, Wild) or leaf.cased else p.lower() for p in leaf.value)
+    if leaf.field is None:
+        parts = (Wild(True), *parts, Wild(True))
+    squeezed: list[str | Wild] = []
+    for part in parts:
+        if squeezed and part == Wild(True) and squeezed[-1] == Wild(True):
+            continue
+        if squeezed and isinstance(part, str) and isinstance(squeezed[-1], str):
+            squeezed[-1] += part
+        else:
+            squeezed.append(part)
+    return tuple(squeezed)
+
+
+def telling(text: str) -> bool:
+    """Whether a text is rare enough for the automaton: three characters, or any that is not ASCII."""
+    return len(text) >= LEAST or not text.isascii()
+
+
+def text_of(leaf: Leaf) -> Leaf:
+    """A number or boolean leaf as the text leaf that it is."""
+    if leaf.op in ("number", "bool"):
+        return Leaf(leaf.field, "text", (str(leaf.value).lower(),))
+    return leaf
+
+
+def literals(leaf: Leaf) -> tuple[str, ...] | None:
+    """Texts in lower case of which a matching value, in lower case, holds at least one; None where none is known."""
+    leaf = text_of(leaf)
+    if leaf.op == "text":
+        found = [p.lower() for p in words(leaf) if isinstance(p, str)]
+        best = max(found, key=lambda t: len(t.encode("utf-8", "surrogatepass")), default="")
+        return (best,) if telling(best) else None
+    if leaf.op == "regex":
+        try:
+            best_of = _required(_parser.parse(leaf.value))
+        except (re.error, RecursionError, OverflowError):
+            return None
+        return best_of if best_of and all(map(telling, best_of)) else None
+    return None
+
+
+def _required(pattern: Any) -> tuple[str, ...] | None:
+    """The best alternatives of literals that any match of a parsed expression holds; ASCII only, in lower case."""
+    found: list[tuple[str, ...]] = []
+    run = ""
+    for op, value in pattern:
+        sign = _sign(op, value)
+        if sign is not None:
+            run += sign
+            continue
+        found.append((run,))
+        run = ""
+        if op is sre.SUBPATTERN:
+            found.append(_required(value[3]) or ("",))
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT) and value[0] >= 1:
+            found.append(_required(value[2]) or ("",))
+        elif op is sre.BRANCH:
+            branches = [_required(b) for b in value[1]]
+            if all(branches):
+                found.append(tuple(dict.fromkeys(t for b in branches for t in b or ())))
+    found.append((run,))
+    usable = [f for f in found if f and min(map(len, f)) > 0 and len(f) <= _ALTERNATIVES]
+    return max(usable, key=lambda f: (min(map(len, f)), -len(f)), default=None)
+
+
+def _sign(op: Any, value: Any) -> str | None:
+    """The one ASCII character, in lower case, that an element of an expression stands for."""
+    if op is sre.LITERAL and value < 128:
+        return chr(value).lower()
+    if op is sre.IN and 0 < len(value) <= 2 and all(o is sre.LITERAL and v < 128 for o, v in value):
+        either = {chr(v).lower() for _, v in value}
+        return either.pop() if len(either) == 1 else None
+    return None
+
+
+@functools.lru_cache(maxsize=65536)
+def tester(leaf: Leaf) -> Test:
+    """The check of one value; where it matches, in characters of the value.
+
+    Raises:
+        Unsupported: an expression that cannot be compiled, or a leaf that is no check of one text.
+    """
+    leaf = text_of(leaf)
+    if leaf.op == "text":
+        return _wildcards(words(leaf), leaf.cased)
+    if leaf.op == "regex":
+        expression = compiled_regex(leaf.value)
+
+        def search(value: str) -> tuple[int, int] | None:
+            found = expression.search(value[:LONGEST])
+            return found.span() if found else None
+
+        return search
+    check = _check(leaf)
+    return lambda value: (0, len(value)) if check(value) else None
+
+
+def _check(leaf: Leaf) -> Callable[[str], bool]:
+    if leaf.op == "cidr":
+        net = ipaddress.ip_network(leaf.value, strict=False)
+
+        def within(value: str) -> bool:
+            address = parsed(value)
+            return address is not None and address.version == net.version and address in net
+
+        return within
+    if leaf.op == "compare":
+        op, number = leaf.value
+        if op not in COMPARE:
+            raise Unsupported(f"comparison {op}")
+        compare = COMPARE[op]
+
+        def compared(value: str) -> bool:
+            stated = number_of(value)
+            return stated is not None and compare(stated, number)
+
+        return compared
+    if leaf.op == "part":
+        part, number = leaf.value
+        return lambda value: part_of(value, part) == number
+    raise Unsupported(f"comparison {leaf.op}")
+
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "LT": lambda a, b: a < b,
+    "LTE": lambda a, b: a <= b,
+    "GT": lambda a, b: a > b,
+    "GTE": lambda a, b: a >= b,
+    "NEQ": lambda a, b: a != b,
+}
+
+
+def number_of(value: str) -> float | None:
+    """The decimal number (or ``0x`` integer) that a text states, else None; never NaN."""
+    text = value.strip()
+    try:
+        number = float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+    except (ValueError, OverflowError):
+        return None
+    return number if number == number else None
+
+
+def part_of(value: str, part: str) -> int | None:
+    """The minute, hour, day, week (ISO 8601), month or year of a text's time, in UTC; None where it states no time."""
+    try:
+        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isocalendar().week if part == "week" else int(getattr(moment, part))
+
+
+@functools.lru_cache(maxsize=8192)
+def compiled_regex(pattern: str) -> re.Pattern[str]:
+    """Python's form of an expression.
+
+    Raises:
+        Unsupported: it is none.
+    """
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Unsupported(f"regular expression: {error}") from error
+
+
+@functools.lru_cache(maxsize=8192)
+def linear(pattern: str) -> bool:
+    """Whether Rust's engine, whose time is linear in the text, takes the expression; long counted repeats are not for it."""
+    if any(int(n) > 200 for n in re.findall(r"\{(\d+)", pattern)):
+        return False
+    try:
+        pl.Series(["x"]).str.contains(pattern)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
+def matching(leaf: Leaf, values: Sequence[str]) -> list[bool]:
+    """The check of many values at once.
+
+    Raises:
+        Unsupported: as :func:`tester`.
+    """
+    if leaf.op == "regex" and len(values) > 4 and linear(leaf.value):
+        cut = pl.Series(values).str.slice(0, LONGEST_FOR_RUST)
+        return cut.str.contains(leaf.value).to_list()
+    if len(values) > 4 and text_of(leaf).op == "text":
+        found = _plain(text_of(leaf), values)
+        if found is not None:
+            return found
+    test = tester(leaf)
+    return [test(v) is not None for v in values]
+
+
+def _plain(leaf: Leaf, values: Sequence[str]) -> list[bool] | None:
+    """A text with ``*`` at its ends only, sought in many values at once; None for other shapes."""
+    text = pl.Series(values) if leaf.cased else pl.Series(values).str.to_lowercase()
+    match words(leaf):
+        case (Wild(many=True), str(word), Wild(many=True)):
+            return text.str.contains(word, literal=True).to_list()
+        case (str(word), Wild(many=True)):
+            return text.str.starts_with(word).to_list()
+        case (Wild(many=True), str(word)):
+            return text.str.ends_with(word).to_list()
+        case (str(word),):
+            return (text == word).to_list()
+    return None
+
+
+def _wildcards(parts: tuple[str | Wild, ...], cased: bool) -> Test:
+    """Pieces between ``*`` found one after the other, leftmost first: never worse than the text times the pattern."""
+    pieces: list[list[str]] = [[]]
+    for part in parts:
+        if isinstance(part, Wild) and part.many:
+            pieces.append([])
+        else:
+            pieces[-1].append("." if isinstance(part, Wild) else re.escape(part))
+    patterns = [re.compile("".join(p), re.DOTALL) for p in pieces]
+    if len(patterns) == 1:
+        whole = patterns[0]
+        return lambda value: (0, len(value)) if whole.fullmatch(value if cased else value.lower()) else None
+    first, *middle, last = patterns
+    tail = len(_flat(parts))
+
+    def test(value: str) -> tuple[int, int] | None:
+        text = value if cased else value.lower()
+        begun = first.match(text)
+        if begun is None:
+            return None
+        at, start = begun.end(), 0 if pieces[0] else None
+        end = at
+        for piece in middle:
+            found = piece.search(text, at)
+            if found is None:
+                return None
+            start, at = (found.start() if start is None else start), found.end()
+            end = at
+        if not pieces[-1]:
+            return start or 0, end
+        begin = len(text) - tail
+        if begin < at or last.fullmatch(text, begin) is None:
+            return None
+        return begin if start is None else start, len(text)
+
+    return test
+
+
+def _flat(parts: tuple[str | Wild, ...]) -> str:
+    """One sign for each character of the last piece."""
+    last: list[str] = []
+    for part in parts:
+        if isinstance(part, Wild) and part.many:
+            last = []
+        else:
+            last.append("?" if isinstance(part, Wild) else part)
+    return "".join(last)
