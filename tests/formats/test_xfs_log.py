@@ -230,6 +230,16 @@ def test_core_of_an_inode_turns_into_what_the_disk_has(dirty: tuple[Path, dict[s
     assert int.from_bytes(made[112:120], "big") == 7
 
 
+@pytest.mark.parametrize("options", [(), ("-m", "crc=0")])
+def test_volume_that_was_never_mounted_is_clean(tmp_path: Path, options: tuple[str, ...]) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(320 << 20)
+    run(tool("mkfs.xfs"), "-q", *options, image)
+    tree = opened(image)
+    assert (tree.view, tree.warnings, tree.notes) == ("clean", (), ())
+
+
 def test_runs_of_a_bitmap() -> None:
     assert list(_runs(bytes.fromhex("0000000000000080ff000000"))) == [(63, 9)]
     assert list(_runs(b"\x05")) == [(0, 1), (2, 1)]
