@@ -9,6 +9,7 @@ person says why it is entered all the same: what happened must be told, also whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ ACTS: Mapping[str, Text] = {
     "destroy": Text("销毁", "destroy"), "retention": Text("变更保存期限", "change retention"),
     "hold": Text("诉讼保全", "legal hold"), "release-hold": Text("解除保全", "release the hold"),
 }  # fmt: skip
+_JOINED = re.compile(r"[/、,，;；]")
 _OPENS = frozenset({"copy", "mount", "analyse"})
 _ENDS = frozenset({"release", "return", "destroy"})
 
@@ -176,8 +178,13 @@ def _faults(state: State, event: Event, people: bool) -> Iterable[tuple[str, str
     yield from _hands(state, event)
 
 
+def _names(holder: str) -> list[str]:
+    """The persons who hold an item: a source is registered in the names of all examiners."""
+    return [holder, *(n.strip() for n in _JOINED.split(holder))]
+
+
 def _hands(state: State, event: Event) -> Iterable[tuple[str, str]]:
-    if event.act == "transfer" and state.holder and event.given_by[0] != state.holder:
+    if event.act == "transfer" and state.holder and event.given_by[0] not in _names(state.holder):
         yield (
             f"由 {event.given_by[0]} 移交，而保管人为 {state.holder}",
             (f"handed over by {event.given_by[0]}, though {state.holder} held it"),
