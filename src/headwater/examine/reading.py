@@ -77,7 +77,8 @@ def run(parser: Parser, reading: Reading) -> Iterator[Batch]:
 
 def _batches(parser: Parser, file: File) -> Iterator[Batch]:
     if parser.grammar is not None:
-        yield from line_batches(parser.grammar, file)
+        own = parser.grammar_for(file) if parser.grammar_for is not None else None
+        yield from line_batches(own or parser.grammar, file)
     elif parser.batches is not None:
         yield from parser.batches(file)
     elif parser.parse is not None:

@@ -10,6 +10,7 @@ A parser module has
 - optionally ``recognise(head: bytes) -> bool``, asked with its first 4096 bytes about a file that no ``READS`` matched;
 - optionally ``CONTEXT``: globs, as in ``READS``, of small texts of the same system that it needs beside a file (a server's
   configuration says how its log is written); it finds them in ``file.facts.context``;
+- optionally, beside ``GRAMMAR``, ``grammar_for(file) -> LineGrammar | None``: the grammar of this very file by that context;
 - ``VERSION``: an int that rises with every change of what it yields.
 """
 
@@ -44,6 +45,7 @@ class Parser:
     grammar: Any
     recognise: Callable[[bytes], bool] | None
     context: tuple[str, ...]
+    grammar_for: Callable[[File], Any] | None
     doc: str
 
 
@@ -75,6 +77,7 @@ def _load(module: ModuleType) -> Parser:
         getattr(module, "GRAMMAR", None),
         getattr(module, "recognise", None),
         tuple(getattr(module, "CONTEXT", ())),
+        getattr(module, "grammar_for", None),
         doc,
     )
 

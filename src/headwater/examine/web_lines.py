@@ -20,7 +20,7 @@ from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
 from headwater.examine.line_time import clf
 from headwater.examine.line_views import Bytes, Flags, Ints, find, find_back, numbers, words
-from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.examine.lines import Context, Cut
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 
 OWN = {
@@ -323,7 +323,6 @@ def access_shape(lines: Lines, context: Context) -> Cut:
     return Cut(fits, columns)
 
 
-ACCESS = LineGrammar(shapes=(access_shape,), own=OWN)
 _LINE = re.compile(rb'\S+ [^\n]*?\[[0-3][0-9]/[A-Z][a-z]{2}/[0-9]{4}:[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^\]\n]{0,8}\] "')
 
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Access lines written as one JSON object each: nginx's escape=json formats, Apache's, Caddy's, Traefik's.
+
+Keys are recognised by the names in use; where the configuration states which variable a key holds, that comes first.
+Keys that mean nothing here are kept together as JSON in ``extra``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from headwater.examine.batch import printable
+from headwater.examine.line_blocks import Lines
+from headwater.examine.lines import Context, Cut, Shape
+from headwater.examine.log_formats import NGINX, Format, tokens
+from headwater.examine.web_values import columns_of
+
+_KEYS: dict[str, str] = {
+    **{name: field for name, field in NGINX.items() if field and not field.startswith("@")},
+    **dict.fromkeys(("remote_ip", "client_ip", "clientip", "client", "ip", "remote_host", "clienthost", "remoteip"), "src_ip"),
+    **dict.fromkeys(("user", "auth", "remote_user", "clientusername"), "user"),
+    **dict.fromkeys(("x_forwarded_for", "xff", "http_x_forwarded", "x-forwarded-for", "forwarded_for"), "x-forwarded-for"),
+    **dict.fromkeys(("method", "verb", "http_method", "requestmethod"), "cs-method"),
+    **dict.fromkeys(("url", "path", "requestpath", "uri_path", "request_url", "uri"), "cs-uri"),
+    **dict.fromkeys(("status_code", "response", "code", "response_code", "downstreamstatus"), "sc-status"),
+    **dict.fromkeys(("size", "bytes", "body_bytes", "downstreamcontentsize"), "sc-bytes"),
+    **dict.fromkeys(("referer", "referrer", "http_referrer"), "cs-referer"),
+    **dict.fromkeys(("agent", "user_agent", "ua", "useragent", "http_useragent"), "cs-user-agent"),
+    **dict.fromkeys(("domain", "vhost", "server_name", "requesthost", "requestaddr"), "cs-host"),
+    **dict.fromkeys(("protocol", "proto", "http_version", "requestprotocol"), "cs-version"),
+    **dict.fromkeys(("duration", "responsetime", "response_time", "request_duration"), "time-taken"),
+    **dict.fromkeys(("query", "query_string", "args"), "cs-uri-query"),
+}  # fmt: skip
+_TIMES = ("@timestamp", "time_iso8601", "msec", "ts", "timestamp", "time", "time_local", "starttime", "date")
+_SPLIT = re.compile(r'"([^"\\]{1,64})"\s*:\s*"?$')
+_MOST_LINE = 1 << 18
+_CLF = re.compile(r"\[?[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:")
+
+
+def keys_of(form: Format) -> dict[str, str]:
+    """Which field each key of a JSON format holds, by the variables behind the keys."""
+    found, before = {}, ""
+    for what, text in tokens(form):
+        match = _SPLIT.search(before) if what == "value" else None
+        if match:
+            found[match.group(1).lower()] = text
+        before = text if what == "text" else ""
+    return found
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with the objects of Caddy (``request``) and of shippers laid flat, one step deep."""
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            for inner, said in value.items():
+                flat.setdefault(str(inner), said)
+        else:
+            flat[key] = value
+    return flat
+
+
+def _entry(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _flat(found) if isinstance(found, dict) else None
+
+
+def _stated(value: Any) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value).lower()
+    if isinstance(value, dict | list):
+        return printable(json.dumps(value, ensure_ascii=False)[:8192])
+    return printable(str(value))
+
+
+def _time(entry: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Key, kind of time and text of the entry's time."""
+    named = [k for k in entry if known.get(k.lower(), "").startswith("@")]
+    for key in [*named, *(k for name in _TIMES for k in entry if k.lower() == name)]:
+        text = str(entry[key])
+        if re.fullmatch(r"[0-9]{9,11}(?:\.[0-9]+)?", text):
+            return key, "@seconds", text
+        if re.fullmatch(r"[0-9]{13}", text):
+            return key, "@msec", text
+        if _CLF.match(text):
+            return key, "@clf", text
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})", text):
+            return key, "@iso", re.sub(r"\.[0-9]+", "", text)
+    return None
+
+
+def _fields(entry: dict[str, Any], known: Mapping[str, str]) -> dict[str, str | None] | None:
+    """The fields of one entry; None where it is no request."""
+    time = _time(entry, known)
+    out: dict[str, str | None] = {time[1]: time[2]} if time else {}
+    rest: dict[str, Any] = {}
+    for key, value in entry.items():
+        name = known.get(key.lower()) or _KEYS.get(key.lower(), "")
+        if (time and key == time[0]) or name.startswith("@"):
+            continue
+        if name and name not in out:
+            out[name] = _stated(value)
+        else:
+            rest[key] = value
+    if rest:
+        out["extra"] = printable(json.dumps(rest, ensure_ascii=False)[:65_536])
+    if "cs-uri" in out and not str(out["cs-uri"]).startswith(("/", "http", "*")):
+        return None
+    asked = {"request", "cs-uri", "cs-uri-stem"} & set(out)
+    return out if asked and ("sc-status" in out or "src_ip" in out) else None
+
+
+def json_shape(known: Mapping[str, str]) -> Shape:
+    """A shape for JSON lines; ``known`` says by the configuration which field a key holds."""
+
+    def shape(lines: Lines, context: Context) -> Cut:
+        first = lines.data[np.minimum(lines.start, len(lines.data) - 1)]
+        may = np.flatnonzero((first == 123) & (lines.end - lines.start <= _MOST_LINE))
+        made: list[dict[str, str | None]] = []
+        fits = np.zeros(len(lines), dtype=np.bool_)
+        for row, text in zip(may.tolist(), lines.take(may).text().to_list()):
+            entry = _entry(text)
+            fields = _fields(entry, known) if entry is not None else None
+            if fields is not None:
+                fits[row] = True
+                made.append(fields)
+        if not made:
+            return Cut.none(lines)
+        names = dict.fromkeys(name for fields in made for name in fields)
+        return Cut(fits, _merged({n: pl.Series([f.get(n) for f in made], dtype=pl.String) for n in names}))
+
+    return shape
+
+
+def _merged(texts: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    """The columns; where rows state their times differently, each row has its own."""
+    times = [n for n in texts if n.startswith("@")]
+    plain = [(n, s) for n, s in texts.items() if not n.startswith("@")]
+    parts = [columns_of([(n, texts[n]), *plain], False) for n in times] or [columns_of(plain, False)]
+    columns = parts[0]
+    for other in parts[1:]:
+        here = other["t_recorded"].is_not_null()
+        for name in ("t_recorded", "t_basis"):
+            columns[name] = other[name].zip_with(here, columns[name])
+    return columns
+
+
+def json_share(head: bytes) -> float:
+    """Which share of the lines at a file's beginning are requests written as JSON."""
+    lines = [line for line in head.split(b"\n")[:20] if line.strip()]
+    if len(lines) > 1 and not head.endswith(b"\n"):
+        lines.pop()
+    if not lines or not lines[0].startswith(b"{"):
+        return 0.0
+    entries = [_entry(line.decode("utf-8", "replace")) for line in lines]
+    requests = [
+        e for e in entries if e and (f := _fields(e, {})) and ("request" in f or "cs-method" in f) and "sc-status" in f
+    ]
+    return len(requests) / len(lines)
