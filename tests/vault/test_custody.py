@@ -134,3 +134,27 @@ def test_reading_after_freezing_is_in_the_ledger(home: Path) -> None:
         assert entered.entry.note["query"] == "src_ip = '203.0.113.7'"
         assert corridor.ledger.check()
     assert _gaps(home) == []
+
+
+def test_item_sealed_into_a_container_opens_for_two_persons_only(home: Path) -> None:
+    import pyrage
+
+    people = [pyrage.x25519.Identity.generate() for _ in range(2)]
+    (home / "id.txt").write_text(f"# an age identity\n{people[1]}\n")
+    made = home / "sealed" / "I1-001.hwsealed"
+    into = ["--container", str(home / "sealed")]
+    for person in people[:1]:
+        into += ["--recipient", str(person.to_public())]
+    assert _act(home, "seal", "--seal-after", "S-1", *into) == 5  # one recipient is too few
+    assert not made.exists()
+    assert _act(home, "seal", "--seal-after", "S-1", *into, "--recipient", str(people[1].to_public())) == 0
+    out = ["--container", str(made), "--identity", str(home / "id.txt"), "--out", str(home / "opened.jpg")]
+    assert _act(home, "unseal", "--seal-before", "S-1", *out) == 3
+    assert not (home / "opened.jpg").exists()
+    assert _act(home, "unseal", "--seal-before", "S-1", "--approver", "王五", *out) == 0
+    assert (home / "opened.jpg").read_bytes() == b"\xff\xd8\xff\xe0 a photograph"
+    corridor = open_case(home / "case")
+    with corridor.ledger:
+        event = custody.chains(corridor)["I1"].events[0]
+    assert "I1-001.hwsealed" in event.attachments
+    assert _gaps(home) == []

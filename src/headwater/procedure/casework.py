@@ -30,7 +30,7 @@ from headwater.vault.keys import ENROL_DOMAIN, make_personal, open_personal
 from headwater.vault.ledger import Ledger
 from headwater.vault.trail import DISMISS, ENROL
 
-MANDATE, BASELINE, DUTY, PLANNED = "mandate", "baseline", "duty", "plan"
+MANDATE, BASELINE, DUTY = "mandate", "baseline", "duty"
 
 
 def new_case(
