@@ -122,6 +122,7 @@ class EventKind(StrEnum):
     PROCESS_CREATE = "process.create"
     PROCESS_EXIT = "process.exit"
     SERVICE_START = "service.start"
+    SERVICE_INSTALL = "service.install"  # a service was added to the system
     SERVICE_STOP = "service.stop"
     SERVICE_FAILURE = "service.failure"
     SCHEDULE_RUN = "schedule.run"  # cron or a timer ran a command
@@ -159,4 +160,5 @@ class EventKind(StrEnum):
     STATE_PACKAGE_FILE = "state.package_file"  # a file of a package, with the digest that the database states
     STATE_FILE = "state.file"  # what a file holds as it stands: digests, type, entropy
     STATE_RECOVERED = "state.recovered"  # a file that is not there any more, and what can be claimed of it
+    STATE_SETTING = "state.setting"  # a line of a program's configuration as it stands
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)
