@@ -67,6 +67,34 @@ def test_descriptor_of_another_task_is_gone(pool: Pool, tmp_path: Path) -> None:
         os.close(fd)
 
 
+def test_a_set_of_many_segments_loses_none(pool: Pool, tmp_path: Path) -> None:
+    fds = []
+    try:
+        for n in range(700):
+            (tmp_path / str(n)).write_bytes(b"%08d" % n)
+            fds.append(os.open(tmp_path / str(n), os.O_RDONLY))
+        outcomes, messages = run(
+            pool, Task("many", "attempts:echo", {}, tuple(fds)), Task("few", "attempts:count", {"n": 2})
+        )
+        assert {o.status for o in outcomes.values()} == {"done"}
+        heads = next(m.header["heads"] for m in messages if m.task_id == "many")
+        assert heads == [(b"%08d" % n).hex() for n in range(700)]
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def test_a_long_task_may_use_more_than_the_others() -> None:
+    with Pool(1, Limits(data=400 << 20, wall=20.0, cpu=1), paths=[HOSTILE]) as pool:
+        outcomes, _ = run(
+            pool,
+            Task("long", "attempts:burn", {"seconds": 4.0}, cpu=30),
+            Task("short", "attempts:burn", {"seconds": 30.0}),
+        )
+    assert outcomes["long"].status == "done"
+    assert outcomes["short"].status == "cpu"
+
+
 def test_descriptor_that_is_closed_fails_at_once(pool: Pool) -> None:
     outcomes, _ = run(pool, Task("a", "attempts:echo", {}, (9999,)), Task("b", "attempts:count", {"n": 1}))
     assert (outcomes["a"].status, outcomes["b"].status) == ("failed", "done")

@@ -154,8 +154,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_DONE
 
 
+def _many_files() -> None:
+    """Let this process open as many files as it may: an image can have thousands of segments."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def entry() -> None:
     """The console script."""
+    _many_files()
     sys.exit(main())
 
 

@@ -23,8 +23,6 @@ from headwater.confine import frames
 from headwater.confine.lockdown import die_with_parent, lock_down
 from headwater.confine.work import STARVED, Limits
 
-_FDS_MOST = 253  # SCM_MAX_FD
-
 
 def main(arguments: list[str]) -> None:
     """Serve the socket whose descriptor is the first argument until the other end closes it."""
@@ -98,8 +96,17 @@ def _send(sock: socket.socket, head: bytes, blob: bytes) -> None:
 
 
 def _receive(sock: socket.socket) -> tuple[bytes, dict[str, Any], list[int]]:
-    """A frame of the parent, whole; ends the process when the parent has closed the socket."""
-    head, fds, _, _ = socket.recv_fds(sock, frames.HEAD.size, _FDS_MOST)
+    """A task of the parent, whole, with all of its descriptors; ends the process when the parent has closed the socket."""
+    before: list[int] = []
+    while True:
+        kind, header, fds = _frame(sock)
+        before += fds
+        if kind != frames.MORE:
+            return kind, header, before
+
+
+def _frame(sock: socket.socket) -> tuple[bytes, dict[str, Any], list[int]]:
+    head, fds, _, _ = socket.recv_fds(sock, frames.HEAD.size, frames.FDS_MOST + 3)
     while head and len(head) < frames.HEAD.size:
         head += sock.recv(frames.HEAD.size - len(head))
     if not head:

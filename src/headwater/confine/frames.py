@@ -14,6 +14,8 @@ import struct
 from typing import Any
 
 HEAD = struct.Struct("!cII")
+MORE = b"P"  # descriptors of the task that follows, where one message cannot carry them all
+FDS_MOST = 250  # of one message; the kernel's SCM_MAX_FD is 253
 READY, TASK, MESSAGE, DONE, FAILED, MEMORY = b"R", b"T", b"M", b"D", b"F", b"O"
 FROM_CHILD = frozenset({READY, MESSAGE, DONE, FAILED, MEMORY})
 

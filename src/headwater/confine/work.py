@@ -34,7 +34,7 @@ class Limits:
     scratch: int = GIB // 2
     cpu: int = 600
     wall: float = 600.0
-    files: int = 256
+    files: int = 4096
     threads: int = 128
     header: int = MIB
     blob: int = 64 * MIB
@@ -54,7 +54,7 @@ class Task:
 
     ``args`` is JSON. ``fds`` are duplicated into the child and closed there when the task ends; the caller's own stay
     open and are the caller's to close, after the task's Outcome and not before it (a task may be tried twice).
-    ``wall`` replaces the pool's limit for this task.
+    ``wall`` and ``cpu`` replace the pool's limits for this task: digesting a medium takes as long as it is large.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Task:
     args: Mapping[str, Any] = field(default_factory=dict)
     fds: tuple[int, ...] = ()
     wall: float | None = None
+    cpu: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,11 @@ class Worker:
     def give(self, task: Task, attempt: int, now: float) -> None:
         """Hand the child a task; its bytes go out as the socket takes them."""
         call = {"call": task.call, "args": dict(task.args)}
-        self._out.append((memoryview(frames.encode(frames.TASK, call)), task.fds))
+        fds = task.fds
+        while len(fds) > frames.FDS_MOST:  # one message carries no more than so many
+            self._out.append((memoryview(frames.encode(frames.MORE, {})), fds[: frames.FDS_MOST]))
+            fds = fds[frames.FDS_MOST :]
+        self._out.append((memoryview(frames.encode(frames.TASK, call)), fds))
         self.task, self.attempt = task, attempt
         self._taken_before, self._messages = self._frames.taken, 0
         self.begin(now)
@@ -113,10 +117,16 @@ class Worker:
         self.started = now
         used = self.usage()[0]
         self._cpu_before = used
-        soft = int(used) + 1 + self.limits.cpu
+        soft = int(used) + 1 + self._cpu
         with contextlib.suppress(OSError, ValueError):  # the watch over usage() holds it all the same
             hard = resource.prlimit(self.process.pid, resource.RLIMIT_CPU)[1]
             resource.prlimit(self.process.pid, resource.RLIMIT_CPU, (soft, hard))
+
+    @property
+    def _cpu(self) -> int:
+        """CPU seconds that the task at hand may use."""
+        own = self.task.cpu if self.task is not None else None
+        return self.limits.cpu if own is None else own
 
     @property
     def wants_to_write(self) -> bool:
@@ -215,8 +225,8 @@ class Worker:
         if now - self.started > wall:
             return "timeout", f"more than {wall:g} s"
         used, threads = self.usage()
-        if used - self._cpu_before > self.limits.cpu + _CPU_GRACE:
-            return "cpu", f"more than {self.limits.cpu} CPU s"
+        if used - self._cpu_before > self._cpu + _CPU_GRACE:
+            return "cpu", f"more than {self._cpu} CPU s"
         if threads > self.limits.threads:
             return "memory", f"more than {self.limits.threads} threads"
         self._reserved = self.memory()[0]
@@ -260,7 +270,7 @@ class Worker:
         if STARVED.search(trace) or (code < 0 and self._reserved > self.limits.data // 4 * 3):
             return "memory", f"more than {self.limits.data} bytes"
         if code == -signal.SIGXCPU:
-            return "cpu", f"more than {self.limits.cpu} CPU s"
+            return "cpu", f"more than {self._cpu} CPU s"
         if code < 0:
             return "crashed", f"signal {-code} ({_SIGNALS.get(-code, 'unnamed')})"
         return "crashed", f"exit {code} before the task was done"

@@ -73,7 +73,7 @@ def describe_all(
                 "files": open_files.args(), "number": item.number, "own_fds": item.kind == "folder", "targets": targets,
             }  # fmt: skip
             wall = _WALL + unit.size / (8 << 20)
-            yield Task(name, "headwater.procedure.child_content:describe", args, fds, wall=wall)
+            yield Task(name, "headwater.procedure.child_content:describe", args, fds, wall=2 * wall, cpu=int(wall))
 
     def take(message: Message) -> None:
         nonlocal progressed

@@ -82,6 +82,7 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
                 {"files": open_files.args(), "number": item.number, "bad": bad_ranges(corridor.ledger, item.number)},
                 open_files.fds,
                 wall=14_400.0,
+                cpu=14_400,
             )
             for outcome in pool.run([task], lambda m: _ignore(receiver.take(m, corridor))):
                 if receiver.error is not None:
@@ -258,7 +259,9 @@ class _Runner:
             "context": unit.context,
         }  # fmt: skip
         fds = tuple(own) if self.item.kind == "folder" else self.open_files.fds
-        return Task(f"parse-{self.item.number}-{unit.number}", "headwater.procedure.child:parse", args, fds), own
+        seconds = 600 + (unit.size >> 20)  # a large log is one task; a second for each MiB is far more than it takes
+        name = f"parse-{self.item.number}-{unit.number}"
+        return Task(name, "headwater.procedure.child:parse", args, fds, wall=2.0 * seconds, cpu=seconds), own
 
 
 def _why(outcome: Outcome) -> str:

@@ -177,7 +177,8 @@ def measured(corridor: Corridor, pool: Pool, number: int, open_files: Held) -> d
         "headwater.procedure.child:measure",
         {"files": open_files.args(), "algorithms": list(ALGORITHMS)},
         open_files.fds,
-        wall=86_400.0,
+        wall=86_400.0 + (total >> 20),  # a second for each MiB is several times what the digests take
+        cpu=3_600 + (total >> 20),
     )
     return call(pool, task, progress)
 

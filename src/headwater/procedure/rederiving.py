@@ -69,8 +69,9 @@ def rederive(
         if walked:
             walk: Json = {"files": files, "wanted": walked}
             task = Task(
-                "verify-walk", "headwater.procedure.child_again:rederive_walk", walk, open_files.fds, wall=14_400.0
-            )
+                "verify-walk", "headwater.procedure.child_again:rederive_walk", walk, open_files.fds,
+                wall=14_400.0, cpu=14_400,
+            )  # fmt: skip
             _finish(pool, task, take)
         for at in range(0, len(targets), examination.FILES_PER_TASK):
             chosen = targets[at : at + examination.FILES_PER_TASK]
@@ -78,12 +79,21 @@ def rederive(
                 views = texts_of(taken, (str(t["view"]) for t in chosen))
                 years = dict(corridor.settings.years)
                 args: Json = {"files": files, "own_fds": own, "targets": ready, "years": years, "context": views}
-                _finish(pool, Task(f"verify-{at}", "headwater.procedure.child_again:rederive", args, fds), take)
+                seconds = 600 + (sum(int(t["size"]) for t in chosen) >> 20)
+                call = "headwater.procedure.child_again:rederive"
+                _finish(pool, Task(f"verify-{at}", call, args, fds, wall=2.0 * seconds, cpu=seconds), take)
         for name, target in sorted(targets_of(corridor.case, item, described).items()):
             with opened_targets(item, [target], open_files.fds) as (fds, ready, own):
                 args = {"files": files, "own_fds": own, "targets": ready}
                 wall = 600.0 + int(target["size"]) / (8 << 20)
-                task = Task(f"verify-{name}", "headwater.procedure.child_content:redescribe", args, fds, wall=wall)
+                task = Task(
+                    f"verify-{name}",
+                    "headwater.procedure.child_content:redescribe",
+                    args,
+                    fds,
+                    wall=2 * wall,
+                    cpu=int(wall),
+                )
                 _finish(pool, task, take)
     return derived
 

@@ -28,6 +28,13 @@ def count(args: dict[str, Any], fds: list[int]) -> Messages:
         yield {"i": i}, bytes([i % 256]) * (i * 37 % 3000)
 
 
+def burn(args: dict[str, Any], fds: list[int]) -> Messages:
+    end = time.process_time() + args["seconds"]
+    while time.process_time() < end:
+        pass
+    yield {}, b""
+
+
 def big(args: dict[str, Any], fds: list[int]) -> Messages:
     yield {}, b"\x5a" * args["size"]
 
