@@ -215,10 +215,13 @@ def loop(tmp_path: Path) -> Iterator[str]:
     made = subprocess.run(["losetup", "-f", "--show", str(disk(tmp_path))], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip("no loop device can be had here")
+    writable = ["blockdev", "--setrw", made.stdout.strip()]  # the flag outlives the attachment
+    subprocess.run(writable, check=True)
     try:
         yield made.stdout.strip()
     finally:
         subprocess.run(["umount", made.stdout.strip()], check=False, capture_output=True)
+        subprocess.run(writable, check=False)
         subprocess.run(["losetup", "-d", made.stdout.strip()], check=False)
 
 
@@ -256,3 +259,22 @@ def test_read_only_flag_that_is_not_seen(tmp_path: Path, loop: str) -> None:
     protection = sidecar.read(done.imaged.sidecar)["record"]["write_protection"]
     assert protection["kind"] == "software"
     assert protection["set_by_us"]
+
+
+def test_disk_outside_the_mandate(tmp_path: Path, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warrant names one disk by its serial number; another one is not imaged without a reason that is recorded."""
+    from headwater.case.mandate import Mandate
+    from headwater.procedure.casework import new_case
+
+    new_case(tmp_path / "case", WAIVED, Mandate(targets=(("serial", "WD-1"),)), {}, ("张三",), ())
+    monkeypatch.setattr(imaging, "_said", lambda *_: [("serial", "WD-2")])
+    with pytest.raises(AuthorityError) as caught:
+        image(order(tmp_path, Path(loop), claim=Claim(), set_readonly=True))
+    assert caught.value.code == "HW1013"
+    assert BEGUN not in entries(tmp_path)
+    image(order(tmp_path, Path(loop), claim=Claim(), set_readonly=True, override="同案另一块盘，已口头批准"))
+    with Ledger(tmp_path / "case") as ledger:
+        begun = ledger.last(BEGUN)
+    assert begun is not None
+    assert begun.entry.note["override"] == "同案另一块盘，已口头批准"
+    assert begun.entry.note["objections"][0]["result"] == "outside"

@@ -38,6 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scene.add_argument("--write-blocker", metavar="TEXT", help="写保护设备型号与编号 · make and serial number")
     scene.add_argument("--set-readonly", action="store_true", help="置内核只读标志 · set the kernel's flag")
     scene.add_argument("--confirm-unprotected", metavar="REASON", help="无写保护的理由 · why there is none")
+    scene.add_argument(
+        "--override", metavar="REASON", help="超出授权范围仍镜像的理由 · why although outside the authority"
+    )
     scene.add_argument("--reference-clock", metavar="TEXT",
                        help="标准时间@本机时间 名称 · REFERENCE-TIME@OWN-TIME NAME, ISO 8601 with offset")  # fmt: skip
     scene.add_argument("--ntp", metavar="HOST", help="向其核对一次时间 · ask this server for the time, once")
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     order = ImageOrder(
         options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,
         options.partition, options.live, options.state, options.state_by, options.write_blocker,
-        options.set_readonly, options.confirm_unprotected, reach, options.resume, options.command,
+        options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
     )  # fmt: skip
     meter = Meter()
     try:

@@ -25,6 +25,7 @@ from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.partition_source import PartitionSource
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource
+from headwater.acquire.ssh_session import target_of
 from headwater.acquire.write_protection import WriteProtection, refuse_mounted, write_protection
 from headwater.case.authority import Claim
 from headwater.confine.pool import Limits, Pool, Task
@@ -33,6 +34,7 @@ from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
 from headwater.model.paths import encode_name
 from headwater.procedure.admission import admitted
+from headwater.procedure.casework import within
 from headwater.procedure.corridor import (
     REGISTERED,
     TOOL,
@@ -46,7 +48,7 @@ from headwater.procedure.corridor import (
 from headwater.procedure.image_check import check_image
 from headwater.procedure.image_zeros import allocated_zeros
 from headwater.procedure.intake import Held, call
-from headwater.procedure.reaching import Reach, Reached, is_local, reached
+from headwater.procedure.reaching import Reach, Reached, is_local, is_remote, reached
 from headwater.vault.keys import open_case_key
 
 BEGUN, STOPPED, IMAGED = "image-begin", "image-stopped", "image"
@@ -58,7 +60,7 @@ class ImageOrder:
     """What a person asks for. ``plan`` holds the options of :class:`~headwater.acquire.plans.Plan` that were given.
 
     ``state``: ``static`` or ``live``, decided by ``state_by``; empty is not recorded. ``unprotected``: the reason for
-    reading a source that nothing protects from writing.
+    reading a source that nothing protects from writing; ``override``: the reason for imaging what lies outside the mandate.
     """
 
     source: str
@@ -74,6 +76,7 @@ class ImageOrder:
     write_blocker: str | None = None
     set_readonly: bool = False
     unprotected: str | None = None
+    override: str | None = None
     reach: Reach = field(default_factory=Reach)
     resume: bool = False
     command: tuple[str, ...] = ()
@@ -98,9 +101,10 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
             return _taken_up(corridor, order, plan, left)
         reach = replace(order.reach, static=order.state == "static")
         with reached(order.source, reach, live=order.live or order.state == "live") as way:
+            objections = within(corridor, _said(order, way), order.override, method="image")
             protection = _guarded(order, plan, way.environment)
             source = _part(order, way.source)
-            begun = _begin(corridor, order, source, way, protection)
+            begun = _begin(corridor, order, source, way, protection, objections)
             desk = Desk(
                 progress=progress, sign=case_signer(corridor), now=utc_now, tool=TOOL, record=begun,
                 inspect=lambda folder, names, zeros: allocated_zeros(folder, names, zeros, e01=plan.format == "e01"),
@@ -168,6 +172,19 @@ def _guarded(order: ImageOrder, plan: Plan, known: Environment) -> WriteProtecti
     return protection
 
 
+def _said(order: ImageOrder, way: Reached) -> list[tuple[str, str]]:
+    """What the source says of itself, to be held against the mandate's targets.
+
+    The names of this machine are said only of a server: a disk on a bench is not the workstation that reads it.
+    """
+    known = way.environment
+    said: list[tuple[str, object]] = [("serial", known.device.serial)] if known.device is not None else []
+    if is_remote(order.source):
+        said += [("address", target_of(order.source).host)]
+        said += [(kind, known.system.get(name)) for kind, name in (("host", "hostname"), ("machine-id", "machine_id"))]
+    return [(kind, value) for kind, value in said if isinstance(value, str) and value]
+
+
 def _part(order: ImageOrder, whole: BlockSource) -> BlockSource:
     """The whole source, or the partition of it that was asked for."""
     if order.partition is None:
@@ -200,7 +217,12 @@ def _partition(order: ImageOrder) -> tuple[str, int, int]:
 
 
 def _begin(
-    corridor: Corridor, order: ImageOrder, source: BlockSource, way: Reached, protection: WriteProtection
+    corridor: Corridor,
+    order: ImageOrder,
+    source: BlockSource,
+    way: Reached,
+    protection: WriteProtection,
+    objections: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Step 4: the entry, and what of it goes into the sidecar."""
     record: dict[str, Any] = {
@@ -218,6 +240,8 @@ def _begin(
         "resume": order.resume,
         "record": way.environment.plain(),
         "way": way.way(),
+        "objections": [dict(o) for o in objections],
+        "override": (order.override or "").strip(),
     }
     corridor.record(BEGUN, environment=environment() | dict(source.facts), note=note)
     return record
