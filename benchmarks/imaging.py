@@ -124,7 +124,8 @@ def rounds(bench: Bench, times: int) -> None:
     disk, work = str(bench.disk), str(bench.work)
     small = bench.work / "kept-small.raw"
     small.write_bytes(bytes(MIB))
-    for _ in range(times):
+    for number in range(times):
+        print(f"round {number + 1}", flush=True)
         tiny = [str(small) if word == disk else word for word in bench.own(*quick)]
         bench.once("start-up: E01 of 1 MiB", tiny)
         bench.once("E01, three digests", bench.own(*quick), "own.E*")

@@ -445,3 +445,13 @@ def _checkpoints(folder: Path, data: bytes) -> list[dict[str, int]]:
     begun._writer._told = note  # type: ignore[assignment]
     begun.run()
     return found[::-1]
+
+
+def test_sectors_that_e01_cannot_count(tmp_path: Path) -> None:
+    """Disks of storage systems have sectors of 520 bytes: an E01 of them would be cut at the wrong places."""
+    data = bytes(range(256)) * 65 * 10
+    with pytest.raises(AcquireError) as caught:
+        run(FailingSource(data, sector=520), plan(tmp_path))
+    assert caught.value.code == "HW2007"
+    run(FailingSource(data, sector=520), plan(tmp_path, format="raw"))
+    assert (tmp_path / "web01.dd").read_bytes() == data

@@ -125,6 +125,9 @@ def compare_source(
         return Verdict(AGAIN, "not-claimable", reason="the source has ranges that cannot be read")
     if not plan.read_again:
         return Verdict(AGAIN, "not-claimable", reason="the source was not read again, as was asked")
+    forget = getattr(source, "forget_cache", None)
+    if forget is not None:  # a file of this machine; devices are read past the cache, servers elsewhere
+        forget()
     stages = Stages(Pool(plan.buffers, plan.block), ("sha256",))
     rescue = Rescue(source, 0)
     try:

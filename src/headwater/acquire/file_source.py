@@ -110,6 +110,11 @@ class FileBlockSource:
             fcntl.fcntl(self._fd, fcntl.F_SETFL, flags)
             self.direct = True
 
+    def forget_cache(self) -> None:
+        """Ask the kernel to drop what it holds of a file, so that a second reading comes from the disk."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._fd)

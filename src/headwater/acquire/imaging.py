@@ -81,6 +81,9 @@ class Imaging:
         self._source = source
         self._plan = plan
         self._desk = desk
+        if plan.format == "e01" and CHUNK % source.sector_size:
+            # disks formatted with 520 or 528 bytes: E01 counts chunks in whole sectors
+            raise AcquireError("HW2007", source.name, what=f"sectors of {source.sector_size} bytes; use --format raw")
         self._done = 0
         self._stage = "image"
         self._stand = standing(plan, source) if resume else Standing.new(desk.now(), uuid.uuid4().bytes)
