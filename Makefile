@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 CASE ?= demo-case
-.PHONY: demo test test-long setup setup-dev lint lock clean
+.PHONY: demo test test-long setup setup-dev lint lock verifier clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -33,6 +33,10 @@ test: lint
 
 test-long: setup-dev
 	HEADWATER_LONG=1 $(BIN)/python -m pytest -n 2 tests
+
+verifier: setup
+	mkdir -p dist
+	$(BIN)/python -m headwater.procedure.verifier dist/headwater-verify.pyz
 
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml setuptools.in -o requirements.lock

@@ -29,12 +29,14 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import line, say
     from headwater.procedure.contracts import event_json
     from headwater.procedure.corridor import clocks_of
+    from headwater.procedure.custody import looked
     from headwater.procedure.investigate import open_case
     from headwater.procedure.story import summary
     from headwater.store.sql import contract, select_events
 
     corridor = open_case(options.case)
     with corridor.ledger:
+        looked(corridor, "events", options.where or "")
         rows = select_events(options.case, clocks_of(corridor), options.where, options.limit, options.feed)
         for row in rows:
             event = event_json(contract(row))

@@ -19,10 +19,12 @@ def run(options: argparse.Namespace) -> int:
     """Print them in the order of time."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import print_rows
+    from headwater.procedure.custody import looked
     from headwater.procedure.investigate import open_case
     from headwater.procedure.listing import steps
 
     corridor = open_case(options.case)
     with corridor.ledger:
+        looked(corridor, "steps")
         print_rows(steps(corridor), options, corridor.settings.language)
     return EXIT_DONE

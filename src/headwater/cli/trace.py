@@ -25,11 +25,13 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import hexdump, line, say
     from headwater.procedure.chain_words import told
+    from headwater.procedure.custody import looked
     from headwater.procedure.investigate import open_case
     from headwater.procedure.tracing import trace
 
     corridor = open_case(options.case)
     with corridor.ledger:
+        looked(corridor, "trace", options.id)
         links = trace(corridor, options.id)
         if options.json:
             for link in links:

@@ -209,6 +209,8 @@ def looked(corridor: Corridor, verb: str, query: str = "") -> Sealed | None:
     Frozen means sealed, seized or under legal hold, or a baseline time recorded (Art. 111: the access log after
     freezing). Entered under the case's key with the account of the machine, since reading asks for no signature.
     """
+    if not (corridor.case / "keys" / "case.key").is_file():
+        return None  # a copy without the key can be read, though nothing can be added to it
     frozen = False
     for sealed in corridor.ledger.entries():
         entry = sealed.entry

@@ -80,6 +80,7 @@ class Ledger:
         self._key: KeyHolder | None = None
         self._grouped: tuple[int, str] | None = None  # last number and hash within a group
         self._appended = False
+        self._until: int | None = None
         if not create and not self.path.exists():
             raise VaultError("HW3001", str(self.path), what="missing")
         try:
@@ -254,10 +255,21 @@ class Ledger:
         except sqlite3.Error as error:
             raise IntegrityError("HW3002", str(self.path), seq="?", what=f"unreadable: {error}") from error
 
+    @contextmanager
+    def until(self, seq: int) -> Iterator[None]:
+        """Within, :meth:`entries` and :meth:`last` know only what was entered before this entry: what it could rest on."""
+        self._until = seq
+        try:
+            yield
+        finally:
+            self._until = None
+
     def entries(self) -> Iterator[Sealed]:
         """All entries in order, unchecked."""
         try:
-            for body, digest, signature in self.rows():
+            for number, (body, digest, signature) in enumerate(self.rows(), 1):
+                if self._until is not None and number >= self._until:
+                    return
                 yield Sealed(entry_of(body), body, digest, signature)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError("HW3002", str(self.path), seq="?", what=f"unreadable: {error}") from error
