@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logs of applications: records of one or more lines, read by a head's regex and a table of what messages mean.
+
+A record begins at a line that fits ``starts`` and holds the lines behind it up to the next one; it is one span. Lines
+before the first record, and heads that cannot be read, are gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headwater.examine.batch import printable
+from headwater.examine.parsers._slots import address
+from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._when import NONE, When
+from headwater.model.kinds import EventKind, GapReason, Outcome
+from headwater.model.records import Event, File, Gap, Record, Skip, Value
+
+MOST_RECORD = 1 << 20  # bytes; what a record has beyond is a gap
+_MOST_TEXT = 8192  # characters of a message that rules are tried on
+_HEADER = ("host", "user", "src_ip", "dst_ip", "process", "command_line", "file_path", "hash", "event_code", "provider")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One record's bytes: where they are, and their text without the last line end."""
+
+    offset: int
+    length: int
+    text: str
+
+
+def chunks(
+    file: File, starts: re.Pattern[bytes], plain: re.Pattern[bytes] | None = None
+) -> Iterator[Chunk | Gap | Skip]:
+    """The records of a file; lines that fit ``plain`` are skipped where no record is open (banners, headers)."""
+    held: list[Line] = []
+    size = 0
+
+    def done() -> Iterator[Chunk]:
+        if held:
+            text = "\n".join(line.text for line in held)
+            yield Chunk(held[0].offset, sum(line.length for line in held), text)
+            held.clear()
+
+    for line in lines(file):
+        if isinstance(line, Gap):
+            yield from done()
+            yield line
+        elif starts.match(line.raw):
+            yield from done()
+            held.append(line)
+            size = line.length
+        elif plain is not None and plain.match(line.raw):
+            yield from done()
+            yield Skip(line.offset, line.length, "a header or banner")
+        elif held and size + line.length <= MOST_RECORD:
+            held.append(line)
+            size += line.length
+        elif held:
+            yield from done()
+            yield Gap(line.offset, line.length, GapReason.TOO_LONG, f"a record of more than {MOST_RECORD} bytes")
+        elif not line.raw.strip():
+            yield Skip(line.offset, line.length, "blank line")
+        else:
+            yield Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no record begins before this line")
+    yield from done()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a message means: found anywhere in it; named groups become header or own fields."""
+
+    pattern: re.Pattern[str]
+    kind: EventKind
+    outcome: Outcome | None = None
+    constants: Mapping[str, Value] = field(default_factory=dict)
+
+
+def rule(pattern: str, kind: EventKind, outcome: Outcome | None = None, **constants: Value) -> Rule:
+    return Rule(re.compile(pattern), kind, outcome, constants)
+
+
+@dataclass(frozen=True, slots=True)
+class TextLog:
+    """One format: ``head`` fits a whole record, its group ``time`` is read by ``when``, its ``message`` by the rules."""
+
+    starts: re.Pattern[bytes]
+    head: re.Pattern[str]
+    when: Callable[[str], When]
+    rules: tuple[Rule, ...] = ()
+    kind: EventKind = EventKind.LOG_MESSAGE
+    provider: str | None = None
+    plain: re.Pattern[bytes] | None = None
+
+
+def event(
+    place: Chunk | Line, when: When, kind: EventKind, outcome: Outcome | None, fields: Mapping[str, Value], **more: Any
+) -> Event:
+    """An event of loosely named fields: header fields go to the header, an address that is none becomes ``rhost``."""
+    own: dict[str, Value] = {}
+    header: dict[str, Any] = dict(more)
+    for name, value in fields.items():
+        if value is None or value == "":
+            continue
+        if name in ("src_ip", "dst_ip"):
+            stated = str(value).removeprefix("::ffff:")
+            found = address(stated)
+            if found is not None:
+                header[name] = found
+            else:
+                own["rhost" if name == "src_ip" else "dst_host"] = value
+        elif name == "pid":
+            if str(value).isascii() and str(value).isdigit() and len(str(value)) < 19:
+                header["pid"] = int(str(value))
+            else:
+                own["pid_text"] = value
+        elif name in _HEADER:
+            header[name] = str(value)
+        else:
+            own[name] = value
+    return Event(
+        place.offset, place.length, kind, t_recorded=when[0], t_basis=when[1], outcome=outcome, fields=own, **header
+    )
+
+
+def meaning(
+    rules: tuple[Rule, ...], message: str, kind: EventKind
+) -> tuple[EventKind, Outcome | None, dict[str, Value]]:
+    """Kind, outcome and fields by the first rule that a message fits."""
+    for one in rules:
+        match = one.pattern.search(message[:_MOST_TEXT])
+        if match:
+            return one.kind, one.outcome, {**one.constants, **match.groupdict()}
+    return kind, None, {}
+
+
+def text_records(file: File, log: TextLog) -> Iterator[Record]:
+    """The events of a file of one format."""
+    for chunk in chunks(file, log.starts, log.plain):
+        yield made(chunk, log) if isinstance(chunk, Chunk) else chunk
+
+
+def made(chunk: Chunk, log: TextLog) -> Event | Gap:
+    """The event of one record; a gap where its head cannot be read."""
+    match = log.head.match(chunk.text)
+    if match is None:
+        return Gap(chunk.offset, chunk.length, GapReason.NOT_THIS_FORMAT, "the head of the record cannot be read")
+    fields: dict[str, Value] = dict(match.groupdict())
+    time = fields.pop("time", None)
+    message = str(fields.get("message") or "").rstrip("\n")
+    if "message" in fields:
+        fields["message"] = message
+    kind, outcome, found = meaning(log.rules, message, log.kind)
+    when = log.when(str(time)) if time else NONE
+    if time and when[0] is None:
+        fields["time_text"] = time
+    stated = {k: v for k, v in found.items() if v is not None}
+    return event(chunk, when, kind, outcome, {"provider": log.provider, **fields, **stated})
+
+
+_DEEP = 6
+_MOST_FIELDS = 200
+_MOST_NAME = 200  # characters
+
+
+def flatten(entry: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Value]:
+    """Nested objects as dotted names; lists, and what is deeper than six steps, as JSON. At most 200 fields."""
+    flat: dict[str, Value] = {}
+    for key, value in entry.items():
+        name = printable((prefix + str(key))[:_MOST_NAME])
+        if isinstance(value, dict) and value and depth < _DEEP:
+            flat |= flatten(value, name + ".", depth + 1)
+        elif isinstance(value, dict | list):
+            if value:
+                flat[name] = json.dumps(value, ensure_ascii=False)[:65_536]
+        elif isinstance(value, bool):
+            flat[name] = str(value).lower()
+        elif value is not None:
+            flat[name] = value if isinstance(value, str) else str(value) if isinstance(value, float) else value
+        if len(flat) >= _MOST_FIELDS:
+            break
+    return flat
+
+
+def object_of(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is, None where it is none."""
+    try:
+        found = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def json_lines(file: File, make: Callable[[Line, dict[str, Any]], Event | None]) -> Iterator[Record]:
+    """The events of a file of one JSON object per line; what ``make`` refuses, and what is no object, is a gap."""
+    for line in lines(file):
+        if isinstance(line, Gap):
+            yield line
+            continue
+        if not line.raw.strip():
+            yield Skip(line.offset, line.length, "blank line")
+            continue
+        entry = object_of(line.text)
+        found = make(line, entry) if entry is not None else None
+        yield found or Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no JSON object of this format")
+
+
+def said(entry: Mapping[str, Any], *names: str) -> Any:
+    """The first of some dotted names that an object states."""
+    for name in names:
+        here: Any = entry
+        for step in name.split("."):
+            here = here.get(step) if isinstance(here, dict) else None
+        if here not in (None, ""):
+            return here
+    return None
