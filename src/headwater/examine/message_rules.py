@@ -283,14 +283,15 @@ _LOGIN_RULES = (
     r"\[(?P<src_ip>[^\]]+)\]: SASL (?P<method>\S+) authentication failed: (?P<reason>.*)", K.AUTH_FAILURE, _NO),
 )  # fmt: skip
 
-_BLOCK = (
-    r"IN=(?P<in>\S*) .*SRC=(?P<src_ip>\S+) DST=(?P<dst_ip>\S+) .*PROTO=(?P<protocol>\S+)"
-    r"(?: SPT=(?P<port>[0-9]+) DPT=(?P<dst_port>[0-9]+))?.*"
-).replace("(?P<in>", "(?:")
+_PACKET = (
+    r"IN=(?P<in_interface>\S*) (?:OUT=(?P<out_interface>\S*) )?.*SRC=(?P<src_ip>\S+) DST=(?P<dst_ip>\S+) "
+    r".*PROTO=(?P<protocol>\S+)(?: SPT=(?P<port>[0-9]+) DPT=(?P<dst_port>[0-9]+))?.*"
+)
 _UPTIME = r"(?:\[ *[0-9.]+\] ?)?"
 _SYSTEM_RULES = (
-    MessageRule(("kernel",), "", rf"{_UPTIME}\[UFW (?P<reason>BLOCK|LIMIT BLOCK)\] {_BLOCK}", K.FIREWALL_BLOCK, _NO),
-    MessageRule(("kernel",), "", rf"{_UPTIME}(?P<reason>[^=\[\]]*(?i:drop|block|reject|denied)[^=]*?) ?{_BLOCK}", K.FIREWALL_BLOCK, _NO),
+    MessageRule(("kernel",), "", rf"{_UPTIME}\[UFW (?P<reason>BLOCK|LIMIT BLOCK)\] {_PACKET}", K.FIREWALL_BLOCK, _NO),
+    MessageRule(("kernel",), "", rf"{_UPTIME}(?P<reason>[^=\[\]]*(?i:drop|block|reject|denied)[^=]*?) ?{_PACKET}", K.FIREWALL_BLOCK, _NO),
+    MessageRule(("kernel",), "", rf"{_UPTIME}(?P<reason>(?:\[UFW [A-Z ]+\]|[^=\[\]]*?)) ?{_PACKET}", K.NETWORK_CONNECTION),
     MessageRule(("kernel",), "", rf"{_UPTIME}(?P<reason>Linux version \S+) .*", K.SYSTEM_BOOT),
     MessageRule(("kernel",), "", rf"{_UPTIME}reboot: (?P<reason>.*)", K.SYSTEM_SHUTDOWN),
     MessageRule(("kernel",), "", r".*", K.KERNEL_MESSAGE),

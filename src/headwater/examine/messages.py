@@ -30,6 +30,7 @@ _TRUTHS = ("invalid_user",)
 _TEXTS = (
     *("method", "protocol", "key_type", "key_fingerprint", "service", "pam_module", "by_user", "rhost", "tty", "pwd"),
     *("target_user", "home", "shell", "group", "session", "unit", "reason"),
+    *("in_interface", "out_interface"),
 )
 # The own fields that a message may have, and the text itself.
 OWN: dict[str, Any] = {

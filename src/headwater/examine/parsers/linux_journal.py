@@ -26,7 +26,7 @@ from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import Count, File, Gap, own_column
 
 FEED = "linux.journal"
-VERSION = 1
+VERSION = 2
 READS = ("/log/journal/**.journal", "/log/journal/**.journal~", "/system.journal", "/user-????.journal")
 _ENTRIES = 20_000  # of one batch
 _CELLS = 64 << 20  # characters of one batch, so that long messages cannot pile up

@@ -12,7 +12,7 @@ from __future__ import annotations
 from headwater.examine.syslog_lines import SYSLOG, syslog_share
 
 FEED = "linux.syslog"
-VERSION = 1
+VERSION = 2
 READS = (
     "/var/log/syslog*",
     "/var/log/messages*",
