@@ -2,8 +2,9 @@
 """Sigma correlation rules: windows over the events that other rules matched, merged into episodes.
 
 Specification: https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-correlation-rules-specification.md
-A window begins at an event and lasts the time span, both ends included; windows that meet the condition and share an
-event are one episode. An event that lacks a field of ``group-by`` or has no time is in no window.
+A window begins at an event and lasts the time span, both ends included; one that adds no event to the window before it
+is none of its own. Windows that meet the condition and share an event are one episode. An event that lacks a field of
+``group-by`` or has no time is in no window.
 """
 
 from __future__ import annotations
@@ -191,16 +192,22 @@ def _windows(what: Correlation, held: Sequence[Match]) -> Iterator[tuple[int, in
     times = _times(held)
     measure = _Distinct() if what.kind == "value_count" else _Numbers(what.kind, what.percentile)
     for first, match in enumerate(held):
+        before = end
         while end < len(held) and held[end].ts <= match.ts + span:
             if what.fields:
                 measure.add(held[end].values)
             end += 1
+        if end == before:
+            if what.fields:
+                measure.drop(match.values)
+            continue
         if what.kind not in COUNTING:
             found = _temporal(what, times, match.ts, match.ts + span)
         elif what.kind == "event_count":
             found = _met(what.condition, float(end - first))
         else:
             found = _met(what.condition, measure.value())
+        if what.fields:
             measure.drop(match.values)
         if found is not None:
             yield first, end, found

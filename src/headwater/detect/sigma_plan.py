@@ -7,7 +7,8 @@ match in a slice of events and cost nothing there. After the Aho-Corasick constr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import ahocorasick_rs
 
@@ -46,6 +47,7 @@ class Dictionary:
     texts: dict[str, list[int]] = field(default_factory=dict)
     automaton: ahocorasick_rs.BytesAhoCorasick | None = None
     patterns: tuple[str, ...] = ()
+    tried: bool = False  # whether the texts were tried on a sample of values, see Plan.lay_aside
 
     def close(self) -> None:
         """Build the automaton of the texts gathered so far."""
@@ -94,6 +96,22 @@ class Plan:
         for dictionary in self.dictionaries.values():
             dictionary.close()
         return self
+
+    def lay_aside(self, column: str, common: Iterable[int]) -> None:
+        """Take patterns that a sample showed in many values of a column out of its automaton.
+
+        Telling where they stand costs more than it saves: their leaves are checked where the rest of a rule leaves rows,
+        and rules that have them as a gate are looked at in every slice. What matches stays the same.
+        """
+        dictionary = self.dictionaries[column]
+        leaves = {leaf for number in common for leaf in dictionary.texts[dictionary.patterns[number]]}
+        for leaf in leaves:
+            self.needs[leaf] = replace(self.needs[leaf], how=EVERY, texts=())
+            self.ungated += self.gated.pop(leaf, [])
+        self.ungated = sorted(set(self.ungated))
+        kept = {text: [n for n in numbers if n not in leaves] for text, numbers in dictionary.texts.items()}
+        dictionary.texts = {text: numbers for text, numbers in kept.items() if numbers}
+        dictionary.close()
 
     def fields(self) -> tuple[str, ...]:
         """The fields whose values are looked at, in order of name."""

@@ -8,7 +8,8 @@ gate opened. A missing value makes a leaf false and its NOT true.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from itertools import chain
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,13 @@ import polars as pl
 
 from headwater.detect.sigma_columns import KEYWORDS
 from headwater.detect.sigma_leaf import matching
-from headwater.detect.sigma_plan import CONTAINS, ENDS, EVERY, STARTS, VERIFY, Node, Plan
+from headwater.detect.sigma_plan import CONTAINS, ENDS, EVERY, STARTS, VERIFY, Dictionary, Node, Plan
 
 Rows = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 _SEPARATOR = "\x00"
 _ALL = 1 << 62
+SAMPLE, COMMON = 2048, 0.04  # values tried first; a text in more of them than this share is laid aside
 
 
 class Coded:
@@ -82,9 +84,9 @@ class Slice:
         self._scopes: dict[int, Marks] = {}
         for name, dictionary in plan.dictionaries.items():
             if name in self._columns:
-                self._look_up(self._columns[name], dictionary)
+                self._look_up(name, self._columns[name], dictionary)
 
-    def _look_up(self, column: Coded, dictionary: Any) -> None:
+    def _look_up(self, name: str, column: Coded, dictionary: Dictionary) -> None:
         if not column.count:
             return
         if dictionary.equal:
@@ -96,21 +98,17 @@ class Slice:
             for text, at in by_text.items():
                 for leaf in dictionary.equal[text]:
                     self._found[leaf] = np.sort(np.asarray(at, np.int64))
-        if dictionary.automaton is None:
-            return
-        ends = np.cumsum(column.lower.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
-        haystack = cast(str, column.lower.str.join(_SEPARATOR).item()).encode("utf-8", "surrogatepass")
-        hits = dictionary.automaton.find_matches_as_indexes(haystack, overlapping=True)
-        if not hits:
-            return
-        table = np.array(hits, np.int64)
-        value = np.searchsorted(ends, table[:, 1])
-        inside = table[:, 2] <= ends[value]
-        table, value = table[inside], value[inside]
-        starts = np.concatenate(([0], ends[:-1] + 1))
-        self._share(dictionary, table[:, 0], value, table[:, 1] == starts[value], table[:, 2] == ends[value])
+        if column.count > 2 * SAMPLE and not dictionary.tried:
+            dictionary.tried = True
+            seen, value, _, _ = _sought(dictionary, column.lower.head(SAMPLE))
+            pairs = np.unique(seen * SAMPLE + value)
+            often = np.bincount(pairs // SAMPLE, minlength=len(dictionary.patterns))
+            self._plan.lay_aside(name, np.flatnonzero(often > SAMPLE * COMMON).tolist())
+        pattern, value, first, last = _sought(dictionary, column.lower)
+        if len(pattern):
+            self._share(dictionary, pattern, value, first, last)
 
-    def _share(self, dictionary: Any, pattern: Rows, value: Rows, first: Marks, last: Marks) -> None:
+    def _share(self, dictionary: Dictionary, pattern: Rows, value: Rows, first: Marks, last: Marks) -> None:
         """Give the values in which each text was found to the leaves that ask for it."""
         order = np.argsort(pattern, kind="stable")
         pattern, value, first, last = pattern[order], value[order], first[order], last[order]
@@ -186,29 +184,36 @@ class Slice:
         if node.op == "or":
             parts = list(map(self._likely, node.args))
             known = [p for p in parts if p is not None]
-            return np.unique(np.concatenate(known)) if len(known) == len(parts) else None
+            if len(known) != len(parts):
+                return None
+            marks = np.zeros(self.height, bool)
+            for part in known:
+                marks[part] = True
+            return np.flatnonzero(marks)
         return np.empty(0, np.int64) if node.op == "never" else None
 
     def _exact(self, node: Node, rows: Rows) -> Rows:
         """Those of the rows that match, in order."""
-        if not len(rows) or node.op == "always":
-            return rows
-        if node.op == "never":
-            return rows[:0]
-        if node.op == "and":
-            for arg in sorted(node.args, key=self._size):
-                rows = self._exact(arg, rows)
-            return rows
-        if node.op == "or":
-            left, found = rows, []
-            for arg in sorted(node.args, key=self._size, reverse=True):
-                mine = self._exact(arg, left)
-                found.append(mine)
-                left = np.setdiff1d(left, mine, assume_unique=True)
-            return np.sort(np.concatenate(found))
+        return rows[self._marks(node, rows)]
+
+    def _marks(self, node: Node, rows: Rows) -> Marks:
+        """Of each of the rows whether it matches; what is cheap and rare is looked at first."""
+        if node.op == "leaf" and len(rows):
+            return self._leaf(node.leaf, rows)
         if node.op == "not":
-            return np.setdiff1d(rows, self._exact(node.args[0], rows), assume_unique=True)
-        return rows[self._leaf(node.leaf, rows)]
+            return ~self._marks(node.args[0], rows)
+        if node.op in ("and", "or"):
+            every = node.op == "and"
+            found = np.full(len(rows), every)
+            left = np.arange(len(rows))
+            for arg in sorted(node.args, key=self._size, reverse=not every):
+                if not len(left):
+                    break
+                mine = self._marks(arg, rows[left])
+                found[left] = mine
+                left = left[mine if every else ~mine]
+            return found
+        return np.full(len(rows), node.op == "always")
 
     def _leaf(self, number: int, rows: Rows) -> Marks:
         need = self._plan.needs[number]
@@ -226,7 +231,9 @@ class Slice:
             known[column.count] = 1
             self._known[number] = known
         codes = column.codes[rows]
-        open_ = np.unique(codes[known[codes] == 0])
+        marks = np.zeros(len(known), bool)
+        marks[codes] = True
+        open_ = np.flatnonzero(marks & (known == 0))
         if len(open_):
             values = column.values.gather(open_).to_list()
             known[open_] = np.where(np.asarray(matching(need.leaf, values), bool), 2, 1)
@@ -247,6 +254,22 @@ class Slice:
         else:
             test = left.str.starts_with(right) if starts else left.str.ends_with(right) if ends else left == right
         return cast(Marks, pair.select(test.fill_null(False)).to_series().to_numpy().astype(bool))
+
+
+def _sought(dictionary: Dictionary, values: pl.Series) -> tuple[Rows, Rows, Marks, Marks]:
+    """Every text of a dictionary in every value: text, value, and whether it stands at its begin and at its end."""
+    empty = np.empty(0, np.int64)
+    if dictionary.automaton is None or not len(values):
+        return empty, empty, empty.astype(bool), empty.astype(bool)
+    ends = np.cumsum(values.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
+    haystack = cast(str, values.str.join(_SEPARATOR).item()).encode("utf-8", "surrogatepass")
+    hits = dictionary.automaton.find_matches_as_indexes(haystack, overlapping=True)
+    table = np.fromiter(chain.from_iterable(hits), np.int64, count=3 * len(hits)).reshape(-1, 3)
+    value = np.searchsorted(ends, table[:, 1])
+    inside = table[:, 2] <= ends[np.minimum(value, len(ends) - 1)]
+    table, value = table[inside], value[inside]
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    return table[:, 0], value, table[:, 1] == starts[value], table[:, 2] == ends[value]
 
 
 def _gathered(column: Coded, rows: Rows) -> pl.Series:
