@@ -19,6 +19,7 @@ from headwater.formats.evtx_layout import FILETIME_EPOCH
 from headwater.formats.evtx_values import (
     BOOL,
     FILETIME,
+    GUID,
     HANDLE,
     HEX32,
     HEX64,
@@ -32,6 +33,9 @@ from headwater.formats.evtx_values import (
 _STRIPS = 2  # NULs behind a text that are taken away in bulk
 _HEXES = (SIZE, HEX32, HEX64, HANDLE)
 _WIDTHS = {3: 1, 4: 1, 5: 2, 6: 2, 7: 4, 8: 4, 9: 8, 10: 8, FILETIME: 8, BOOL: 4}
+_DIGITS = np.frombuffer(b"0123456789ABCDEF", dtype=np.uint8)
+_GUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, *range(8, 16)])
+_GUID_PLACES = np.array([1, 3, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 29, 31, 33, 35])
 Island = tuple[Ints, pl.Series]  # rows, and their texts
 
 
@@ -45,16 +49,22 @@ class Columns:
     def __init__(self, block: Block, height: int) -> None:
         self.block = block
         self.height = height
-        data = block.array[: len(block.array) & ~1]
+        data = block.array
         self._half = len(data) // 2
         parts = (data[0::2], data[1::2], np.zeros(PADDING, dtype=np.uint8))
         self._halves = np.bitwise_and(np.concatenate(parts), 0x7F)
-        even, odd = data.view("<u2") >= 0x80, data[1:-1].view("<u2") >= 0x80
-        # before each place, how many characters beyond ASCII stand in its half
-        self._others = np.zeros(2 * self._half + 2, dtype=np.int32)
-        np.cumsum(even, out=self._others[1 : self._half + 1])
-        np.cumsum(odd, out=self._others[self._half + 2 : 2 * self._half + 1])
-        self._others[-1] = self._others[-2]
+        # a flag for every place of each half where a character beyond ASCII begins, 64 to a word, and running counts
+        odd = np.append(data[1:-1].view("<u2") >= 0x80, True)
+        packed = np.packbits(np.concatenate((data.view("<u2") >= 0x80, odd)), bitorder="little")
+        self._flags = np.append(packed, np.zeros(8 - len(packed) % 8 + 8, dtype=np.uint8)).view(np.uint64)
+        counts = np.bitwise_count(self._flags)
+        self._before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)))
+
+    def _others(self, places: Ints) -> Ints:
+        """How many characters beyond ASCII begin before each place of the halves."""
+        word = places >> 6
+        mask = (np.uint64(1) << (places & 63).astype(np.uint64)) - np.uint64(1)
+        return self._before[word] + np.bitwise_count(self._flags[word] & mask)
 
     def series(self, pieces: list[Piece], more: list[tuple[int, str]]) -> pl.Series:
         """One column of all rows; ``more``: texts that the plain walker found, by row."""
@@ -68,7 +78,7 @@ class Columns:
         if constants:
             index = np.concatenate([np.full(len(c.rows), i, dtype=np.uint32) for i, c in enumerate(constants)])
             rows = np.concatenate([c.rows for c in constants])
-            islands.append((rows, _texts(c.text for c in constants).gather(index)))
+            islands.append((rows, _texts(c.text for c in constants)[index]))
         kinds: dict[int, list[Cells]] = {}
         for piece in pieces:
             if isinstance(piece, Cells) and piece.kind != TEXT:
@@ -84,13 +94,10 @@ class Columns:
 
     def _places(self, starts: Ints, ends: Ints) -> tuple[Ints, Ints, Flags]:
         """Where texts stand in the halves, and which of them are plain ASCII of whole characters."""
-        phase = starts & 1
-        low, high = starts >> 1, ends >> 1
-        shift = phase * (self._half + 1)
-        plain = self._others[high + shift] == self._others[low + shift]
-        plain &= ((ends - starts) & 1) == 0
-        first = low + phase * self._half
-        last = first + ((ends - starts) >> 1)
+        first = (starts >> 1) + (starts & 1) * self._half
+        size = ends - starts
+        last = first + (size >> 1)
+        plain = (self._others(last) == self._others(first)) & (size & 1 == 0)
         for _ in range(_STRIPS):
             ended = plain & (last > first) & (self._halves[last - 1] == 0)
             if not ended.any():
@@ -152,17 +159,30 @@ class Columns:
         values = self.block.array[starts] if width == 1 else self.block.words(width)[starts]
         return values.view(INTEGERS[kind]) if kind in INTEGERS else values
 
+    def _guids(self, starts: Ints) -> pl.Series:
+        """GUIDs as Windows writes them, in braces: two digits of each byte, put in their places."""
+        raw = self.block.array[starts[:, None] + _GUID_ORDER]
+        out = np.full((len(starts) * 38 + PADDING), ord("-"), dtype=np.uint8)
+        table = out[: len(starts) * 38].reshape(-1, 38)
+        table[:, _GUID_PLACES] = _DIGITS[raw >> 4]
+        table[:, _GUID_PLACES + 1] = _DIGITS[raw & 15]
+        table[:, 0], table[:, 37] = ord("{"), ord("}")
+        at = np.arange(len(starts), dtype=np.int64) * 38
+        return column(out, at, at + 38)
+
     def _typed(self, kind: int, starts: Ints, ends: Ints) -> pl.Series:
+        if kind == GUID and (ends - starts == 16).all():
+            return self._guids(starts)
         values = self.numbers(kind, starts, ends)
         if values is None or (kind in _HEXES and values.dtype.itemsize < 4):
             return _texts(self._each(kind, starts, ends))
         if kind in INTEGERS:
             return pl.Series(values).cast(pl.String)
         if kind == BOOL:
-            return _texts(("false", "true")).gather((values != 0).astype(np.uint32))
+            return _texts(("false", "true"))[(values != 0).astype(np.uint32)]
         write: Callable[[int], str] = filetime_text if kind == FILETIME else hex
         unique, place = np.unique(values, return_inverse=True)
-        return _texts(write(v) for v in unique.tolist()).gather(place)
+        return _texts(write(v) for v in unique.tolist())[place]
 
     def whole_numbers(self, pieces: list[Piece], more: list[tuple[int, str]]) -> pl.Series:
         """A column of whole numbers; null where there is none."""
@@ -213,4 +233,4 @@ def _assembled(islands: list[Island], height: int) -> pl.Series:
     rows = np.concatenate([r for r, _ in islands])
     place = np.full(height, len(rows), dtype=np.int64)
     place[rows] = np.arange(len(rows))
-    return pl.concat([*(s for _, s in islands), _texts([None])]).gather(place)
+    return pl.concat([*(s for _, s in islands), _texts([None])])[place]

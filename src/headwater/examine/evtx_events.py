@@ -22,7 +22,7 @@ from headwater.formats.evtx_fields import CHECKSUM, OTHER, RECORD_NUMBER, RECOVE
 from headwater.formats.evtx_groups import Block, Groups, Piece
 from headwater.formats.evtx_layout import CHUNK, RECORD_HEADER, nanoseconds
 from headwater.formats.evtx_templates import Templates
-from headwater.formats.evtx_values import filetime_of, filetime_text
+from headwater.formats.evtx_values import filetime_of
 from headwater.formats.evtx_walk import Walker
 from headwater.model.kinds import TimeBasis
 from headwater.model.records import own_column
@@ -179,10 +179,9 @@ def _framed(rows: Rows, sizes: Any, made: dict[str, pl.Series], times: Any, time
         "t_recorded": pl.Series(np.where(timed, times, written)).set(pl.Series(~(timed | sensible)), None),
         RECORD_NUMBER: pl.Series([min(r.number, (1 << 63) - 1) for r in rows.records], dtype=pl.Int64),
     }
-    differs = np.flatnonzero(timed & (written != times))
-    if len(differs):
-        told = [filetime_text(rows.records[i].written) for i in differs.tolist()]
-        fixed[WRITTEN] = pl.repeat(None, height, dtype=pl.String, eager=True).scatter(differs, told)
+    differs = timed & sensible & (written != times)
+    if differs.any():
+        fixed[WRITTEN] = pl.Series(written).set(pl.Series(~differs), None)
     recovered = np.array([r.recovered for r in rows.records], dtype=bool)
     if recovered.any():
         fixed[RECOVERED] = pl.Series(recovered)

@@ -8,6 +8,7 @@ chunk, the same size at its end). Bytes behind the last used record are slack: s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from headwater.formats.evtx_layout import (
     CHUNK,
@@ -25,8 +26,7 @@ HEADER = "chunk header"
 UNUSED = "chunk not used"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A record header that is sound: offset in the chunk, whole size, number, FILETIME of writing."""
 
     offset: int
@@ -46,14 +46,11 @@ class ChunkRecords:
     gaps: list[Gap] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     declared: int = 0
+    live: int = 0
 
     @property
     def checksum_wrong(self) -> bool:
         return self.header is not None and not (self.header.header_sound and self.header.records_sound)
-
-    @property
-    def live(self) -> int:
-        return sum(not r.recovered for r in self.records)
 
 
 def _next_sound(data: bytes, at: int) -> int:
@@ -124,5 +121,6 @@ def read_chunk(data: bytes, base: int, counted: bool, dirty: bool) -> ChunkRecor
         at += size
     if header is not None and known and 0 < header.first <= header.last < header.first + CHUNK // 28:
         chunk.declared = header.last - header.first + 1
+    chunk.live = sum(not r.recovered for r in chunk.records)
     chunk.declared = max(chunk.declared, chunk.live)
     return chunk

@@ -25,7 +25,7 @@ RECORD_NUMBER, RECOVERED, CHECKSUM, WRITTEN, OTHER = (
     "RecordNumber",
     "recovered",
     "checksum_wrong",
-    "written_time",
+    "t_written",
     "other_fields",
 )
 TIME = "TimeCreated_SystemTime"

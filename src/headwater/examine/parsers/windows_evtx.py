@@ -2,7 +2,8 @@
 """Windows event logs, any channel (windows.evtx).
 
 Reads:  /Windows/System32/winevt/Logs/*.evtx and exported *.evtx.
-Time:   TimeCreated of the event, UTC, 100 ns, by the host's own clock; the record header's time where that is missing.
+Time:   TimeCreated of the event, UTC, 100 ns, by the host's own clock; the record header's time where that is missing,
+        and in t_written (nanoseconds) where it differs, as it does in exports.
 Format: https://github.com/libyal/libevtx/blob/main/documentation; fields as the event's XML names them (Sigma's taxonomy).
 Limits: message texts stand in the providers' resources, not in the log; ANSI text beyond ASCII is shown as escapes.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 from headwater.examine.batch import Batch, Skipped, merge_gaps
 from headwater.examine.evtx_events import Names, Rows, empty, frame_of
-from headwater.formats.evtx_chunks import ChunkRecords, read_chunk
+from headwater.formats.evtx_chunks import SLACK, ChunkRecords, Found, read_chunk
 from headwater.formats.evtx_groups import Block
 from headwater.formats.evtx_layout import CHUNK, FILE_HEADER, FILE_MAGIC, FileHeader, file_header
 from headwater.formats.evtx_templates import Templates
@@ -23,8 +24,7 @@ from headwater.model.records import Count, File, Gap, Skip
 FEED = "windows.eventlog"
 VERSION = 1
 READS = ("/Windows/System32/winevt/Logs/*.evtx", "/*.evtx")
-_CHUNKS = 128  # of one batch
-SLACK = "slack of a chunk"
+_CHUNKS = 256  # of one batch
 
 
 def recognise(head: bytes) -> bool:
@@ -47,13 +47,15 @@ class _Account:
     def __init__(self) -> None:
         self.declared = self.lost = self.slack = 0
 
-    def take(self, chunks: list[ChunkRecords], unread: int) -> None:
+    def take(self, chunks: list[ChunkRecords], unread: list[Found]) -> None:
         for chunk in chunks:
-            older = len(chunk.records) - chunk.live
-            self.declared += chunk.declared + older
-            self.lost += chunk.declared - chunk.live
+            live = chunk.live
+            self.declared += chunk.declared + len(chunk.records) - live
+            self.lost += chunk.declared - live
             self.slack += sum(s.length for s in chunk.skips if s.reason == SLACK)
-        self.lost += unread
+        # an older record in slack that cannot be read was not declared by anything
+        self.lost += sum(not r.recovered for r in unread)
+        self.declared -= sum(r.recovered for r in unread)
 
 
 def _skipped(skips: list[Skip]) -> tuple[Skipped, ...]:
@@ -99,11 +101,14 @@ def batches(file: File) -> Iterator[Batch]:
             events = made.frame
             for row, why in made.unread.items():
                 where = int(rows.starts[row]) + at
-                gaps.append(Gap(where, rows.records[row].size, GapReason.NOT_THIS_FORMAT, f"a record with {why}"))
-            account.take(chunks, len(made.unread))
+                found = rows.records[row]
+                detail = f"an older record in slack: {why}" if found.recovered else f"a record: {why}"
+                reason = GapReason.OVERWRITTEN if found.recovered else GapReason.NOT_THIS_FORMAT
+                gaps.append(Gap(where, found.size, reason, detail))
+            account.take(chunks, [rows.records[row] for row in made.unread])
         else:
             events = empty()
-            account.take(chunks, 0)
+            account.take(chunks, [])
         for chunk in chunks:
             gaps += chunk.gaps
             skips += chunk.skips
