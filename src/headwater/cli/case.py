@@ -134,7 +134,8 @@ def _people(options: argparse.Namespace) -> None:
         hand = hand_of(options.name, options)
         assert hand is not None
         public = casework.enrol(desk, hand, options.organisation, options.role)
-        say(f"已登记 enrolled: {options.name} {public}\n密钥 key: {hand.key}")
+        say(f"已登记 enrolled: {options.name} {public}")
+        say(f"密钥 key: {hand.key}")
 
 
 def _scope(options: argparse.Namespace) -> int:

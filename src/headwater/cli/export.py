@@ -48,5 +48,6 @@ def run(options: argparse.Namespace) -> int:
         done = export(desk, wanted)
     if done.defects:
         say(f"瑕疵 defects: {done.defects}（headwater defects；defects.json）")
-    say(f"案件包 export: {done.path}\nsha256 {done.sha256}")
+    say(f"案件包 export: {done.path}")
+    say(f"sha256 {done.sha256}")
     return EXIT_DONE

@@ -14,7 +14,8 @@ HELP = "证据登记表（PDF、XLSX）与三性审查 · the register, and the 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
-    parser.add_argument("--pdf", type=Path, metavar="DIR", help="写出 register.pdf 与 register.xlsx · write them here")
+    parser.add_argument("--pdf", type=Path, nargs="?", const=Path("."), metavar="DIR",
+                        help="写出 register.pdf 与 register.xlsx，默认当前目录 · write them, by default here")  # fmt: skip
     parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
     parser.add_argument("--judge", metavar="NUMBER", help="审查一项检材 · judge an item")
     for name, words in (("lawful", "合法性"), ("objective", "客观性"), ("relevant", "关联性")):

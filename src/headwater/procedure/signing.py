@@ -100,10 +100,18 @@ def pairs(given: list[str]) -> dict[str, str]:
     return found
 
 
+def numbered(word: str) -> str:
+    """The number of an item as a person may write it: ``1`` and ``evidence-1`` are E1."""
+    bare = word.removeprefix("evidence-")
+    return f"E{int(bare)}" if bare.isdigit() else word.upper() if word[1:].isdigit() else word
+
+
 def event_arguments(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """What a custody event says."""
     parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
-    parser.add_argument("items", nargs="+" if needed else "*", metavar="EVIDENCE", help="检材编号 E1、I1 · numbers")
+    parser.add_argument(
+        "items", nargs="+" if needed else "*", metavar="EVIDENCE", type=numbered, help="检材编号 E1、I1 · numbers"
+    )
     parser.add_argument("--purpose", required=needed, default="", metavar="TEXT", help="目的 · purpose")
     for name, words in (
         ("to", "交给、接收人 · to whom"), ("to-organisation", "接收单位 · their organisation"),
