@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,7 +22,8 @@ BINARY = Path(sys.executable).with_name("weed")
 def _free(count: int) -> list[int]:
     """Ports that are free now, and with 10000 more (SeaweedFS speaks gRPC there)."""
     found: list[int] = []
-    for port in range(21_000, 40_000, 7):
+    first = 21_000 + os.getpid() * 97 % 9_000  # tests run beside each other must not all reach for the same
+    for port in range(first, first + 10_000, 7):
         try:
             for each in (port, port + 10_000):
                 with socket.socket() as probe:
