@@ -122,7 +122,7 @@ def event(
         elif name in _HEADER:
             header[name] = str(value)
         else:
-            own[name] = value
+            own[printable(name)] = value
     return Event(
         place.offset, place.length, kind, t_recorded=when[0], t_basis=when[1], outcome=outcome, fields=own, **header
     )

@@ -54,7 +54,8 @@ LOG = TextLog(
     re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{2,5}|[+-]\d\d)"),
     re.compile(
         r"(?s)(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?P<zone_text>[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)) ?"
-        r"(?:\[(?P<pid>\d+)(?:-\d+)?\]:? ?)?(?:(?:\[unknown\]|(?P<user>[^@\s\[\]]+))@(?:\[unknown\]|(?P<database>[^\s\[\]]+)) ?)?(?P<prefix>[^\n]{0,200}?) ?"
+        r"(?:\[(?P<pid>\d+)(?:-\d+)?\]:? ?)?(?:(?:\[unknown\]|(?P<user>[^@\s\[\]]+))@(?:\[unknown\]|(?P<database>[^\s\[\]]+)) ?)?"
+        r"(?P<prefix>[^\n]{0,200}?) ?"
         rf"(?P<level>{_LEVEL}): +(?P<message>.*)"
     ),
     iso,
