@@ -155,6 +155,7 @@ _KINDS = {
     "state.key": "登录公钥现状",
     "state.host_key": "曾连接主机的密钥",
     "state.lastlog": "末次登录记录",
+    "service.install": "安装服务",
     "state.setting": "系统设置",
     "state.content": "文件内容特征",
     "state.recovered": "恢复的已删除文件",
