@@ -51,14 +51,17 @@ def json_shape(pick: Picker, own: Mapping[str, Any]) -> Shape:
 
 
 def _picked(pick: Picker, text: str) -> Mapping[str, Value] | None:
-    said: Any = None
-    for form in (text, _BYTE.sub(r"\1\\\\x", text)):  # bytes that were no UTF-8 came as \xNN, which JSON does not know
-        try:
-            said = json.loads(form)
-            break
-        except (ValueError, RecursionError):
-            continue
+    said = _read(text)
+    if said is None and "\\x" in text:  # bytes that were no UTF-8 came as \xNN, which JSON does not know
+        said = _read(_BYTE.sub(r"\1\\\\x", text))
     return pick(said) if isinstance(said, dict) else None
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _fit(value: Value, dtype: Any) -> Value:
@@ -67,6 +70,8 @@ def _fit(value: Value, dtype: Any) -> Value:
         return value if isinstance(value, int) and -_MOST <= value <= _MOST else None
     if dtype == pl.Boolean:
         return value if isinstance(value, bool) else None
+    if type(value) is str and value.isascii():
+        return value
     return None if value is None else printable(str(value))
 
 
@@ -74,7 +79,9 @@ def inner(said: Mapping[str, Any], *keys: str) -> Any:
     """What stands under nested keys, or None."""
     here: Any = said
     for key in keys:
-        here = here.get(key) if isinstance(here, dict) else None
+        if type(here) is not dict:
+            return None
+        here = here.get(key)
     return here
 
 
