@@ -106,3 +106,13 @@ def test_a_hostile_configuration_is_refused_in_silence() -> None:
     }
     rows, gaps = read(b"a b c\n" * 10, "/var/log/nginx/access.log", evil)
     assert (rows, gaps) == ([], 60)
+
+
+def test_a_time_beyond_what_is_counted_is_no_time() -> None:
+    line = b'9026-03-02T11:22:33+08:00|203.0.113.7|-|h|"GET / HTTP/1.1"|200|12|0.004|"x"|-\n'
+    rows, gaps = read(line, "/var/log/nginx/access.log")
+    assert (gaps, rows[0]["t_basis"], rows[0].get("t_recorded")) == (0, "none", None)
+    rows, _ = read(
+        b'{"time":"99999999999","remote_addr":"203.0.113.7","request":"GET / HTTP/1.1","status":200}\n', "/x", {}
+    )
+    assert (rows[0]["t_basis"], rows[0].get("t_recorded")) == ("none", None)

@@ -39,9 +39,9 @@ def _nanoseconds(field: str, text: pl.Series) -> pl.Series:
     if field == "@seconds":
         whole = _whole(text.str.extract(r"^([0-9]+)", 1))
         part = text.str.extract(r"\.([0-9]+)", 1).fill_null("0").str.pad_end(9, "0").str.slice(0, 9)
-        return whole * 1_000_000_000 + _whole(part)
+        return _held(whole, 1_000_000_000) + _whole(part)
     if field in ("@msec", "@usec"):
-        return _whole(text) * (1_000_000 if field == "@msec" else 1_000)
+        return _held(_whole(text), 1_000_000 if field == "@msec" else 1_000)
     if field in ("@clf", "@bracketed"):
         bare = text.str.strip_chars("[]").str.replace(r"[.,][0-9]+", "")
         return _moments(bare, "%d/%b/%Y:%H:%M:%S %z")
@@ -54,12 +54,18 @@ def _nanoseconds(field: str, text: pl.Series) -> pl.Series:
 
 def _moments(text: pl.Series, form: str) -> pl.Series:
     try:
-        return text.str.to_datetime(form, strict=False, time_unit="ns").cast(pl.Int64)
+        stated = text.str.to_datetime(form, strict=False, time_unit="us").cast(pl.Int64)
     except (
         pl.exceptions.PolarsError,
         ValueError,
     ):  # a strftime that the engine does not know: the text is kept instead
         return pl.Series([None] * len(text), dtype=pl.Int64)
+    return _held(stated, 1_000)
+
+
+def _held(units: pl.Series, scale: int) -> pl.Series:
+    """Whole units as nanoseconds; null beyond 2262, where 64 bits of these end."""
+    return units.set((units.abs() > ((1 << 63) - 1) // scale - 1).fill_null(False), None) * scale
 
 
 def _request(text: pl.Series) -> dict[str, pl.Series]:

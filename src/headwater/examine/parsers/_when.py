@@ -52,12 +52,12 @@ def _moment(
     if int(second) > 60 or (zone and not zone.isalpha() and int(zone[1:3]) > 15):
         return NONE
     ns = int(whole.timestamp()) * SECOND + int((part or "").ljust(9, "0") or 0) + (SECOND if int(second) == 60 else 0)
-    if not zone:
-        return ns, bare
-    if zone.isalpha():
-        return ns, TimeBasis.UTC
-    ahead = int(zone[1:3]) * 3600 + int(zone.replace(":", "")[3:5] or 0) * 60
-    return ns - (-ahead if zone[0] == "-" else ahead) * SECOND, TimeBasis.ZONE_GIVEN
+    if zone and not zone.isalpha():
+        ahead = int(zone[1:3]) * 3600 + int(zone.replace(":", "")[3:5] or 0) * 60
+        ns -= (-ahead if zone[0] == "-" else ahead) * SECOND
+    if not -(1 << 63) <= ns < 1 << 63:
+        return NONE  # 64 bits of nanoseconds end in 2262
+    return ns, bare if not zone else TimeBasis.UTC if zone.isalpha() else TimeBasis.ZONE_GIVEN
 
 
 def iso(text: str, bare: TimeBasis = TimeBasis.ZONE_ASSUMED) -> When:

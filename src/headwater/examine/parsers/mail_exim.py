@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages, refused logins and deliveries of Exim (mail.exim).
+
+Reads:  /var/log/exim4/*log, /var/log/exim/*.log, /var/log/exim_mainlog.
+Time:   the host's wall clock, whole seconds; with log_selector +timezone its offset.
+Format: ``time [pid] [message-id flag] text``; further lines belong to their record.
+Limits: what stands in H= and F= is the peer's word; a queue-time address in brackets is the peer's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headwater.examine.parsers._records import TextLog, rule, text_records
+from headwater.examine.parsers._when import iso
+from headwater.model.kinds import EventKind as K
+from headwater.model.kinds import Outcome
+from headwater.model.records import File, Record
+
+FEED = "mail.exim"
+VERSION = 1
+READS = ("/var/log/exim4/*log*", "/var/log/exim/*log*", "/var/log/exim_*log*")
+_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?"
+LOG = TextLog(
+    re.compile(rf"{_TIME} ".encode()),
+    re.compile(
+        rf"(?s)(?P<time>{_TIME}) (?:\[(?P<pid>\d+)\] )?"
+        rf"(?:(?P<message_id>[0-9A-Za-z]{{6}}-[0-9A-Za-z]{{6,11}}-[0-9A-Za-z]{{2,4}}) )?(?P<message>.*)"
+    ),
+    iso,
+    (
+        rule(
+            r"(?P<authenticator>\S+) authenticator failed for .*?\[(?P<src_ip>[^\]]+)\](?::(?P<port>\d+))?"
+            r"[^\n]*?(?:\(set_id=(?P<user>[^)]*)\))?$",
+            K.AUTH_FAILURE, Outcome.FAILURE,
+        ),
+        rule(r"^<= (?P<sender>\S+) .*?\[(?P<src_ip>[^\]]+)\].*? A=(?P<authenticator>[^:\s]+):(?P<user>\S+)",
+             K.AUTH_SUCCESS, Outcome.SUCCESS),
+        rule(r"^<= (?P<sender>\S+)(?: .*?\[(?P<src_ip>[^\]]+)\])?", K.LOG_MESSAGE),
+        rule(r"^[=-]> (?P<recipient>\S+)(?: .*?\[(?P<dst_ip>[^\]]+)\])?", K.LOG_MESSAGE),
+        rule(r"rejected (?:RCPT|MAIL|EHLO|HELO|AUTH|connection).*", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(r"^exim \S+ daemon started", K.SERVICE_START, Outcome.SUCCESS),
+    ),
+    provider="exim",
+)  # fmt: skip
+
+
+def parse(file: File) -> Iterator[Record]:
+    return text_records(file, LOG)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of Samba's servers, logins and refused ones among them (smb.samba).
+
+Reads:  /var/log/samba/log.*.
+Time:   the host's wall clock, microseconds since 4.0.
+Format: a head ``[time, level, pid=…] place(function)`` and the indented lines of its message; one record together.
+Limits: logins are logged from auth_audit:3 or log level 2 on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headwater.examine.parsers._records import TextLog, rule, text_records
+from headwater.examine.parsers._when import iso
+from headwater.model.kinds import EventKind as K
+from headwater.model.kinds import Outcome
+from headwater.model.records import File, Record
+
+FEED = "smb.samba"
+VERSION = 1
+READS = ("/var/log/samba/log.*", "/var/log/samba/*.log*")
+_AUDIT = (
+    r"Auth: \[[^\]]*\] user \[[^\]]*\]\\\[(?P<user>[^\]]*)\].*?"
+    r"status \[%s\].*?remote host \[ipv[46]:(?P<src_ip>[^\]]+?):(?P<port>\d+)\]"
+)
+LOG = TextLog(
+    re.compile(rb"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"),
+    re.compile(
+        r"(?s)\[(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?), *(?P<level>\d+)(?:, pid=(?P<pid>\d+))?[^\]\n]*\] *"
+        r"(?P<place>[^\n]*)\n? *(?P<message>.*)"
+    ),
+    iso,
+    (
+        rule("(?s)" + _AUDIT % "NT_STATUS_OK", K.AUTH_SUCCESS, Outcome.SUCCESS),
+        rule("(?s)" + _AUDIT % "(?P<status>NT_STATUS_[A-Z_]+)", K.AUTH_FAILURE, Outcome.FAILURE),
+        rule(
+            r"(?i)authentication for user \[(?P<user>[^\]]*)\].*? FAILED with error (?P<status>\S+)",
+            K.AUTH_FAILURE,
+            Outcome.FAILURE,
+        ),
+        rule(r"(?i)authentication for user \[(?P<user>[^\]]*)\].*? succeeded", K.AUTH_SUCCESS, Outcome.SUCCESS),
+        rule(
+            r"\(ipv[46]:(?P<src_ip>[^)]*?):(?P<port>\d+)\) connect to service (?P<service>\S+) initially as user (?P<user>\S+)",
+            K.SESSION_OPEN,
+        ),
+        rule(
+            r"\(ipv[46]:(?P<src_ip>[^)]*?):(?P<port>\d+)\) closed connection to service (?P<service>\S+)",
+            K.SESSION_CLOSE,
+        ),
+    ),
+    provider="samba",
+)
+
+
+def parse(file: File) -> Iterator[Record]:
+    return text_records(file, LOG)
