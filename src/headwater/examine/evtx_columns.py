@@ -58,13 +58,15 @@ class Columns:
         packed = np.packbits(np.concatenate((data.view("<u2") >= 0x80, odd)), bitorder="little")
         self._flags = np.append(packed, np.zeros(8 - len(packed) % 8 + 8, dtype=np.uint8)).view(np.uint64)
         counts = np.bitwise_count(self._flags)
-        self._before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)))
+        self._before: Ints = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)))
 
     def _others(self, places: Ints) -> Ints:
         """How many characters beyond ASCII begin before each place of the halves."""
         word = places >> 6
         mask = (np.uint64(1) << (places & 63).astype(np.uint64)) - np.uint64(1)
-        return self._before[word] + np.bitwise_count(self._flags[word] & mask)
+        within: Ints = np.bitwise_count(self._flags[word] & mask).astype(np.int64)
+        found: Ints = self._before[word] + within
+        return found
 
     def series(self, pieces: list[Piece], more: list[tuple[int, str]]) -> pl.Series:
         """One column of all rows; ``more``: texts that the plain walker found, by row."""
@@ -179,10 +181,12 @@ class Columns:
         if kind in INTEGERS:
             return pl.Series(values).cast(pl.String)
         if kind == BOOL:
-            return _texts(("false", "true"))[(values != 0).astype(np.uint32)]
+            words: pl.Series = _texts(("false", "true"))[(values != 0).astype(np.uint32)]
+            return words
         write: Callable[[int], str] = filetime_text if kind == FILETIME else hex
         unique, place = np.unique(values, return_inverse=True)
-        return _texts(write(v) for v in unique.tolist())[place]
+        texts: pl.Series = _texts(write(v) for v in unique.tolist())[place]
+        return texts
 
     def whole_numbers(self, pieces: list[Piece], more: list[tuple[int, str]]) -> pl.Series:
         """A column of whole numbers; null where there is none."""
