@@ -48,7 +48,9 @@ _AGENTS = (
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?"
 _HEAD = re.compile(rf'(?:time="(?P<logfmt>{_TIME})" |(?:\[?[A-Z]{{3,8}}\]? ?|[\[<|(])?(?P<time>{_TIME})[\]>|)]?[ :|]?)')
 _PAIR = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]{0,40})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
-_TASK = re.compile(r"\b(?:task[_ ]?id|invocation[_ ]?(?:task[_ ]?)?id|command[_ -]?id)\W{1,4}([A-Za-z0-9-]{6,64})", re.I)
+_TASK = re.compile(
+    r"\b(?:task[_ ]?id|invocation[_ ]?(?:task[_ ]?)?id|command[_ -]?id)\W{1,4}([A-Za-z0-9-]{6,64})", re.I
+)
 
 
 def parse(file: File) -> Iterator[Record]:
