@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.procedure.investigate import open_case
+from headwater.procedure.corridor import open_case
 from headwater.procedure.verification import verify
 from small_case import make_evidence
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from headwater.cli.main import main
+from headwater.procedure.corridor import open_case
 from headwater.procedure.custody import looked
-from headwater.procedure.investigate import open_case
 from headwater.procedure.verification import verify
 
 

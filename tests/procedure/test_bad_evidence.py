@@ -16,7 +16,8 @@ import pytest
 from headwater.cli.main import EXIT_SOURCE, main
 from headwater.model.errors import VaultError
 from headwater.procedure.accounts import load_ranges
-from headwater.procedure.investigate import investigate, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import investigate
 from headwater.procedure.verification import verify
 from small_case import make_evidence, order
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from headwater.examine.content import WHOLE, describe, entropy
 from headwater.formats.sources import MemorySource
-from headwater.procedure.investigate import investigate, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import investigate
 from headwater.procedure.tracing import trace
 from headwater.procedure.verification import verify
 from small_case import make_evidence, order

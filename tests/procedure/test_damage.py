@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headwater.procedure.corridor import open_case
 from headwater.procedure.image_fields import fields, shown
-from headwater.procedure.investigate import Outcome, open_case
+from headwater.procedure.investigate import Outcome
 from headwater.procedure.reporting import fill
 
 Worked = tuple[Path, Path, Outcome]

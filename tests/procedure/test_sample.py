@@ -17,7 +17,8 @@ import pytest
 from headwater.model.kinds import Severity, Stage
 from headwater.model.times import from_rfc3339
 from headwater.procedure.accounts import load_accounts, load_ranges
-from headwater.procedure.investigate import Outcome, investigate, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import Outcome, investigate
 from headwater.procedure.reporting import fill
 from headwater.procedure.tracing import trace
 from headwater.procedure.verification import verify

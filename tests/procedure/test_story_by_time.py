@@ -15,7 +15,8 @@ from headwater.model.nouns import Citation, Finding, Rule, Span, Step, Text
 from headwater.model.times import SECOND, from_rfc3339
 from headwater.procedure import odd_times as module
 from headwater.procedure.chronicle import moves, overview, span_of, story_lines
-from headwater.procedure.investigate import Outcome, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import Outcome
 from headwater.procedure.judgement import Judged
 
 Worked = tuple[Path, Path, Outcome]

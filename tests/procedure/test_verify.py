@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError
 from headwater.procedure.contracts import finding_json, finding_of
-from headwater.procedure.investigate import Outcome, investigate, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import Outcome, investigate
 from headwater.procedure.verification import Check, _identity, verify
 from small_case import make_evidence, order
 

@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from headwater.cli.main import main
-from headwater.procedure.investigate import Outcome, investigate, open_case
+from headwater.procedure.corridor import open_case
+from headwater.procedure.investigate import Outcome, investigate
 from headwater.procedure.reporting import fill
 from headwater.procedure.tracing import trace
 from small_case import make_evidence, order

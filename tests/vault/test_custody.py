@@ -9,7 +9,7 @@ import pytest
 from people import added, cheap, do, photograph, staffed
 
 from headwater.procedure import custody
-from headwater.procedure.investigate import open_case
+from headwater.procedure.corridor import open_case
 from headwater.vault.custody import open_ends
 
 

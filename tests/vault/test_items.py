@@ -11,7 +11,7 @@ from people import added, cheap, do, photograph, staffed
 
 from headwater.cli.main import main
 from headwater.procedure import registering
-from headwater.procedure.investigate import open_case
+from headwater.procedure.corridor import open_case
 from headwater.vault.items import items_of
 
 

@@ -17,7 +17,7 @@ from stamping import Authority
 from headwater.cli.main import main
 from headwater.formats.canonical import canonical
 from headwater.procedure import anchoring
-from headwater.procedure.investigate import open_case
+from headwater.procedure.corridor import open_case
 from headwater.vault import hwcase
 from headwater.vault.witness import Witness
 

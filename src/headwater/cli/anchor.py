@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import say
     from headwater.model.errors import VaultError
     from headwater.procedure import anchoring
-    from headwater.procedure.investigate import open_case
+    from headwater.procedure.corridor import open_case
 
     corridor = open_case(options.case, options.command)
     with corridor.ledger, locked(options.case):

@@ -115,8 +115,8 @@ def _people(options: argparse.Namespace) -> None:
     from headwater.cli.printing import say
     from headwater.model.errors import UsageError
     from headwater.procedure import casework
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.signing import hand_of
 
     if options.do == "list":
@@ -142,8 +142,8 @@ def _scope(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_AUTHORITY, EXIT_DONE
     from headwater.cli.printing import say
     from headwater.procedure import casework
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.signing import hand_of
 
     given = _given(options)
@@ -169,8 +169,8 @@ def _duties(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.printing import say
     from headwater.procedure import casework
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.signing import hand_of
 
     given = {"known_at": options.known, "operator": options.operator, "matters": options.matter,
@@ -207,8 +207,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import line, say
     from headwater.procedure import casework
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.signing import hand_of
 
     if options.act == "new":

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import say
     from headwater.model.errors import AuthorityError, VaultError
     from headwater.procedure import custody
-    from headwater.procedure.investigate import open_case
+    from headwater.procedure.corridor import open_case
     from headwater.vault.custody import ACTS, open_ends
 
     if options.enter:

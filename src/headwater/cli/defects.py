@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.printing import line, say
     from headwater.procedure.casework import whole
-    from headwater.procedure.investigate import open_case
+    from headwater.procedure.corridor import open_case
 
     corridor = open_case(options.case, options.command)
     with corridor.ledger:

@@ -28,9 +28,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import line, say
     from headwater.procedure.contracts import event_json
-    from headwater.procedure.corridor import clocks_of
+    from headwater.procedure.corridor import clocks_of, open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.story import summary
     from headwater.store.sql import contract, select_events
 

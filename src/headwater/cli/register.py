@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import say
     from headwater.procedure import registering
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.investigate import open_case
 
     if options.judge:
         said = {}

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say
-    from headwater.procedure.investigate import open_case
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.reporting import write_report
 
     with Meter() as meter:

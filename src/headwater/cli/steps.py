@@ -19,8 +19,8 @@ def run(options: argparse.Namespace) -> int:
     """Print them in the order of time."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import print_rows
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.listing import steps
 
     corridor = open_case(options.case)

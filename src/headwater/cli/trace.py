@@ -25,8 +25,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import hexdump, line, say
     from headwater.procedure.chain_words import told
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.tracing import trace
 
     corridor = open_case(options.case)

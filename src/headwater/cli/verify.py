@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import line, say
     from headwater.model.nouns import Text
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.exporting import is_export, verify_file
-    from headwater.procedure.investigate import open_case
     from headwater.procedure.listing import in_language, languages
     from headwater.procedure.verification import check_of, verify
 

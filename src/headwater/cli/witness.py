@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.formats.atomic import write_atomic
     from headwater.formats.canonical import canonical
     from headwater.procedure import anchoring
-    from headwater.procedure.investigate import open_case
+    from headwater.procedure.corridor import open_case
     from headwater.vault.witness import Witness
 
     if options.act == "init":

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headwater import __version__
+from headwater.case import folder as case_folder
 from headwater.case.settings import CaseSettings, from_plain
 from headwater.formats.canonical import digest
 from headwater.model.custody import Evidence, Sealed, Verdict
@@ -21,9 +22,11 @@ from headwater.model.errors import UsageError
 from headwater.model.nouns import Authority
 from headwater.model.paths import decode_name, encode_name
 from headwater.model.times import from_rfc3339
-from headwater.store.clocks import Clock
-from headwater.store.events import EventStore
 from headwater.vault.ledger import Ledger
+
+if TYPE_CHECKING:  # Polars is half a second of start-up, and imaging needs none of it
+    from headwater.store.clocks import Clock
+    from headwater.store.events import EventStore
 
 TOOL = f"headwater {__version__}"
 OPENED = "open-case"
@@ -214,11 +217,15 @@ def _known(zone: str) -> bool:
 
 def store_of(corridor: Corridor) -> EventStore:
     """The event store of the case under its clock assumptions."""
+    from headwater.store.events import EventStore
+
     return EventStore(corridor.case, clocks_of(corridor))
 
 
 def clocks_of(corridor: Corridor) -> dict[str, Clock]:
     """One clock per item of evidence, named by its number."""
+    from headwater.store.clocks import Clock
+
     clocks = {}
     for item in evidence_of(corridor.ledger):
         zone, _ = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
@@ -229,3 +236,20 @@ def clocks_of(corridor: Corridor) -> dict[str, Clock]:
 def issued_ns(sealed: Sealed) -> int:
     """The time of an entry in nanoseconds."""
     return from_rfc3339(sealed.entry.time)
+
+
+def open_case(case: Path, command: Sequence[str] = (), progress: Progress = silent) -> Corridor:
+    """An existing case for a verb that reads it; the caller closes ``ledger``.
+
+    Raises:
+        UsageError: HW0002, it is none.
+        IntegrityError: HW3002, its ledger does not verify.
+    """
+    case_folder.require(case)
+    ledger = Ledger(case)
+    ledger.check()
+    first = next(ledger.entries())
+    corridor = Corridor(case, ledger, settings_of(ledger), tuple(first.entry.actors), tuple(command), progress)
+    authority_of(ledger)
+    evidence_of(ledger)
+    return corridor

@@ -21,8 +21,7 @@ from headwater.case.folder import locked
 from headwater.formats.canonical import digest
 from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, VaultError
-from headwater.procedure.corridor import TOOL, Corridor, encode_argument, evidence_of, utc_now
-from headwater.procedure.investigate import open_case
+from headwater.procedure.corridor import TOOL, Corridor, encode_argument, evidence_of, open_case, utc_now
 from headwater.procedure.signing import Hand
 from headwater.vault import custody, items
 from headwater.vault.custody import APPROVED, CUSTODY, Event, State

@@ -42,7 +42,6 @@ from headwater.procedure.corridor import (
     authority_of,
     environment,
     evidence_of,
-    settings_of,
     silent,
     source_of,
 )
@@ -253,20 +252,3 @@ def _folder_digest(source: Path) -> str:
     finally:
         os.close(root)
     return found
-
-
-def open_case(case: Path, command: Sequence[str] = (), progress: Progress = silent) -> Corridor:
-    """An existing case for a verb that reads it; the caller closes ``ledger``.
-
-    Raises:
-        UsageError: HW0002, it is none.
-        IntegrityError: HW3002, its ledger does not verify.
-    """
-    case_folder.require(case)
-    ledger = Ledger(case)
-    ledger.check()
-    first = next(ledger.entries())
-    corridor = Corridor(case, ledger, settings_of(ledger), tuple(first.entry.actors), tuple(command), progress)
-    authority_of(ledger)
-    evidence_of(ledger)
-    return corridor
