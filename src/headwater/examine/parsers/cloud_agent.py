@@ -7,7 +7,7 @@ Reads:  Alibaba 云助手 /usr/local/share/aliyun-assist/**/log/*.log and /var/l
 Time:   as each line states it: an offset where there is one, else the wall clock.
 Format: a dated line, ``time … level … text`` or logrus' ``time="…" level=… msg="…"``; lines without a date go on the
         record before them.
-Limits: the forms are those of the agents' published sources and of common log libraries; no sample of a real machine was at
+Limits: the forms are those of common log libraries, as the agents are known to use them; no sample of a real machine was at
         hand for Alibaba, Tencent and Huawei; what a command printed mostly stands only in the provider's console.
 """
 
