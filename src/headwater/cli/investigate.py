@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from headwater.cli.options import case_and_authority, claim_of
+from headwater.cli.options import case_and_authority, claim_of, key_files, keys_of
 
 HELP = "从检材到报告：登记、检验、检测、还原、出具报告 · from sources to a report"
 
@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="+", type=Path, metavar="SOURCE", help="镜像、归档、目录或日志 · image, archive, folder or log"
     )
     case_and_authority(parser)
+    key_files(parser)
     parser.add_argument("--zone", metavar="ZONE", help="日志的时区，如 Asia/Shanghai · zone of wall clocks")
     parser.add_argument("--year", action="append", default=[], metavar="PATH=YEAR",
                         help="某日志末行的年份 · the year of a log's last line")  # fmt: skip
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     changes["baseline_time"] = check_instant(options.baseline) if options.baseline else None
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
-        options.command, not options.no_reread, options.workers,
+        options.command, not options.no_reread, options.workers, keys_of(options),
     )  # fmt: skip
     with Meter() as meter:
         outcome = investigate(order, meter)

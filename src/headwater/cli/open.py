@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headwater.cli.options import key_files, keys_of
+
 HELP = "查看镜像内容：列目、属性、校验值、原样取出 · look into an image: ls, stat, hash, cat"
 
 
@@ -25,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="cat：自此字节 · from this byte")
     parser.add_argument("--length", type=int, metavar="N", help="cat：至多字节数 · at most so many bytes")
     parser.add_argument("--force", action="store_true", help="cat：允许输出到终端 · cat to a terminal")
+    key_files(parser)
     parser.add_argument("--case", type=Path, metavar="DIR", help="记入此案件的台账 · record it in this case")
     parser.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · who looks")
     parser.add_argument("--allow-path", action="append", type=Path, default=[], metavar="DIR",
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = Look(
         options.image, options.act, options.path, options.recursive, algorithms, options.offset, options.length,
         options.case, tuple(options.examiner), tuple(options.allow_path), options.allow_missing, options.snapshot,
-        options.command,
+        keys_of(options), options.command,
     )  # fmt: skip
     shown = _json_rows if options.json else _rows
     result = look(wanted, shown, _out)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headwater.case.authority import Claim
+    from headwater.formats.keys import Key
 
+_KEY_MOST = 8 << 20  # cryptsetup takes key files up to this size
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -39,6 +41,39 @@ def claim_of(options: argparse.Namespace) -> Claim:
         options.authority, options.authority_no, options.authority_by, options.authority_scope,
         options.authority_from, options.authority_until, options.no_authority,
     )  # fmt: skip
+
+
+def key_files(parser: argparse.ArgumentParser) -> None:
+    """``--key-file``: keys of encrypted volumes, never on the command line itself."""
+    parser.add_argument(
+        "--key-file", action="append", default=[], metavar="[VOLUME=]FILE",
+        help="加密卷的口令、恢复密码、密钥文件或卷密钥所在文件，可指明卷（如 p3=），可重复；台账只记文件名与所开的密钥槽 · "
+        "a file that holds a passphrase, recovery password, key file or volume key; the ledger knows its name alone",
+    )  # fmt: skip
+
+
+def keys_of(options: argparse.Namespace) -> tuple[Key, ...]:
+    """The keys in the files that were named.
+
+    Raises:
+        UsageError: HW0001, a file that cannot be read or holds more than a key can be.
+    """
+    from headwater.formats.keys import Key
+    from headwater.model.errors import UsageError
+
+    found = []
+    for word in options.key_file:
+        volume, equals, name = word.partition("=")
+        path = Path(name if equals else word)
+        try:
+            with path.open("rb") as file:
+                secret = file.read(_KEY_MOST + 1)
+        except OSError as error:
+            raise UsageError("HW0001", what=f"--key-file {path}: {error.strerror}") from error
+        if not secret or len(secret) > _KEY_MOST:
+            raise UsageError("HW0001", what=f"--key-file {path}: 1–{_KEY_MOST} bytes")
+        found.append(Key(path.name, secret, volume if equals else ""))
+    return tuple(found)
 
 
 def size_of(text: str) -> int:

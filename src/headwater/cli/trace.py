@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from headwater.cli.options import key_files, keys_of
 from headwater.cli.printing import case_argument, json_argument, language_argument
 
 HELP = "由任一编号追到字节、校验值、保管链与授权 · from any id to bytes, hash, custody, authority"
@@ -17,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "id", metavar="ID", help="编号 · any id: F-… S-… Q-… H-… evidence-1 ledger-3 authority 1:/path:offset:ordinal"
     )
     json_argument(parser)
+    key_files(parser)
     language_argument(parser)
 
 
@@ -30,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.tracing import trace
 
     corridor = open_case(options.case)
+    corridor.keys = keys_of(options)
     with corridor.ledger:
         looked(corridor, "trace", options.id)
         links = trace(corridor, options.id)

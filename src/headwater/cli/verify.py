@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from headwater.cli.options import key_files, keys_of
 from headwater.cli.printing import case_argument, json_argument, language_argument
 
 HELP = "核验台账、检材、结果与每项发现 · check ledger, evidence, results and every finding"
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     json_argument(parser)
     language_argument(parser)
+    key_files(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
 
 
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         with Meter() as meter:
             corridor = open_case(options.case, options.command, meter)
+            corridor.keys = keys_of(options)
             with corridor.ledger, locked(options.case):
                 checks = verify(corridor, rebuild=options.rebuild, workers=options.workers, against=options.against)
         language = options.lang or corridor.settings.language

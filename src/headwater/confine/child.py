@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> None:
     level = lock_down(Limits(**config["limits"]), config["paths"])
     for name in config["warm"]:
         importlib.import_module(name)
+    for call, args in config["prepare"]:
+        _named(call)(args)
     sock.sendall(frames.encode(frames.READY, {"level": level}))
     gc.freeze()
     own = _open_files()
@@ -66,9 +68,12 @@ def _serve(sock: socket.socket, task: dict[str, Any], fds: list[int]) -> None:
 
 
 def _call(task: dict[str, Any], fds: list[int]) -> Iterator[tuple[dict[str, Any], bytes]]:
-    module, _, name = task["call"].partition(":")
-    function = getattr(importlib.import_module(module), name)
-    yield from function(task["args"], fds)
+    yield from _named(task["call"])(task["args"], fds)
+
+
+def _named(call: str) -> Any:
+    module, _, name = call.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _for_memory(error: BaseException) -> bool:

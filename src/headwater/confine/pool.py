@@ -17,8 +17,8 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
 
 from headwater.confine import frames
 from headwater.confine.work import Limits, Message, Outcome, Status, Task
@@ -36,18 +36,26 @@ class Pool:
     """Up to ``workers`` confined children, started when first needed.
 
     ``warm`` names modules that each child imports (behind its lock-down) before its first task; ``paths`` are further
-    folders from which it may import. Close it, or use it as a context manager.
+    folders from which it may import. ``prepare``: functions (``module:function`` and its JSON argument) that each child
+    calls before its first task, to be given what no task may carry. Close it, or use it as a context manager.
 
     Raises:
         ExamineError: HW4001, no child can be started or confined.
     """
 
     def __init__(
-        self, workers: int, limits: Limits | None = None, *, warm: Iterable[str] = (), paths: Iterable[str] = ()
+        self,
+        workers: int,
+        limits: Limits | None = None,
+        *,
+        warm: Iterable[str] = (),
+        paths: Iterable[str] = (),
+        prepare: Iterable[tuple[str, Mapping[str, Any]]] = (),
     ) -> None:
         self._most = max(1, workers)
         self._limits = limits or Limits()
         self._warm, self._paths = tuple(warm), tuple(paths)
+        self._prepare = [[call, dict(args)] for call, args in prepare]
         self._workers: list[Worker] = []
         self._again: deque[tuple[Task, Outcome]] = deque()
         self._ready: deque[Outcome] = deque()
@@ -126,7 +134,7 @@ class Pool:
 
     def _start(self) -> Worker:
         try:
-            worker = Worker(self._limits, self._paths, self._warm)
+            worker = Worker(self._limits, self._paths, self._warm, self._prepare)
         except OSError as error:
             raise ExamineError("HW4001", what=str(error)) from error
         worker.started = self._now()

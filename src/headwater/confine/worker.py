@@ -58,7 +58,9 @@ def _environment(paths: Sequence[str]) -> dict[str, str]:
 class Worker:
     """A child process and what is known of it. ``now`` is the pool's clock, which stands still while others work."""
 
-    def __init__(self, limits: Limits, paths: Sequence[str], warm: Sequence[str]) -> None:
+    def __init__(
+        self, limits: Limits, paths: Sequence[str], warm: Sequence[str], prepare: Sequence[Sequence[Any]] = ()
+    ) -> None:
         self.limits = limits
         self.task: Task | None = None
         self.attempt = 1
@@ -95,7 +97,7 @@ class Worker:
         assert self.process.stderr is not None
         self.errors = self.process.stderr.fileno()
         fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_NONBLOCK)
-        config = {"limits": limits.as_dict(), "paths": list(paths), "warm": list(warm)}
+        config = {"limits": limits.as_dict(), "paths": list(paths), "warm": list(warm), "prepare": list(prepare)}
         self._out.append((memoryview(frames.encode(frames.TASK, config)), ()))
 
     # ------------------------------------------------------------------ tasks

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 _RECOVERY = re.compile(r"\d{6}(-\d{6}){7}")
 
@@ -43,3 +44,21 @@ class Key:
         text = self.text()
         found = _RECOVERY.search(text) if text else None
         return found.group() if found else None
+
+
+_held: list[Key] = []
+
+
+def plain(keys: Sequence[Key]) -> dict[str, Any]:
+    """Keys as JSON for :func:`hold`: what a confined child is given before its first task, on its own socket."""
+    return {"keys": [[key.label, key.secret.hex(), key.volume] for key in keys]}
+
+
+def hold(given: Mapping[str, Any]) -> None:
+    """Keep the keys of this process, which is a confined child; they are in no task and in nothing that it writes."""
+    _held[:] = [Key(str(label), bytes.fromhex(secret), str(volume)) for label, secret, volume in given["keys"]]
+
+
+def at_hand() -> tuple[Key, ...]:
+    """The keys of this process: none but in a confined child that was given some."""
+    return tuple(_held)

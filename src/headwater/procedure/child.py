@@ -22,6 +22,7 @@ from headwater.examine.coverage import state_of
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.hashing import hash_source
+from headwater.formats.keys import at_hand
 from headwater.formats.media import CONTAINED, MEDIA
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
@@ -55,7 +56,7 @@ def measure(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     files = open_files(args, fds)
     algorithms = tuple(args["algorithms"])
     try:
-        opened = open_evidence(files)
+        opened = open_evidence(files, keys=at_hand())
     except HeadwaterError as error:
         yield _error(error), b""
         return
@@ -130,7 +131,7 @@ def _digesting(source: ByteSource, algorithms: Sequence[str]) -> Iterator[int | 
 def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """List every tree of one item: file-system events as parts, files worth parsing as candidates, gaps."""
     number = int(args["number"])
-    opened = open_evidence(open_files(args, fds))
+    opened = open_evidence(open_files(args, fds), keys=at_hand())
     part = listed = 0
     gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap, _ in opened.unopened]
     # what could not be read of the medium when it was registered: a gap of the medium itself
@@ -169,7 +170,8 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)
     for ranges in _bundles(_claims(opened, args["bad"]), ()):
         yield {"ranges": ranges}, b""
-    yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened)}}, b""
+    locked = sum(gap.reason == GapReason.ENCRYPTED for _, gap in gaps)
+    yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened), "locked": locked}}, b""
 
 
 def _bundles(items: Iterable[Any], texts: Sequence[str] | Sequence[int]) -> Iterator[list[Any]]:

@@ -11,6 +11,7 @@ import polars as pl
 from headwater.examine import reading, recovered
 from headwater.examine.opening import open_evidence
 from headwater.formats.ext_deleted import DeletedTree
+from headwater.formats.keys import at_hand
 from headwater.model.records import Facts
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
 
@@ -52,7 +53,7 @@ def _in_pieces(path: str, rows: Sequence[dict[str, Any]]) -> Iterator[Message]:
 def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """List the trees again and give back the wanted file-system events: (view, offset, ordinal, file path)."""
     wanted: dict[str, list[list[Any]]] = args["wanted"]
-    opened = open_evidence(open_files(args, fds))
+    opened = open_evidence(open_files(args, fds), keys=at_hand())
     for view in opened.views:
         keys = wanted.get(view.name or "/")
         if not keys:

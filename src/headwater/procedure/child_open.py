@@ -15,6 +15,7 @@ from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.archives import ArchiveKind, archive_kind, open_archive
 from headwater.formats.compressed import Layer, layer_of
 from headwater.formats.hashing import hash_source
+from headwater.formats.keys import at_hand
 from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.sources import window
 from headwater.formats.spooled import spooled
@@ -46,8 +47,8 @@ class _Place:
 def _open(args: Mapping[str, Any], fds: Sequence[int]) -> Opened:
     files = open_files(args, fds)
     if len(files) == 1 and not is_medium(files[0]):
-        return open_evidence(files)
-    return open_evidence(files, medium=_medium(args, fds))
+        return open_evidence(files, keys=at_hand())
+    return open_evidence(files, medium=_medium(args, fds), keys=at_hand())
 
 
 def _medium(args: Mapping[str, Any], fds: Sequence[int]) -> Medium:

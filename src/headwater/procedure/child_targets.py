@@ -11,6 +11,7 @@ import polars as pl
 
 from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View, open_evidence
+from headwater.formats.keys import at_hand
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
@@ -34,7 +35,7 @@ class Targets:
         self._fds = fds
         self._views: dict[str, View] = {}
         if not args["own_fds"]:
-            opened = open_evidence(open_files(args, fds))
+            opened = open_evidence(open_files(args, fds), keys=at_hand())
             self._medium = opened.source
             self._views = {v.name: v for v in opened.views}
 

@@ -17,6 +17,7 @@ from headwater import __version__
 from headwater.case import folder as case_folder
 from headwater.case.settings import CaseSettings, from_plain
 from headwater.formats.canonical import digest
+from headwater.formats.keys import Key
 from headwater.model.custody import Evidence, Sealed, Verdict
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Authority
@@ -92,6 +93,7 @@ class Corridor:
     actors: tuple[str, ...]
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
     progress: Progress = silent
+    keys: tuple[Key, ...] = ()  # of encrypted volumes; the ledger knows their labels alone
 
     def record(
         self,
@@ -176,18 +178,20 @@ def authority_of(ledger: Ledger) -> Authority:
 
 def facts_of(ledger: Ledger, number: int) -> dict[str, dict[str, str]]:
     """What the system on one item says of itself (host name, zone), per view, as the walk found it."""
+    found: dict[str, dict[str, str]] = {}
     for sealed in ledger.entries():
         if sealed.entry.action == WALKED and number in sealed.entry.evidence:
-            return dict(sealed.entry.note["facts"])
-    return {}
+            found = dict(sealed.entry.note["facts"])
+    return found
 
 
 def listed_context(ledger: Ledger, number: int) -> str:
     """The digest of the small texts that the listing of an item took for its parsers."""
+    found = digest([])
     for sealed in ledger.entries():
         if sealed.entry.action == WALKED and number in sealed.entry.evidence:
-            return str(sealed.entry.note.get("context", digest([])))
-    return digest([])
+            found = str(sealed.entry.note.get("context", found))
+    return found
 
 
 def zone_for(settings: CaseSettings, number: int, facts: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:

@@ -70,6 +70,8 @@ def _fingerprint(item: Evidence, extra: Any) -> str:
 def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> Json:
     unit = Unit(item, WALK, fingerprint=_fingerprint(item, "list"))
     marker = done(corridor.case, unit)
+    if marker is not None and corridor.keys and marker["result"].get("locked"):
+        marker = None  # what was closed then may open now
     if marker is None:
         discard(corridor.case, unit)
         receiver = Receiver(corridor.case, unit)
@@ -90,14 +92,15 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
                 if outcome.status != "done":
                     raise ExamineError("HW4003", item.source_path, what=f"{outcome.status}: {outcome.detail}")
         marker = receiver.finish()
-    if not facts_of(corridor.ledger, item.number):
-        result = marker["result"]
+    result = marker["result"]
+    facts = result.get("facts") or {"": {}}
+    if facts_of(corridor.ledger, item.number) != facts:
         corridor.record(
             WALKED,
             evidence=[item.number],
             products=dict(marker["parts"]),
             note={
-                "facts": result.get("facts") or {"": {}},
+                "facts": facts,
                 "entries": result.get("entries", 0),
                 "context": digest(marker["context"]),
             },

@@ -57,7 +57,7 @@ def _fetched(corridor: Corridor, citations: Sequence[Citation], function: str) -
     found: list[Message | None] = [None] * len(citations)
     if not citations:
         return found
-    with pool_for(1) as pool:
+    with pool_for(1, corridor.keys) as pool:
         for number in sorted({c.span.evidence for c in citations}):
             wanted = [(i, c) for i, c in enumerate(citations) if c.span.evidence == number]
             item = items[number]

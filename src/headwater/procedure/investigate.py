@@ -25,6 +25,7 @@ from headwater.case.authority import Claim, grant
 from headwater.confine.pool import Limits, Pool
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
+from headwater.formats.keys import Key, plain
 from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
@@ -68,6 +69,7 @@ class Order:
     command: tuple[str, ...] = ()
     read_again: bool = True
     workers: int = 2
+    keys: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,10 @@ class Outcome:
     warnings: tuple[Sentence, ...] = ()  # times to be wary of
 
 
-def pool_for(workers: int) -> Pool:
-    """A pool of confined children that have the parsers loaded before they are locked down."""
-    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM)
+def pool_for(workers: int, keys: Sequence[Key] = ()) -> Pool:
+    """A pool of confined children that have the parsers loaded before they are locked down, and the keys at hand."""
+    given = [("headwater.formats.keys:hold", plain(keys))] if keys else []
+    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM, prepare=given)
 
 
 def investigate(order: Order, progress: Progress = silent) -> Outcome:
@@ -103,7 +106,7 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
         corridor = _open(order, ledger, sources, authority)
         corridor.progress = progress
-        with pool_for(order.workers) as pool:
+        with pool_for(order.workers, order.keys) as pool:
             items = [take_in(corridor, pool, number, source) for number, source in enumerate(sources, 1)]
             examined = {item.number: examine(corridor, pool, item) for item in items}
             accounts = {number: done.accounts for number, done in examined.items()}
@@ -135,7 +138,7 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
         settings = case_settings.with_changes(case_settings.CaseSettings(), order.changes)
         settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules) or settings.rules)
         _check(settings)
-        corridor = Corridor(order.case, ledger, settings, order.examiners, order.command)
+        corridor = Corridor(order.case, ledger, settings, order.examiners, order.command, keys=order.keys)
         assert authority is not None
         corridor.record(
             OPENED,
@@ -155,7 +158,7 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
         settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules))
     _check(settings)
     actors = order.examiners or first.entry.actors
-    corridor = Corridor(order.case, ledger, settings, actors, order.command)
+    corridor = Corridor(order.case, ledger, settings, actors, order.command, keys=order.keys)
     if authority is not None and authority != authority_of(ledger):
         corridor.record(AUTHORISED, note={"authority": asdict(authority)})
     record_settings(corridor)

@@ -20,6 +20,7 @@ from typing import Any
 from headwater.case import folder as case_folder
 from headwater.case.authority import Claim
 from headwater.confine.pool import Limits, Message, Pool, Task
+from headwater.formats.keys import Key, plain
 from headwater.formats.media import segments
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.model.custody import Evidence
@@ -54,6 +55,7 @@ class Look:
     allow: tuple[Path, ...] = ()
     allow_missing: bool = False
     snapshot: str = ""
+    keys: tuple[Key, ...] = ()
     command: tuple[str, ...] = field(default_factory=tuple)
 
 
@@ -143,7 +145,8 @@ def look(
             "offset": wanted.offset, "length": wanted.length,
         }  # fmt: skip
         task = Task(wanted.act, f"headwater.procedure.child_open:{ACTS[wanted.act]}", args, files.fds)
-        with Pool(1, LIMITS) as pool:
+        given = [("headwater.formats.keys:hold", plain(wanted.keys))] if wanted.keys else []
+        with Pool(1, LIMITS, prepare=given) as pool:
             result = call(pool, task, take)
         if wanted.act == "cat":
             result |= {"read": at - wanted.offset, "sha256": digest.hexdigest()}

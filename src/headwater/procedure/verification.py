@@ -90,7 +90,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, again
     checks.extend(_sealed(corridor))
     checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
-    with pool_for(workers) as pool:
+    with pool_for(workers, corridor.keys) as pool:
         held_checks = [_evidence(corridor, pool, item) for item in items]
         checks.extend(held_checks)
         sound = {i.number for i, c in zip(items, held_checks, strict=True) if c.result == "ok"}
@@ -302,7 +302,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
     with tempfile.TemporaryDirectory(prefix="headwater-rebuild-", dir=corridor.case) as folder:
         fresh = Path(folder)
         with Ledger(fresh, create=True) as ledger:
-            again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent)
+            again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent, corridor.keys)
             again.progress = corridor.progress
             first = next(corridor.ledger.entries())
             # the ledger itself names its keys
