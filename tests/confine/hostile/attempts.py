@@ -292,7 +292,7 @@ def deep(args: dict[str, Any], fds: list[int]) -> Messages:
 
 def raw(args: dict[str, Any], fds: list[int]) -> Messages:
     """Write on the pool's own socket."""
-    for fd in range(3, 64):
+    for fd in range(3, 4096):
         try:
             os.write(fd, bytes.fromhex(args["hex"]))
         except OSError:
@@ -302,7 +302,7 @@ def raw(args: dict[str, Any], fds: list[int]) -> Messages:
 
 
 def close_socket(args: dict[str, Any], fds: list[int]) -> Messages:
-    for fd in range(3, 64):
+    for fd in range(3, 4096):
         try:
             os.close(fd)
         except OSError:
@@ -325,7 +325,7 @@ def noisy(args: dict[str, Any], fds: list[int]) -> Messages:
 
 def stop_reading(args: dict[str, Any], fds: list[int]) -> Messages:
     """Say that the task is done without ever reading the next one."""
-    for fd in range(3, 64):
+    for fd in range(3, 4096):
         try:
             os.write(fd, b"D" + (2).to_bytes(4, "big") + bytes(4) + b"{}")
         except OSError:
