@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from headwater.formats.ext import ExtTree, open_ext
+from headwater.formats.ext_history import Old, OldName, OldState
+from headwater.formats.ext_inode import Row
 from headwater.formats.sources import MemorySource
 from headwater.model.kinds import GapReason
 
@@ -133,3 +135,12 @@ def test_a_bent_journal_raises_nothing_and_ends(seed: int) -> None:
             source = again.deleted.open(entry.key)
             source.pread(0, min(source.size, 4096))
             again.deleted.extents(entry.key)
+
+
+def test_a_name_of_a_later_file_is_not_given_to_the_deleted_one() -> None:
+    row = Row(20, 0o100644, 0, 0, 5, 1, 0, 0, 0, None, None, None, None, None)
+    old = Old(True, 0, {})
+    old.names[20] = [OldName(2, b"secret", 4), OldName(2, b"other", 9)]
+    assert old.name_of(OldState(row, 1, 7, 0, b"")) == OldName(2, b"secret", 4)
+    assert old.name_of(OldState(row, 2, 9, 0, b"")) == OldName(2, b"other", 9)
+    assert old.name_of(OldState(row, 0, 3, 0, b"")) is None

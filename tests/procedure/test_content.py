@@ -8,8 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from headwater.examine.content import WHOLE, describe, entropy
+from headwater.examine.content import WHOLE, describe, entropy, renamed
 from headwater.formats.sources import MemorySource
+from headwater.model.kinds import GapReason
+from headwater.procedure.child_content import GAPS_MOST, _row
 from headwater.procedure.corridor import open_case
 from headwater.procedure.investigate import investigate
 from headwater.procedure.tracing import trace
@@ -77,3 +79,18 @@ def test_a_changed_package_file_is_found_and_verified(tmp_path: Path) -> None:
     corridor = open_case(tmp_path / "case")
     with corridor.ledger:
         assert {c.result for c in verify(corridor)} == {"ok"}
+
+
+def test_a_hard_link_s_ending_is_its_own_and_no_unread_range_is_lost() -> None:
+    row = describe(MemorySource(b"#!/bin/sh\nid\n"), "/usr/bin/tool")
+    assert row["disguised"] is False
+    assert renamed(row, "/srv/cat.jpg") == row | {"file_path": "/srv/cat.jpg", "disguised": True}
+    bad = [(n * 1000, 10, GapReason.UNREADABLE, "input/output error") for n in range(150)]
+
+    class Opens:
+        def open(self, target: object) -> tuple[MemorySource, list]:
+            return MemorySource(bytes(200_000), bad), []
+
+    gaps = _row(Opens(), {"path": "/x"})["gaps"]  # type: ignore[arg-type]
+    assert len(gaps) == GAPS_MOST + 1
+    assert all(any(g.offset <= o and o + n <= g.offset + g.length for g in gaps) for o, n, _, _ in bad)

@@ -51,17 +51,21 @@ def describe(source: ByteSource, path: str, progress: Callable[[int], None] | No
         if progress is not None:
             progress(len(block))
     found = type_of(sample[:HEAD])
-    name = path.rpartition("/")[2]
-    return {
+    row: Row = {
         "length": at,
-        "file_path": path,
         "hash": digests["sha256"].hexdigest(),
         own_column("md5"): digests["md5"].hexdigest(),
         own_column("type"): found,
         own_column("entropy"): entropy(sample),
-        own_column("disguised"): disguised(name, found),
         own_column("php_inside"): found in _CARRIERS and b"<?php" in sample,
     }
+    return renamed(row, path)
+
+
+def renamed(row: Row, path: str) -> Row:
+    """The row under a name: a hard link holds the same bytes, but its own ending promises what they are."""
+    promised = disguised(path.rpartition("/")[2], str(row[own_column("type")]))
+    return row | {"file_path": path, own_column("disguised"): promised}
 
 
 def entropy(sample: bytes) -> float:

@@ -183,7 +183,7 @@ class DeletedTree:
             path, kind, row.size, row.mode, row.uid, row.gid, row.number, False, *times,
             _target(contents, row) if kind == "link" else None, f"{row.number}.{state.generation}:{key}",
         )  # fmt: skip
-        named = row.number in old.names
+        named = old.name_of(state) is not None
         return Recovered(
             entry, reason, state.generation, state.sequence, state.place, self.inode_size, named, old.checked, blocks, free,
             old.commits.get(state.sequence), old.gone(state),
@@ -211,7 +211,7 @@ class DeletedTree:
 
     def _path(self, state: OldState, old: Old, reason: str, taken: dict[str, int]) -> str:
         number = state.row.number
-        name = old.names.get(number)
+        name = old.name_of(state)
         if name is None:
             path = f"/$Unnamed/inode-{number}-{state.generation}"
         else:
@@ -238,7 +238,7 @@ class DeletedTree:
                 break
             step = self._tree.name_of_directory(at)
             if step is None:
-                name = old.names.get(at)
+                name = old.folder_name(at)
                 step = (name.parent, name.name) if name is not None else None
             if step is None:
                 self._paths[number] = None

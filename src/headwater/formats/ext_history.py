@@ -46,7 +46,7 @@ class Old:
     commits: dict[int, int]
     last: dict[tuple[int, int], OldState] = field(default_factory=dict)
     unlinked: dict[tuple[int, int], int] = field(default_factory=dict)
-    names: dict[int, OldName] = field(default_factory=dict)
+    names: dict[int, list[OldName]] = field(default_factory=dict)  # of each inode, oldest first
     nodes: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     def states(self) -> Iterator[OldState]:
@@ -58,6 +58,20 @@ class Old:
                 newest[number] = state
         for number in sorted(newest):
             yield newest[number]
+
+    def name_of(self, state: OldState) -> OldName | None:
+        """The name that the inode bore when it was as in ``state``; None where no copy tells.
+
+        Creating and renaming write the inode in the same transaction, so a name of a later one is another time's, or
+        that of another file to which the number was given since.
+        """
+        borne = [name for name in self.names.get(state.row.number, ()) if _later(state.sequence, name.sequence)]
+        return borne[-1] if borne else None
+
+    def folder_name(self, number: int) -> OldName | None:
+        """The last name that a directory bore."""
+        names = self.names.get(number)
+        return names[-1] if names else None
 
     def gone(self, state: OldState) -> int | None:
         """When the first transaction that shows the inode without a link was committed."""
@@ -170,4 +184,6 @@ def _names(old: Old, copy: Copy, data: bytes, parent: int, block: Superblock) ->
         return
     for name in found.names:
         if name.live and name.inode:
-            old.names[name.inode] = OldName(parent, name.name, copy.sequence)
+            borne = old.names.setdefault(name.inode, [])
+            if not borne or (borne[-1].parent, borne[-1].name) != (parent, name.name):
+                borne.append(OldName(parent, name.name, copy.sequence))

@@ -13,6 +13,7 @@ from headwater.model.records import Gap
 from headwater.procedure.child_targets import Message, Targets
 from headwater.store.parts import encode_events, encode_gaps
 
+GAPS_MOST = 100  # of one file, each by itself
 _PROGRESS = 8 << 20  # bytes between two words of progress
 
 
@@ -35,10 +36,10 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             row = None
         if row is not None:
             known[same] = row
-            bad = row.get("bad", [])
-            gaps.extend((path, Gap(int(o), int(n), reason, f"content: {why}")) for o, n, reason, why in bad)
-            rows.append({k: v for k, v in row.items() if k != "bad"} | {"file_path": target["path"]})
-            paths.append(path)
+            gaps.extend((path, gap) for gap in row["gaps"])
+            if "hash" in row:
+                rows.append(content.renamed({k: v for k, v in row.items() if k != "gaps"}, str(target["path"])))
+                paths.append(path)
         progress += int(target["size"])
         if progress >= _PROGRESS:
             yield {"progress": progress}, b""
@@ -51,14 +52,21 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     yield {"result": {}, "progress": progress}, b""
 
 
-def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row | None:
+def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row:
+    """What one file holds, and under ``gaps`` what of it could not be read; gaps alone where it is too large."""
     source, _ = targets.open(target)
     if source.size > content.FILE_MOST:
-        raise ValueError("larger than what is described")
+        return {"gaps": [Gap(0, source.size, GapReason.LIMIT, f"content: more than {content.FILE_MOST} bytes")]}
     row = content.describe(source, str(target["path"]))
-    if source.bad:
-        row["bad"] = list(source.bad)[:100]
-    return row
+    bad = list(source.bad)
+    gaps = [Gap(offset, length, reason, f"content: {why}") for offset, length, reason, why in bad[:GAPS_MOST]]
+    if len(bad) > GAPS_MOST:  # one gap from the first that is not listed to the end of the last
+        first, last = bad[GAPS_MOST], max(offset + length for offset, length, _, _ in bad[GAPS_MOST:])
+        gaps.append(Gap(first[0], last - first[0], first[2], f"content: {len(bad) - GAPS_MOST} more ranges within"))
+    if row["length"] < source.size:
+        rest = source.size - int(row["length"])
+        gaps.append(Gap(int(row["length"]), rest, GapReason.TRUNCATED, "content: shorter than its stated size"))
+    return row | {"gaps": gaps}
 
 
 def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:

@@ -26,7 +26,7 @@ from headwater.procedure.corridor import REGISTERED, Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains
 from headwater.procedure.judgement import JUDGED
 from headwater.report.blocks import Block, Document, Fields, Heading, Note, Paragraph, Sign, code, data
-from headwater.report.papers import paper_pdf
+from headwater.report.pdf import typeset
 from headwater.vault import anchors, hwcase, instructions, items, statements, trail, uco
 from headwater.vault.keys import open_case_key
 from headwater.vault.merkle import leaf
@@ -181,7 +181,7 @@ def _headed(corridor: Corridor, wanted: Wanted, entered: Sealed) -> dict[str, by
         hwcase.CHECKPOINTS: b"".join(hwcase.checkpoint_line(*p) for p in corridor.ledger.checkpoints()),
         "VERIFY.zh.md": instructions.ZH.format_map(names).encode(),
         "VERIFY.en.md": instructions.EN.format_map(names).encode(),
-        "certificate.pdf": paper_pdf(_certificate(corridor, made, entered), wanted.language),
+        "certificate.pdf": typeset(_certificate(corridor, made, entered), wanted.language),
         **_interchange(corridor, wanted, [s for s in sealed if s.hash not in back], made.origin),
     }
 

@@ -30,7 +30,7 @@ from headwater.procedure.casework import within
 from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains, holders
 from headwater.report.blocks import Block, Cell, Column, Document, Fields, Graph, Heading, Note, Row, Table, code, data
-from headwater.report.papers import paper_pdf
+from headwater.report.pdf import typeset
 from headwater.vault import anchors, items
 from headwater.vault.items import ADDED, ASPECTS, CATEGORIES, FIELDS, JUDGED, SEVEN, Item
 from headwater.vault.storage import hold_fast
@@ -207,7 +207,7 @@ def print_register(corridor: Corridor, folder: Path, language: str) -> list[Path
     assert made is not None, "a case with items has entries"
     head = anchors.printed(made)
     issued = from_rfc3339(made.time)
-    pdf = paper_pdf(_paper(corridor, rows, head, issued), language)
+    pdf = typeset(_paper(corridor, rows, head, issued), language)
     paths = [folder / "register.pdf", folder / "register.xlsx"]
     for path, content in zip(paths, (pdf, _sheet(corridor, rows, head, issued))):
         write_atomic(path, content)

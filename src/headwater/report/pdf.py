@@ -64,9 +64,19 @@ def render_pdf(report: ReportData, language: str) -> bytes:
     Raises:
         ReportError: HW7002 for a sentence that rests on nothing, HW7001 for anything else that forbids a report.
     """
+    if language not in LANGUAGES:  # before a long report is composed for nothing
+        raise ReportError("HW7001", what=f"language {language!r}")
+    return typeset(compose(report, _places(len(report.findings)), ROWS), language)
+
+
+def typeset(document: Document, language: str) -> bytes:
+    """A document as PDF in ``zh``, ``en`` or ``both``: the same bytes from the same document.
+
+    Raises:
+        ReportError: HW7001.
+    """
     if language not in LANGUAGES:
         raise ReportError("HW7001", what=f"language {language!r}")
-    document = compose(report, _places(len(report.findings)), ROWS)
     shown = json.dumps(_Print(language).document(document), ensure_ascii=False)
     stamp = 0 if document.issued is None else max(0, document.issued // 1_000_000_000)
     try:
