@@ -43,7 +43,7 @@ VERIFIED = "verify"
 
 _LIBRARIES = (
     "polars", "duckdb", "pytsk3", "isal", "cryptography", "pysigma", "typst", "numpy", "zstandard",
-    "tzdata",
+    "tzdata", "libbde-python", "libvshadow-python", "argon2-cffi", "ahocorasick-rs", "asyncssh",
 )  # fmt: skip
 
 
