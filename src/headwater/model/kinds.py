@@ -161,4 +161,15 @@ class EventKind(StrEnum):
     STATE_FILE = "state.file"  # what a file holds as it stands: digests, type, entropy
     STATE_RECOVERED = "state.recovered"  # a file that is not there any more, and what can be claimed of it
     STATE_SETTING = "state.setting"  # a line of a program's configuration as it stands
+    STATE_PROCESS = "state.process"  # a process as a command or /proc tells of it
+    STATE_SOCKET = "state.socket"  # a socket as a command or /proc/net tells of it
+    STATE_MODULE = "state.module"  # a kernel module as loaded
+    STATE_MOUNT = "state.mount"
+    STATE_MAPPING = "state.mapping"  # a stretch of a process's memory and the file behind it
+    STATE_LISTED = "state.listed"  # a file as ls or find lists it, or as a process has it open
+    STATE_SESSION = "state.session"  # a login or session as last, who or w tells of it
+    STATE_NETWORK = "state.network"  # an interface, address, route or neighbour
+    STATE_FIREWALL = "state.firewall"  # a rule of the packet filter
+    STATE_CONTAINER = "state.container"
+    STATE_HOST = "state.host"  # what a system says of itself: kernel, clock, uptime, space
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)
