@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.confine.pool import Limits, Message, Outcome, Pool, Task
+from headwater.confine.pool import Early, Limits, Message, Outcome, Pool, Task
 from headwater.model.errors import ExamineError
 
 HOSTILE = str(Path(__file__).parent / "hostile")
@@ -294,3 +294,23 @@ def test_parent_killed_leaves_no_child() -> None:
             return
         time.sleep(0.01)
     pytest.fail("the child outlived its parent")
+
+
+def test_what_comes_before_the_lock_down_is_given_and_its_descriptor_closed(tmp_path: Path) -> None:
+    (tmp_path / "rules").write_bytes(b"RULES")
+    fd = os.open(tmp_path / "rules", os.O_RDONLY)
+    try:
+        with Pool(1, SMALL, paths=[HOSTILE], early=[Early("attempts:hold_early", {"word": "own "}, (fd,))]) as pool:
+            _, messages = run(pool, Task("a", "attempts:early"))
+            assert "seccomp" in pool.level
+    finally:
+        os.close(fd)
+    assert messages[0].header["held"] == ["own RULES"]
+    with Pool(1, SMALL, paths=[HOSTILE]) as plain:
+        _, others = run(plain, Task("a", "attempts:early"))
+    assert len(messages[0].header["open"]) == len(others[0].header["open"])
+
+
+def test_thread_before_the_lock_down_is_refused() -> None:
+    with Pool(1, SMALL, paths=[HOSTILE], early=[Early("attempts:early_thread")]) as pool, pytest.raises(ExamineError):
+        run(pool, Task("a", "attempts:count", {"n": 1}))

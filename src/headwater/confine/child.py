@@ -2,7 +2,7 @@
 """The confined child: locks itself down, warms its imports, then runs tasks until its socket closes.
 
 Started as ``python -m headwater.confine.child SOCKET-FD PARENT-PID``. Nothing of evidence reaches it before the
-lock-down; even the parsers' libraries are imported behind it.
+lock-down; even the parsers' libraries are imported behind it. What comes before it (see Early) is the parent's own.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ def main(arguments: list[str]) -> None:
     """Serve the socket whose descriptor is the first argument until the other end closes it."""
     die_with_parent(int(arguments[1]))
     sock = socket.socket(fileno=int(arguments[0]))
-    _, config, _ = _receive(sock)
+    _, config, fds = _receive(sock)
     sys.path[:0] = config["paths"]
+    _before(config["early"], fds)
     level = lock_down(Limits(**config["limits"]), config["paths"])
     for name in config["warm"]:
         importlib.import_module(name)
@@ -47,6 +48,22 @@ def main(arguments: list[str]) -> None:
         finally:
             _close_all_but(own)
         gc.collect()
+
+
+def _before(early: list[tuple[str, dict[str, Any], int]], fds: list[int]) -> None:
+    """Make the calls that come before the lock-down, each with its descriptors, which are closed again.
+
+    Raises:
+        OSError: one of them left a thread, which the lock-down would not reach.
+    """
+    at = 0
+    for call, args, count in early:
+        _named(call)(args, fds[at : at + count])
+        at += count
+    for fd in fds:
+        os.close(fd)
+    if early and len(os.listdir("/proc/self/task")) != 1:
+        raise OSError("a thread runs before the lock-down")
 
 
 def _serve(sock: socket.socket, task: dict[str, Any], fds: list[int]) -> None:

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from headwater.confine import frames
-from headwater.confine.work import Limits, Message, Outcome, Status, Task
+from headwater.confine.work import Early, Limits, Message, Outcome, Status, Task
 from headwater.confine.worker import Frame, Worker
 from headwater.model.errors import ExamineError
 
-__all__ = ["Limits", "Message", "Outcome", "Pool", "Task"]
+__all__ = ["Early", "Limits", "Message", "Outcome", "Pool", "Task"]
 
 _WATCH = 0.2  # seconds between two looks at what the children use
 _TURN = 64  # reads of one child before the others have their turn
@@ -37,7 +37,8 @@ class Pool:
 
     ``warm`` names modules that each child imports (behind its lock-down) before its first task; ``paths`` are further
     folders from which it may import. ``prepare``: functions (``module:function`` and its JSON argument) that each child
-    calls before its first task, to be given what no task may carry. Close it, or use it as a context manager.
+    calls before its first task, to be given what no task may carry. ``early``: what each child calls even before its
+    lock-down, with what the parent has made and nothing of evidence. Close it, or use it as a context manager.
 
     Raises:
         ExamineError: HW4001, no child can be started or confined.
@@ -51,11 +52,13 @@ class Pool:
         warm: Iterable[str] = (),
         paths: Iterable[str] = (),
         prepare: Iterable[tuple[str, Mapping[str, Any]]] = (),
+        early: Iterable[Early] = (),
     ) -> None:
         self._most = max(1, workers)
         self._limits = limits or Limits()
         self._warm, self._paths = tuple(warm), tuple(paths)
         self._prepare = [[call, dict(args)] for call, args in prepare]
+        self._early = tuple(early)
         self._workers: list[Worker] = []
         self._again: deque[tuple[Task, Outcome]] = deque()
         self._ready: deque[Outcome] = deque()
@@ -134,7 +137,7 @@ class Pool:
 
     def _start(self) -> Worker:
         try:
-            worker = Worker(self._limits, self._paths, self._warm, self._prepare)
+            worker = Worker(self._limits, self._paths, self._warm, self._prepare, self._early)
         except OSError as error:
             raise ExamineError("HW4001", what=str(error)) from error
         worker.started = self._now()

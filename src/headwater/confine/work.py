@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pool is given and what it says: Limits and Task in; Message and Outcome out."""
+"""What a pool is given and what it says: Limits, Early and Task in; Message and Outcome out."""
 
 from __future__ import annotations
 
@@ -63,6 +63,20 @@ class Task:
     fds: tuple[int, ...] = ()
     wall: float | None = None
     cpu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A call of ``module:function`` as ``function(args, fds)`` that each child makes before it locks itself down.
+
+    It is for what a locked child may not do with what the parent itself has made, such as mapping compiled rules as
+    machine code; nothing of evidence may be passed. The call must start no thread. ``fds`` stay open in the parent as
+    long as the pool may start a child.
+    """
+
+    call: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    fds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Any
 
 import headwater
 from headwater.confine import frames
-from headwater.confine.work import STARVED, Limits, Status, Task
+from headwater.confine.work import STARVED, Early, Limits, Status, Task
 
 _TAIL = 8192  # bytes of the child's error output that are kept
 _COMMAND = (sys.executable, "-P", "-s", "-B", "-X", "faulthandler", "-m", "headwater.confine.child")
@@ -59,7 +59,12 @@ class Worker:
     """A child process and what is known of it. ``now`` is the pool's clock, which stands still while others work."""
 
     def __init__(
-        self, limits: Limits, paths: Sequence[str], warm: Sequence[str], prepare: Sequence[Sequence[Any]] = ()
+        self,
+        limits: Limits,
+        paths: Sequence[str],
+        warm: Sequence[str],
+        prepare: Sequence[Sequence[Any]] = (),
+        early: Sequence[Early] = (),
     ) -> None:
         self.limits = limits
         self.task: Task | None = None
@@ -97,8 +102,11 @@ class Worker:
         assert self.process.stderr is not None
         self.errors = self.process.stderr.fileno()
         fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_NONBLOCK)
-        config = {"limits": limits.as_dict(), "paths": list(paths), "warm": list(warm), "prepare": list(prepare)}
-        self._out.append((memoryview(frames.encode(frames.TASK, config)), ()))
+        config = {
+            "limits": limits.as_dict(), "paths": list(paths), "warm": list(warm), "prepare": list(prepare),
+            "early": [[e.call, dict(e.args), len(e.fds)] for e in early],
+        }  # fmt: skip
+        self._out.append((memoryview(frames.encode(frames.TASK, config)), tuple(fd for e in early for fd in e.fds)))
 
     # ------------------------------------------------------------------ tasks
 

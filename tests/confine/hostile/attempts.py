@@ -23,6 +23,21 @@ def echo(args: dict[str, Any], fds: list[int]) -> Messages:
     yield {"args": args, "heads": [os.pread(fd, 8, 0).hex() for fd in fds]}, b""
 
 
+_early: list[str] = []
+
+
+def hold_early(args: dict[str, Any], fds: list[int]) -> None:
+    _early.append(args["word"] + os.pread(fds[0], 100, 0).decode())
+
+
+def early(args: dict[str, Any], fds: list[int]) -> Messages:
+    yield {"held": _early, "open": [fd for fd in range(3, 200) if _is_open(fd)]}, b""
+
+
+def early_thread(args: dict[str, Any], fds: list[int]) -> None:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
 def count(args: dict[str, Any], fds: list[int]) -> Messages:
     for i in range(args["n"]):
         yield {"i": i}, bytes([i % 256]) * (i * 37 % 3000)
