@@ -250,3 +250,28 @@ def test_pieces_know_no_other_kind() -> None:
 
     walk(compose(samples.rich(), 12))
     assert seen <= known
+
+
+def test_of_a_thousand_like_findings_and_steps_none_is_left_out_or_uncited() -> None:
+    base = samples.rich()
+    finding, step = base.findings[0], base.steps[0]
+    alike = tuple(replace(finding, id=f"F-{n:04}", src_ip=f"198.51.100.{n % 250}") for n in range(90))
+    follow = tuple(replace(step, id=f"S-{n:04}", findings=(f"F-{n:04}",)) for n in range(90))
+    many = replace(base, findings=(*base.findings, *alike), steps=(*base.steps, *follow))
+    page = render_html(many, "zh").decode()
+    for n in range(90):  # each stands where it is linked to, and rests on a record or on a finding
+        assert f'id="i-F-{n:04}"' in page
+        row = page[page.index(f'id="i-S-{n:04}"') :].split("</p>\n<h3", 1)[0]
+        assert f'href="#i-F-{n:04}"' in row
+    body = compose(many, 2, 300).body  # the printed form
+    tables = [b for b in body if isinstance(b, Table) and any(r.target.startswith("F-") for r in b.rows)]
+    assert [len(t.rows) for t in tables] == [60]
+    assert all(any(p.kind == "cite" for p in r.cells[-1]) for t in tables for r in t.rows)
+
+
+def test_quick_look_at_a_text_says_what_the_look_at_each_character_says() -> None:
+    for code in (*range(0x3100), *range(0x4DFF, 0xA000), *range(0xFE00, 0x10000), 0x1F600, 0xE0101):
+        char = chr(code)
+        alone = inert.pieces(char + "\x00")[:-1]  # the zero byte takes the slow way
+        assert inert.pieces(char) == alone
+        assert inert.thin(char) == [(not inert.covers(char, "bold"), char)]

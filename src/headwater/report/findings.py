@@ -27,7 +27,7 @@ from headwater.report.blocks import (
 )
 from headwater.report.data import ReportData
 from headwater.report.references import References
-from headwater.report.shapes import column, exactly, given, table, through
+from headwater.report.shapes import column, exactly, given, table, through, unprinted
 from headwater.report.words import NONE
 
 _TONE = {
@@ -38,6 +38,8 @@ _TONE = {
     Severity.CRITICAL: "bad",
 }
 _DOT = mark(" · ", " · ")
+IN_FULL = 20  # findings of one rule that are told in full; of the others each has a row of one table
+PRINTED = 60  # rows of such a table in the printed form
 
 
 @dataclass(slots=True)
@@ -48,9 +50,10 @@ class Annex:
     rows: list[tuple[str, Finding, Citation | GapCitation]] = field(default_factory=list)
     left_out: int = 0
 
-    def add(self, finding: Finding) -> Cell:
-        """Number the records of a finding; gives the footnotes that stand in the text."""
-        kept: list[Citation | GapCitation] = [*chosen(finding.spans, self.places), *finding.gaps[: self.places]]
+    def add(self, finding: Finding, most: int | None = None) -> Cell:
+        """Number the records of a finding, at most ``most``; gives the footnotes that stand in the text."""
+        places = self.places if most is None else min(most, self.places)
+        kept: list[Citation | GapCitation] = [*chosen(finding.spans, places), *finding.gaps[:places]]
         whole = len(finding.spans) + len(finding.gaps)
         self.left_out += whole - len(kept)
         first = len(self.rows) + 1
@@ -65,8 +68,12 @@ class Annex:
         return (Piece("cite", text, f"cited-{first}"),)
 
 
-def findings(report: ReportData, references: References, annex: Annex) -> list[Block]:
-    """All findings in the order given; the records that they rest on are numbered into the annex."""
+def findings(report: ReportData, references: References, annex: Annex, limit: int | None = None) -> list[Block]:
+    """All findings in the order given; the records that they rest on are numbered into the annex.
+
+    A rule that found the same of many addresses or accounts is told in full for the first ``IN_FULL`` of them; each
+    of the others has its number, values and records in a row. ``limit``: rows of such a table.
+    """
     blocks: list[Block] = [Heading(1, Text("检验发现", "Findings"), target="findings")]
     if not report.findings:
         blocks.append(
@@ -78,8 +85,16 @@ def findings(report: ReportData, references: References, annex: Annex) -> list[B
                 )
             )
         )
+    told: dict[str, int] = {}
+    rest: dict[str, list[Finding]] = {}
     for finding in report.findings:
-        blocks.extend(_finding(finding, report.title.zone, references, annex))
+        told[finding.rule.id] = told.get(finding.rule.id, 0) + 1
+        if told[finding.rule.id] <= IN_FULL:
+            blocks.extend(_finding(finding, report.title.zone, references, annex))
+        else:
+            rest.setdefault(finding.rule.id, []).append(finding)
+    for alike in rest.values():
+        blocks.extend(_in_rows(alike, report.title.zone, references, annex, limit))
     if report.unsupported_rules:
         names = joined([(data(name),) for name in report.unsupported_rules])
         blocks.append(Heading(2, Text("未能执行的规则", "Rules that could not be run")))
@@ -114,6 +129,42 @@ def _finding(finding: Finding, zone: str, references: References, annex: Annex) 
         Paragraph(finding.text, annex.add(finding)),
         Facts(tuple(rows)),
     ]
+
+
+def _in_rows(alike: list[Finding], zone: str, references: References, annex: Annex, limit: int | None) -> list[Block]:
+    """The further findings of one rule: each its number, severity, time, whom it names, its values and records."""
+    limit = None if limit is None else min(limit, PRINTED)
+    title = alike[0].rule.title
+    heading = Text(f"{title.zh}：其余 {len(alike):,} 项", f"{title.en}: the other {len(alike):,}")
+    note = Text(
+        f"与前列 {IN_FULL} 项出自同一规则，各以一行列出；全文见案件目录中的 findings.jsonl 或 headwater findings。",
+        f"Made by the same rule as the {IN_FULL} above, one row each; their sentences stand in findings.jsonl of the "
+        "case folder and in headwater findings.",
+    )
+    columns: tuple[Column, ...] = (
+        column("编号", "No.", 7),
+        column("时间", "Time", 24),
+        column("主机、账户、来源地址", "Host, account, source", 21),
+        column("数值", "Values", 30),
+        column("依据", "Rests on", 18),
+    )
+    rows = []
+    for finding in alike[:limit]:
+        label = references.label(finding.id)
+        severity = Piece(_TONE[finding.severity], Text(*SEVERITY_TEXT[finding.severity]))
+        facts = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())], _DOT)
+        named = joined([(data(v),) for v in (finding.host, finding.user, finding.src_ip) if v])
+        rows.append(
+            (
+                (words(label, label), BREAK, severity),
+                through(finding.ts_first, finding.ts_last, zone),
+                named or (NONE,),
+                facts or (NONE,),
+                annex.add(finding, 1),
+            )
+        )
+    whole = table(columns, rows, tuple(f.id for f in alike[:limit]))
+    return [Heading(2, heading), Note(note, "small"), whole, *unprinted(len(alike) - len(rows))]
 
 
 def _value(value: object) -> str:

@@ -10,6 +10,7 @@ Unicode Technical Report 36, https://www.unicode.org/reports/tr36/ ; CVE-2021-42
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from bisect import bisect_right
 from functools import cache
@@ -25,6 +26,8 @@ _INVISIBLE = frozenset(
     {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 )
 _MARKS_IN_A_ROW = 2
+# What most values are made of, none of it hidden or a combining mark: such a value is one piece without a look at each character
+_ORDINARY = re.compile("[ -~·×–—“”‘’…→\u3000-\u3020\u4e00-\u9fef\uff01-\uff5e]*")
 
 
 def named(char: str) -> str:
@@ -48,10 +51,13 @@ def pieces(text: str, limit: int = LIMIT) -> list[tuple[bool, str]]:
 
     Cut to ``limit`` characters; :func:`left_out` says how many are missing.
     """
+    shown = text[:limit]
+    if shown and _ORDINARY.fullmatch(shown):
+        return [(False, shown)]
     found: list[tuple[bool, str]] = []
     plain: list[str] = []
     marks = 0
-    for char in text[:limit]:
+    for char in shown:
         if _hidden(char, marks):
             if plain:
                 found.append((False, "".join(plain)))
@@ -90,12 +96,19 @@ def covers(char: str, face: str = "regular") -> bool:
     return at >= 0 and ord(char) <= lasts[at]
 
 
+@cache
+def _covered(face: str) -> re.Pattern[str]:
+    """Texts that a face can show whole."""
+    ranges = zip(*_coverage()[face], strict=True)
+    return re.compile("[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges) + "]*")
+
+
 def printable(found: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
     """The same pieces for the printed page: characters that no embedded font has become ``□U+XXXX`` escapes."""
     out: list[tuple[bool, str]] = []
     for escape, text in found:
-        if escape:
-            out.append((True, text))
+        if escape or _covered("regular").fullmatch(text):
+            out.append((escape, text))
             continue
         start = 0
         for at, char in enumerate(text):
@@ -111,4 +124,6 @@ def printable(found: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
 
 def thin(text: str) -> list[tuple[bool, str]]:
     """The text as runs of (the bold face lacks it, characters): such a run is set in regular weight everywhere."""
+    if text and _covered("bold").fullmatch(text):
+        return [(False, text)]
     return [(lacking, "".join(run)) for lacking, run in groupby(text, key=lambda char: not covers(char, "bold"))]

@@ -138,7 +138,7 @@ class _Print:
             "head": [self._block(block) for block in held.head],
             "body": [self._block(block) for block in held.body],
             "contents": self._words(Text("目录", "Contents")),
-            "anchors": sorted(self._anchors(held)),
+            "anchors": dict.fromkeys(sorted(self._anchors(held)), True),
         }
 
     @staticmethod

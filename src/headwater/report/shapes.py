@@ -89,9 +89,15 @@ def capped(whole: Table, limit: int | None) -> list[Block]:
     """The table, or its first rows and a note of how many more the page form of the report has."""
     if limit is None or len(whole.rows) <= limit:
         return [whole]
-    missing = len(whole.rows) - limit
+    return [Table(whole.columns, whole.rows[:limit]), *unprinted(len(whole.rows) - limit)]
+
+
+def unprinted(missing: int) -> list[Block]:
+    """The note on rows that the printed form leaves out; nothing where it leaves out none."""
+    if missing <= 0:
+        return []
     note = Text(
-        f"此处印出前 {limit:,} 行，其余 {missing:,} 行见本报告的网页版。",
-        f"The first {limit:,} rows are printed; the other {missing:,} stand in this report's HTML form.",
+        f"其余 {missing:,} 行未印出，见本报告的网页版。",
+        f"The other {missing:,} rows are not printed; they stand in this report's HTML form.",
     )
-    return [Table(whole.columns, whole.rows[:limit]), Note(note, "small")]
+    return [Note(note, "small")]

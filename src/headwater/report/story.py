@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headwater.model.kinds import CONFIDENCE_TEXT, STAGE_TEXT, Stage, TimeBasis
 from headwater.model.nouns import Step, Text
 from headwater.report.blocks import (
@@ -27,10 +29,12 @@ from headwater.report.data import ReportData
 from headwater.report.graph import attack_graph_parts
 from headwater.report.references import References
 from headwater.report.runs import Run, runs
-from headwater.report.shapes import briefly, capped, column, given, optional, table, through
+from headwater.report.shapes import briefly, capped, column, given, optional, table, through, unprinted
 from headwater.report.words import BASIS, HYPOTHESIS, NONE, kind
 
 STEP = Text("步骤", "Step")
+IN_FULL = 20  # steps of one stage that are told in full; of the others each has a row of one table
+PRINTED = 60  # rows of such a table in the printed form
 _UNKNOWN = Text("未查明", "not found")
 
 
@@ -118,8 +122,8 @@ def _time(run: Run, zone: str) -> Cell:
     return (*shown, *basis, *recorded)
 
 
-def steps(report: ReportData, references: References) -> list[Block]:
-    """The intruder's steps under the six stages; a stage without one says so."""
+def steps(report: ReportData, references: References, limit: int | None = None) -> list[Block]:
+    """The intruder's steps under the six stages; a stage without one says so. ``limit``: rows of further steps."""
     blocks: list[Block] = [Heading(1, Text("入侵步骤", "The intruder's steps"), target="steps")]
     for stage in Stage:
         held = [step for step in report.steps if step.stage is stage]
@@ -129,15 +133,52 @@ def steps(report: ReportData, references: References) -> list[Block]:
         if not held:
             blocks.append(Note(Text("未重建出本阶段的步骤。", "No step of this stage was reconstructed.")))
             continue
-        for step in held:
+        for step in held[:IN_FULL]:
             blocks.extend(_step(step, report.title.zone, references))
+        if len(held) > IN_FULL:
+            blocks.extend(_in_rows(held[IN_FULL:], report.title.zone, references, limit))
     return blocks
 
 
+def _in_rows(held: Sequence[Step], zone: str, references: References, limit: int | None) -> list[Block]:
+    """Further steps of a stage, a row each."""
+    limit = None if limit is None else min(limit, PRINTED)
+    note = Text(
+        f"本阶段其余 {len(held):,} 步各以一行列出，全文见案件目录中的 steps.jsonl 或 headwater steps。",
+        f"The other {len(held):,} steps of this stage, one row each; their sentences stand in steps.jsonl of the case "
+        "folder and in headwater steps.",
+    )
+    columns: tuple[Column, ...] = (
+        column("步骤", "Step", 8),
+        column("时间", "Time", 34),
+        column("由何处至何处", "From and to", 30),
+        column("技术、可信度", "Technique, confidence", 14),
+        column("依据", "Rests on", 14),
+    )
+    rows = []
+    for step in held[:limit]:
+        label = references.label(step.id)
+        sure = Piece("inline", Text(*CONFIDENCE_TEXT[step.confidence]))
+        rows.append(
+            (
+                (words(label, label),),
+                through(step.ts_first, step.ts_last, zone),
+                _who(step),
+                (*optional(step.technique), BREAK, sure),
+                references.cites(step.findings, step.text.zh),
+            )
+        )
+    whole = table(columns, rows, tuple(step.id for step in held[:limit]))
+    return [Note(note, "small"), whole, *unprinted(len(held) - len(rows))]
+
+
+def _who(step: Step) -> Cell:
+    return (*given(step.actor, _UNKNOWN), mark(" → ", " → "), *given(step.asset, _UNKNOWN))
+
+
 def _step(step: Step, zone: str, references: References) -> list[Block]:
-    who: Cell = (*given(step.actor, _UNKNOWN), mark(" → ", " → "), *given(step.asset, _UNKNOWN))
     return [
-        Heading(3, STEP, references.label(step.id), step.id, who),
+        Heading(3, STEP, references.label(step.id), step.id, _who(step)),
         Facts(
             (
                 (Text("时间", "Time"), through(step.ts_first, step.ts_last, zone)),

@@ -56,6 +56,8 @@ ACTIONS: dict[str, str] = {
     "report": "出具报告",
     "verify": "核验",
     "mandate": "登记委托",
+    "override-mandate": "登记超出授权的理由",
+    "outside-mandate": "超出授权，拒绝检验",
     "baseline": "登记基准时间",
     "duty": "登记期限义务",
     "plan": "制定计划",
