@@ -47,6 +47,7 @@ def _order(server: Server, disk: Path, tmp_path: Path, **more: object) -> ImageO
         "plan": {"format": "raw", "read_again": False},
         "live": True,
         "reach": Reach(known_hosts=server.known_hosts, key_file=server.key, attempts=2),
+        "remote": {"server_location": "本机", "remote_method": "SSH", "screen_recording": "无，测试"},
     } | more
     return ImageOrder(server.url(disk), tmp_path / "case", tmp_path / "web01", **said)  # type: ignore[arg-type]
 

@@ -9,7 +9,8 @@ evidence that says nothing of any kind that the mandate names cannot be compared
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,14 @@ from headwater.model.times import from_rfc3339, rfc3339
 TARGET_KINDS = ("host", "machine-id", "serial", "instance-id", "address")
 METHODS = ("seize", "onsite", "online", "remote", "freeze", "obtain", "image", "live", "import")
 REMOTE = ("online", "remote", "live")
-_REMOTE_FIELDS = ("server_location", "remote_method", "screen_recording")
+OBTAINED = ("obtain", "import")  # handed over by the authority; what is imported was obtained by it before
+REMOTE_FIELDS = ("server_location", "remote_method", "screen_recording")
+# RFC 1918, RFC 4193, loopback and link-local: never a stranger's machine
+_OWN_NETWORKS = tuple(
+    ipaddress.ip_network(n)
+    for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10",
+              "::1/128")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,14 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """``outside`` forbids the act unless a person overrides it with a reason; ``not-comparable`` is only recorded."""
+    """``outside`` forbids the act unless a person overrides it with a reason; ``not-comparable`` is only recorded.
+
+    ``about``: what it concerns (``time``, ``remote``, ``host=db07`` …), so that an override is known to cover it later.
+    """
 
     result: str
     what: Text
+    about: str = ""
 
 
 def from_plain(raw: Mapping[str, Any]) -> Mandate:
@@ -121,21 +133,37 @@ def _same(kind: str, one: str, other: str) -> bool:
 
 
 def objections(
-    mandate: Mandate, said: Iterable[tuple[str, str]], now_ns: int, *, method: str = "", tolerance_ns: int = 0
+    mandate: Mandate,
+    said: Iterable[tuple[str, str]] | None,
+    now_ns: int,
+    *,
+    method: str = "",
+    tolerance_ns: int = 0,
 ) -> list[Objection]:
     """What speaks against an act on something that says this of itself, (kind, value), at this time.
 
     1. The time within the mandate's dates.
-    2. Each thing said, against the targets of its kind.
+    2. Each thing said, against the targets of its kind; ``said`` None: it has not been asked yet, so nothing is held
+       against it.
     3. For remote work, the fields that the rules on electronic data ask for.
     """
-    found = []
+    found = [*_of_time(mandate, now_ns, tolerance_ns), *(_of_targets(mandate, said) if said is not None else ())]
+    if method in REMOTE:
+        for name in REMOTE_FIELDS:
+            if not mandate.remote.get(name, "").strip():
+                found.append(_outside(f"远程取证缺少 {name}", f"remote work lacks {name}", "remote"))
+    return found
+
+
+def _of_time(mandate: Mandate, now_ns: int, tolerance_ns: int) -> Iterator[Objection]:
+    when = rfc3339(now_ns)
     if mandate.valid_from and now_ns < _start(mandate.valid_from) - tolerance_ns:
-        when = rfc3339(now_ns)
-        found.append(_outside(f"{when} 早于授权起始 {mandate.valid_from}", f"{when} is before {mandate.valid_from}"))
+        yield _outside(f"{when} 早于授权起始 {mandate.valid_from}", f"{when} is before {mandate.valid_from}", "time")
     if mandate.valid_until and now_ns > instant(mandate.valid_until) + tolerance_ns:
-        when = rfc3339(now_ns)
-        found.append(_outside(f"{when} 晚于授权截止 {mandate.valid_until}", f"{when} is after {mandate.valid_until}"))
+        yield _outside(f"{when} 晚于授权截止 {mandate.valid_until}", f"{when} is after {mandate.valid_until}", "time")
+
+
+def _of_targets(mandate: Mandate, said: Iterable[tuple[str, str]]) -> Iterator[Objection]:
     compared = False
     told = [(k, v) for k, v in said if v.strip()]
     for kind in TARGET_KINDS:
@@ -147,27 +175,50 @@ def objections(
         for value in values:
             if not any(_same(kind, value, v) for v in named):
                 words = f"{kind} {value!r}: {', '.join(named)}"
-                found.append(_outside(f"不在授权对象之内：{words}", f"not among the targets: {words}"))
+                yield _outside(f"不在授权对象之内：{words}", f"not among the targets: {words}", f"{kind}={value}")
     if mandate.targets and not compared:
         said_kinds = ", ".join(sorted({k for k, _ in told})) or "—"
-        found.append(
-            Objection(
-                "not-comparable",
-                Text(
-                    f"检材未载明可与授权对象比对的标识（所载：{said_kinds}）",
-                    f"the evidence says nothing that can be compared with the targets (it says: {said_kinds})",
-                ),
-            )
+        yield Objection(
+            "not-comparable",
+            Text(
+                f"检材未载明可与授权对象比对的标识（所载：{said_kinds}）",
+                f"the evidence says nothing that can be compared with the targets (it says: {said_kinds})",
+            ),
+            "targets",
         )
-    if method in REMOTE:
-        for name in _REMOTE_FIELDS:
-            if not mandate.remote.get(name):
-                found.append(_outside(f"远程取证缺少 {name}", f"remote work lacks {name}"))
-    return found
 
 
-def _outside(zh: str, en: str) -> Objection:
-    return Objection("outside", Text(zh, en))
+def from_attack_source(mandate: Mandate, addresses: Iterable[str], attackers: Collection[str]) -> list[str]:
+    """Which of these addresses are public ones that attacks of the case came from and that no authority has opened.
+
+    Looking into the machine that an attack came from is for a competent authority alone; an address of a private
+    network is the operator's own, and the mandate's targets decide.
+    """
+    if mandate.attack_source.strip():
+        return []
+    return sorted({a for a in addresses if a in attackers and _public(a)})
+
+
+def _public(address: str) -> bool:
+    try:
+        told = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not any(told in network for network in _OWN_NETWORKS)
+
+
+def obtained_lawfully(mandate: Mandate, method: str) -> str:
+    """What is missing for evidence that is said to come from an attack's source host; empty where nothing is.
+
+    It must have been obtained (调取) by the competent authority that the mandate names; no reason overrides this.
+    """
+    if not mandate.attack_source.strip():
+        return "--attack-source"
+    return "" if method in OBTAINED else f"{method or '—'}: {', '.join(OBTAINED)}"
+
+
+def _outside(zh: str, en: str, about: str) -> Objection:
+    return Objection("outside", Text(zh, en), about)
 
 
 def permit(found: Iterable[Objection], override: str | None) -> list[dict[str, str]]:
@@ -180,4 +231,4 @@ def permit(found: Iterable[Objection], override: str | None) -> list[dict[str, s
     forbidding = [o for o in listed if o.result == "outside"]
     if forbidding and not (override or "").strip():
         raise AuthorityError("HW1013", what="; ".join(f"{o.what.zh} · {o.what.en}" for o in forbidding))
-    return [{"result": o.result, "zh": o.what.zh, "en": o.what.en} for o in listed]
+    return [{"result": o.result, "zh": o.what.zh, "en": o.what.en, "about": o.about} for o in listed]

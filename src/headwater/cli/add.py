@@ -31,6 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--override", metavar="REASON", help="超出授权仍登记的理由 · why although outside the authority"
     )
+    parser.add_argument(
+        "--attack-source", action="store_true", help="来自攻击来源主机 · of a host that attacks came from"
+    )
     parser.add_argument("--immutable", action="store_true", help="置不可变标志 · chattr +i where allowed")
     for name, words in _COMMON:
         parser.add_argument(f"--{name}", metavar="TEXT", help=words)
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = Addition(
         options.item, given, pairs(options.absent), options.parent, options.version_of, options.like,
         tuple(target(t) for t in options.says), options.override, options.immutable,
+        options.attack_source,
     )  # fmt: skip
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         item = add(desk, wanted)

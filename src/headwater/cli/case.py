@@ -141,7 +141,7 @@ def _people(options: argparse.Namespace) -> None:
 def _scope(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_AUTHORITY, EXIT_DONE
     from headwater.cli.printing import say
-    from headwater.procedure import casework
+    from headwater.procedure import casework, within_mandate
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
     from headwater.procedure.signing import hand_of
@@ -153,9 +153,9 @@ def _scope(options: argparse.Namespace) -> int:
     outside = False
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
-        for name in casework.mandate_of(corridor).missing():
+        for name in within_mandate.mandate_of(corridor).missing():
             say(f"未记载 not recorded: {name}")
-        for found in casework.compared(corridor):
+        for found in within_mandate.compared(corridor):
             for each in found.objections:
                 outside = outside or each.result == "outside"
                 say(f"E{found.number}  {each.result}  {each.what.zh} · {each.what.en}")

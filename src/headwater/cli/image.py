@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from headwater.cli.options import case_and_authority, claim_of, size_of
+from headwater.cli.options import case_and_authority, claim_of, remote_fields, size_of
 
 HELP = "制作镜像：只读读取、校验、回读、登记 · image a disk: read, digest, read back, register"
 
@@ -41,6 +41,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scene.add_argument(
         "--override", metavar="REASON", help="超出授权范围仍镜像的理由 · why although outside the authority"
     )
+    scene.add_argument("--attack-source", action="store_true", help="攻击来源主机 · a host that attacks came from")
+    scene.add_argument("--remote", action="append", default=[], metavar="NAME=VALUE",
+                       help="远程取证：server_location、remote_method、screen_recording · of remote work, above the mandate's")  # fmt: skip
     scene.add_argument("--reference-clock", metavar="TEXT",
                        help="标准时间@本机时间 名称 · REFERENCE-TIME@OWN-TIME NAME, ISO 8601 with offset")  # fmt: skip
     scene.add_argument("--ntp", metavar="HOST", help="向其核对一次时间 · ask this server for the time, once")
@@ -85,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,
         options.partition, options.live, options.state, options.state_by, options.write_blocker,
         options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
+        remote_fields(options.remote), options.attack_source,
     )  # fmt: skip
     meter = Meter()
     try:

@@ -42,6 +42,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     head.add_argument("--baseline-source", metavar="TEXT", help="基准时间的出处 · how that moment is known")
     head.add_argument("--place", metavar="TEXT", help="检验地点 · place of the examination")
+    parser.add_argument("--override", metavar="REASON",
+                        help="超出授权仍予检验的理由 · why it is examined although outside the authority")  # fmt: skip
+    parser.add_argument("--attack-source", action="store_true",
+                        help="检材来自攻击来源主机 · the sources are of hosts that attacks came from")  # fmt: skip
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
     parser.add_argument("--no-reread", action="store_true", help="不再次读取检材比对 · do not read the sources again")
 
@@ -65,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say
     from headwater.procedure.chronicle import story_lines
+    from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
     from headwater.procedure.story import gap_line
 
@@ -81,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers, keys_of(options),
+        Gate(options.override, options.attack_source),
     )  # fmt: skip
     with Meter() as meter:
         outcome = investigate(order, meter)

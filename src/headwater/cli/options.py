@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,3 +85,36 @@ def size_of(text: str) -> int:
     if not number.isdigit() or int(number) == 0:
         raise argparse.ArgumentTypeError(f"{text}: 512, 64K, 1M, 2G")
     return int(number) * _UNITS[unit]
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` words as a mapping.
+
+    Raises:
+        UsageError: HW0001.
+    """
+    from headwater.model.errors import UsageError
+
+    found = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError("HW0001", what=f"{word}: NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def remote_fields(given: Sequence[str]) -> dict[str, str]:
+    """The fields of remote work (网络在线提取、远程勘验), each with a value.
+
+    Raises:
+        UsageError: HW0001, AuthorityError: HW1018 no such field.
+    """
+    from headwater.case.mandate import REMOTE_FIELDS
+    from headwater.model.errors import AuthorityError
+
+    found = pairs(given)
+    for name in found:
+        if name not in REMOTE_FIELDS:
+            raise AuthorityError("HW1018", what=name, known=", ".join(REMOTE_FIELDS))
+    return found

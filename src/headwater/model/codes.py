@@ -271,6 +271,13 @@ CODES: dict[str, Code] = {
         "请在 Linux 上运行；Windows 上请直接给出 \\\\.\\PhysicalDriveN。",
         "Run it on Linux; on Windows name \\\\.\\PhysicalDriveN itself.",
     ),
+    "HW2200": Code(
+        "攻击来源主机的检材只能由有权机关依法取得：{what}",
+        "evidence of a host that attacks came from is taken in only as a competent authority obtained it: {what}",
+        "不得自行登录；由有权机关取得后以 case scope --attack-source 登记机关与文号，采集方式为 obtain（调取）；--override 无效。",
+        "Never look into it yourself. Once the authority has it, headwater case scope CASE --attack-source names it; method: obtain. "
+        "No --override opens this.",
+    ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
         "the ledger cannot be written: {where} ({what})",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from headwater.case import mandate as mandates
 from headwater.case import settings as case_settings
 from headwater.case.authority import Claim, grant
 from headwater.case.defects import Held, Whole
-from headwater.case.mandate import Mandate, Objection, objections
+from headwater.case.mandate import Mandate
 from headwater.formats.canonical import digest
 from headwater.model.errors import AuthorityError, UsageError, VaultError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
-from headwater.procedure.corridor import OPENED, Corridor, environment, evidence_of, facts_of, utc_now
+from headwater.procedure.corridor import OPENED, Corridor, environment, evidence_of, utc_now
 from headwater.procedure.custody import Desk, chains
 from headwater.procedure.signing import Hand
+from headwater.procedure.within_mandate import MANDATE, compared, mandate_of
+from headwater.procedure.within_mandate import within as within  # the gate, for callers that know it from here
 from headwater.vault import items, roles
 from headwater.vault.anchors import ANCHORED
 from headwater.vault.custody import State, open_ends
@@ -30,7 +32,7 @@ from headwater.vault.keys import ENROL_DOMAIN, make_personal, open_personal
 from headwater.vault.ledger import Ledger
 from headwater.vault.trail import DISMISS, ENROL
 
-MANDATE, BASELINE, DUTY = "mandate", "baseline", "duty"
+BASELINE, DUTY = "baseline", "duty"
 
 
 def new_case(
@@ -60,68 +62,11 @@ def new_case(
             corridor.record(MANDATE, note={"mandate": asdict(mandate)})
 
 
-def mandate_of(corridor: Corridor) -> Mandate:
-    """The mandate last recorded; where none was, what the authority of the case says."""
-    found = corridor.ledger.last(MANDATE)
-    if found is not None:
-        return mandates.from_plain(found.entry.note["mandate"])
-    from headwater.procedure.corridor import authority_of
-
-    held = authority_of(corridor.ledger)
-    return Mandate(
-        number=held.number or "", issuer=held.issuer or "", valid_from=held.valid_from or "",
-        valid_until=held.valid_until or "", document=held.document or "", document_sha256=held.document_sha256 or "",
-    )  # fmt: skip
-
-
 def set_mandate(desk: Desk, given: Mapping[str, Any]) -> Mandate:
     """Record the mandate with the parts given replaced; the earlier one stays in the ledger."""
     mandate = mandates.checked(replace(mandate_of(desk.corridor), **{k: v for k, v in given.items() if v}))
     desk.do(MANDATE, "scope", {"mandate": asdict(mandate)})
     return mandate
-
-
-_SAID = {"hostname": "host", "machine_id": "machine-id", "serial": "serial", "instance_id": "instance-id"}
-
-
-def said_by(corridor: Corridor, number: int) -> list[tuple[str, str]]:
-    """What a source says of itself, as the walk found it, and the serial of its medium where a container states it."""
-    found = []
-    for said in facts_of(corridor.ledger, number).values():
-        found += [(kind, said[name]) for name, kind in _SAID.items() if said.get(name)]
-    for item in evidence_of(corridor.ledger):
-        if item.number == number:
-            found += [("serial", v) for k, v in item.notes.items() if k in {"serial", "device_serial"} and v]
-    return found
-
-
-def within(
-    corridor: Corridor, said: Sequence[tuple[str, str]], override: str | None, *, method: str = ""
-) -> list[dict[str, str]]:
-    """The gate for an acquisition or import: what speaks against it, recorded with the act.
-
-    Raises:
-        AuthorityError: HW1013 where it is outside the mandate and nobody says why it is done all the same.
-    """
-    found: list[Objection] = objections(mandate_of(corridor), said, from_rfc3339(utc_now()), method=method)
-    return mandates.permit(found, override)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One source held against the mandate."""
-
-    number: int
-    objections: tuple[Objection, ...]
-
-
-def compared(corridor: Corridor) -> list[Compared]:
-    """Every source of the case against the mandate, at the time it was registered."""
-    mandate = mandate_of(corridor)
-    return [
-        Compared(e.number, tuple(objections(mandate, said_by(corridor, e.number), from_rfc3339(e.registered_at))))
-        for e in evidence_of(corridor.ledger)
-    ]
 
 
 def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str]) -> str:
@@ -243,13 +188,14 @@ def whole(corridor: Corridor) -> Whole:
     judged = items.judgements_of(entries)
     states = chains(corridor)
     notes = {str(s.entry.note["item"]): s.entry.note for s in entries if s.entry.action == items.ADDED}
-    by_number = {c.number: c.objections for c in compared(corridor)}
+    by_number = {c.number: c for c in compared(corridor)}
     held = []
     for source in evidence_of(corridor.ledger):
         number = f"E{source.number}"
         unlike = [f"{v.what} {v.algorithm}" for v in source.verdicts if v.result == "mismatch"]
-        outside = [o.what for o in by_number[source.number] if o.result == "outside"]
-        held.append(_held(states[number], {}, {}, number in judged, outside, "", unlike))
+        gate = by_number[source.number]
+        outside = [o.what for o in gate.outside]
+        held.append(_held(states[number], {}, {}, number in judged, outside, gate.override, unlike))
     for item in items.items_of(entries):
         note = notes[item.number]
         outside = [Text(o["zh"], o["en"]) for o in note["objections"] if o["result"] == "outside"]

@@ -19,6 +19,7 @@ from headwater.examine import reading, recovered, registry
 from headwater.examine.batch import Batch
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
+from headwater.examine.identity import identify
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.hashing import hash_source
@@ -41,7 +42,6 @@ PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
 HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
 EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage
-SMALL_TEXT = 64 * 1024
 _SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
@@ -150,7 +150,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 yield {"family": "events", "feed": "fs.macb", "part": part}, blob
                 part += 1
             if not view.derived:
-                _identify(view, entries, facts[view.name])
+                identify(view.tree, entries, facts[view.name])
             for some in _bundles(_whole(view, entries, opened.kind), (2,)):
                 yield {"contents": some}, b""
             for texts in _bundles(taker.take(entries), ("path", "text")):
@@ -229,28 +229,6 @@ def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
     return {
         "view": view.name, "key": entry.key, "path": path, "size": entry.size, "mtime": entry.modified, "sniff": loose,
     }  # fmt: skip
-
-
-_SAYS = {
-    "/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
-    "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release",
-}  # fmt: skip
-
-
-def _identify(view: View, entries: Sequence[Entry], said: dict[str, str]) -> None:
-    """What the system on a tree says of itself: host name, zone, system; only what is there."""
-    for entry in entries:
-        if entry.path == "/etc/localtime" and entry.kind == "link" and entry.target and "zoneinfo/" in entry.target:
-            said["localtime"] = entry.target.rpartition("zoneinfo/")[2]
-        name = _SAYS.get(entry.path)
-        if name is None or name in said or entry.kind != "file" or not 0 < entry.size <= SMALL_TEXT:
-            continue
-        text = view.tree.open(entry.key).pread(0, entry.size).decode("utf-8", "backslashreplace").strip()
-        if name == "os_release":
-            pairs = dict(line.partition("=")[::2] for line in text.splitlines())
-            text = pairs.get("PRETTY_NAME", "").strip('"')
-        if text:
-            said[name] = text.splitlines()[0][:200]
 
 
 class _Collector:

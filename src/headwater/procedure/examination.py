@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Examine: list every tree, parse every file that a parser knows, and account for all of it.
 
-1. One task per item lists its trees: file-system events, candidates, gaps.
+1. One task per item lists its trees: file-system events, candidates, gaps, and what the system says of itself, which
+   the mandate must cover before anything is parsed.
 2. The candidates, in the order of the listing, are cut into tasks by number and size alone, so that the cut is the
    same on any number of workers.
 3. A task's parts are written under deterministic names, then its marker, which holds their digests; a task with a
@@ -21,6 +22,7 @@ from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
 from headwater.examine.context import Taker, texts_of
 from headwater.examine.coverage import tile
+from headwater.examine.identity import NAMES, identify
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
@@ -29,8 +31,9 @@ from headwater.model.kinds import GapReason
 from headwater.procedure.contents import describe_all
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.folder_members import open_members
-from headwater.procedure.intake import Held, held, raise_from
+from headwater.procedure.intake import Gate, Held, held, raise_from
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
+from headwater.procedure.within_mandate import admit
 
 FILES_PER_TASK = 48
 BYTES_PER_TASK = 16 << 20
@@ -50,11 +53,19 @@ def _parser_versions() -> dict[str, int]:
     return {p.name: p.version for p in registry.all_parsers().values()}
 
 
-def examine(corridor: Corridor, pool: Pool, item: Evidence) -> Examined:
-    """Examine one item: list it, parse it, account for it."""
+def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = None) -> Examined:
+    """Examine one item: list it, hold it against the mandate, parse it, account for it.
+
+    ``gate`` None: what was admitted before is derived again.
+
+    Raises:
+        AuthorityError: HW1013, its listing says that it is not what the mandate names; no file was parsed.
+    """
     source = source_of(item)
     with held(source) as open_files:
         listing = _list(corridor, pool, item, open_files)
+        if gate is not None:
+            admit(corridor, item, gate.override)
         units = _plan(corridor, item, listing["candidates"], listing["context"])
         markers = _parse(corridor, pool, item, open_files, units)
         described = describe_all(corridor, pool, item, open_files, listing["contents"])
@@ -131,8 +142,10 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
         tree = FolderTree(root)
         count = 0
         taker = Taker("", tree)
+        facts: dict[str, str] = {}
         for entry in tree.entries():
             count += 1
+            identify(tree, [entry], facts, NAMES)
             receiver.context.extend(taker.take([entry]))
             if entry.kind == "file" and entry.size:
                 receiver.contents.append(["", entry.key, entry.path, entry.size])
@@ -146,7 +159,7 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
         os.close(root)
     for path, gap in gaps:
         receiver.gap("fs.macb", path, gap)
-    receiver.result = {"entries": count, "facts": {"": {}}, "medium": None}
+    receiver.result = {"entries": count, "facts": {"": facts}, "medium": None}
 
 
 def _plan(

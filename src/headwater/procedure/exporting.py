@@ -21,10 +21,11 @@ from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, IntegrityError, VaultError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
-from headwater.procedure.casework import mandate_of, whole
+from headwater.procedure.casework import whole
 from headwater.procedure.corridor import REGISTERED, Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains
 from headwater.procedure.judgement import JUDGED
+from headwater.procedure.within_mandate import mandate_of
 from headwater.report.blocks import Block, Document, Fields, Heading, Note, Paragraph, Sign, code, data
 from headwater.report.pdf import typeset
 from headwater.vault import anchors, hwcase, instructions, items, statements, trail, uco

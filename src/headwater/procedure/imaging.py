@@ -34,7 +34,6 @@ from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
 from headwater.model.paths import encode_name
 from headwater.procedure.admission import admitted
-from headwater.procedure.casework import within
 from headwater.procedure.corridor import (
     REGISTERED,
     TOOL,
@@ -49,6 +48,7 @@ from headwater.procedure.image_check import check_image
 from headwater.procedure.image_zeros import allocated_zeros
 from headwater.procedure.intake import Held, call
 from headwater.procedure.reaching import Reach, Reached, is_local, is_remote, reached
+from headwater.procedure.within_mandate import gate_note, within
 from headwater.vault.keys import open_case_key
 
 BEGUN, STOPPED, IMAGED = "image-begin", "image-stopped", "image"
@@ -61,6 +61,7 @@ class ImageOrder:
 
     ``state``: ``static`` or ``live``, decided by ``state_by``; empty is not recorded. ``unprotected``: the reason for
     reading a source that nothing protects from writing; ``override``: the reason for imaging what lies outside the mandate.
+    ``remote``: the fields of remote work as they are this time; ``attack_source``: an attack came from this host.
     """
 
     source: str
@@ -80,6 +81,8 @@ class ImageOrder:
     reach: Reach = field(default_factory=Reach)
     resume: bool = False
     command: tuple[str, ...] = ()
+    remote: Mapping[str, str] = field(default_factory=dict)
+    attack_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,10 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
             return _taken_up(corridor, order, plan, left)
         reach = replace(order.reach, static=order.state == "static")
         with reached(order.source, reach, live=order.live or order.state == "live") as way:
-            objections = within(corridor, _said(order, way), order.override, method="image")
+            objections = within(
+                corridor, _said(order, way), order.override, method="remote" if is_remote(order.source) else "image",
+                remote=order.remote, attack_source=order.attack_source,
+            )  # fmt: skip
             protection = _guarded(order, plan, way.environment)
             source = _part(order, way.source)
             begun = _begin(corridor, order, source, way, protection, objections)
@@ -117,7 +123,7 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
                 corridor.record(STOPPED, note=note)
                 raise
             came = way.way()
-        return _end(corridor, order, plan, imaged, came)
+        return _end(corridor, order, plan, imaged, came, objections)
 
 
 def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged) -> ImageOutcome:
@@ -242,6 +248,8 @@ def _begin(
         "way": way.way(),
         "objections": [dict(o) for o in objections],
         "override": (order.override or "").strip(),
+        "remote": dict(order.remote),
+        "attack_source": order.attack_source,
     }
     corridor.record(BEGUN, environment=environment() | dict(source.facts), note=note)
     return record
@@ -257,7 +265,10 @@ def case_signer(corridor: Corridor) -> sidecar.Signer:
     return sign
 
 
-def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came: Mapping[str, Any]) -> ImageOutcome:
+def _end(
+    corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came: Mapping[str, Any],
+    objections: Sequence[Mapping[str, str]] = (),
+) -> ImageOutcome:  # fmt: skip
     """Steps 5 and 6, entered together."""
     products = {name: sha256 for name, _, sha256 in imaged.segments} | {imaged.sidecar.name: imaged.sidecar_sha256}
     bad = [[at, length, reason.value, detail] for at, length, reason, detail in imaged.bad]
@@ -287,7 +298,7 @@ def _end(corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came
             evidence=[item.number],
             materials={item.name: item.digests["sha256"]},
             environment=environment(),
-            note={"evidence": asdict(item), "bad": bad[:10_000]},
+            note={"evidence": asdict(item), "bad": bad[:10_000], **gate_note(objections, order.override)},
         )
     return ImageOutcome(imaged, item, imaged.verdicts)
 

@@ -28,8 +28,19 @@ from headwater.model.errors import AcquireError, ExamineError
 from headwater.model.paths import encode_name
 from headwater.procedure.corridor import REGISTERED, Corridor, environment, evidence_of, utc_now
 from headwater.procedure.image_check import stated_beside
+from headwater.procedure.within_mandate import gate_note, within
 
 ALGORITHMS = ("sha256", "md5", "sha1")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a person says at the gate: why a source is taken in although outside the mandate, and whether an attack
+    came from it.
+    """
+
+    override: str | None = None
+    attack_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +116,19 @@ def call(pool: Pool, task: Task, on_message: Any = None) -> dict[str, Any]:
     return dict(result["result"])
 
 
-def take_in(corridor: Corridor, pool: Pool, number: int, source: Path) -> Evidence:
-    """Register one source under its number; a second call with the same source finds it registered."""
+def take_in(corridor: Corridor, pool: Pool, number: int, source: Path, gate: Gate) -> Evidence:
+    """Register one source under its number; a second call with the same source finds it registered.
+
+    Raises:
+        AuthorityError: HW1013 outside the mandate's dates, HW2200; nothing was read then.
+    """
     source = source.absolute()
     for item in evidence_of(corridor.ledger):
         if item.number == number:
             return item
     if not source.exists():
         raise AcquireError("HW2001", str(source))
+    objections = within(corridor, None, gate.override, method="import", attack_source=gate.attack_source)
     bad: list[Any] = []
     if source.is_dir():
         item = _folder(corridor, number, source)
@@ -123,7 +139,7 @@ def take_in(corridor: Corridor, pool: Pool, number: int, source: Path) -> Eviden
         evidence=[number],
         materials={item.name: item.digests["sha256"]},
         environment=environment() | {"confinement": " ".join(pool.level)},
-        note={"evidence": asdict(item), "bad": bad},
+        note={"evidence": asdict(item), "bad": bad, **gate_note(objections, gate.override)},
     )
     return item
 

@@ -3,7 +3,7 @@
 
 1. Authority and case: refused without one (or a recorded reason for none).
 2. Register every source: digests, verdicts, custody.
-3. Examine every item: list, parse, account.
+3. Examine every item: list, hold what it says of itself against the mandate, parse, account.
 4. Detect, correlate, weigh.
 5. Read the sources again and compare with the registration.
 6. Report.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from headwater.procedure.corridor import (
     source_of,
 )
 from headwater.procedure.examination import examine
-from headwater.procedure.intake import held, measured, take_in
+from headwater.procedure.intake import Gate, held, measured, take_in
 from headwater.procedure.judgement import Judged, judge
 from headwater.procedure.odd_times import warnings
 from headwater.procedure.reporting import gap_totals, write_report
@@ -70,6 +70,7 @@ class Order:
     read_again: bool = True
     workers: int = 2
     keys: tuple[Key, ...] = ()
+    gate: Gate = field(default_factory=Gate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
         corridor = _open(order, ledger, sources, authority)
         corridor.progress = progress
         with pool_for(order.workers, order.keys) as pool:
-            items = [take_in(corridor, pool, number, source) for number, source in enumerate(sources, 1)]
-            examined = {item.number: examine(corridor, pool, item) for item in items}
+            items = [take_in(corridor, pool, number, source, order.gate) for number, source in enumerate(sources, 1)]
+            examined = {item.number: examine(corridor, pool, item, order.gate) for item in items}
             accounts = {number: done.accounts for number, done in examined.items()}
             ranges = {number: done.coverage for number, done in examined.items()}
             _seal(corridor, pool, items, save_accounts(order.case, accounts), save_ranges(order.case, ranges))

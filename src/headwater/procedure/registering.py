@@ -26,9 +26,9 @@ from headwater.model.errors import AuthorityError, UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.model.times import from_rfc3339, rfc3339
-from headwater.procedure.casework import within
 from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains, holders
+from headwater.procedure.within_mandate import within
 from headwater.report.blocks import Block, Cell, Column, Document, Fields, Graph, Heading, Note, Row, Table, code, data
 from headwater.report.pdf import typeset
 from headwater.vault import anchors, items
@@ -51,6 +51,7 @@ class Addition:
     said: tuple[tuple[str, str], ...] = ()
     override: str | None = None
     immutable: bool = False
+    attack_source: bool = False
 
 
 def add(desk: Desk, wanted: Addition) -> Item:
@@ -72,7 +73,10 @@ def add(desk: Desk, wanted: Addition) -> Item:
     given.setdefault("custodian", defaults.get("custodian", "") or desk.actor.name or ", ".join(corridor.actors))
     absent = {**(items.one(held, wanted.like).absent if wanted.like else {}), **wanted.absent}
     fields, reasons = items.filled(given, {k: v for k, v in absent.items() if k not in given}, defaults)
-    objections = within(corridor, wanted.said, wanted.override, method=fields.get("acquisition_method", ""))
+    objections = within(
+        corridor, wanted.said, wanted.override, method=fields.get("acquisition_method", ""),
+        attack_source=wanted.attack_source,
+    )  # fmt: skip
     file = open_readonly(wanted.path)
     try:
         digests = _digests(file.fd)
@@ -85,6 +89,7 @@ def add(desk: Desk, wanted: Addition) -> Item:
     number = f"I{sum(1 for _ in held) + 1}"
     item = Item(number, stored.sha256, stored.size, fields, reasons, wanted.parent, wanted.version_of, digests)
     note = items.note_of(item) | {"objections": objections, "override": wanted.override or "", "immutable": held_fast}
+    note |= {"attack_source": True} if wanted.attack_source else {}
     name = f"{OBJECTS}/{stored.sha256[:2]}/{stored.sha256}"
     desk.do(ADDED, "add", note, products={name: stored.sha256}, materials={fields["name"]: stored.sha256})
     return item

@@ -38,6 +38,7 @@ from headwater.procedure.damage import figures
 from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, load
 from headwater.procedure.odd_times import warnings
+from headwater.procedure.within_mandate import override_notes
 from headwater.report import data as report
 from headwater.report.html import render_html
 from headwater.report.pdf import render_pdf
@@ -87,7 +88,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         title=_title(corridor, zone, head),
         overview=tuple(chronicle.overview(judged, items, odd)),
         authority=authority,
-        authority_notes=tuple(story.authority_notes(authority)),
+        authority_notes=(*story.authority_notes(authority), *override_notes(corridor)),
         plan=story.plan(corridor.actors, items, entries, authority, corridor.settings),
         evidence=tuple(_item(corridor, item) for item in items),
         ledger=_ledger(entries),

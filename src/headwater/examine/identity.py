@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the system on a tree says of itself while it is listed: its names, zone and release, only what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from headwater.formats.trees import Entry, Tree
+
+SMALL_TEXT = 64 * 1024
+_TEXT_MOST = 200  # characters
+# what a machine is told by: hostname(5), machine-id(5), and cloud-init's link to the instance it last ran as
+NAMES = frozenset({"hostname", "machine_id", "instance_id"})
+_SAYS = {
+    "/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
+    "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release",
+    "/var/lib/cloud/data/instance-id": "instance_id",
+}  # fmt: skip
+_EVERYTHING = NAMES | {"timezone", "os_release", "localtime"}
+
+
+def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted: Collection[str] = _EVERYTHING) -> None:
+    """Add what these entries say to ``said``; the first file that says a thing counts."""
+    for entry in entries:
+        zone = entry.target or ""
+        if entry.path == "/etc/localtime" and entry.kind == "link" and "zoneinfo/" in zone and "localtime" in wanted:
+            said["localtime"] = zone.rpartition("zoneinfo/")[2]
+        name = _SAYS.get(entry.path)
+        if name is None or name not in wanted or name in said or entry.kind != "file":
+            continue
+        if not 0 < entry.size <= SMALL_TEXT:
+            continue
+        text = tree.open(entry.key).pread(0, entry.size).decode("utf-8", "backslashreplace").strip()
+        if name == "os_release":
+            pairs = dict(line.partition("=")[::2] for line in text.splitlines())
+            text = pairs.get("PRETTY_NAME", "").strip('"')
+        if text:
+            said[name] = text.splitlines()[0][:_TEXT_MOST]
