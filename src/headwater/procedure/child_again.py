@@ -30,12 +30,12 @@ def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
         ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
         wanted = {(int(o), int(n)) for o, n in target["wanted"]}
+        offsets = pl.Series(sorted({o for o, _ in wanted}), dtype=pl.Int64).implode()
         rows: list[dict[str, Any]] = []
         for parser in ready.parsers:
             for batch in reading.run(parser, ready):
                 if batch.events.is_empty():
                     continue
-                offsets = sorted({o for o, _ in wanted})
                 chosen = batch.events.filter(pl.col("offset").is_in(offsets))
                 for row in chosen.iter_rows(named=True):
                     if (row["offset"], row["ordinal"]) in wanted:

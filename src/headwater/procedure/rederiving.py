@@ -21,7 +21,7 @@ from headwater.procedure.folder_members import opened_targets
 from headwater.procedure.intake import held
 
 Json = dict[str, Any]
-_CITES_AT_ONCE = 2_000
+_CITES_AT_ONCE = 100_000  # of one file and task: each task reads the file anew
 
 
 def fault_of(citation: Citation, row: Mapping[str, Any] | None) -> tuple[str, str] | None:

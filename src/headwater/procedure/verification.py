@@ -238,10 +238,13 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
                     wrong += 1
                     yield check_of(_finding_name(finding.id), "failed", _at(f"{path}:{citation.span.offset}", fault))
     store = store_of(corridor)
-    for finding in findings:
-        if finding.tally is not None and (fault := _tally_fault(store, finding.tally)):
+    tallied = [(f, f.tally) for f in findings if f.tally is not None]
+    again = store.tallies([tally for _, tally in tallied])
+    for (finding, tally), counted in zip(tallied, again, strict=True):
+        if fault := _tally_fault(tally, counted):
             wrong += 1
             yield check_of(_finding_name(finding.id), "failed", fault)
+    for finding in findings:
         for gap in finding.gaps:
             if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
                 wrong += 1
@@ -279,8 +282,7 @@ def _at(place: str, fault: tuple[str, str]) -> tuple[str, str]:
     return f"{place}：{fault[0]}", f"{place}: {fault[1]}"
 
 
-def _tally_fault(store: EventStore, tally: Tally) -> tuple[str, str] | None:
-    again = store.tally(tally.where)
+def _tally_fault(tally: Tally, again: Tally) -> tuple[str, str] | None:
     if (again.count, again.digest) != (tally.count, tally.digest):
         return f"计得 {again.count}，所述 {tally.count}", f"counted {again.count}, stated {tally.count}"
     return None

@@ -8,7 +8,7 @@ parts is read as text, one that a part lacks is null there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from headwater.store.clocks import Clock, ts_expression
 from headwater.store.parts import GAP_SCHEMA, HEADER_SCHEMA
 
 PLACE = ("source", "path", "offset", "ordinal")
+TALLIED = 1_000_000  # events whose places one pass of tallies holds in memory
 
 
 class EventStore:
@@ -126,6 +127,35 @@ class EventStore:
             frame = frame.filter(pl.col(name).cast(pl.String) == value)
         return Tally.over(where, frame.select(PLACE).collect().iter_rows())
 
+    def tallies(self, stated: Sequence[Tally]) -> list[Tally]:
+        """Each of these counted again, in order; those of one form share their passes over the events.
+
+        A pass holds the places of at most ``TALLIED`` events as stated, or of one tally.
+        """
+        found: dict[int, Tally] = {}
+        forms: dict[tuple[tuple[str, ...], str | None, str | None], list[int]] = {}
+        for at, tally in enumerate(stated):
+            form = tuple(sorted(tally.where)), tally.where.get("kind"), tally.where.get("feed")
+            forms.setdefault(form, []).append(at)
+        for (names, kind, feed), members in forms.items():
+            if not names:
+                found.update((at, self.tally({})) for at in members)
+                continue
+            for some in _passes(members, stated):
+                groups = pl.LazyFrame(
+                    {n: [str(stated[at].where[n]) for at in some] for n in names} | {"tally": some},
+                    schema=dict.fromkeys(names, pl.String) | {"tally": pl.Int64},
+                )
+                rows = self.scan(kinds=kind and [kind], feeds=feed and [feed], columns=names)
+                keys = [pl.col(n).cast(pl.String).alias(f"key {n}") for n in names]
+                rows = rows.select(*PLACE, *keys).join(groups, left_on=[f"key {n}" for n in names], right_on=names)
+                parts = rows.select("tally", *PLACE).collect().partition_by("tally", as_dict=True)
+                for at in some:
+                    held = parts.get((at,))
+                    places = held.select(PLACE).iter_rows() if held is not None else iter(())
+                    found[at] = Tally.over(stated[at].where, places)
+        return [found[at] for at in range(len(stated))]
+
     def gaps(self) -> pl.LazyFrame:
         """All gaps of the case, in order of source, path and offset."""
         parts = sorted((self._root / "gaps").glob("feed=*/*.parquet"))
@@ -148,3 +178,17 @@ class EventStore:
             if rows:
                 return dict(rows[0])
         return None
+
+
+def _passes(members: Sequence[int], stated: Sequence[Tally]) -> Iterator[list[int]]:
+    """The tallies of one form in shares that a pass can hold."""
+    share: list[int] = []
+    size = 0
+    for at in members:
+        if share and size + stated[at].count > TALLIED:
+            yield share
+            share, size = [], 0
+        share.append(at)
+        size += stated[at].count
+    if share:
+        yield share
