@@ -172,4 +172,12 @@ class EventKind(StrEnum):
     STATE_FIREWALL = "state.firewall"  # a rule of the packet filter
     STATE_CONTAINER = "state.container"
     STATE_HOST = "state.host"  # what a system says of itself: kernel, clock, uptime, space
+    REGISTRY_KEY = "registry.key"  # a registry key and when it was last written
+    REGISTRY_VALUE = "registry.value"
+    REGISTRY_LOG = "registry.log"  # a write that a hive's transaction log keeps
+    EXECUTION_TRACE = "execution.trace"  # what Windows keeps of a program that ran or was there
+    USER_ACTIVITY = "user.activity"  # what a user opened, typed or connected to, as lists of recent things keep it
+    STATE_AUTORUN = "state.autorun"  # what Windows starts by itself, beside services and tasks
+    STATE_DEVICE = "state.device"  # a device that was attached
+    STATE_SHARE = "state.share"
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)
