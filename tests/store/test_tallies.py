@@ -19,7 +19,7 @@ def test_counts_taken_together_hide_no_wrong_one(
 ) -> None:
     monkeypatch.setattr(events, "TALLIED", most)
     corridor = open_case(worked[1])
-    try:
+    with corridor.ledger:
         store = store_of(corridor)
         rows = (
             store.scan().select("kind", "feed", "src_ip").unique().drop_nulls().collect().sort("kind", "feed", "src_ip")
@@ -36,5 +36,3 @@ def test_counts_taken_together_hide_no_wrong_one(
         assert again[0].count > 0
         assert again[0] == again[-1]
         assert again[len(wheres) - 2].count == 0
-    finally:
-        corridor.ledger.close()
