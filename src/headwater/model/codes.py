@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headwater.model.codes_scene import SCENE
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -375,7 +377,14 @@ CODES: dict[str, Code] = {
         "Check with headwater verify --rebuild, or run the same command again.",
     ),
     "HW6001": Code("规则目录不存在：{where}", "the rule folder does not exist: {where}"),
+    "HW6011": Code(
+        "YARA 规则不存在或过多：{where}（{what}）",
+        "there are no YARA rules here, or too many: {where} ({what})",
+        "请给出规则文件或含规则文件的目录。",
+        "Name a file of rules or a folder that holds some.",
+    ),
     "HW6002": Code("检测器 {where} 出错：{what}", "the detector {where} failed: {what}"),
     "HW7001": Code("报告无法生成：{what}", "the report cannot be made: {what}"),
     "HW7002": Code("句子缺少引证：{what}", "a sentence cites nothing: {what}"),
 }
+CODES.update({number: Code(*words) for number, words in SCENE.items()})

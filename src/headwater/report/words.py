@@ -83,6 +83,7 @@ ACTIONS: dict[str, str] = {
     "convert": "转换镜像",
     "add": "登记材料",
     "judge": "三性审查",
+    "scene-act": "现场操作",
 }
 
 HYPOTHESIS: dict[str, tuple[str, Text]] = {
@@ -160,6 +161,7 @@ _KINDS = {
     "service.install": "安装服务",
     "state.setting": "系统设置",
     "state.content": "文件内容特征",
+    "state.match": "YARA 规则匹配",
     "state.process": "进程现状",
     "state.socket": "网络套接字现状",
     "state.module": "已加载内核模块",
