@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -11,10 +12,22 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from headwater.formats import compiled
 from headwater.model.kinds import GapReason
 from headwater.model.records import Gap
 from headwater.store import parquet, thrift
 from headwater.store.parts import HEADER_SCHEMA, SORT, encode_events, encode_gaps
+
+
+@pytest.fixture(autouse=True, params=["compiled", "pure"])
+def _way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways of writing; the compiled one only where it was built."""
+    if request.param == "pure":
+        compiled.forbid()
+    elif compiled.library() is None:
+        pytest.skip("the compiled scanner was not built")
+    yield
+    compiled.allow()
 
 
 def _frame(chance: random.Random, height: int) -> pl.DataFrame:
@@ -47,7 +60,7 @@ def _frame(chance: random.Random, height: int) -> pl.DataFrame:
 def test_both_engines_read_what_was_written(height: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROW_GROUP", 100)
     chance = random.Random(height)
-    for _ in range(6):
+    for _ in range(2):
         frame = _frame(chance, height)
         path = tmp_path / "part.parquet"
         path.write_bytes(parquet.parquet_bytes(frame))
@@ -65,6 +78,45 @@ def test_both_engines_read_what_was_written(height: int, tmp_path: Path, monkeyp
                 same = pl.col(name) == pl.lit(frame[name][0], dtype=frame.schema[name])
                 assert_frame_equal(lazy.filter(same).collect(), frame.filter(same))
                 assert_frame_equal(lazy.filter(~same).collect(), frame.filter(~same))
+
+
+def _values(chance: random.Random, sort: str, height: int) -> list[object]:
+    """Values of which some, most or none are distinct, close together or far apart, in order or not."""
+    draw: dict[str, Callable[[], object]] = {
+        "far": lambda: chance.randrange(-(2**63), 2**63),
+        "near": lambda: chance.randrange(10**6),
+        "few": lambda: chance.choice((None, 1, 2, -5)),
+        "seldom": lambda: None if chance.random() < 0.99 else chance.randrange(9),
+        "distinct": lambda: f"é{chance.randrange(10**9)}/" + "x" * chance.randrange(40),
+        "short": lambda: chance.choice(("", "a", "1234567", "12345678", "123456789012", "1234567890123", None)),
+        "again": lambda: "many times the same text, " + str(chance.randrange(90)),
+        "long": lambda: chance.choice("qxy") * chance.randrange(700),
+        "truth": lambda: chance.choice((True, False, None)),
+    }
+    if sort == "rising":
+        at = chance.randrange(-(2**40), 2**40)
+        return [at := at + chance.randrange(10**9) for _ in range(height)]
+    return [draw[sort]() for _ in range(height)]
+
+
+_SORTS = {
+    **dict.fromkeys(("far", "near", "few", "seldom", "rising"), pl.Int64), "truth": pl.Boolean,
+    **dict.fromkeys(("distinct", "short", "again", "long"), pl.String),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("height", [1, 8, 33, 129, 1_000, 22_000])
+def test_every_sort_of_column_is_read_back(height: int, tmp_path: Path) -> None:
+    chance = random.Random(height)
+    sizes = [height] if height < 100 else [height // 3, 13, height - height // 3 - 13]
+    pieces = [pl.DataFrame({s: pl.Series(_values(chance, s, n), dtype=t) for s, t in _SORTS.items()}) for n in sizes]
+    whole = pl.concat(pieces, rechunk=False)  # of several chunks
+    for frame in (whole, whole.slice(5, max(1, height - 9))):
+        path = tmp_path / "part.parquet"
+        path.write_bytes(parquet.parquet_bytes(frame))
+        assert_frame_equal(pl.read_parquet(path), frame)
+        with duckdb.connect(":memory:") as engine:
+            assert engine.execute(f"SELECT * FROM '{path}'").fetchall() == frame.rows()
 
 
 def test_a_footer_is_written_back_byte_for_byte() -> None:

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled scanner: what is done to every line or value, in C where a compiler was at hand when this was installed.
+
+It gives the same results as the Python beside it, which is always there and is what the tests compare it with; so whether
+it was built changes only the time. ``setup.py`` builds it as an extension that may fail; it is plain C, loaded with ctypes.
+
+``HEADWATER_PURE=1`` in the environment, or :func:`forbid`, leaves it out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.machinery
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1  # as HW_VERSION in lines.c
+_HERE = Path(__file__).resolve().parent
+_I64, _AT = ctypes.c_int64, ctypes.c_void_p
+# name of the function: its arguments ("p" a place in memory, "i" a number); all give back a number
+_FUNCTIONS = {
+    "hw_count": "pii",
+    "hw_lines": "piippp",
+    "hw_find": "pippiip",
+    "hw_find_back": "pippiip",
+    "hw_views": "pipppipp",
+    "hw_ipv4": "pippip",
+    "hw_encode": "pp",
+}
+_forbidden = False
+
+
+def forbid(args: object = None) -> None:
+    """Go without it from now on, as where it was never built; takes what a child's preparation is given."""
+    global _forbidden
+    _forbidden = True
+    library.cache_clear()
+
+
+def allow() -> None:
+    """Take :func:`forbid` back."""
+    global _forbidden
+    _forbidden = False
+    library.cache_clear()
+
+
+@functools.cache
+def library() -> Any:
+    """The loaded library; None where it was not built, is of another version, or was left out."""
+    if _forbidden or os.environ.get("HEADWATER_PURE") or sys.byteorder != "little":
+        return None
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        path = _HERE / f"_scanner{suffix}"
+        try:
+            found = ctypes.CDLL(str(path))
+            found.hw_version.restype = _I64
+            if found.hw_version() == VERSION:
+                return _declared(found)
+        except (OSError, AttributeError):
+            continue  # not built, or built for another machine: the other path does the same
+    return None
+
+
+def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
+    for name, arguments in _FUNCTIONS.items():
+        function = getattr(found, name)
+        function.restype = _I64
+        function.argtypes = [_AT if a == "p" else _I64 for a in arguments]
+    found.hw_free.restype = None
+    found.hw_free.argtypes = [_AT]
+    return found
+
+
+def which() -> str:
+    """How evidence is read here, for the record: ``compiled`` with its version, or ``pure``."""
+    return "pure" if library() is None else f"compiled {VERSION}"
+
+
+def at(array: NDArray[Any] | None) -> int | None:
+    """Where an array's values begin in memory; it must be contiguous."""
+    if array is None:
+        return None
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def whole(array: NDArray[Any], dtype: Any = np.int64) -> NDArray[Any]:
+    """The array as C reads it: contiguous and of the type."""
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def checked(result: int) -> int:
+    """What a function gave back.
+
+    Raises:
+        IndexError: it was given a place outside its block.
+    """
+    if result < 0:
+        raise IndexError("a place outside the block")
+    return result

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What all parts of the compiled scanner share: places in a padded block, words of bytes, Arrow's string views.
+ *
+ * Every entry point is given a block, its size, and how much of that is text: HW_PADDING zero bytes stand behind the
+ * text, so that a read of eight bytes at any place of the text, or at its end, stays inside. Places come from Python or
+ * from earlier calls and are checked before they are used; a place that is out of bounds makes the call return HW_BAD.
+ * Nothing recurses, and no memory is asked for by a size that the text states.
+ */
+#ifndef HEADWATER_BLOCK_H
+#define HEADWATER_BLOCK_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define HW_PADDING 64
+#define HW_BAD (-1)
+
+#if defined(__GNUC__)
+#define HW_API __attribute__((visibility("default")))
+#define HW_USUAL(x) __builtin_expect(!!(x), 1)
+#else
+#define HW_API
+#define HW_USUAL(x) (x)
+#endif
+
+typedef const uint8_t *Text;
+
+static inline uint64_t hw_word(Text at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+static inline uint32_t hw_half(Text at) {
+    uint32_t word;
+    memcpy(&word, at, 4);
+    return word;
+}
+
+/* The first place of a byte in [at, limit), or limit. */
+static inline int64_t hw_first(Text data, int64_t at, int64_t limit, int byte) {
+    if (at >= limit) return limit;
+    Text found = memchr(data + at, byte, (size_t)(limit - at));
+    return found ? found - data : limit;
+}
+
+/* The place behind the last such byte in [limit, end), or limit. */
+static inline int64_t hw_last(Text data, int64_t end, int64_t limit, int byte) {
+    while (end > limit && data[end - 1] != byte) end--;
+    return end > limit ? end : limit;
+}
+
+static inline int hw_is_digit(uint8_t c) { return (uint8_t)(c - '0') <= 9; }
+
+/* Decimal digits from `at` on, at most `most`; gives the value and returns the place behind them. */
+static inline int64_t hw_digits(Text data, int64_t at, int64_t limit, int most, int64_t *value) {
+    int64_t sum = 0;
+    while (most-- > 0 && at < limit && hw_is_digit(data[at])) sum = sum * 10 + (data[at++] - '0');
+    *value = sum;
+    return at;
+}
+
+/* Whether exactly `count` digits stand at `at`, and their value. The bytes must be readable. */
+static inline int hw_number(Text at, int count, int64_t *value) {
+    int64_t sum = 0;
+    for (int k = 0; k < count; k++) {
+        if (!hw_is_digit(at[k])) return 0;
+        sum = sum * 10 + (at[k] - '0');
+    }
+    *value = sum;
+    return 1;
+}
+
+/* One string view of [start, end), as https://arrow.apache.org/docs/format/Columnar.html lays it out; buffer number 0. */
+static inline void hw_view(uint64_t *view, Text data, int64_t start, int64_t end) {
+    uint64_t size = (uint64_t)(end - start);
+    uint64_t first = hw_word(data + start);
+    if (size > 12) {
+        view[0] = size | first << 32;
+        view[1] = (uint64_t)start << 32;
+    } else if (size > 8) {
+        view[0] = size | first << 32;
+        view[1] = first >> 32 | (uint64_t)(hw_half(data + start + 8) & (uint32_t)((1ULL << 8 * (size - 8)) - 1)) << 32;
+    } else {
+        if (size < 8) first &= (1ULL << 8 * size) - 1;
+        view[0] = size | first << 32;
+        view[1] = first >> 32;
+    }
+}
+
+static inline void hw_mark(uint8_t *bits, int64_t row) { bits[row >> 3] |= (uint8_t)(1u << (row & 7)); }
+
+/* A nullable column of texts under construction: views of 16 bytes, one bit a row, and how many rows have a text. */
+typedef struct {
+    uint64_t *views;
+    uint8_t *bits;
+    int64_t count;
+} Column;
+
+static inline void hw_put(Column *column, int64_t row, Text data, int64_t start, int64_t end) {
+    hw_view(column->views + 2 * row, data, start, end);
+    hw_mark(column->bits, row);
+    column->count++;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the encoders of Parquet columns share: chunks in, numbered values between, two pages out.
+ */
+#ifndef HEADWATER_COLUMNS_H
+#define HEADWATER_COLUMNS_H
+
+#include "arrow.h"
+#include "block.h"
+
+#define MOST_BYTES (1LL << 30) /* of one page */
+#define SAMPLE 16384           /* so many distinct values tell whether a dictionary is worth its room */
+#define NULL_CODE UINT32_MAX
+
+enum { PLAIN = 0, RLE_DICTIONARY = 8, DELTA_BINARY_PACKED = 5 };
+
+/* What a call gives back; pages stand behind each other at `pages` (dictionary first) until hw_free. */
+typedef struct {
+    uint8_t *pages;
+    int64_t rows, nulls, distinct; /* distinct is 0 where there is no dictionary */
+    int64_t encoding, compressed;
+    int64_t dictionary_raw, dictionary_size, data_raw, data_size;
+    int64_t least, greatest; /* of integers */
+} Encoded;
+
+typedef struct {
+    struct ArrowArray *chunks;
+    int64_t count, rows;
+    char format; /* v: string view, l: int64, b: boolean */
+} Input;
+
+typedef struct {
+    uint32_t at, size, hash; /* where the value stands in the page */
+} Entry;
+
+/* Numbers distinct values: slots hold a hash and the number of an entry plus one. The values are copied at once into what
+ * becomes the dictionary page (behind their sizes where `sized`), so that comparing stays within a small stretch of memory. */
+typedef struct {
+    Entry *entries;
+    uint64_t *slots;
+    uint32_t *codes; /* one a row */
+    uint8_t *page;
+    int64_t count, room, mask, bytes, page_room;
+    int sized;
+} Dictionary;
+
+typedef struct {
+    uint8_t *bytes;
+    int64_t size;
+} Buffer;
+
+static inline int hw_is_valid(const uint8_t *bits, int64_t row) { return !bits || bits[row >> 3] >> (row & 7) & 1; }
+
+/* Whether so many distinct values of so many seen are too many for a dictionary; asked now and then. */
+static inline int hw_too_many(int64_t distinct, int64_t seen) { return distinct >= SAMPLE && distinct * 4 > seen * 3; }
+
+int hw_begin(Dictionary *found, int64_t rows, int sized);
+void hw_end(Dictionary *found);
+/* The number of a value; NULL_CODE where there is no memory. */
+uint32_t hw_code_of(Dictionary *found, const uint8_t *at, uint32_t size);
+/* Definition levels of all rows; returns the place behind them. */
+uint8_t *hw_put_levels(const Input *input, const Encoded *out, uint8_t *to);
+/* Both pages as they are, or compressed where that is a twentieth shorter, into one piece of memory; 0 on a fault. */
+int hw_finish(Encoded *out, Buffer dictionary, Buffer data, int compress);
+/* The pages of a column whose values have numbers; 0 on a fault. */
+int hw_numbered(const Input *input, const Dictionary *found, Encoded *out);
+int hw_encode_integers(const Input *input, Encoded *out);
+int hw_encode_booleans(const Input *input, Encoded *out);
+
+/* Room that hw_put_levels may take. */
+static inline int64_t hw_levels_room(int64_t rows) { return 24 + (rows + 7) / 8; }
+
+static inline int hw_bits_for(uint64_t greatest) {
+    int bits = 0;
+    while (greatest) bits++, greatest >>= 1;
+    return bits;
+}
+
+static inline uint8_t *hw_varint(uint8_t *to, uint64_t value) {
+    for (; value > 127; value >>= 7) *to++ = (uint8_t)(value | 128);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+#endif
