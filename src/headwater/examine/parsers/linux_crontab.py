@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scheduled commands as they stand (linux.crontab).
 
-Reads:  /etc/crontab, /etc/cron.d/*, /etc/anacrontab, user crontabs, scripts of /etc/cron.{hourly,daily,weekly,monthly}.
+Reads:  /etc/crontab, /etc/cron.d/*, /etc/anacrontab, user crontabs, scripts of /etc/cron.{hourly,daily,weekly,monthly},
+        outputs of crontab -l of a live collection.
 Time:   none; a schedule is not a time of running.
 Format: crontab(5), https://man7.org/linux/man-pages/man5/crontab.5.html; anacrontab(5); variables are events too.
 Limits: that a command stands here does not say that it ran; see the log of cron for that.
@@ -31,6 +32,7 @@ READS = (
     "/var/cron/tabs/*",
     *(f"/etc/cron.{period}/*" for period in _PERIODS),
     "/etc/periodic/**",
+    "/@command/crontab-l.*.stdout",
 )
 _VARIABLE = re.compile(r"\s*(?:\"([^\"]+)\"|'([^']+)'|([A-Za-z_][A-Za-z0-9_]*))\s*=\s*(.*)", re.DOTALL)
 _FIELD = r"[0-9A-Za-z*/,?~#LW-]+"
@@ -89,8 +91,10 @@ def parse(file: File) -> Iterator[Record]:
     if period and period.group(1) != "d":
         yield from whole_script(file, EventKind.STATE_SCHEDULE, {"schedule": period.group(1)})
         return
-    spool = "/var/spool/cron" in path or "/var/cron" in path
-    owner = decode_name(name_of(file.path)).decode("utf-8", "surrogateescape") if spool else None
+    printed = "/@command/" in path
+    spool = printed or "/var/spool/cron" in path or "/var/cron" in path
+    name = name_of(file.path).removesuffix(".stdout").partition(".")[2] if printed else name_of(file.path)
+    owner = decode_name(name).decode("utf-8", "surrogateescape") if spool else None
     anacron = name_of(file.path) == "anacrontab"
     for line in lines(file):
         if isinstance(line, Gap):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel's ring buffer as it was saved at a start or by a collection (linux.dmesg).
 
-Reads:  /var/log/dmesg with rotations, dmesg.txt of collections; or content that begins with ``[ 0.000000] ``.
+Reads:  /var/log/dmesg with rotations, dmesg.txt and
+        /@command/dmesg.stdout of collections; or content that begins with ``[ 0.000000] ``.
 Time:   seconds since the machine's start (``uptime_us``), no calendar time; ``dmesg -T`` states a wall clock, which is
         reckoned from the uptime and drifts after a suspension.
 Format: ``[seconds] text``, with ``<priority>`` or ``facility:level:`` in front (dmesg(1) -r, -x), lines of one message
@@ -23,7 +24,7 @@ from headwater.model.times import SECOND
 
 FEED = "linux.dmesg"
 VERSION = 1
-READS = ("/var/log/dmesg*", "/dmesg.txt", "/dmesg.log")
+READS = ("/var/log/dmesg*", "/dmesg.txt", "/dmesg.log", "/@command/dmesg*.stdout")
 _LINE = re.compile(
     r"(?:<(?P<priority>\d{1,3})>|(?P<facility>[a-z0-9]+) *:(?P<level>[a-z]+) *: )?"
     r"\[ *(?:(?P<uptime>\d{1,10}\.\d{1,6})|(?P<wall>[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}))\]"
