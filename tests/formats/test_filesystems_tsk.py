@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NTFS, FAT, ISO 9660 and HFS+ through The Sleuth Kit, and volumes that cannot be read as files at all."""
+"""FAT, ISO 9660 and HFS+ through The Sleuth Kit, and volumes that cannot be read as files at all."""
 
 from __future__ import annotations
 
-import os
 import struct
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from disk_images import SHARED, ext, run, source, tool, unmounted
+from disk_images import SHARED, ext, run, source, tool
 
-from headwater.examine.macb import macb_batches, verify_inode
-from headwater.formats import ntfs
+from headwater.examine.macb import macb_batches
 from headwater.formats.filesystems import identify, open_filesystem
 from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Entry, Tree
@@ -30,107 +27,6 @@ def opened(path: Path) -> Tree:
 def content(tree: Tree, entry: Entry) -> bytes:
     file = tree.open(entry.key)
     return file.pread(0, file.size)
-
-
-@pytest.fixture(scope="module")
-def ntfs_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ntfs")
-    image, point = folder / "image", folder / "mount"
-    with image.open("wb") as file:
-        file.truncate(12 << 20)
-    run(tool("mkfs.ntfs"), "-q", "-F", "-f", image)
-    point.mkdir()
-    done = subprocess.run([tool("ntfs-3g"), str(image), str(point)], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"ntfs-3g cannot mount here: {done.stderr.decode(errors='replace').strip()}")
-    try:
-        (point / "dir" / "sub").mkdir(parents=True)
-        (point / "dir" / "a.txt").write_bytes(b"hello" * 1000)
-        os.link(point / "dir" / "a.txt", point / "dir" / "sub" / "hard.txt")
-        (point / "dir" / "中文.txt").write_bytes(b"resident")
-        os.setxattr(point / "dir" / "a.txt", "user.stream", b"hidden in a stream")
-        os.utime(point / "dir" / "a.txt", ns=(-(10**18) + 500, 9 * 10**18 + 1234500))
-        (point / "dir" / "gone.txt").write_bytes(b"deleted data" * 300)
-        os.sync()
-        (point / "dir" / "gone.txt").unlink()
-    finally:
-        unmounted(point)
-    return image
-
-
-def test_ntfs_lists_streams_hard_links_and_deleted_files(ntfs_image: Path) -> None:
-    tree = opened(ntfs_image)
-    entries = {e.path: e for e in tree.entries()}
-    assert tree.kind == "ntfs"
-    assert tree.warnings == ()
-    assert content(tree, entries["/dir/a.txt"]) == b"hello" * 1000
-    assert content(tree, entries["/dir/a.txt:stream"]) == b"hidden in a stream"
-    assert content(tree, entries["/dir/中文.txt"]) == b"resident"
-    assert entries["/dir/sub/hard.txt"].inode == entries["/dir/a.txt"].inode
-    gone = entries["/dir/gone.txt"]
-    assert not gone.allocated
-    assert content(tree, gone) == b"deleted data" * 300
-    volume = ntfs_image.read_bytes()
-    held = b"".join(volume[at : at + n] for at, n in tree.extents(entries["/dir/a.txt"].key))
-    assert held == b"hello" * 1000
-    theirs = run(tool("fls"), "-r", "-p", ntfs_image).decode().splitlines()
-    names = {"/" + line.split("\t", 1)[1] for line in theirs}
-    mine = set(entries) - {"/"}
-    # fls also lists the index attributes of NTFS's own files
-    assert {n for n in names if ":$" not in n} == {n for n in mine if ":$" not in n} - {
-        "/$Secure",
-        "/$Extend/$ObjId",
-        "/$Extend/$Quota",
-        "/$Extend/$Reparse",
-    }
-
-
-def test_ntfs_times_before_1970_and_their_100_ns_are_kept(ntfs_image: Path) -> None:
-    tree = opened(ntfs_image)
-    entry = {e.path: e for e in tree.entries()}["/dir/a.txt"]
-    assert entry.accessed == -(10**18) + 500
-    assert entry.modified == 9 * 10**18 + 1234500
-
-
-def test_ntfs_times_can_be_derived_from_the_cited_record(ntfs_image: Path) -> None:
-    volume = ntfs_image.read_bytes()
-    rows = 0
-    for frame, _ in macb_batches(opened(ntfs_image)):
-        for row in frame.iter_rows(named=True):
-            record = volume[row["offset"] : row["offset"] + row["length"]]
-            assert verify_inode("ntfs", record)[row["t_kind"]] == row["t_recorded"]
-            rows += 1
-    assert rows > 60
-
-
-def test_ntfs_coverage_agrees_with_the_clusters_in_use(ntfs_image: Path) -> None:
-    ranges = list(opened(ntfs_image).coverage())
-    free = sum(n for _, n, what in ranges if what == "unallocated")
-    stated = run(tool("ntfsinfo"), "-m", "-f", ntfs_image).decode()
-    clusters = next(line for line in stated.splitlines() if "Free Clusters" in line)
-    assert free // 4096 == int(clusters.split(":")[1].split()[0])
-
-
-def test_ntfs_marked_dirty_is_said(ntfs_image: Path, tmp_path: Path) -> None:
-    volume = bytearray(ntfs_image.read_bytes())
-    at = volume.find(b"\x70\0\0\0\x28\0\0\0")  # $VOLUME_INFORMATION of the record of $Volume
-    struct.pack_into("<H", volume, at + 24 + 10, 1)
-    image = tmp_path / "dirty"
-    image.write_bytes(volume)
-    assert [gap.reason for gap in opened(image).warnings] == [GapReason.NOT_REPLAYED]
-
-
-def test_ntfs_log_in_use_is_not_clean() -> None:
-    page = bytearray(8192)
-    page[:4] = b"RSTR"
-    struct.pack_into("<I", page, 16, 4096)
-    struct.pack_into("<H", page, 24, 48)
-    struct.pack_into("<QHHHH", page, 48, 77, 1, 0, 0, 0)
-    assert ntfs.log_clean(bytes(page)) is False
-    struct.pack_into("<H", page, 48 + 14, 2)
-    assert ntfs.log_clean(bytes(page)) is True
-    assert ntfs.log_clean(b"\xff" * 8192) is True
-    assert ntfs.log_clean(bytes(8192)) is None
 
 
 def test_fat_wall_clock_is_the_same_in_every_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,7 @@ _NOT_FILES = {
     "lvm2": "an LVM2 physical volume, not a file system",
     "mdraid": "a member of a Linux RAID, not a file system",
 }
-_TSK = frozenset(
-    {"ntfs", "fat12", "fat16", "fat32", "fat", "exfat", "iso9660", "hfs", "hfsplus", "hfsx", "ufs1", "ufs2"}
-)
+_TSK = frozenset({"fat12", "fat16", "fat32", "fat", "exfat", "iso9660", "hfs", "hfsplus", "hfsx", "ufs1", "ufs2"})
 
 
 def identify(source: ByteSource) -> str:
@@ -75,7 +73,17 @@ def identify(source: ByteSource) -> str:
         at = head[offset : offset + len(signature)] if offset + len(signature) <= len(head) else b""
         if (at or source.pread(offset, len(signature))) == signature:
             return _ext_kind(source) if kind == "ext" else kind
+    if _ntfs_backup(source):
+        return "ntfs"
     return "unknown" if source.pread(0, 65536).strip(b"\0") else "empty"
+
+
+def _ntfs_backup(source: ByteSource) -> bool:
+    """Whether the volume's last sector is a backup of an NTFS boot sector of a volume of this very size."""
+    from headwater.formats.ntfs_runs import read_boot
+
+    boot = read_boot(source)
+    return boot is not None and 0 <= source.size // boot.sector - boot.sectors <= 1
 
 
 def _ext_kind(source: ByteSource) -> str:
@@ -185,6 +193,12 @@ def _open_xfs(source: ByteSource, kind: str, play: bool) -> Tree:
     return XfsTree(source, play)
 
 
+def _open_ntfs(source: ByteSource, kind: str, play: bool) -> Tree:
+    from headwater.formats.ntfs_tree import NtfsTree
+
+    return NtfsTree(source)
+
+
 def _open_tsk(source: ByteSource, kind: str, play: bool) -> Tree:
     from headwater.formats.tsk import TskTree
 
@@ -196,5 +210,6 @@ _OPENERS: dict[str, Callable[[ByteSource, str, bool], Tree]] = {
     "ext3": _open_ext,
     "ext4": _open_ext,
     "xfs": _open_xfs,
+    "ntfs": _open_ntfs,
     "tsk": _open_tsk,
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NTFS, FAT, exFAT, ISO 9660, HFS+ and UFS as a tree, through The Sleuth Kit (pytsk3) over a byte source.
+"""FAT, exFAT, ISO 9660, HFS+ and UFS as a tree, through The Sleuth Kit (pytsk3) over a byte source.
 
 The walk is our own, iterative and by inode; The Sleuth Kit reads directories and attributes. It is C code: hostile
-bytes may crash it, so it belongs in a confined child. NTFS times are read from the MFT records themselves, with their
-100 ns. FAT records local wall-clock time without a zone: its times are that wall clock, counted as if it were UTC.
-Content of deleted FAT files is what The Sleuth Kit finds by assuming that their clusters were consecutive.
+bytes may crash it, so it belongs in a confined child. FAT records local wall-clock time without a zone: its times are
+that wall clock, counted as if it were UTC. Content of deleted FAT files is what The Sleuth Kit finds by assuming that
+their clusters were consecutive.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any
 
 import pytsk3
 
-from headwater.formats import ntfs
 from headwater.formats.sources import Bad, BadRanges, MemorySource
 from headwater.formats.trees import Coverage, Entry, EntryKind
-from headwater.formats.tsk_state import DATA, STATE_ERRORS, MftPlaces, coverage_of, journal_gaps
+from headwater.formats.tsk_state import DATA, STATE_ERRORS, coverage_of, journal_gaps
 from headwater.formats.walking import MAX_WARNINGS, Bounds
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
@@ -30,8 +29,6 @@ _KINDS: dict[int, EntryKind] = {1: "file", 2: "dir", 3: "fifo", 4: "char", 5: "b
 _TYPE_BITS = {"file": 0o100000, "dir": 0o040000, "link": 0o120000}
 _VIRTUAL_DIR = 11
 _ALLOCATED = 1
-_NTFS_DATA = 128
-_COMPRESSED, _ENCRYPTED = 0x10, 0x20
 _SPARSE_RUN, _FILLER_RUN = 2, 1
 _UNIX = frozenset({"hfsplus", "hfsx", "hfs", "ufs1", "ufs2"})
 _CHUNK = 1 << 20
@@ -65,9 +62,6 @@ class AttributeSource:
         self._type, self._id = attribute.type, int(attribute.id)
         self._size = size
         self._bad = BadRanges()
-        if int(attribute.flags) & _ENCRYPTED:
-            self._bad.add(0, size, GapReason.ENCRYPTED, "the file is encrypted (EFS)")
-        self._closed = bool(int(attribute.flags) & _ENCRYPTED)
 
     @property
     def size(self) -> int:
@@ -81,8 +75,6 @@ class AttributeSource:
         length = min(length, self._size - offset)
         if length <= 0 or offset < 0:
             return b""
-        if self._closed:
-            return bytes(length)
         parts = []
         while length:
             take = min(length, _CHUNK)
@@ -117,9 +109,8 @@ class TskTree:
         self._image = Image(source)
         self._fs = pytsk3.FS_Info(self._image)
         self._root = int(self._fs.info.root_inum)
-        self._warnings: list[Gap] = list(journal_gaps(self._fs, source, kind))
+        self._warnings: list[Gap] = list(journal_gaps(source, kind))
         self._dropped = 0
-        self._mft = MftPlaces(self._fs, source) if kind == "ntfs" else None
         self._unix = kind in _UNIX
         self._local = kind.startswith(("fat", "exfat"))
 
@@ -134,9 +125,7 @@ class TskTree:
         if len(self._warnings) >= MAX_WARNINGS:
             self._dropped += 1
             return
-        place = self._mft.place(inode) if self._mft is not None else None
-        at, length = place if place is not None else (0, 0)
-        self._warnings.append(Gap(at, length, reason, f"record {inode}: {detail}"))
+        self._warnings.append(Gap(0, 0, reason, f"record {inode}: {detail}"))
 
     def entries(self) -> Iterator[Entry]:
         """Every name, a directory's before those of the directories in it; orphans under ``/$OrphanFiles``."""
@@ -155,16 +144,18 @@ class TskTree:
                 if count > _MAX_ENTRIES:
                     self._warn(inode, GapReason.LIMIT, f"more than {_MAX_ENTRIES} names")
                     return
-                for entry in self._of(file, path, live):
-                    yield entry
-                    if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
-                        continue
-                    why = bounds.refuse(entry.path, depth + 1)
-                    if why:
-                        self._warn(entry.inode, GapReason.LIMIT, why)
-                        continue
-                    walked.add(entry.inode)
-                    below.append((entry.inode, entry.path, depth + 1, entry.allocated))
+                entry = self._of(file, path, live)
+                if entry is None:
+                    continue
+                yield entry
+                if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
+                    continue
+                why = bounds.refuse(entry.path, depth + 1)
+                if why:
+                    self._warn(entry.inode, GapReason.LIMIT, why)
+                    continue
+                walked.add(entry.inode)
+                below.append((entry.inode, entry.path, depth + 1, entry.allocated))
             stack.extend(reversed(below))
 
     def _files(self, inode: int) -> Iterator[pytsk3.File]:
@@ -191,11 +182,11 @@ class TskTree:
         except STATE_ERRORS:
             return None
 
-    def _of(self, file: pytsk3.File, parent: str, parent_live: bool) -> Iterator[Entry]:
-        """The entries of one name: the file itself, then its alternate data streams (NTFS)."""
+    def _of(self, file: pytsk3.File, parent: str, parent_live: bool) -> Entry | None:
+        """The entry of one name; None for the directory itself and its parent."""
         name, meta = file.info.name, file.info.meta
         if name is None or name.name in (b".", b"..", None):
-            return
+            return None
         path = f"{parent}/{encode_name(name.name)}"
         live = parent_live and bool(int(name.flags) & _ALLOCATED)
         inode = int(name.meta_addr)
@@ -205,12 +196,9 @@ class TskTree:
             file = self._deleted(inode, int(name.meta_seq)) or file
             meta = file.info.meta
         if meta is None or (parent_live and not live and int(meta.flags) & _ALLOCATED):
-            yield self._gone(path, kind, inode)
-            return
+            return self._gone(path, kind, inode)
         kind = "dir" if int(meta.type) == _VIRTUAL_DIR else _KINDS.get(int(meta.type), "other")
-        yield self._entry(path, kind, inode, live, meta)
-        if self.kind == "ntfs":
-            yield from self._streams(file, path, inode, live, meta)
+        return self._entry(path, kind, inode, live, meta)
 
     def _deleted(self, inode: int, sequence: int) -> pytsk3.File | None:
         """The free record that a deleted name led to, where its sequence number says that it was not used since."""
@@ -223,19 +211,8 @@ class TskTree:
             return None
         return file
 
-    def _streams(self, file: pytsk3.File, path: str, inode: int, live: bool, meta: Any) -> Iterator[Entry]:
-        try:
-            for attribute in file:
-                info = attribute.info
-                if int(info.type) != _NTFS_DATA or info.name is None:
-                    continue
-                entry = self._entry(f"{path}:{encode_name(info.name)}", "file", inode, live, meta)
-                yield entry._replace(size=int(info.size), key=f"{inode}:{int(info.type)}:{int(info.id)}")
-        except STATE_ERRORS as error:
-            self._warn(inode, GapReason.NOT_THIS_FORMAT, f"attributes that cannot be read: {str(error)[:160]}")
-
     def _entry(self, path: str, kind: EntryKind, inode: int, live: bool, meta: Any) -> Entry:
-        times = self._times(inode, meta)
+        times = self._times(meta)
         uid, gid = (int(meta.uid), int(meta.gid)) if self._unix else (None, None)
         mode = int(meta.mode) | _TYPE_BITS.get(kind, 0)
         link = meta.link if kind == "link" else None
@@ -244,16 +221,7 @@ class TskTree:
         )
         return Entry(path, kind, int(meta.size), mode, uid, gid, inode, live, *times, None, target, str(inode))
 
-    def _times(self, inode: int, meta: Any) -> tuple[int | None, int | None, int | None, int | None]:
-        if self._mft is not None:
-            record = self._mft.record(inode)
-            if record:
-                try:
-                    found = ntfs.standard_times(record)
-                except ValueError:
-                    pass  # an extension record, or a torn one: The Sleuth Kit's reading is all there is
-                else:
-                    return found["modified"], found["accessed"], found["changed"], found["created"]
+    def _times(self, meta: Any) -> tuple[int | None, int | None, int | None, int | None]:
         return tuple(  # type: ignore[return-value]
             self._time(int(getattr(meta, name)), int(getattr(meta, f"{name}_nano")))
             for name in ("mtime", "atime", "ctime", "crtime")
@@ -331,11 +299,6 @@ class TskTree:
                 found.append((int(run.addr) * block, length))
         return tuple(found)
 
-    @property
-    def record_spans(self) -> Any:
-        """For NTFS a function from record numbers to (offset, length) of the MFT records; None for the others."""
-        return None if self._mft is None else self._mft.spans
-
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
-        """Used and free clusters (NTFS, FAT); nothing for the others."""
-        return coverage_of(self._fs, self._source, self.kind)
+        """Used and free clusters (FAT); nothing for the others."""
+        return coverage_of(self._source, self.kind)
