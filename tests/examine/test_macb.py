@@ -114,3 +114,22 @@ def test_inode_number_that_no_column_holds_is_not_an_error() -> None:
 def test_bytes_that_are_no_record_prove_nothing(kind: str, record: bytes) -> None:
     with pytest.raises(ValueError):
         verify_inode(kind, record)
+
+
+def test_a_link_without_any_time_keeps_where_it_points() -> None:
+    link = Entry(
+        "/proc/7/exe", "link", 0, 0, None, None, 0, True, None, None, None, None, None, "/tmp/x (deleted)", "7"
+    )
+    file = Entry("/proc/7/comm", "file", 2, 0, None, None, 0, True, None, None, None, None, None, None, "8")
+
+    class Listing:
+        kind = "collection"
+
+        def entries(self) -> list[Entry]:
+            return [file, link]
+
+    ((frame, entries),) = macb_batches(Listing())  # type: ignore[arg-type]
+    (row,) = frame.to_dicts()
+    assert (row["kind"], row["t_recorded"], row["t_basis"]) == ("state.listed", None, "none")
+    assert (row["file_path"], row["target"], row["offset"]) == ("/proc/7/exe", "/tmp/x (deleted)", 1)
+    assert len(entries) == 2

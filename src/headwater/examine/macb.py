@@ -5,6 +5,9 @@ The place of an event is the record that holds the time: the inode of ext and XF
 length) on the volume, so that the bytes can be shown and :func:`verify_inode` can derive the time from them again.
 Where a tree cannot tell that place (FAT, ISO 9660, HFS, archives, folders), offset is the number of the entry in the
 listing and length is 0: such a row cites the listing and not bytes.
+
+A link that has no time at all (one of /proc in a live collection) is one row of kind ``state.listed``: where it points is
+all that it says.
 """
 
 from __future__ import annotations
@@ -108,6 +111,10 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
     times = pl.DataFrame({name: _int64(columns[_FIELDS[name]]) for name, _, _ in TIMES})
     there = times.select(pl.all().is_not_null()).to_numpy()
     values = times.fill_null(0).to_numpy()
+    target = pl.Series(columns[_FIELDS["target"]], dtype=pl.String)
+    timeless = ~there.any(axis=1) & target.is_not_null().to_numpy()
+    there = np.column_stack((there, timeless))
+    values = np.column_stack((values, np.zeros(len(batch), np.int64)))
     # row-major: an entry's times follow each other
     entry, which = np.nonzero(there)
     inodes = _int64(columns[_FIELDS["inode"]]).fill_null(0).to_numpy()
@@ -115,8 +122,9 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
     counts = there.sum(axis=1).astype(np.int64)
     ordinals = places.before(offsets, counts)
     within = np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kinds = pl.Series([str(kind) for _, kind, _ in TIMES])
-    words = pl.Series([word for _, _, word in TIMES])
+    kinds = pl.Series([*(str(kind) for _, kind, _ in TIMES), str(EventKind.STATE_LISTED)])
+    words = pl.Series([*(word for _, _, word in TIMES), "listed"])
+    stated = pl.Series(which < len(TIMES))
     basis = TimeBasis.ZONE_ASSUMED if tree.kind.startswith(_LOCAL_TIME) else TimeBasis.UTC
     height = len(entry)
     own = pl.DataFrame(
@@ -128,12 +136,12 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
             own_column("gid"): _int64(columns[_FIELDS["gid"]]),
             own_column("size"): _int64(columns[_FIELDS["size"]]),
             own_column("allocated"): pl.Series(columns[_FIELDS["allocated"]], dtype=pl.Boolean),
-            own_column("target"): pl.Series(columns[_FIELDS["target"]], dtype=pl.String),
+            own_column("target"): target,
         }
     )[entry]
     known: dict[str, Any] = {
-        "t_recorded": pl.Series(values[entry, which]),
-        "t_basis": pl.repeat(str(basis), height, dtype=pl.String, eager=True),
+        "t_recorded": pl.Series(values[entry, which]).set(~stated, None),
+        "t_basis": pl.repeat(str(basis), height, dtype=pl.String, eager=True).set(~stated, str(TimeBasis.NONE)),
         "t_kind": words[which],
         "kind": kinds[which],
         "file_path": own["file_path"],
