@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
+from headwater.formats.collection import CollectionTree, is_collection
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
 from headwater.formats.keys import Key
 from headwater.formats.media import Medium, is_medium, open_medium
@@ -26,6 +27,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
 _DISK_MAGIC = 64 * 1024
+_COLLECTED = ("host", "kernel", "machine_id", "boot_id", "start")  # of a live collection's head
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
     """Open the files that hold one item.
 
     1. Segments or an E01 signature: a medium.
-    2. An archive signature: an archive (collected files).
+    2. The stream of a live collection, or an archive signature: an archive (collected files).
     3. A partition table or a file system: a medium.
     4. A text that a parser knows, by name or content, or plain text: a lone file. Anything else: a medium.
 
@@ -129,6 +131,10 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
         medium = open_medium(files)
         return _of_medium(medium, keys)
     source = FileSource(files[0])
+    if is_collection(source.pread(0, 128)):
+        tree = CollectionTree(source)
+        said = tuple((k, tree.facts[k]) for k in _COLLECTED if tree.facts.get(k))
+        return Opened("collection", source, (View("", tree, 0, source.size, False, facts=said),), notes=tree.facts)
     archive = archive_kind(source, files[0].name)
     if archive:
         view = View("", open_archive(source, archive), 0, source.size, False)
