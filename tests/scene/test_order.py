@@ -37,11 +37,15 @@ def _unreasoned(history: list[Done], wanted: Done) -> bool:
     limit = act.stage if act.stage is not None else None
     if wanted.act in {"stop", "power-off", "reboot", "hibernate"}:
         limit = Stage.CREDENTIALS
+    lifted = wanted.act in {"release", "rebuild"}
+    if lifted:
+        limit = Stage.REGISTER
     if limit is None or (act.stage is not None and act.stage not in RESPONSE.stages):
         return False
     there = {d.act for d in history if d.asset in {wanted.asset, ""} and d.when <= wanted.when}
     there |= {d.waives for d in history if d.asset in {wanted.asset, ""} and d.when <= wanted.when}
-    wants = [set(g) for s, groups in NEEDS.items() if s in RESPONSE.stages and s < limit for g in groups]
+    wants = [set(g) for s, groups in NEEDS.items() if s in RESPONSE.stages and s < limit for g in groups
+             if not (lifted and s < Stage.MEMORY)]  # fmt: skip
     return any(not (g & there) for g in wants)
 
 
@@ -122,9 +126,9 @@ def test_hibernation_is_always_a_write_on_the_original() -> None:
     ]
 
 
-def test_isolation_is_not_lifted_before_the_work_is_done() -> None:
-    assert judge(RESPONSE, _done("first", "isolate", "memory"), Done("release", "web01", 9)).guards
-    assert not judge(RESPONSE, _done(*IN_ORDER), Done("release", "web01", 99)).guards
+def test_isolation_lifted_before_the_work_is_done_needs_a_reason() -> None:
+    assert judge(RESPONSE, _done("first", "isolate", "memory"), Done("release", "web01", 9)).inversions
+    assert not judge(RESPONSE, _done(*IN_ORDER), Done("release", "web01", 99)).inversions
 
 
 def test_an_audit_asks_for_no_isolation_and_a_court_asks_for_photographs() -> None:

@@ -6,7 +6,7 @@ Each as (Chinese, English, hint in Chinese, hint in English); :mod:`headwater.mo
 
 from __future__ import annotations
 
-SCENE: dict[str, tuple[str, str, str, str]] = {
+SCENE: dict[str, tuple[str, str] | tuple[str, str, str, str]] = {
     "HW2150": (
         "违反取证顺序：{act}——{what}",
         "out of order: {act} - {what}",
@@ -42,6 +42,39 @@ SCENE: dict[str, tuple[str, str, str, str]] = {
         "the lineage cannot be used: {what}",
         "快照须写明所属卷：--of 快照=卷；一物只能有一个来源。",
         "A snapshot names its volume: --of SNAPSHOT=VOLUME; a thing has one parent.",
+    ),
+    "HW2160": (
+        "服务器上不能设置包过滤：{where}（{what}）",
+        "the packet filter of the server cannot be set: {where} ({what})",
+        "须以 root 登录，且有 nft 或 iptables；否则请在控制台或交换机隔离，并用 scene record isolate 登记。",
+        "Log in as root where nft or iptables is; else isolate at the console or the switch and use scene record isolate.",
+    ),
+    "HW2162": (
+        "隔离未成，规则已撤或将自行撤除：{where}（{what}）；{seconds} 秒后自动回退（0 为已撤）",
+        "not isolated, the rules were or will be taken back: {where} ({what}); by itself in {seconds} s, 0: done",
+    ),
+    "HW2163": (
+        "本案未曾由本程序隔离该服务器：{where}",
+        "this case holds no isolation of this server by this program: {where}",
+    ),
+    "HW2164": ("规则未能撤除：{where}（{what}）", "the rules still stand: {where} ({what})"),
+    "HW2165": (
+        "白名单地址无法采用：{what}",
+        "not an address that can be allowed: {what}",
+        "写明单个地址或网段；0.0.0.0/0 等于不隔离。",
+        "Give an address or a network; 0.0.0.0/0 would isolate nothing.",
+    ),
+    "HW2166": (
+        "本机来自 {what}，不在白名单内，隔离后将无法再登录：{where}",
+        "this machine comes from {what}, which is not allowed: it would be locked out of {where}",
+        "加上 --allow {what}；确要如此时用 --without-me（仅保留当前会话）。",
+        "Add --allow {what}; or --without-me where that is meant: only the present session stays.",
+    ),
+    "HW2167": (
+        "服务器已由本程序隔离：{where}",
+        "the server is isolated already: {where}",
+        "先以 --rollback 解除。",
+        "Lift it with --rollback first.",
     ),
     "HW2190": (
         "服务器没有按要求应答：{where}（{what}）",

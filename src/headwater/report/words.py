@@ -84,6 +84,7 @@ ACTIONS: dict[str, str] = {
     "add": "登记材料",
     "judge": "三性审查",
     "scene-act": "现场操作",
+    "scene-attempt": "现场操作未成",
 }
 
 HYPOTHESIS: dict[str, tuple[str, Text]] = {

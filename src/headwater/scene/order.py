@@ -4,8 +4,7 @@
 1. Inversions: a stage that comes before the act's own is neither done nor decided against at the time of the act. It may be
    done all the same, for a reason, and that is a decision which is recorded.
 2. Guards: power and memory end only after memory and the keys of unlocked volumes are held or waived by name; the original is not cleaned
-   before it is held as a copy; isolation is not lifted, nor the server rebuilt, before the work is done. A reason alone
-   does not pass a guard.
+   before it is held as a copy. A reason alone does not pass a guard.
 3. What has happened all the same, by whose hand ever, is recorded as having happened, with the guard that it broke.
 
 Judged by the times of the acts, not by the order in which they are written down, and for each asset by itself.
@@ -75,6 +74,8 @@ def _inversions(kind: Kind, history: Sequence[Done], wanted: Done, asset: str) -
         before = [s for s in kind.stages if s < act.stage]
     elif wanted.act in {"stop", "power-off", "reboot", "hibernate"}:
         before = [s for s in kind.stages if s <= Stage.COPY]  # a copy first, then stop: 必要时停止实例但先完成快照
+    elif wanted.act in {"release", "rebuild"}:
+        before = [s for s in kind.stages if Stage.MEMORY <= s <= Stage.COLLECT]
     else:
         before = []
     for stage in before:
@@ -99,10 +100,6 @@ def _guards(kind: Kind, history: Sequence[Done], wanted: Done, asset: str) -> It
         yield _text(asset, "原机尚无快照或镜像，不得清理", "there is no snapshot or image of the original to clean")
     if wanted.act == "clean" and Stage.COLLECT in kind.stages and open_needs(Stage.COLLECT, asset, history, until):
         yield _text(asset, "采集尚未完成，不得清理", "collection is not done: nothing is cleaned before it")
-    if wanted.act in {"release", "rebuild"}:
-        for stage in kind.stages:
-            if Stage.MEMORY <= stage <= Stage.COLLECT and open_needs(stage, asset, history, until):
-                yield _text(asset, f"“{STAGES[stage].zh}”尚未完成", f"not done yet: {STAGES[stage].en}")
 
 
 def _copied(asset: str, history: Sequence[Done], until: int) -> bool:
