@@ -31,7 +31,8 @@ class CaseSettings:
     ``trusted_proxies``: addresses or networks whose X-Forwarded-For is believed.
     ``usual_hours``: local hours, from and to, in which a login is not unusual.
     ``language``: of the report, ``zh``, ``en`` or ``both``.
-    ``rules``: folders of Sigma rules.
+    ``rules``: folders of Sigma rules. ``yara``: files and folders of YARA rules, whose texts the case keeps;
+    ``yara_unallocated``: they are looked for in unallocated space as well.
     ``purpose``: the purpose of the evidence, for the register.
     ``case_no``, ``case_name``, ``cause``, ``client``, ``requirement``, ``place``: for the head of the report; an empty
     one is printed as not recorded. ``case_name``, ``cause`` (案由), ``client`` (委托单位), ``requirement`` (检验要求) and
@@ -48,6 +49,8 @@ class CaseSettings:
     usual_hours: tuple[int, int] = (7, 22)
     language: str = "both"
     rules: tuple[str, ...] = ()
+    yara: tuple[str, ...] = ()
+    yara_unallocated: bool = False
     purpose: str = ""
     case_no: str = ""
     case_name: str = ""
@@ -72,7 +75,7 @@ def from_plain(raw: Mapping[str, Any]) -> CaseSettings:
         TypeError, ValueError: a value of the wrong kind.
     """
     known = {k: v for k, v in raw.items() if k in CaseSettings.__dataclass_fields__}
-    for name in ("trusted_proxies", "usual_hours", "rules"):
+    for name in ("trusted_proxies", "usual_hours", "rules", "yara"):
         if name in known:
             known[name] = tuple(known[name])
     return CaseSettings(**known)

@@ -26,6 +26,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--rules", action="append", type=Path, default=[], metavar="DIR", help="Sigma 规则目录 · Sigma rules"
     )
     parser.add_argument(
+        "--yara", action="append", type=Path, default=[], metavar="PATH", help="YARA 规则文件或目录 · YARA rules"
+    )
+    parser.add_argument(
+        "--yara-unallocated", action="store_true", help="未分配空间也用 YARA 检索 · look in unallocated space too"
+    )
+    parser.add_argument(
         "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
     )
     parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
@@ -78,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
         "years": _years(options.year),
         "trusted_proxies": tuple(options.trusted_proxy) or None,
         "language": options.lang,
+        "yara_unallocated": options.yara_unallocated or None,
         "purpose": options.purpose,
         **{n: getattr(options, n) for n in ("case_no", "case_name", "cause", "client", "requirement", "place")},
     }
@@ -86,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers, keys_of(options),
-        Gate(options.override, options.attack_source),
+        Gate(options.override, options.attack_source), tuple(options.yara),
     )  # fmt: skip
     with Meter() as meter:
         outcome = investigate(order, meter)

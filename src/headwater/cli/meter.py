@@ -11,6 +11,8 @@ _NAMES = {
     "list": ("列目", "listing"),
     "parse": ("解析", "parsing"),
     "content": ("文件内容", "file contents"),
+    "yara": ("YARA 检索", "YARA rules"),
+    "find": ("查找", "searching"),
     "detect": ("检测", "detecting"),
     "sigma": ("Sigma 规则", "Sigma rules"),
     "report": ("报告", "report"),

@@ -180,4 +180,5 @@ class EventKind(StrEnum):
     STATE_AUTORUN = "state.autorun"  # what Windows starts by itself, beside services and tasks
     STATE_DEVICE = "state.device"  # a device that was attached
     STATE_SHARE = "state.share"
+    STATE_MATCH = "state.match"  # what a YARA rule matches in a file or on a medium
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

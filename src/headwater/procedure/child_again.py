@@ -85,7 +85,9 @@ def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     targets = Targets(args, fds)
     for target in args["targets"]:
         offset, length = int(target["offset"]), min(int(target["length"]), FETCH_MOST)
-        if target.get("key") is None:
+        if target.get("medium"):
+            data = targets.medium().pread(offset, length)
+        elif target.get("key") is None:
             data = targets.view(target["view"]).pread(offset, length)
         elif target.get("whole"):
             data = targets.open(target)[0].pread(offset, length)

@@ -47,6 +47,10 @@ class Targets:
         view = self._views[target["view"]]
         return view.tree.open(target["key"]), list(view.places(self._medium, view.tree.extents(target["key"])))
 
+    def medium(self) -> ByteSource:
+        """The item's own bytes, below all volumes."""
+        return self._medium
+
     def view(self, name: str) -> View:
         """A view by its name; KeyError where the item has none of that name."""
         return self._views[name]

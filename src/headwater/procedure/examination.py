@@ -33,6 +33,7 @@ from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, fac
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
+from headwater.procedure.yara_scan import scan_all
 from headwater.procedure.within_mandate import admit
 
 FILES_PER_TASK = 48
@@ -69,7 +70,8 @@ def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = 
         units = _plan(corridor, item, listing["candidates"], listing["context"])
         markers = _parse(corridor, pool, item, open_files, units)
         described = describe_all(corridor, pool, item, open_files, listing["contents"])
-    keep_only(corridor.case, item, (WALK, *markers, *described))
+        scanned = scan_all(corridor, pool, item, open_files, listing)
+    keep_only(corridor.case, item, (WALK, *markers, *described, *scanned))
     accounts = [account for number in sorted(markers) for account in markers[number]["files"]]
     return Examined(accounts, _coverage(listing, accounts))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from headwater.confine.pool import Message, Task
 from headwater.examine.content import WHOLE
+from headwater.examine.yara_matches import MATCH
 from headwater.model.custody import Evidence
 from headwater.model.nouns import Citation
 from headwater.procedure import examination
@@ -63,14 +64,14 @@ def _fetched(corridor: Corridor, citations: Sequence[Citation], function: str) -
             item = items[number]
             for at in range(0, len(wanted), examination.FILES_PER_TASK):
                 some = wanted[at : at + examination.FILES_PER_TASK]
-                whole = targets_of(corridor.case, item, (c.span.path for _, c in some if c.ordinal == WHOLE))
+                whole = targets_of(corridor.case, item, (c.span.path for _, c in some if c.ordinal >= WHOLE))
                 targets = [_target(item, c, accounts, whole) for _, c in some]
-                got: dict[tuple[str, int], Message] = {}
+                got: dict[tuple[str, int, int], Message] = {}
 
-                def take(message: Message, got: dict[tuple[str, int], Message] = got) -> None:
+                def take(message: Message, got: dict[tuple[str, int, int], Message] = got) -> None:
                     if "span" in message.header:
-                        path, offset, _ = message.header["span"]
-                        got[(str(path), int(offset))] = message
+                        path, offset, length = message.header["span"]
+                        got[(str(path), int(offset), int(length))] = message
 
                 with (
                     held(source_of(item)) as open_files,
@@ -80,7 +81,8 @@ def _fetched(corridor: Corridor, citations: Sequence[Citation], function: str) -
                     for _ in pool.run([Task("fetch", function, args, fds)], take):
                         pass
                 for (index, _), target in zip(some, targets, strict=True):
-                    found[index] = got.get((str(target["path"]), int(target["offset"])))
+                    place = (str(target["path"]), int(target["offset"]))
+                    found[index] = got.get((*place, int(target["length"]))) or got.get((*place, 0))  # 0: of a journal
     return found
 
 
@@ -88,8 +90,10 @@ def _target(item: Evidence, citation: Citation, accounts: dict[tuple[int, str], 
     span = citation.span
     account = accounts.get((item.number, span.path))
     wanted: Json = {"offset": span.offset, "length": min(span.length, BYTES_MOST)}
-    if citation.ordinal == WHOLE and span.path in whole:
+    if citation.ordinal >= WHOLE and span.path in whole:
         return whole[span.path] | wanted | {"path": span.path}
+    if citation.ordinal >= MATCH:  # on the medium itself, in no file
+        return wanted | {"view": "", "key": None, "path": span.path, "mtime": None, "sniff": False, "medium": True}
     if account is None:  # an inode: the path is the volume itself
         view = "" if span.path == "/" else span.path
         return wanted | {"view": view, "key": None, "path": span.path, "mtime": None, "sniff": False}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 from headwater.case import folder as case_folder
 from headwater.case import settings as case_settings
 from headwater.case.authority import Claim, grant
-from headwater.confine.pool import Limits, Pool
+from headwater.confine.pool import Early, Limits, Pool
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.formats.keys import Key, plain
@@ -31,6 +31,7 @@ from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority, Sentence
 from headwater.model.paths import encode_name
+from headwater.procedure import yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
@@ -71,6 +72,7 @@ class Order:
     workers: int = 2
     keys: tuple[Key, ...] = ()
     gate: Gate = field(default_factory=Gate)
+    yara: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,10 @@ class Outcome:
     warnings: tuple[Sentence, ...] = ()  # times to be wary of
 
 
-def pool_for(workers: int, keys: Sequence[Key] = ()) -> Pool:
-    """A pool of confined children that have the parsers loaded before they are locked down, and the keys at hand."""
+def pool_for(workers: int, keys: Sequence[Key] = (), early: Sequence[Early] = ()) -> Pool:
+    """A pool of confined children that have the parsers loaded, the keys at hand and what ``early`` gives them."""
     given = [("headwater.formats.keys:hold", plain(keys))] if keys else []
-    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM, prepare=given)
+    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM, prepare=given, early=early)
 
 
 def investigate(order: Order, progress: Progress = silent) -> Outcome:
@@ -102,17 +104,24 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
     for folder in order.rules:
         if not folder.is_dir():
             raise DetectError("HW6001", str(folder))
+    yara.check(order.yara)
     if case_folder.prepare(order.case):
         new = True
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
         corridor = _open(order, ledger, sources, authority)
         corridor.progress = progress
-        with pool_for(order.workers, order.keys) as pool:
+        matching = yara.keep(order.case, order.yara)
+        with pool_for(order.workers, order.keys, yara.early(order.case)) as pool:
             items = [take_in(corridor, pool, number, source, order.gate) for number, source in enumerate(sources, 1)]
             examined = {item.number: examine(corridor, pool, item, order.gate) for item in items}
             accounts = {number: done.accounts for number, done in examined.items()}
             ranges = {number: done.coverage for number, done in examined.items()}
-            _seal(corridor, pool, items, save_accounts(order.case, accounts), save_ranges(order.case, ranges))
+            products = {
+                "coverage.jsonl": save_accounts(order.case, accounts),
+                "extents.jsonl": save_ranges(order.case, ranges),
+                yara.NAME: matching,
+            }
+            _seal(corridor, pool, items, products)
             pool.close()  # idle children hold memory that detection needs; reading again starts new ones
             judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
             if order.read_again:
@@ -137,7 +146,9 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
     first = next(ledger.entries(), None)
     if first is None:
         settings = case_settings.with_changes(case_settings.CaseSettings(), order.changes)
-        settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules) or settings.rules)
+        settings = replace(
+            settings, rules=_paths(order.rules) or settings.rules, yara=_paths(order.yara) or settings.yara
+        )
         _check(settings)
         corridor = Corridor(order.case, ledger, settings, order.examiners, order.command, keys=order.keys)
         assert authority is not None
@@ -155,8 +166,7 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
     ledger.check()
     standing = _standing(ledger, order.case)
     settings = case_settings.with_changes(standing, order.changes)
-    if order.rules:
-        settings = replace(settings, rules=tuple(str(r.absolute()) for r in order.rules))
+    settings = replace(settings, rules=_paths(order.rules) or settings.rules, yara=_paths(order.yara) or settings.yara)
     _check(settings)
     actors = order.examiners or first.entry.actors
     corridor = Corridor(order.case, ledger, settings, actors, order.command, keys=order.keys)
@@ -166,15 +176,16 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
     return corridor
 
 
+def _paths(given: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(str(p.absolute()) for p in given)
+
+
 def _standing(ledger: Ledger, case: Path) -> case_settings.CaseSettings:
     """The case file, or, where a killed run had not yet written it, what the ledger's first entry says."""
     if (case / case_settings.NAME).is_file():
         return case_settings.load(case)
     first = next(ledger.entries())
-    raw = dict(first.entry.note["settings"])
-    for name in ("trusted_proxies", "usual_hours", "rules"):
-        raw[name] = tuple(raw[name])
-    settings = case_settings.CaseSettings(**raw)
+    settings = case_settings.from_plain(first.entry.note["settings"])
     settings.save(case)
     return settings
 
@@ -202,9 +213,9 @@ def _check(settings: case_settings.CaseSettings) -> None:
             raise UsageError("HW0001", what=f"--trusted-proxy {proxy}") from error
 
 
-def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], coverage: str, ranges: str) -> None:
+def _seal(corridor: Corridor, pool: Pool, items: Sequence[Evidence], files: Mapping[str, str]) -> None:
     parts = sealed_parts(corridor.case)
-    products = {"coverage.jsonl": coverage, "extents.jsonl": ranges, "parts": digest(parts)}
+    products = dict(files) | {"parts": digest(parts)}
     last = corridor.ledger.last(EXAMINED)
     if last is None or dict(last.entry.products) != products:
         corridor.record(

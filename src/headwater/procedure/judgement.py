@@ -20,6 +20,7 @@ from headwater.model.ports import Settings
 from headwater.procedure import contracts
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
+from headwater.procedure.yara_scan import told
 from headwater.reconstruct.hypotheses import weigh
 from headwater.reconstruct.searches import standing_searches
 
@@ -122,6 +123,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "detectors": {name: d.RULE.version for name, d in detectors.items()},
         "failed": failed,
         "sigma": sigma.plain(),
+        "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
 

@@ -9,6 +9,7 @@ from typing import Any
 from headwater.confine.pool import Message, Pool, Task
 from headwater.examine.content import WHOLE
 from headwater.examine.context import texts_of
+from headwater.examine.yara_matches import MATCH
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError
 from headwater.model.nouns import Citation, Finding
@@ -19,6 +20,7 @@ from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import Corridor, source_of
 from headwater.procedure.folder_members import opened_targets
 from headwater.procedure.intake import held
+from headwater.procedure.yara_scan import targets_again
 
 Json = dict[str, Any]
 _CITES_AT_ONCE = 100_000  # of one file and task: each task reads the file anew
@@ -53,10 +55,13 @@ def rederive(
     targets: list[Json] = []
     walked: Json = {}
     described: list[str] = []
+    scanned: dict[str, list[tuple[int, int]]] = {}
     for path, pairs in sorted(wanted.items()):
         places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
         whole = [p for p in places if p[1] == WHOLE]
-        places = [p for p in places if p[1] != WHOLE]
+        if matched := [p for p in places if p[1] >= MATCH]:
+            scanned[path] = matched
+        places = [p for p in places if p[1] < WHOLE]
         if whole:
             described.append(path)
         if path in accounts and places:
@@ -82,19 +87,14 @@ def rederive(
                 seconds = 600 + (sum(int(t["size"]) for t in chosen) >> 20)
                 call = "headwater.procedure.child_again:rederive"
                 _finish(pool, Task(f"verify-{at}", call, args, fds, wall=2.0 * seconds, cpu=seconds), take)
-        for name, target in sorted(targets_of(corridor.case, item, described).items()):
+        again = [("headwater.procedure.child_yara:rescan", t) for t in targets_again(corridor, item, scanned)]
+        found = targets_of(corridor.case, item, described)
+        again += [("headwater.procedure.child_content:redescribe", t) for _, t in sorted(found.items())]
+        for at, (call, target) in enumerate(again):
             with opened_targets(item, [target], open_files.fds) as (fds, ready, own):
                 args = {"files": files, "own_fds": own, "targets": ready}
-                wall = 600.0 + int(target["size"]) / (8 << 20)
-                task = Task(
-                    f"verify-{name}",
-                    "headwater.procedure.child_content:redescribe",
-                    args,
-                    fds,
-                    wall=2 * wall,
-                    cpu=int(wall),
-                )
-                _finish(pool, task, take)
+                wall = 600.0 + int(target["size"]) / (4 << 20)
+                _finish(pool, Task(f"verify-whole-{at}", call, args, fds, wall=2 * wall, cpu=int(wall)), take)
     return derived
 
 

@@ -124,6 +124,7 @@ def _method(settings: CaseSettings) -> Iterator[Sentence]:
         ("时钟校正（纳秒）", "clock corrections (ns)", _pairs(settings.skews_ns)),
         ("可信代理", "trusted proxies", ", ".join(settings.trusted_proxies)),
         ("规则目录", "folders of rules", ", ".join(settings.rules)),
+        ("YARA 规则", "YARA rules", ", ".join(settings.yara)),
     ]
     zh = "；".join(f"{name}：{value}" for name, _, value in given if value)
     en = "; ".join(f"{name}: {value}" for _, name, value in given if value)
@@ -284,7 +285,11 @@ def limits(
 
 def unsupported(rules: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Rules that were given and could not be run, with the reason."""
-    return [(str(n), str(why)) for n, why in rules.get("sigma", {}).get("unsupported", [])]
+    matching = rules.get("yara", {})
+    yield from ((str(n), str(why)) for n, why in rules.get("sigma", {}).get("unsupported", []))
+    yield from (
+        (f"YARA {file} {rule}".rstrip(), f"{line}: {why}") for file, rule, line, why in matching.get("faults", [])
+    )
 
 
 def summary(row: Mapping[str, Any]) -> str:

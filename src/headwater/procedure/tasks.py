@@ -24,6 +24,7 @@ from headwater.store.parts import encode_gaps, part_path, write_part
 WALK = 0  # the number of the listing task; parsing tasks count from 1, split files from SPLIT
 SPLIT = 500_000
 CONTENT = 900_000_000  # and tasks that describe whole files from here
+YARA = 950_000_000  # and tasks that look for rules from here
 
 Json = dict[str, Any]
 

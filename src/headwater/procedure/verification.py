@@ -26,7 +26,7 @@ from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally, Text
-from headwater.procedure import examination, standing
+from headwater.procedure import examination, standing, yara
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
 from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import (
@@ -90,7 +90,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, again
     checks.extend(_sealed(corridor))
     checks.extend(_settings(corridor))
     items = evidence_of(corridor.ledger)
-    with pool_for(workers, corridor.keys) as pool:
+    with pool_for(workers, corridor.keys, yara.early(corridor.case)) as pool:
         held_checks = [_evidence(corridor, pool, item) for item in items]
         checks.extend(held_checks)
         sound = {i.number for i, c in zip(items, held_checks, strict=True) if c.result == "ok"}
@@ -303,6 +303,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
     left_out = {(int(a["evidence"]), str(a["path"])) for a in load_accounts(corridor.case) if "incomplete" in a}
     with tempfile.TemporaryDirectory(prefix="headwater-rebuild-", dir=corridor.case) as folder:
         fresh = Path(folder)
+        yara.carry(corridor.case, fresh)
         with Ledger(fresh, create=True) as ledger:
             again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent, corridor.keys)
             again.progress = corridor.progress
