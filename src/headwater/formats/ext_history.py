@@ -103,7 +103,7 @@ def read_history(source: ByteSource, places: Sequence[int], block: Superblock, g
     waiting: list[tuple[Copy, bytes]] = []
     for copy in found.copies:
         index = int(np.searchsorted(ordered, copy.block, side="right")) - 1
-        data = _content(source, places, copy, block.block_size)
+        data = block_content(source, places, copy, block.block_size)
         if index >= 0 and copy.block - int(ordered[index]) < per_table:
             group, part = int(order[index]), copy.block - int(ordered[index])
             _inodes(old, copy, data, places[copy.place], block, group, part)
@@ -122,7 +122,8 @@ def read_history(source: ByteSource, places: Sequence[int], block: Superblock, g
     return old
 
 
-def _content(source: ByteSource, places: Sequence[int], copy: Copy, size: int) -> bytes:
+def block_content(source: ByteSource, places: Sequence[int], copy: Copy, size: int) -> bytes:
+    """A block of the volume as a transaction wrote it."""
     data = source.pread(places[copy.place], size).ljust(size, b"\0")
     return MAGIC.to_bytes(4, "big") + data[4:] if copy.escaped else data
 

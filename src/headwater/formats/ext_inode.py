@@ -209,7 +209,7 @@ class InodeTable:
 
     def unnamed(self, group: int, part: int, seen: bytearray) -> list[int]:
         """The numbers in one stretch that hold a mode and are not marked in ``seen``; decodes nothing."""
-        number, raw = self._read(group, part)
+        number, raw = self.records(group, part)
         modes = np.frombuffer(raw, dtype=_dtype(self._block.inode_size), count=len(raw) // self._block.inode_size)[
             "mode"
         ]
@@ -217,7 +217,7 @@ class InodeTable:
         found = np.flatnonzero((modes != 0) & (marks == 0)) + number
         return found.tolist()
 
-    def _read(self, group: int, part: int) -> tuple[int, bytes]:
+    def records(self, group: int, part: int) -> tuple[int, bytes]:
         """(number of the first inode, records) of one stretch."""
         size = self._block.inode_size
         start = part * self._step
@@ -232,7 +232,7 @@ class InodeTable:
         if rows is not None:
             self._cache.move_to_end(key)
             return rows
-        number, raw = self._read(group, part)
+        number, raw = self.records(group, part)
         size = self._block.inode_size
         decoded, lost = decode_inodes(raw, size, number, bool(self._block.incompat & INCOMPAT_LARGEDIR))
         if lost:

@@ -280,6 +280,18 @@ CODES: dict[str, Code] = {
         "Never look into it yourself. Once the authority has it, headwater case scope CASE --attack-source names it; method: obtain. "
         "No --override opens this.",
     ),
+    "HW2201": Code(
+        "没有基准时间：{where}",
+        "no baseline time: {where}",
+        "以 headwater case baseline CASE TIME --source … --uncertainty … 登记扣押、起获或首次可控的时刻，或用本命令的 --baseline。",
+        "Record the moment of seizure or first control: headwater case baseline CASE TIME --source … --uncertainty …, or --baseline.",
+    ),
+    "HW2202": Code(
+        "检材 {where} 尚未检验，没有可分析的时间",
+        "the item {where} has not been examined: there are no times to look at",
+        "先运行 headwater investigate。",
+        "Run headwater investigate first.",
+    ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
         "the ledger cannot be written: {where} ({what})",
@@ -380,8 +392,6 @@ CODES: dict[str, Code] = {
     "HW6011": Code(
         "YARA 规则不存在或过多：{where}（{what}）",
         "there are no YARA rules here, or too many: {where} ({what})",
-        "请给出规则文件或含规则文件的目录。",
-        "Name a file of rules or a folder that holds some.",
     ),
     "HW6002": Code("检测器 {where} 出错：{what}", "the detector {where} failed: {what}"),
     "HW7001": Code("报告无法生成：{what}", "the report cannot be made: {what}"),

@@ -37,10 +37,12 @@ from headwater.procedure.corridor import (
 from headwater.procedure.damage import figures
 from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, load
+from headwater.procedure.notamper_held import results
 from headwater.procedure.odd_times import warnings
 from headwater.procedure.within_mandate import override_notes
 from headwater.report import data as report
 from headwater.report.html import render_html
+from headwater.report.notamper_data import item_of
 from headwater.report.pdf import render_pdf
 
 LANGUAGES = ("zh", "en", "both")
@@ -111,6 +113,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),
         timeline_left_out=left_out,
+        notamper=tuple(item_of(r, (f"evidence-{r['evidence']}", f"ledger-{seq}")) for seq, r in results(corridor)),
         unsupported_rules=tuple(f"{n}: {why}" for n, why in story.unsupported(judged.rules)),
     )  # fmt: skip
 

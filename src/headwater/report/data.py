@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Authority, Finding, Hypothesis, Search, Sentence, Step, Text
+from headwater.report.notamper_data import NoTamper
 
 
 def event_id(evidence: int, path: str, offset: int, ordinal: int = 0) -> str:
@@ -301,4 +302,5 @@ class ReportData:
     signatures: tuple[SignatureSlot, ...]
     timeline_left_out: int = 0  # events behind the steps that the timeline does not print
     unsupported_rules: tuple[str, ...] = ()  # rules that were given and could not be run
+    notamper: tuple[NoTamper, ...] = ()  # items held against the baseline
     extra_cites: tuple[str, ...] = ()  # further ids that may be cited though only a verb shows them

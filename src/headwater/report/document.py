@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headwater.model.nouns import Text
-from headwater.report import closing, findings, front, holdings, story
+from headwater.report import closing, findings, front, holdings, notamper, story
 from headwater.report.blocks import Block, Document, Heading, data
 from headwater.report.data import ReportData
 from headwater.report.references import References
@@ -29,6 +29,7 @@ def compose(report: ReportData, places: int, rows: int | None = None) -> Documen
         *holdings.custody(report, references),
         *holdings.tools(report, references),
         *holdings.clocks(report, references),
+        *notamper.section(report, references),
         *story.timeline(report, references, rows),
         *story.steps(report, references, rows),
         *story.graph(report, references),

@@ -53,6 +53,17 @@ def render_html(report: ReportData, language: str) -> bytes:
     return _Page(language).document(compose(report, PLACES)).encode("utf-8")
 
 
+def page(document: Document, language: str) -> bytes:
+    """Any document as such a file.
+
+    Raises:
+        ReportError: HW7001.
+    """
+    if language not in LANGUAGES:
+        raise ReportError("HW7001", what=f"language {language!r}")
+    return _Page(language).document(document).encode("utf-8")
+
+
 @cache
 def style() -> str:
     """The style sheet as it stands in the page."""

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that was touched after control was taken and passed as untouched, and ordinary life taken for tampering."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from touched_disks import LOG, SECOND, Disk, disk_images, question, read, syslog
+
+from headwater.reconstruct.notamper import examined
+from headwater.reconstruct.notamper_content import digests_of
+from headwater.reconstruct.notamper_terms import Act, Examined, Known, Standing
+
+
+def _ext4(path: Path) -> Path:
+    return disk_images.ext(path, size="16M")
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
+    made = Disk(tmp_path_factory.mktemp("touched"), _ext4, running=3)
+    yield made
+    made.close()
+
+
+def _judge(disk: Disk, image: Path, **more: object) -> Examined:
+    events, volumes = read(image)
+    return examined(events, question(disk.t0, volumes, **more))  # type: ignore[arg-type]
+
+
+def _named(found: Examined, standing: Standing = Standing.UNEXPLAINED) -> dict[str, str]:
+    return {e.path: e.what for s in found.signs if s.standing is standing for e in s.examples}
+
+
+def test_untouched_disk_shows_nothing_and_says_what_it_cannot_see(disk: Disk) -> None:
+    found = _judge(disk, disk.touched())
+    assert found.verdict == "A", found.reasons
+    assert any("raw sectors" in limit.en for limit in found.limits)
+    assert not any(s.standing in {Standing.UNEXPLAINED, Standing.UNDECIDED} for s in found.signs)
+
+
+def _touch(root: Path) -> None:
+    os.utime(root / "home/u/note-3", (1_500_000_000, 1_500_000_000))
+
+
+def _chmod(root: Path) -> None:
+    (root / "etc/passwd").chmod(0o600)
+
+
+def _rename(root: Path) -> None:
+    (root / "home/u/note-4").rename(root / "home/u/note-x")
+
+
+def _append(root: Path) -> None:
+    with (root / "srv/data/ledger.csv").open("ab") as file:
+        file.write(b"2026-03-02,4711,transfer,999999\n")
+
+
+def _delete(root: Path) -> None:
+    (root / "home/u/note-5").unlink()
+
+
+def _zero_login(root: Path) -> None:
+    with (root / "var/log/wtmp").open("r+b") as file:
+        file.seek(384)
+        file.write(bytes(384))
+
+
+def _drop_lines(root: Path) -> None:
+    kept = [line for line in (root / "var/log/auth.log").read_text().splitlines(True) if "40005" not in line]
+    (root / "var/log/auth.new").write_text("".join(kept))
+    (root / "var/log/auth.new").rename(root / "var/log/auth.log")
+
+
+@pytest.mark.parametrize(
+    ("act", "path", "what"),
+    [
+        (_touch, "/home/u/note-3", "metadata"),
+        (_chmod, "/etc/passwd", "mode 0o100644 → 0o100600"),
+        (_rename, "/home/u/note-x", "metadata"),
+        (_append, "/srv/data/ledger.csv", "size 11600 → 11632"),
+        (_delete, "/home/u", "content"),
+        (_zero_login, "/var/log/wtmp", "zero bytes"),
+        (_drop_lines, "/var/log/auth.log", "created"),
+    ],
+)
+def test_touched_disk_is_found_with_what_changed(disk: Disk, act: Callable[[Path], None], path: str, what: str) -> None:
+    found = _judge(disk, disk.touched(act))
+    assert found.verdict == "D"
+    assert not found.operation.running
+    named = [e for s in found.signs if s.standing is Standing.UNEXPLAINED for e in s.examples]
+    assert any(e.path == path and what in e.what for e in named), named
+    assert {"superblock", "journal-commits"} <= {s.rule for s in found.signs if s.standing is Standing.UNEXPLAINED}
+    untouched = {f"/home/u/note-{n}" for n in range(10, 24)}
+    assert not untouched & {e.path for e in named}
+
+
+def test_act_in_the_ledger_explains_its_own_time_and_no_other(disk: Disk) -> None:
+    image = disk.touched(_append)
+    act = Act(disk.t0 + SECOND, time.time_ns() + SECOND, "调取备份", "ledger-9")
+    assert _judge(disk, image, acts=(act,)).verdict == "B"
+    other = Act(disk.t0 - 90 * SECOND, disk.t0 - 80 * SECOND, "调取备份", "ledger-9")
+    assert _judge(disk, image, acts=(other,)).verdict == "D"
+
+
+def test_change_written_past_the_kernel_is_seen_against_the_journal(disk: Disk) -> None:
+    image = disk.touched()
+    disk_images.run(disk_images.tool("debugfs"), "-w", "-R", "set_inode_field /home/u/note-6 mtime 20200101", image)
+    found = _judge(disk, image)
+    assert found.verdict == "C", "when it was done cannot be told"
+    assert "/home/u/note-6" in _named(found, Standing.UNDECIDED)
+    assert "modified" in _named(found, Standing.UNDECIDED)["/home/u/note-6"]
+
+
+def test_times_set_back_past_the_kernel_do_not_hide_a_change(disk: Disk) -> None:
+    image = disk.touched(_append)
+    when = time.strftime("%Y%m%d%H%M%S", time.gmtime(disk.t0 / 1e9 - 30))
+    for name in ("mtime", "ctime", "mtime_extra", "ctime_extra"):
+        value = when if name in {"mtime", "ctime"} else "0"
+        command = f"set_inode_field /srv/data/ledger.csv {name} {value}"
+        disk_images.run(disk_images.tool("debugfs"), "-w", "-R", command, image)
+    found = _judge(disk, image)
+    assert found.verdict == "D"
+    hidden = [s for s in found.signs if s.rule == "hidden-change"]
+    assert hidden
+    assert hidden[0].examples[0].path == "/srv/data/ledger.csv"
+    assert "size 11600 → 11632" in hidden[0].examples[0].what
+
+
+def test_raw_inode_edit_breaks_its_checksum(disk: Disk) -> None:
+    image = disk.touched()
+    events, _ = read(image)
+    frame = events.frames["fs.macb"]
+    place = int(frame.filter((frame["file_path"] == "/home/u/note-7") & (frame["t_kind"] == "changed"))["offset"][0])
+    with image.open("r+b") as file:
+        file.seek(place + 16)
+        file.write(bytes(4))
+    found = _judge(disk, image)
+    assert found.verdict == "C"
+    assert {"inode-checksum", "past-the-kernel"} <= {s.rule for s in found.signs if s.standing is Standing.UNDECIDED}
+
+
+def test_raw_overwrite_of_content_shows_against_a_digest_of_first_control_alone(disk: Disk) -> None:
+    before, _ = read(disk.image, contents=True)
+    known = {path: digest for path, (digest, _, _) in digests_of(before, 1).items()}
+    image = disk.touched()
+    data = image.read_bytes()
+    at = data.index(b"2026-03-02,4711,transfer,100\n")
+    with image.open("r+b") as file:
+        file.seek(at)
+        file.write(b"2026-03-02,4711,transfer,900\n")
+    events, volumes = read(image, contents=True)
+    assert examined(events, question(disk.t0, volumes)).verdict == "A", "no metadata was touched"
+    first_control = Known("first-control.txt", known, disk.t0, "首次控制时取得")
+    found = examined(events, question(disk.t0, volumes, known=(first_control,)))
+    assert found.verdict == "D"
+    assert list(_named(found)) == ["/srv/data/ledger.csv"]
+    earlier = Known("backup.txt", known, disk.t0 - 86_400 * SECOND, "前一日备份")
+    found = examined(events, question(disk.t0, volumes, known=(earlier,)))
+    assert found.verdict == "A", "its own times place the difference before T0"
+    assert "/srv/data/ledger.csv" in _named(found, Standing.BEFORE)
+
+
+def _busy(root: Path) -> None:
+    """What a server does by itself after T0: logs, a rotation, timers, temporary files."""
+    now = time.time()
+    with (root / LOG[1:]).open("a") as file:
+        file.write(syslog(now, "CRON[1200]: (root) CMD (run-parts /etc/cron.hourly)"))
+    with (root / "var/log/auth.log").open("a") as file:
+        file.write(syslog(now, "sshd[1300]: Failed password for root from 203.0.113.99 port 41999 ssh2"))
+    (root / "var/log/daemon.log").write_text(syslog(now, "dhclient[88]: bound to 10.0.0.5"))
+    (root / "var/lib/systemd/random-seed").write_bytes(b"other")
+    (root / "var/lib/systemd/timers").mkdir()
+    (root / "var/lib/logrotate/status").write_text("logrotate state -- version 2\n")
+    (root / "tmp/systemd-private-1").mkdir()
+
+
+def test_running_busy_server_is_no_tampering(disk: Disk) -> None:
+    found = _judge(disk, disk.went_on(_busy))
+    assert found.operation.running
+    assert found.verdict == "B", found.reasons
+    assert {"/var/log/syslog", "/var/lib/systemd/random-seed"} <= set(_named(found, Standing.AUTONOMOUS))
+
+
+def test_hand_behind_a_busy_server_is_found(disk: Disk) -> None:
+    def both(root: Path) -> None:
+        _busy(root)
+        _chmod(root)
+
+    found = _judge(disk, disk.went_on(both))
+    assert found.operation.running
+    assert found.verdict == "D"
+    assert "/etc/passwd" in _named(found)
+
+
+def test_log_rewritten_on_a_busy_server_is_found(disk: Disk) -> None:
+    def both(root: Path) -> None:
+        _busy(root)
+        log = root / LOG[1:]
+        kept = [line for line in log.read_text().splitlines(True) if "job 7" not in line]
+        log.unlink()
+        log.write_text("".join(kept))
+
+    # the first record is forty seconds older than the file: with the slack of loggers that is nothing, so it is set further
+    from headwater.reconstruct import notamper_logs
+
+    kept = notamper_logs.SLACK
+    try:
+        notamper_logs.SLACK = 5 * SECOND
+        found = _judge(disk, disk.went_on(both))
+    finally:
+        notamper_logs.SLACK = kept
+    assert found.verdict == "D"
+    assert LOG in _named(found)
+
+
+def test_folder_of_copies_cannot_be_examined(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("x\n")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "a.log", "var/log/a.log")
+    events, volumes = read(tmp_path / "a.tar")
+    assert examined(events, question(time.time_ns(), volumes)).verdict == "E"
