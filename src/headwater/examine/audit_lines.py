@@ -204,7 +204,7 @@ def audit_shape(lines: Lines, context: Context) -> Cut:
         if name != "msg"
     }
     other = lefts.column(len(mine))
-    given = pl.DataFrame([c.alias(n) for n, c in fields.items()] + _some(other)).with_columns(kind.alias("type"))
+    given = pl.DataFrame([kind.alias("type"), *(c.alias(n) for n, c in fields.items()), *_some(other)])
     header = _pick(given)
     whole = _long_commands(header, given)
     made = {n: header[n] for n in header.columns} | {"command_line": whole, "host": head.to_series(1)}

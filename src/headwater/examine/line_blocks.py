@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from headwater.examine.batch import printable
 from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, column, find
+from headwater.formats import compiled
 from headwater.model.kinds import GapReason
 from headwater.model.records import File, Gap
 
@@ -24,6 +26,7 @@ NUL_RUN = 8
 LINE_LIMIT = 1 << 20
 MOST_LINES = 400_000
 _PAGE = 4096
+_FEW_OF = 8  # lines that are no more than this part of their block are worth a block of their own
 _ZEROS = bytes(NUL_RUN)
 _ZERO_RUN = re.compile(b"\0{%d,}" % NUL_RUN)
 
@@ -41,6 +44,17 @@ class Lines:
 
     def take(self, rows: Ints | Flags) -> Lines:
         return Lines(self.data, self.start[rows], self.end[rows])
+
+    def gathered(self) -> Lines:
+        """The same lines over a block of their own where they are few, so that what searches a block searches little."""
+        size = int((self.end - self.start).sum()) + len(self)
+        if size * _FEW_OF > len(self.data):
+            return self
+        pieces = [self.data[low:high].tobytes() for low, high in zip(self.start.tolist(), self.end.tolist())]
+        start = PADDING + np.cumsum([0, *(len(p) + 1 for p in pieces[:-1])])
+        joined = bytes(PADDING) + b"\n".join((*pieces, b"")) + bytes(PADDING)
+        end = start + np.fromiter((len(p) for p in pieces), dtype=np.int64, count=len(pieces))
+        return Lines(np.frombuffer(joined, dtype=np.uint8), start, end)
 
     def text(self) -> pl.Series:
         """The whole lines."""
@@ -94,12 +108,24 @@ def _readable(data: bytes, start: Ints, end: Ints) -> Lines:
     return Lines(np.frombuffer(joined, dtype=np.uint8), stops - sizes, stops)
 
 
+def _lines_of(library: Any, view: Bytes) -> tuple[Ints, Ints, Ints]:
+    """Start, end and end of the text of every line, where no zero runs are."""
+    at, size = compiled.at, len(view)
+    most = int(library.hw_count(at(view), size, 10)) + 1
+    start, end, text = (np.empty(most, dtype=np.int64) for _ in range(3))
+    count = compiled.checked(library.hw_lines(at(view), size, most, at(start), at(end), at(text)))
+    return start[:count], end[:count], text[:count]
+
+
 def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
     """Start, end and end of the text of every stretch in the first ``size`` bytes, and the zero runs between them."""
     view = np.frombuffer(data, dtype=np.uint8)[:size]
-    stops = np.flatnonzero(view == 10) + 1
     zeros = data.find(b"\0", 0, size) >= 0
     runs = [m.span() for m in _ZERO_RUN.finditer(data, 0, size)] if zeros else []
+    library = compiled.library()
+    if library is not None and not runs and size:
+        return *_lines_of(library, view), runs
+    stops = np.flatnonzero(view == 10) + 1
     edges = stops
     if runs:
         edges = np.unique(np.concatenate([stops, np.array(runs, dtype=np.int64).ravel()]))

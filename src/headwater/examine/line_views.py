@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from headwater.formats import compiled
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -130,12 +133,39 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
     return views
 
 
+class Texts:
+    """Columns of string views that the compiled scanner fills for one block: places for it, then series from it."""
+
+    def __init__(self, data: Bytes, rows: int, names: Sequence[str]) -> None:
+        self._data, self._names = data, names
+        self._views = np.zeros((len(names), rows, 2), dtype=np.uint64)
+        self._bits = np.zeros((len(names), (rows + 7) // 8), dtype=np.uint8)
+        self._counts = np.zeros(len(names), dtype=np.int64)
+
+    def places(self) -> tuple[int | None, ...]:
+        """Where the views, the bits of validity and the counts of texts begin."""
+        return tuple(compiled.at(array) for array in (self._views, self._bits, self._counts))
+
+    def columns(self, rows: int) -> dict[str, pl.Series]:
+        """The columns that have a text in their first ``rows`` rows."""
+        found = {}
+        for number, name in enumerate(self._names):
+            count = int(self._counts[number])
+            if count:
+                validity = None if count == rows else self._bits[number, : (rows + 7) // 8]
+                found[name] = pl.Series(_Exported(self._views[number, :rows], self._data, validity))
+        return found
+
+
 def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> pl.Series:
     """The texts ``data[start:end]`` as a String series; null where ``valid`` is false.
 
     ``data`` is valid UTF-8, padded by :data:`PADDING` zeros, at most 2 GiB, and must never change afterwards; starts and
     ends lie between characters and within the unpadded part.
     """
+    library = compiled.library()
+    if library is not None:
+        return _compiled_column(library, data, start, end, valid)
     if valid is None:
         return pl.Series(_Exported(_views(data, start, end), data, None))
     if 2 * np.count_nonzero(valid) > len(valid):
@@ -145,6 +175,16 @@ def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> p
         views = np.zeros((len(start), 2), dtype=np.uint64)
         views[valid] = _views(data, start[valid], end[valid])
     return pl.Series(_Exported(views, data, np.packbits(valid, bitorder="little")))
+
+
+def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: Flags | None) -> pl.Series:
+    rows, at = len(start), compiled.at
+    views = np.zeros((rows, 2), dtype=np.uint64)
+    bits = None if valid is None else np.zeros((rows + 7) // 8, dtype=np.uint8)
+    flags = None if valid is None else compiled.whole(valid, np.bool_)
+    start, end = compiled.whole(start), compiled.whole(end)
+    compiled.checked(library.hw_views(at(data), len(data), at(start), at(end), at(flags), rows, at(views), at(bits)))
+    return pl.Series(_Exported(views, data, bits))
 
 
 def numbers(values: Ints, valid: Flags) -> pl.Series:
@@ -169,12 +209,23 @@ def _look(data: Bytes, at: Ints, byte: int) -> tuple[Ints, Flags]:
     return at + step, zeros != 0
 
 
+def _searched(function: Any, data: Bytes, at: Ints, limit: Ints, byte: int) -> Ints:
+    found = np.empty(len(at), dtype=np.int64)
+    at, limit = compiled.whole(at), compiled.whole(limit)
+    place = compiled.at
+    compiled.checked(function(place(data), len(data), place(at), place(limit), len(at), byte, place(found)))
+    return found
+
+
 def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
     """For each row the first position of ``byte`` at or after ``at``, or ``limit`` where there is none before it.
 
     Eight bytes of every row are looked at in one step: the lowest zero byte of ``word ^ pattern`` (H. S. Warren,
     Hacker's Delight, 6-1).
     """
+    library = compiled.library()
+    if library is not None:
+        return _searched(library.hw_find, data, at, limit, byte)
     found, hit = _look(data, at, byte)
     found = np.where(hit, np.minimum(found, limit), limit)
     rows = np.flatnonzero(~hit & (at + 8 < limit))
@@ -209,6 +260,9 @@ def find_back(data: Bytes, end: Ints, byte: int, limit: Ints) -> Ints:
 
     The rows' ends lie at 8 or later. As :func:`find`, but byte by byte exact, because it is the highest hit that counts.
     """
+    library = compiled.library()
+    if library is not None:
+        return _searched(library.hw_find_back, data, end, limit, byte)
     wide = words(data, 8)
     pattern = np.uint64(byte) * _ONES
     found = limit.copy()

@@ -113,14 +113,16 @@ def _skip(block: LineBlock, grammar: LineGrammar) -> tuple[Flags, list[Skipped]]
 def _events(block: LineBlock, rows: Ints, grammar: LineGrammar, context: Context) -> tuple[pl.DataFrame, Ints]:
     """The events of the lines ``rows``, in input order, and the rows that fit no shape."""
     frames: list[pl.DataFrame] = []
+    lines = block.lines if len(rows) == len(block.lines) else block.lines.take(rows)
     for shape in grammar.shapes:
         if not len(rows):
             break
-        cut = shape(block.lines.take(rows), context)
+        cut = shape(lines, context)
         mine = rows[cut.fits]
         if len(mine):
             frames.append(_frame(cut.columns, block.offset[mine], block.length[mine], grammar))
-        rows = rows[~cut.fits]
+        if cut.fits.any():
+            rows, lines = rows[~cut.fits], lines.take(~cut.fits).gathered()
     if not frames:
         return _frame({}, np.zeros(0, np.int64), np.zeros(0, np.int64), grammar), rows
     if len(frames) == 1:

@@ -257,10 +257,14 @@ def _behind(lines: Lines, at: Ints, quotes: _Quotes) -> dict[str, pl.Series]:
     more = low < end
     if not more.any():
         return columns
-    extra = lines.column(low, end, more)
+    return columns | behind_agent(lines.column(low, end, more))
+
+
+def behind_agent(extra: pl.Series) -> dict[str, pl.Series]:
+    """What a server's own format puts behind the agent: forwarded addresses, the time taken, or anything else."""
     forwarded = extra.str.extract_groups(_FORWARDED).struct.unnest()
     given, rest = forwarded.to_series(0), forwarded.to_series(1)
-    columns["x-forwarded-for"] = given.set((given == "-").fill_null(False), None)
+    columns = {"x-forwarded-for": given.set((given == "-").fill_null(False), None)}
     extra = rest.zip_with(given.is_not_null(), extra)
     seconds = extra.str.contains(r"^[0-9]+\.[0-9]+$").fill_null(False)
     columns["time-taken"] = extra.set(~seconds, None)
@@ -270,6 +274,17 @@ def _behind(lines: Lines, at: Ints, quotes: _Quotes) -> dict[str, pl.Series]:
 
 _OUTCOMES = pl.Series([str(Outcome.SUCCESS), str(Outcome.FAILURE), None], dtype=pl.String)
 _BASES = pl.Series([str(TimeBasis.ZONE_ASSUMED), str(TimeBasis.ZONE_GIVEN)], dtype=pl.String)
+
+
+def header(ns: Ints, zoned: Flags, status: Ints) -> dict[str, pl.Series]:
+    """Kind, time, basis and outcome of requests; a status below 0 is none."""
+    outcome = np.where(status < 0, 2, status >= 400).astype(np.uint32)
+    return {
+        "kind": pl.repeat(str(EventKind.WEB_REQUEST), len(ns), dtype=pl.String, eager=True),
+        "t_recorded": pl.Series(ns),
+        "t_basis": _BASES.gather(pl.Series(zoned.astype(np.uint32))),
+        "outcome": _OUTCOMES.gather(pl.Series(outcome)),
+    }
 
 
 def _end_of_request(lines: Lines, low: Ints, quotes: _Quotes) -> tuple[Ints, tuple[Flags, Ints, Ints, Ints]]:
@@ -310,15 +325,8 @@ def access_shape(lines: Lines, context: Context) -> Cut:
         rows, mine, space, bracket, low = rows[ok], mine.take(ok), space[ok], bracket[ok], low[ok]
         quote, status, size, size_end = quote[ok], status[ok], size[ok], size_end[ok]
         quotes.take(ok)
-    outcome = np.where(status < 0, 2, status >= 400).astype(np.uint32)
-    columns = {
-        "kind": pl.repeat(str(EventKind.WEB_REQUEST), len(rows), dtype=pl.String, eager=True),
-        "t_recorded": pl.Series(times.ns[rows]),
-        "t_basis": _BASES.gather(pl.Series(times.zoned[rows].astype(np.uint32))),
-        "outcome": _OUTCOMES.gather(pl.Series(outcome)),
-        "sc-status": numbers(status, status >= 0),
-        "sc-bytes": numbers(size, size >= 0),
-    }
+    columns = header(times.ns[rows], times.zoned[rows], status)
+    columns |= {"sc-status": numbers(status, status >= 0), "sc-bytes": numbers(size, size >= 0)}
     columns |= _peer(mine, space, bracket) | _request(mine, low, quote) | _behind(mine, size_end, quotes)
     return Cut(fits, columns)
 

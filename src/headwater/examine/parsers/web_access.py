@@ -14,7 +14,8 @@ from __future__ import annotations
 from headwater.examine.lines import LineGrammar
 from headwater.examine.log_formats import STANDARD, Format, declared, own_fields, shape_of
 from headwater.examine.web_json import json_shape, json_share, keys_of
-from headwater.examine.web_lines import access_shape, access_share
+from headwater.examine.web_lines import access_share
+from headwater.examine.web_quick import ACCESS_SHAPES
 from headwater.examine.web_values import FIELDS, HEADERS
 from headwater.model.paths import file_layer
 from headwater.model.records import File, own_column
@@ -45,7 +46,7 @@ CONTEXT = (
     "/etc/apache2/**",
     "/etc/httpd/**.conf",
 )
-GRAMMAR = LineGrammar(shapes=(access_shape, json_shape({})), own=FIELDS)
+GRAMMAR = LineGrammar(shapes=(*ACCESS_SHAPES, json_shape({})), own=FIELDS)
 
 
 def grammar_for(file: File) -> LineGrammar | None:
@@ -66,7 +67,7 @@ def grammar_for(file: File) -> LineGrammar | None:
     keys: dict[str, str] = {}
     for form in reversed([form for form in forms if form.json]):
         keys |= keys_of(form)
-    return LineGrammar(shapes=(*first, access_shape, json_shape(keys), *shapes[len(first) :]), own=_own(forms))
+    return LineGrammar(shapes=(*first, *ACCESS_SHAPES, json_shape(keys), *shapes[len(first) :]), own=_own(forms))
 
 
 def _own(forms: list[Format]) -> dict[str, object]:

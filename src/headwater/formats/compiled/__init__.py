@@ -31,6 +31,7 @@ _FUNCTIONS = {
     "hw_find_back": "pippiip",
     "hw_views": "pipppipp",
     "hw_ipv4": "pippip",
+    "hw_access": "pippippppppp",
     "hw_encode": "pp",
 }
 _forbidden = False

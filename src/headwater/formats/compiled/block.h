@@ -18,10 +18,10 @@
 
 #if defined(__GNUC__)
 #define HW_API __attribute__((visibility("default")))
-#define HW_USUAL(x) __builtin_expect(!!(x), 1)
+#define hw_soon(at) __builtin_prefetch(at)
 #else
 #define HW_API
-#define HW_USUAL(x) (x)
+#define hw_soon(at) ((void)(at))
 #endif
 
 typedef const uint8_t *Text;

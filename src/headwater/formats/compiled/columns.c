@@ -88,8 +88,7 @@ static int same(const uint8_t *a, const uint8_t *b, uint32_t size) {
     return hw_word(a + size - 8) == hw_word(b + size - 8);
 }
 
-uint32_t hw_code_of(Dictionary *found, const uint8_t *at, uint32_t size) {
-    uint32_t hash = hash_of(at, size);
+static uint32_t code_by(Dictionary *found, const uint8_t *at, uint32_t size, uint32_t hash) {
     int64_t place = hash & found->mask;
     for (uint64_t slot; (slot = found->slots[place]); place = (place + 1) & found->mask) {
         if (slot >> 32 != hash) continue;
@@ -128,39 +127,107 @@ static inline const uint8_t *text_at(const struct ArrowArray *chunk, int64_t row
     return (const uint8_t *)chunk->buffers[2 + buffer] + offset;
 }
 
+/* How many nulls there are, and how many bytes all texts have; 0, or HW_BAD where they are too many for one page. */
+static int measure(const Input *input, Encoded *out, int64_t *total) {
+    *total = out->nulls = 0;
+    for (int64_t c = 0; c < input->count; c++) {
+        const struct ArrowArray *chunk = input->chunks + c;
+        for (int64_t k = chunk->offset; k < chunk->offset + chunk->length; k++) {
+            uint32_t size;
+            if (!hw_is_valid(chunk->buffers[0], k)) out->nulls++;
+            else if (!text_at(chunk, k, &size)) return HW_BAD;
+            else *total += size;
+        }
+    }
+    return *total > MOST_BYTES - 4 * out->rows ? HW_BAD : 0;
+}
+
+uint32_t hw_code_of(Dictionary *found, const uint8_t *at, uint32_t size) {
+    return code_by(found, at, size, hash_of(at, size));
+}
+
+/* Texts on their way through four steps; each step asks the memory for what the next one needs. */
+typedef struct {
+    const uint8_t *at;
+    uint32_t size, hash;
+} Waiting;
+
+#define TOGETHER 32
+#define IS_NULL (-1)
+#define AS_BEFORE (-2)
+
+/* The numbers of so many texts, in order; 0 where there is no memory. */
+static int number_some(Dictionary *found, Waiting *texts, int count, uint32_t *codes) {
+    for (int k = 0; k < count; k++) {
+        texts[k].hash = hash_of(texts[k].at, texts[k].size);
+        hw_soon(found->slots + (texts[k].hash & found->mask));
+    }
+    for (int k = 0; k < count; k++) {
+        uint64_t slot = found->slots[texts[k].hash & found->mask];
+        if (slot && slot >> 32 == texts[k].hash) hw_soon(found->entries + (uint32_t)slot - 1);
+    }
+    for (int k = 0; k < count; k++) {
+        codes[k] = code_by(found, texts[k].at, texts[k].size, texts[k].hash);
+        if (codes[k] == NULL_CODE) return 0;
+    }
+    return 1;
+}
+
+/* Numbers the texts of up to TOGETHER rows of a chunk; a view equal to the one before needs no looking up.
+ * Returns how many rows have a text, or HW_BAD. */
+static int number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
+                       uint32_t *last_code, int64_t *total, uint32_t *codes) {
+    Waiting texts[TOGETHER];
+    uint32_t numbers[TOGETHER];
+    int which[TOGETHER], count = 0, seen = 0, any = *last_code != NULL_CODE;
+    for (int k = 0; k < rows; k++) {
+        uint32_t size;
+        which[k] = IS_NULL;
+        if (!hw_is_valid(chunk->buffers[0], first + k)) continue;
+        const uint8_t *view = (const uint8_t *)chunk->buffers[1] + 16 * (first + k);
+        const uint8_t *at = text_at(chunk, first + k, &size);
+        if (!at) return HW_BAD;
+        *total += size;
+        seen++;
+        if (any && last[0] == hw_word(view) && last[1] == hw_word(view + 8)) {
+            which[k] = count ? count - 1 : AS_BEFORE;
+            continue;
+        }
+        hw_soon(at);
+        hw_soon(at + (size > 8 ? size - 8 : 0));
+        texts[count] = (Waiting){at, size, 0};
+        which[k] = count++;
+        last[0] = hw_word(view), last[1] = hw_word(view + 8);
+        any = 1;
+    }
+    if (!number_some(found, texts, count, numbers)) return HW_BAD;
+    for (int k = 0; k < rows; k++)
+        codes[k] = which[k] == IS_NULL ? NULL_CODE : which[k] == AS_BEFORE ? *last_code : numbers[which[k]];
+    if (count) *last_code = numbers[count - 1];
+    return seen;
+}
+
 /* Numbers the texts; 1 where a dictionary serves, 0 where texts are to be written plainly, HW_BAD on a fault. */
 static int number_texts(const Input *input, Dictionary *found, Encoded *out, int64_t *total) {
     int64_t row = 0, seen = 0, asked = SAMPLE;
-    int plain = 0;
     for (int64_t c = 0; c < input->count; c++) {
         const struct ArrowArray *chunk = input->chunks + c;
-        uint64_t low = 0, high = 0;
+        int64_t end = chunk->offset + chunk->length;
+        uint64_t last[2] = {0, 0};
         uint32_t code = NULL_CODE;
-        for (int64_t k = chunk->offset; k < chunk->offset + chunk->length; k++, row++) {
-            uint32_t size;
-            if (!hw_is_valid(chunk->buffers[0], k)) {
-                found->codes[row] = NULL_CODE;
-                out->nulls++;
-                continue;
-            }
-            const uint8_t *view = (const uint8_t *)chunk->buffers[1] + 16 * k;
-            uint64_t first = hw_word(view), second = hw_word(view + 8);
-            const uint8_t *at = text_at(chunk, k, &size);
-            if (!at) return HW_BAD;
-            *total += size;
-            seen++;
-            if (plain) continue;
-            if (code == NULL_CODE || first != low || second != high) {
-                code = hw_code_of(found, at, size);
-                if (code == NULL_CODE) return HW_BAD;
-                low = first, high = second;
-                if (found->count >= asked && (asked = found->count * 2)) plain = hw_too_many(found->count, seen);
-            }
-            found->codes[row] = code;
+        for (int64_t k = chunk->offset; k < end; k += TOGETHER) {
+            int some = end - k < TOGETHER ? (int)(end - k) : TOGETHER;
+            int texts = number_rows(chunk, k, some, found, last, &code, total, found->codes + row);
+            if (texts < 0) return HW_BAD;
+            row += some;
+            seen += texts;
+            if (found->count < asked) continue;
+            asked = found->count * 2;
+            if (hw_too_many(found->count, seen)) return measure(input, out, total);
         }
     }
-    if (plain && *total > MOST_BYTES - 4 * row) return HW_BAD;
-    return !plain;
+    out->nulls = row - seen;
+    return 1;
 }
 
 /* One bit a row behind their length; a single run where every row has a value. */

@@ -24,14 +24,14 @@ HW_API int64_t hw_count(Text data, int64_t size, int64_t byte) {
 }
 
 /* Starts, ends and ends of the text of all lines of a block; `most` is the room in the arrays. Returns their number.
- * A text ends before the line feed, and before a carriage return in front of that or at the end of the block. */
+ * A text ends before the line feed, and before a carriage return in front of that. */
 HW_API int64_t hw_lines(Text data, int64_t size, int64_t most, int64_t *start, int64_t *end, int64_t *text) {
     int64_t at = 0, count = 0;
     while (at < size) {
         if (count >= most) return HW_BAD;
         int64_t feed = hw_first(data, at, size, '\n');
         int64_t stop = feed;
-        if (stop > at && data[stop - 1] == '\r') stop--;
+        if (feed < size && stop > at && data[stop - 1] == '\r') stop--;
         start[count] = at;
         end[count] = at = feed < size ? feed + 1 : size;
         text[count++] = stop;
