@@ -33,7 +33,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``start`` and ``end`` bound the input that this batch accounts for, in bytes of the last layer."""
+    """``start`` and ``end`` bound the input that this batch accounts for, in bytes of the last layer.
+
+    ``feed``: where its events are not of the parser's own feed (what the keys of a hive mean beside the keys themselves).
+    """
 
     start: int
     end: int
@@ -41,6 +44,7 @@ class Batch:
     gaps: tuple[Gap, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     count: Count | None = field(default=None)
+    feed: str | None = None
 
 
 def parsed_bytes(events: pl.DataFrame) -> int:

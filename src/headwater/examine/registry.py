@@ -10,6 +10,8 @@ A parser module has
 - optionally ``recognise(head: bytes) -> bool``, asked with its first 4096 bytes about a file that no ``READS`` matched;
 - optionally ``CONTEXT``: globs, as in ``READS``, of small texts of the same system that it needs beside a file (a server's
   configuration says how its log is written); it finds them in ``file.facts.context``;
+- optionally ``beside(path) -> tuple[str, ...]``: paths of other files that it needs as bytes (a log's hive); those that are
+  there it finds in ``file.beside``, whatever the case of their names;
 - optionally, beside ``GRAMMAR``, ``grammar_for(file) -> LineGrammar | None``: the grammar of this very file by that context;
 - ``VERSION``: an int that rises with every change of what it yields.
 """
@@ -46,6 +48,7 @@ class Parser:
     recognise: Callable[[bytes], bool] | None
     context: tuple[str, ...]
     grammar_for: Callable[[File], Any] | None
+    beside: Callable[[str], tuple[str, ...]] | None
     doc: str
 
 
@@ -78,6 +81,7 @@ def _load(module: ModuleType) -> Parser:
         getattr(module, "recognise", None),
         tuple(getattr(module, "CONTEXT", ())),
         getattr(module, "grammar_for", None),
+        getattr(module, "beside", None),
         doc,
     )
 
@@ -125,6 +129,12 @@ def is_context(path: str) -> bool:
     """Whether a parser wants the text of a file of this path beside the files that it reads."""
     folder, _, name = path.rpartition("/")
     return any(pattern.fullmatch(name) for _, pattern in _in_folder("context", folder))
+
+
+def beside(path: str) -> tuple[str, ...]:
+    """The paths of the files that the parsers of this one want beside it, in order."""
+    wanted = (parser.beside(path) for parser in by_path(path) if parser.beside is not None)
+    return tuple(dict.fromkeys(name for names in wanted for name in names))
 
 
 def by_content(head: bytes) -> Parser | None:

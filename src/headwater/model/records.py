@@ -75,6 +75,8 @@ class File:
     pread: Callable[[int, int], bytes]
     mtime_ns: int | None = None
     facts: Facts = field(default_factory=Facts)
+    # the files beside it that its parser asked for with BESIDE and that are there, by path
+    beside: Mapping[str, File] = field(default_factory=dict)
 
     @staticmethod
     def of(data: bytes, path: str = "/file", mtime_ns: int | None = None, facts: Facts | None = None) -> File:

@@ -31,7 +31,7 @@ from headwater.model.errors import HeadwaterError
 from headwater.model.kinds import GapReason
 from headwater.model.paths import join
 from headwater.model.ports import ByteSource
-from headwater.model.records import Facts, Gap
+from headwater.model.records import Gap
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
 from headwater.store.parts import encode_events, encode_gaps
 
@@ -291,9 +291,7 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     collector = _Collector(int(args["number"]))
     targets = Targets(args, fds)
     for target in args["targets"]:
-        source, extents = targets.open(target)
-        facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
-        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        ready, extents = targets.ready(target, args)
         if ready.gap is not None:
             collector.gap("file.compressed", target["path"], ready.gap)
         if not ready.parsers:
@@ -302,7 +300,7 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             tally: dict[str, int] = {"records": 0, "parsed": 0, "gap": 0, "skipped": 0, "slack": 0}
             for batch in reading.run(parser, ready):
                 _add_up(tally, batch)
-                yield from collector.add(parser.feed, ready.path, batch)
+                yield from collector.add(batch.feed or parser.feed, ready.path, batch)
             yield {"account": _account(target, ready, parser, tally, extents), "progress": target["size"]}, b""
     yield from collector.finish()
     yield {"result": {}}, b""

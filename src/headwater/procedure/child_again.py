@@ -26,9 +26,7 @@ def rederive(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """
     targets = Targets(args, fds)
     for target in args["targets"]:
-        source, _ = targets.open(target)
-        facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
-        ready = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        ready, _ = targets.ready(target, args)
         wanted = {(int(o), int(n)) for o, n in target["wanted"]}
         offsets = pl.Series(sorted({o for o, _ in wanted}), dtype=pl.Int64).implode()
         rows: list[dict[str, Any]] = []

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
+from headwater.examine import reading
 from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.keys import at_hand
@@ -17,6 +19,7 @@ from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
 from headwater.model.paths import decode_name
 from headwater.model.ports import ByteSource
+from headwater.model.records import Facts, File
 
 Message = tuple[dict[str, Any], bytes]
 
@@ -46,6 +49,19 @@ class Targets:
             return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
         view = self._views[target["view"]]
         return view.tree.open(target["key"]), list(view.places(self._medium, view.tree.extents(target["key"])))
+
+    def ready(
+        self, target: Mapping[str, Any], args: Mapping[str, Any]
+    ) -> tuple[reading.Reading, list[tuple[int, int]]]:
+        """A target ready to be parsed, with the files beside it that its parsers want, and where it lies on the medium."""
+        source, extents = self.open(target)
+        facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
+        found = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
+        if target.get("beside"):
+            others = {str(t["path"]): self.open(t)[0] for t in target["beside"]}
+            files = {path: File(path, other.size, other.pread) for path, other in others.items()}
+            found = replace(found, file=replace(found.file, beside=files))
+        return found, extents
 
     def medium(self) -> ByteSource:
         """The item's own bytes, below all volumes."""

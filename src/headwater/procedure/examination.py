@@ -22,19 +22,21 @@ from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
 from headwater.examine.context import Taker, texts_of
 from headwater.examine.coverage import tile
+from headwater.examine.hive_artifacts import all_artifacts
 from headwater.examine.identity import NAMES, identify
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
+from headwater.procedure.companions import Companions
 from headwater.procedure.contents import describe_all
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
-from headwater.procedure.yara_scan import scan_all
 from headwater.procedure.within_mandate import admit
+from headwater.procedure.yara_scan import scan_all
 
 FILES_PER_TASK = 48
 BYTES_PER_TASK = 16 << 20
@@ -51,7 +53,8 @@ class Examined:
 
 
 def _parser_versions() -> dict[str, int]:
-    return {p.name: p.version for p in registry.all_parsers().values()}
+    versions = {p.name: p.version for p in registry.all_parsers().values()}
+    return versions | {f"artifact {a.name}": a.version for a in all_artifacts()}
 
 
 def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = None) -> Examined:
@@ -169,6 +172,7 @@ def _plan(
 ) -> list[Unit]:
     """Cut the candidates into tasks; order and cut depend on the listing alone."""
     units: list[Unit] = []
+    companions = Companions(candidates)
     for target in candidates:
         last = units[-1] if units else None
         full = last is None or len(last.targets) >= FILES_PER_TASK or last.size + int(target["size"]) > BYTES_PER_TASK
@@ -176,7 +180,7 @@ def _plan(
             last = Unit(item, len(units) + 1)
             units.append(last)
         assert last is not None
-        last.targets.append(dict(target))
+        last.targets.append(dict(target) | companions.of(target))
     for unit in units:
         years = {t["path"]: corridor.settings.years.get(t["path"]) for t in unit.targets}
         years = {k: v for k, v in years.items() if v is not None}

@@ -34,10 +34,23 @@ def open_members(
                 continue
             opened.append(dict(target) | {"fd": len(own)})
             own.append(file.fd)
+            if target.get("beside"):
+                opened[-1] = {**opened[-1], "beside": list(_beside(tree, target["beside"], own))}
     finally:
         tree.close()
         os.close(root)
     return own, opened, lost
+
+
+def _beside(tree: FolderTree, wanted: Sequence[Json], own: list[int]) -> Iterator[Json]:
+    """The files wanted beside a target, opened; one that is not there any more is left out, and its parser says so."""
+    for target in wanted:
+        try:
+            file = tree.open_file(str(target["key"]))
+        except (KeyError, OSError):
+            continue
+        yield dict(target) | {"fd": len(own)}
+        own.append(file.fd)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from headwater.case.settings import CaseSettings
 from headwater.detect.registry import all_detectors
+from headwater.examine.hive_artifacts import all_artifacts
 from headwater.examine.registry import all_parsers
 from headwater.model.codes import CODES
 from headwater.model.kinds import (
@@ -32,6 +33,15 @@ def parsers_page() -> str:
         parts.append(
             f"## {parser.name}\n\nfeed `{parser.feed}`, version {parser.version}, {form}\n\n{_block(parser.doc)}"
         )
+    return "\n".join(parts)
+
+
+def artifacts_page() -> str:
+    """Every artifact that is read out of registry hives, with its feed, the hives and its four words."""
+    parts = ["# Registry artifacts 注册表痕迹\n"]
+    for artifact in all_artifacts():
+        hives = ", ".join(artifact.hives)
+        parts.append(f"## {artifact.name}\n\nhives {hives}, version {artifact.version}\n\n{_block(artifact.doc)}")
     return "\n".join(parts)
 
 
@@ -84,6 +94,7 @@ def pages() -> dict[str, str]:
     """File name → Markdown, without the verbs' page, which the door itself makes."""
     return {
         "parsers.md": parsers_page(),
+        "artifacts.md": artifacts_page(),
         "detectors.md": detectors_page(),
         "errors.md": errors_page(),
         "settings.md": settings_page(),
