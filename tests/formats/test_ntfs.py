@@ -240,3 +240,43 @@ def test_real_windows_volume_is_listed_as_fls_lists_it() -> None:
     entries = listed(tree)
     assert entries["/Windows/System32/config/syslog"].inode == 67
     assert content(tree, entries["/Windows/System32/config/syslog"]).startswith(b"Jan 22 07:52:33 myho")
+
+
+def test_deleted_files_are_a_view_with_their_claims(image: Path) -> None:
+    tree = opened(image)
+    found = {r.entry.path: r for r in tree.deleted.recovered()}
+    assert set(found) == {e.path for e in tree.entries() if not e.allocated and e.key != "gone"}
+    gone = found["/dir/gone.txt"]
+    assert (gone.blocks, gone.free, gone.name_claim, gone.metadata_claim) == (1, 1, "record", "record")
+    assert tree.deleted.open(gone.entry.key).pread(0, 9999) == b"deleted data" * 300
+    assert found["/lost"].blocks == 0
+    deep = found["/lost/below/deep.txt"]
+    assert tree.deleted.open(deep.entry.key).pread(0, 9999) == b"in a deleted folder" * 100
+
+
+def test_deleted_content_that_is_another_files_by_now_is_a_gap(volume: bytes) -> None:
+    tree = opened(volume)
+    gone = next(r for r in tree.deleted.recovered() if r.entry.path == "/dir/gone.txt")
+    ((at, _),) = tree.extents(gone.entry.key)
+    cluster = at // tree.boot.cluster
+    ((bitmap, _),) = tree.extents("6")
+    held = bytearray(volume)
+    held[bitmap + cluster // 8] |= 1 << cluster % 8
+    tree = opened(bytes(held))
+    gone = next(r for r in tree.deleted.recovered() if r.entry.path == "/dir/gone.txt")
+    assert (gone.blocks, gone.free) == (1, 0)
+    file = tree.deleted.open(gone.entry.key)
+    assert file.pread(0, 3600) == bytes(3600)
+    assert [(o, n, r) for o, n, r, _ in file.bad] == [(0, 3600, GapReason.OVERWRITTEN)]
+
+
+def test_claims_of_deleted_files_are_rows_with_their_own_identity(image: Path) -> None:
+    from headwater.examine.recovered import frame
+
+    tree = opened(image)
+    rows = frame(tree.deleted.recovered(), "p1!deleted")
+    assert rows.height > 60
+    assert rows.select("offset", "ordinal").n_unique() == rows.height
+    assert set(rows["name_claim"]) == {"record"}
+    assert set(rows["content_claim"]) == {"whole", "not-applicable"}
+    assert rows["t_recorded"].null_count() == rows.height

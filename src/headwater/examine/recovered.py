@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be claimed of each file that is not there any more; feed ``fs.recovered``, one row for each.
 
-A row stands on the old inode record in the journal, with the ordinal :data:`RECOVERED`, which no time of ``fs.macb`` on
-the same record has. Name, metadata and content are claims of their own: ``name_claim`` (``journal`` or ``none``),
-``metadata_claim`` (``checksum`` where the journal proves its copies, else ``journal``), ``content_claim`` (``whole``,
+A row stands on the old inode record in the journal (ext) or on the free record of $MFT (NTFS), with an ordinal from
+:data:`RECOVERED` on, which no time of ``fs.macb`` on the same record has. Name, metadata and content are claims of their
+own: ``name_claim`` (``journal``, ``record`` or ``none``), ``metadata_claim`` (``checksum`` where the journal proves its
+copies, else ``journal``; ``record``), ``content_claim`` (``whole``,
 ``part``, ``none``, ``empty``; ``not-applicable`` for a folder) with the blocks it had and those that no other file has now.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA
-from headwater.formats.ext_deleted import Recovered
+from headwater.formats import ext_deleted, ntfs_deleted
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import own_column
 
@@ -32,6 +33,23 @@ _OWN: dict[str, Any] = {
 }  # fmt: skip
 
 
+Recovered = ext_deleted.Recovered | ntfs_deleted.Recovered
+
+
+def recovered_of(tree: object) -> Sequence[Recovered]:
+    """What a tree of deleted files has to claim; nothing for any other tree."""
+    if isinstance(tree, ext_deleted.DeletedTree | ntfs_deleted.DeletedFiles):
+        return tree.recovered()
+    return ()
+
+
+def _grounds(found: Recovered) -> tuple[str, str]:
+    """On what its name and its metadata rest."""
+    if isinstance(found, ntfs_deleted.Recovered):
+        return found.name_claim, found.metadata_claim
+    return "journal" if found.named else "none", "checksum" if found.checked else "journal"
+
+
 def content_claim(found: Recovered) -> str:
     """How much of the content can be claimed."""
     if found.entry.kind == "dir":
@@ -46,18 +64,22 @@ def content_claim(found: Recovered) -> str:
 def frame(found: Sequence[Recovered], view: str) -> pl.DataFrame:
     """The claims as events; ``view`` is the layer that the tree stands in. The time is that of the deletion, where known."""
     rows: list[dict[str, Any]] = []
+    before: dict[int, int] = {}
     for each in found:
         entry = each.entry
+        name, metadata = _grounds(each)
+        earlier = before.get(each.place, 0)  # hard links and streams share a record
+        before[each.place] = earlier + 1
         rows.append(
             {
                 "t_recorded": each.gone, "t_basis": str(TimeBasis.UTC if each.gone is not None else TimeBasis.NONE),
                 "t_kind": "deleted" if each.reason == "deleted" else "changed", "kind": str(EventKind.STATE_RECOVERED),
-                "file_path": entry.path, "offset": each.place, "length": each.record_size, "ordinal": RECOVERED,
+                "file_path": entry.path, "offset": each.place, "length": each.record_size, "ordinal": RECOVERED + earlier,
                 own_column("reason"): each.reason, own_column("inode"): entry.inode,
                 own_column("generation"): each.generation, own_column("size"): entry.size, own_column("uid"): entry.uid,
                 own_column("mode"): entry.mode, own_column("transaction"): each.transaction,
-                own_column("seen"): each.seen, own_column("name_claim"): "journal" if each.named else "none",
-                own_column("metadata_claim"): "checksum" if each.checked else "journal",
+                own_column("seen"): each.seen, own_column("name_claim"): name,
+                own_column("metadata_claim"): metadata,
                 own_column("content_claim"): content_claim(each), own_column("blocks"): each.blocks,
                 own_column("blocks_free"): each.free,
             }

@@ -69,7 +69,8 @@ class UnitSource:
         try:
             data = self._make(index)
             if len(self._below.bad) != before:
-                self._bad.add(at, want, GapReason.UNREADABLE, "the volume could not be read where this part stands")
+                _, _, reason, detail = self._below.bad[-1]
+                self._bad.add(at, want, reason, f"where this part stands: {detail}")
         except (ValueError, IndexError, struct.error) as error:
             data = b""
             self._bad.add(at, want, GapReason.NOT_THIS_FORMAT, f"compressed data: {str(error)[:120]}")

@@ -81,18 +81,26 @@ class Listing:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, see :class:`headwater.formats.ntfs_tree.NtfsTree`."""
-        names = self.table.names
+        yield from self.of(np.arange(self.table.count))
+        self._warn()
+        yield from slack_names(self._tree, self.folders)
+
+    def of(self, records: Ints) -> Iterator[Entry]:
+        """The entries of these records, in order of record number; a file's names, then its named streams."""
+        wanted = np.zeros(self.table.count, np.bool_)
+        wanted[records] = True
+        names, streams = self.table.names, self.table.streams
         rows = shown(self.table, self.folders.chosen)
+        rows = rows[wanted[names.owner[rows]]]
         nameless = self._nameless()
-        owners = np.concatenate((names.owner[rows], nameless, self.table.streams.owner[self.columns.named]))
-        which = np.concatenate((rows, np.full(len(nameless), -1, np.int64), -2 - self.columns.named))
-        rank = np.where(which <= -2, 1, 0)
-        order = np.lexsort((np.arange(len(owners)), rank, owners))
+        nameless = nameless[wanted[nameless]]
+        named = self.columns.named[wanted[streams.owner[self.columns.named]]]
+        owners = np.concatenate((names.owner[rows], nameless, streams.owner[named]))
+        which = np.concatenate((rows, np.full(len(nameless), -1, np.int64), -2 - named))
+        order = np.lexsort((np.arange(len(owners)), which <= -2, owners))
         for at in range(0, len(order), _BATCH):
             part = order[at : at + _BATCH]
             yield from self._batch(owners[part], which[part])
-        self._warn()
-        yield from slack_names(self._tree, self.folders)
 
     def _nameless(self) -> Ints:
         """Records that have something but no name; those of the file system itself only where they hold content."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from headwater.formats import ntfs, ntfs_content
 from headwater.formats.ntfs_content import open_reparsed, open_stream, reparse_of
+from headwater.formats.ntfs_deleted import DeletedFiles
 from headwater.formats.ntfs_file import Attribute, MftMap, attributes_of, joined
 from headwater.formats.ntfs_listing import Listing
 from headwater.formats.ntfs_runs import read_boot
@@ -64,6 +65,7 @@ class NtfsTree:
         self._warnings: list[Gap] = []
         self._dropped = 0
         self._table: Table | None = None
+        self.deleted = DeletedFiles(self)
         if boot.backup:
             self.note(0, 512, GapReason.UNREADABLE, "the boot sector cannot be read; its backup at the end was used")
         if self.mft.from_mirror:
@@ -111,7 +113,7 @@ class NtfsTree:
         """Every name and every named stream, by record number; then names that only index slack holds."""
         return Listing(self).entries()
 
-    def _stream(self, key: str) -> tuple[list[Attribute], list[Attribute]]:
+    def stream(self, key: str) -> tuple[list[Attribute], list[Attribute]]:
         """(all attributes of the file, the parts of the stream) that a key names.
 
         Raises:
@@ -140,7 +142,7 @@ class NtfsTree:
             return MemorySource(b"", (_REUSED,))
         if key == "0":
             return self.mft_source()
-        parts, chosen = self._stream(key)
+        parts, chosen = self.stream(key)
         if not chosen:
             return MemorySource(b"", (_ASTRAY,) if ":" in key or "@" in key else ())
         stream = joined(chosen)
@@ -158,7 +160,7 @@ class NtfsTree:
         """
         if key == GONE:
             return ()
-        parts, chosen = self._stream(key)
+        parts, chosen = self.stream(key)
         if ":" not in key and reparse_of(self.mft, parts)[:4] == ntfs_content.WOF.to_bytes(4, "little"):
             chosen = [a for a in parts if a.type == _DATA and a.name == ntfs_content.WOF_STREAM] or chosen
         if not chosen:

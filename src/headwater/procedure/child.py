@@ -21,7 +21,6 @@ from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
 from headwater.examine.identity import identify
 from headwater.examine.opening import Opened, View, open_evidence
-from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.hashing import hash_source
 from headwater.formats.keys import at_hand
 from headwater.formats.media import CONTAINED, MEDIA
@@ -159,7 +158,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             for some in _bundles((c for c in worth if c), ("path", "key")):
                 yield {"candidates": some}, b""
             yield {"entries": listed}, b""
-        if isinstance(view.tree, DeletedTree) and (found := view.tree.recovered()):
+        if found := recovered.recovered_of(view.tree):
             frame = recovered.frame(found, view.name)
             blob = encode_events(frame, clock=str(number), feed=recovered.FEED, source=number, path=None)
             yield {"family": "events", "feed": recovered.FEED, "part": part}, blob

@@ -10,7 +10,6 @@ import polars as pl
 
 from headwater.examine import reading, recovered
 from headwater.examine.opening import open_evidence
-from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.keys import at_hand
 from headwater.model.records import Facts
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
@@ -67,8 +66,8 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
                 for row in chosen.iter_rows(named=True)
                 if (row["offset"], row["ordinal"]) in pairs
             )
-        if isinstance(view.tree, DeletedTree):
-            again = recovered.frame(view.tree.recovered(), view.name)
+        if found := recovered.recovered_of(view.tree):
+            again = recovered.frame(found, view.name)
             rows.extend(
                 {k: v for k, v in row.items() if v is not None}
                 for row in again.iter_rows(named=True)

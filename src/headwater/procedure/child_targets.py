@@ -76,5 +76,7 @@ def listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[E
     """File-system events and entries of one view, in batches; a lone file gives its entry and no events."""
     if kind == "file":
         yield None, list(view.tree.entries())  # a lone file's own times are the copy's, not the evidence's
+    elif getattr(view.tree, "times_elsewhere", False):
+        yield None, list(view.tree.entries())  # records that another view lists, with their times
     else:
         yield from macb_batches(view.tree)
