@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from headwater.cli.printing import case_argument, json_argument, language_argument
 
 HELP = "按条件查询事件 · the events that meet a condition"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
+    case_argument(parser)
     parser.add_argument(
         "--where",
         default="true",
@@ -20,27 +21,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--feed", metavar="NAME", help="只查一类日志 · one feed alone")
     parser.add_argument("--limit", type=int, metavar="N", help="最多条数 · at most so many")
-    parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 · one object per line")
+    json_argument(parser)
+    language_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print them in the order of time, then of place."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import line, say
-    from headwater.procedure.contracts import event_json
-    from headwater.procedure.corridor import clocks_of, open_case
+    from headwater.cli.printing import event_line
+    from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.story import summary
-    from headwater.store.sql import contract, select_events
+    from headwater.procedure.timeline import Question, page
 
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "events", options.where or "")
-        rows = select_events(options.case, clocks_of(corridor), options.where, options.limit, options.feed)
-        for row in rows:
-            event = event_json(contract(row))
-            if options.json:
-                line(event)
-            else:
-                say(f"{(event['ts'] or '-')[:23]:<23}  {event['kind']:<18} {event['id']}  {summary(row)}")
+        language = options.lang or corridor.settings.language
+        for event in page(corridor, Question(options.where, options.feed, limit=options.limit)):
+            event_line(event, options.json, "UTC", language)
     return EXIT_DONE

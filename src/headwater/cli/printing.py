@@ -35,6 +35,22 @@ def say(text: str) -> None:
     sys.stdout.write(inert(text) + "\n")
 
 
+def event_line(event: Mapping[str, Any], as_json: bool, zone: str, language: str, found: str = "") -> None:
+    """One event (a row of the contract with its id, times in ns): as JSON, or time, kind, who, words and id for the eye."""
+    from headwater.procedure.contracts import event_json
+    from headwater.procedure.listing import in_language
+    from headwater.procedure.timeline import shown_in
+    from headwater.report.words import kind
+    from headwater.store.forms import message
+
+    if as_json:
+        line(event_json(event))
+        return
+    who = " ".join(str(event[n]) for n in ("host", "user", "src_ip") if event[n])
+    words = " · ".join(w for w in (in_language(kind(event["kind"]), language), who, found, message(event)[:300]) if w)
+    say(f"{shown_in(event['ts'], zone):<25}  {words}  [{event['id']}]")
+
+
 def hexdump(data: bytes, offset: int, most: int = 512) -> list[str]:
     """Offset, sixteen bytes in hex, and their printable characters, per line."""
     rows = []

@@ -237,22 +237,9 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
                 if fault:
                     wrong += 1
                     yield check_of(_finding_name(finding.id), "failed", _at(f"{path}:{citation.span.offset}", fault))
-    store = store_of(corridor)
-    tallied = [(f, f.tally) for f in findings if f.tally is not None]
-    again = store.tallies([tally for _, tally in tallied])
-    for (finding, tally), counted in zip(tallied, again, strict=True):
-        if fault := _tally_fault(tally, counted):
-            wrong += 1
-            yield check_of(_finding_name(finding.id), "failed", fault)
-    for finding in findings:
-        for gap in finding.gaps:
-            if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
-                wrong += 1
-                yield check_of(
-                    _finding_name(finding.id),
-                    "failed",
-                    (f"{gap.span.path}:{gap.span.offset} 处没有缺口", f"no gap at {gap.span.path}:{gap.span.offset}"),
-                )
+    for check in _counted(store_of(corridor), findings):
+        wrong += 1
+        yield check
     if not wrong and not bad and not bare:
         yield check_of(
             ("发现", "findings"),
@@ -262,6 +249,23 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
                 f"{len(findings)} findings, {claims} values derived again from their bytes",
             ),
         )
+
+
+def _counted(store: EventStore, findings: Sequence[Finding]) -> Iterator[Check]:
+    """What findings state of counts and gaps, where the store does not bear it out."""
+    tallied = [(f, f.tally) for f in findings if f.tally is not None]
+    again = store.tallies([tally for _, tally in tallied])
+    for (finding, tally), counted in zip(tallied, again, strict=True):
+        if fault := _tally_fault(tally, counted):
+            yield check_of(_finding_name(finding.id), "failed", fault)
+    for finding in findings:
+        for gap in finding.gaps:
+            if not _gap_stands(store, gap.span.evidence, gap.span.path, gap.span.offset):
+                yield check_of(
+                    _finding_name(finding.id),
+                    "failed",
+                    (f"{gap.span.path}:{gap.span.offset} 处没有缺口", f"no gap at {gap.span.path}:{gap.span.offset}"),
+                )
 
 
 def _identity(finding: Finding) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from headwater.store.events import EventStore
 from headwater.store.parts import HEADER_SCHEMA
 
 _FETCH = 5_000
+_ORDER = 'ts NULLS LAST, source, path, "offset", ordinal'
+_PLACE = '(source, path, "offset", ordinal)'
+_NO_TEXT = frozenset({"path", "feed", "kind", "t_basis", "clock"})  # columns of ours, not of the records
+Place = tuple[int | None, int, str, int, int]  # ts, source, path, offset, ordinal
 
 
 def _quoted(name: str) -> str:
@@ -59,46 +64,241 @@ def _reader(parts: list[Path]) -> str:
     return f"read_parquet([{names}], union_by_name=true, hive_partitioning=false)"
 
 
-def select_events(
-    case: Path, clocks: Mapping[str, Clock], condition: str = "true", limit: int | None = None, feed: str | None = None
-) -> Iterator[dict[str, Any]]:
-    """Events that meet a condition, ordered by (ts, source, path, offset, ordinal), nulls last; every column.
+@contextmanager
+def _engine(
+    case: Path, clocks: Mapping[str, Clock], feed: str | None, out: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """A connection that has the view ``events`` and can read nothing else, nor write but below ``out``; None: no events.
 
     Raises:
-        UsageError: HW0006 where the condition cannot be used.
         StoreError: HW5001 where parts cannot be read.
     """
-    condition = _checked(condition)
     case = case.absolute()
     store = EventStore(case, clocks)
-    feeds = [f for f in store.feeds() if feed is None or f == feed]
-    if not feeds:
+    parts = [p for f in store.feeds() if feed is None or f == feed for p in store.parts(f)]
+    if not parts:
+        yield None
         return
-    parts = [p for f in feeds for p in store.parts(f)]
     with duckdb.connect(":memory:") as engine:
         try:
             engine.execute("SET threads = 2; SET memory_limit = '700MB'; SET preserve_insertion_order = false")
             spill = case / "tmp"
             spill.mkdir(exist_ok=True)
             engine.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
-            source = _reader(parts)
             # the escaped form as well: it is the pattern, not the file, that the engine asks leave for
-            allowed = ", ".join(f"'{form}'" for form in (str(case).replace("'", "''"), _literal(str(case))))
+            open_to = [
+                form for p in (case, out) if p is not None for form in (str(p).replace("'", "''"), _literal(str(p)))
+            ]
+            allowed = ", ".join(f"'{form}'" for form in open_to)
             engine.execute(f"SET allowed_directories = [{allowed}]")
             engine.execute("SET enable_external_access = false; SET lock_configuration = true")
-            engine.execute(f"CREATE VIEW events AS SELECT {ts_sql(clocks)} AS ts, * FROM {source}")  # noqa: S608
+            engine.execute(f"CREATE VIEW events AS SELECT {ts_sql(clocks)} AS ts, * FROM {_reader(parts)}")  # noqa: S608
         except (duckdb.Error, OSError) as error:
             raise StoreError("HW5001", str(case), what=str(error).splitlines()[0]) from error
-        bound = "" if limit is None else f" LIMIT {int(limit)}"
-        order = 'ts NULLS LAST, source, path, "offset", ordinal'
-        try:
-            result = engine.execute(f"SELECT * FROM events WHERE ({condition}\n) ORDER BY {order}{bound}")  # noqa: S608
-        except duckdb.Error as error:
-            raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
-        names = [c[0] for c in result.description or ()]
+        yield engine
+
+
+def _run(
+    engine: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    try:
+        return engine.execute(query, dict(given or {}))
+    except duckdb.Error as error:
+        raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
+
+
+def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    names = [c[0] for c in result.description or ()]
+    try:
         while rows := result.fetchmany(_FETCH):
             for row in rows:
                 yield dict(zip(names, row, strict=True))
+    except duckdb.Error as error:  # a cast or an expression that fails on a row further down
+        raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
+
+
+def select_events(
+    case: Path,
+    clocks: Mapping[str, Clock],
+    condition: str = "true",
+    limit: int | None = None,
+    feed: str | None = None,
+    after: Place | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Events that meet a condition, ordered by (ts, source, path, offset, ordinal), nulls last; every column.
+
+    ``after``: the place of the last event of the page before; the next page begins behind it, whatever its number.
+
+    Raises:
+        UsageError: HW0006 where the condition cannot be used.
+        StoreError: HW5001 where parts cannot be read.
+    """
+    condition = _checked(condition)
+    with _engine(case, clocks, feed) as engine:
+        if engine is None:
+            return
+        bound = "" if limit is None else f" LIMIT {int(limit)}"
+        behind, given = _behind(after)
+        query = f"SELECT * FROM events WHERE ({condition}\n) AND {behind} ORDER BY {_ORDER}{bound}"  # noqa: S608
+        yield from _rows(_run(engine, query, given))
+
+
+def _behind(after: Place | None) -> tuple[str, dict[str, Any]]:
+    """The condition that an event stands behind a place in the order, and its named values."""
+    if after is None:
+        return "true", {}
+    values = dict(zip(("at_ts", "at_source", "at_path", "at_offset", "at_ordinal"), after, strict=True))
+    beyond = f"{_PLACE} > ($at_source, $at_path, $at_offset, $at_ordinal)"
+    if values["at_ts"] is None:
+        del values["at_ts"]
+        return f"(ts IS NULL AND {beyond})", values
+    return f"(ts > $at_ts OR ts IS NULL OR (ts = $at_ts AND {beyond}))", values
+
+
+def facet(
+    case: Path,
+    clocks: Mapping[str, Clock],
+    column: str,
+    condition: str = "true",
+    most: int = 20,
+    feed: str | None = None,
+) -> list[tuple[str | None, int]]:
+    """The values of one column among the events that meet a condition, as text, the most frequent first, ties by value.
+
+    Raises:
+        UsageError: HW0006, no such column or a condition that cannot be used.
+    """
+    condition = _checked(condition)
+    with _engine(case, clocks, feed) as engine:
+        if engine is None:
+            return []
+        name = f"CAST({_quoted(column)} AS VARCHAR)"
+        query = (
+            f"SELECT {name} AS value, count(*) AS n FROM events WHERE ({condition}\n) "  # noqa: S608
+            f"GROUP BY 1 ORDER BY n DESC, value NULLS LAST LIMIT {int(most)}"
+        )
+        return [(row["value"], int(row["n"])) for row in _rows(_run(engine, query))]
+
+
+def histogram(
+    case: Path,
+    clocks: Mapping[str, Clock],
+    width_ns: int,
+    condition: str = "true",
+    feed: str | None = None,
+    begin_ns: int = 0,
+) -> list[tuple[int, int]]:
+    """How many events that meet a condition begin in each stretch of ``width_ns``: (start in UTC ns, count), in order.
+
+    Stretches are counted from ``begin_ns``. Those without an event are left out, events without a time too.
+    """
+    condition = _checked(condition)
+    with _engine(case, clocks, feed) as engine:
+        if engine is None:
+            return []
+        # floor to below also before 1970
+        width, past = int(width_ns), f"(ts - {int(begin_ns)})"
+        start = f"ts - (({past} % {width}) + {width}) % {width}"
+        query = (
+            f"SELECT {start} AS start, count(*) AS n FROM events WHERE ts IS NOT NULL AND ({condition}\n) "  # noqa: S608
+            "GROUP BY 1 ORDER BY 1"
+        )
+        return [(int(row["start"]), int(row["n"])) for row in _rows(_run(engine, query))]
+
+
+def find_text(
+    case: Path,
+    clocks: Mapping[str, Clock],
+    pattern: str,
+    *,
+    regex: bool = False,
+    ignore_case: bool = False,
+    condition: str = "true",
+    limit: int | None = None,
+    feed: str | None = None,
+    after: Place | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Events any of whose text columns holds the pattern; each row has ``found``, the names of those columns.
+
+    A regular expression is one of RE2: time linear in the text, whatever the expression.
+
+    Raises:
+        UsageError: HW0006.
+    """
+    condition = _checked(condition)
+    with _engine(case, clocks, feed) as engine:
+        if engine is None:
+            return
+        texts = [
+            str(row["column_name"])
+            for row in _rows(_run(engine, "DESCRIBE events"))
+            if row["column_type"] == "VARCHAR" and row["column_name"] not in _NO_TEXT
+        ]
+        flags = "'i'" if ignore_case else "'c'"
+        test = f"regexp_matches({{}}, $pattern, {flags})" if regex else "contains({}, $pattern)"
+        if ignore_case and not regex:
+            test = "contains(lower({}), lower($pattern))"
+        named = ", ".join(
+            f"CASE WHEN {test.format(_quoted(n))} THEN '{n.replace(chr(39), chr(39) * 2)}' END" for n in texts
+        )
+        behind, given = _behind(after)
+        bound = "" if limit is None else f" LIMIT {int(limit)}"
+        query = (
+            f"SELECT *, list_filter([{named}], lambda x: x IS NOT NULL) AS found FROM events "  # noqa: S608
+            f"WHERE ({condition}\n) AND {behind} AND len(found) > 0 ORDER BY {_ORDER}{bound}"
+        )
+        yield from _rows(_run(engine, query, given | {"pattern": pattern}))
+
+
+def save_parquet(
+    case: Path,
+    clocks: Mapping[str, Clock],
+    out: Path,
+    condition: str = "true",
+    feed: str | None = None,
+    limit: int | None = None,
+) -> int:
+    """Write the events that meet a condition, with ``ts``, in their order, to one Parquet file; returns how many.
+
+    Raises:
+        UsageError: HW0006; StoreError: HW5001.
+    """
+    condition = _checked(condition)
+    out = out.absolute()
+    with _engine(case, clocks, feed, out.parent) as engine:
+        if engine is None:
+            return 0
+        target = str(out).replace("'", "''")
+        bound = "" if limit is None else f" LIMIT {int(limit)}"
+        query = (
+            f"COPY (SELECT * FROM events WHERE ({condition}\n) ORDER BY {_ORDER}{bound}) "  # noqa: S608
+            f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        row = _run(engine, query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def body_rows(case: Path, clocks: Mapping[str, Clock], condition: str = "true") -> Iterator[dict[str, Any]]:
+    """One row for each file of the listings with its four times together, in order of place: for the body file."""
+    condition = _checked(condition)
+    times = ", ".join(
+        f"max(CASE WHEN kind = 'file.{kind}' THEN ts END) AS {kind}"
+        for kind in ("accessed", "modified", "changed", "created")
+    )
+    for feed in ("fs.macb", "windows.mft"):
+        with _engine(case, clocks, feed) as engine:
+            if engine is None:
+                continue
+            have = {str(row["column_name"]) for row in _rows(_run(engine, "DESCRIBE events"))}
+            own = ", ".join(
+                f"any_value({_quoted(n)}) AS {n}" if n in have else f"NULL AS {n}"
+                for n in ("inode", "mode", "uid", "gid", "size")
+            )
+            query = (
+                f"SELECT source, path, file_path, {own}, {times} FROM events WHERE ({condition}\n) "  # noqa: S608
+                'GROUP BY source, path, "offset", file_path ORDER BY source, path, file_path, "offset"'
+            )
+            yield from _rows(_run(engine, query))
 
 
 def contract(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages, neighbourhoods, counts and exports must show the same events as the store holds, none twice, none lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from headwater.cli.main import main
+from headwater.model.errors import UsageError
+from headwater.procedure.corridor import Corridor, open_case, store_of
+from headwater.procedure.investigate import Outcome
+from headwater.procedure.searching import Wanted, in_bytes, in_events
+from headwater.procedure.timeline import FORMS, Question, counts, page, save, values
+
+
+@pytest.fixture
+def corridor(worked: tuple[Path, Path, Outcome]) -> Iterator[Corridor]:
+    held = open_case(worked[1])
+    with held.ledger:
+        yield held
+
+
+def test_pages_together_are_the_whole(corridor: Corridor) -> None:
+    whole = [event["id"] for event in page(corridor, Question())]
+    assert len(whole) == store_of(corridor).scan().collect().height
+    asked, got = Question(limit=7), []
+    while rows := list(page(corridor, asked)):
+        got += [event["id"] for event in rows]
+        asked = replace(asked, after=got[-1])
+    assert got == whole
+
+
+def test_neighbourhood_holds_what_happened_within_it_and_nothing_else(corridor: Corridor) -> None:
+    timed = [e for e in page(corridor, Question()) if e["ts"] is not None]
+    middle = timed[len(timed) // 2]
+    near = [e["id"] for e in page(corridor, Question(around=middle["id"], minutes=30))]
+    assert near == [e["id"] for e in timed if abs(e["ts"] - middle["ts"]) <= 30 * 60 * 10**9]
+    assert middle["id"] in near
+    with pytest.raises(UsageError):
+        list(page(corridor, Question(around="1:/nowhere:0:0")))
+
+
+def test_counts_add_up(corridor: Corridor) -> None:
+    whole = list(page(corridor, Question()))
+    assert sum(n for _, n in values(corridor, Question(), "kind", 1000)) == len(whole)
+    for width in ("minute", "hour", "day", "week"):
+        assert sum(n for _, n in counts(corridor, Question(), width)) == sum(e["ts"] is not None for e in whole)
+    with pytest.raises(UsageError):
+        values(corridor, Question(), 'kind" FROM events --', 5)
+
+
+def test_every_form_holds_every_event_it_can(corridor: Corridor, tmp_path: Path) -> None:
+    whole = list(page(corridor, Question()))
+    timed = sum(e["ts"] is not None for e in whole)
+    for form in FORMS:
+        out = tmp_path / f"events.{form}"
+        done = save(corridor, Question(), form, out)
+        if form == "parquet":
+            assert pl.read_parquet(out)["offset"].to_list() == [e["offset"] for e in whole]
+            continue
+        rows = out.read_text("utf-8", "surrogateescape").splitlines()
+        if form != "csv":  # a cell of CSV may hold line ends
+            assert len(rows) == done.rows
+        if form in ("timesketch", "ocsf"):
+            assert (done.rows, done.without_time) == (timed, len(whole) - timed)
+        elif form != "body":
+            assert done.rows == len(whole)
+        if form in ("jsonl", "timesketch", "ecs", "ocsf"):
+            assert all(isinstance(json.loads(r), dict) for r in rows)
+        with pytest.raises(UsageError):  # what is there is never written over
+            save(corridor, Question(), form, out)
+
+
+def test_text_is_found_in_events_and_in_the_bytes_that_they_came_from(corridor: Corridor) -> None:
+    event = next(e for e in page(corridor, Question(feed="linux.auth")) if e["fields"].get("message"))
+    text = str(event["fields"]["message"])
+    events = {e["id"]: found for e, found in in_events(corridor, Wanted(text), Question())}
+    assert "message" in events[event["id"]]
+    hits, account = in_bytes(corridor, Wanted(text), medium=False, most=100)
+    assert any(
+        h.path == event["path"] and event["offset"] <= h.offset < event["offset"] + event["length"] for h in hits
+    )
+    assert account.looked_through > 0
+    assert not account.failed
+    with pytest.raises(UsageError):
+        in_bytes(corridor, Wanted("(", regex=True), medium=False, most=1)
+    with pytest.raises(UsageError):
+        list(in_events(corridor, Wanted("(", regex=True), Question()))
+
+
+def test_verbs_print_what_they_find(worked: tuple[Path, Path, Outcome], capsys: pytest.CaptureFixture[str]) -> None:
+    case = os.fspath(worked[1])
+    assert main(["timeline", case, "--limit", "2", "--show-zone", "Asia/Shanghai"]) == 0
+    assert "--after" in capsys.readouterr().out
+    assert main(["timeline", case, "--facet", "kind", "--json"]) == 0
+    assert main(["timeline", case, "--histogram", "day"]) == 0
+    assert main(["find", case, "Failed password", "--limit", "1"]) == 0
+    assert "auth" in capsys.readouterr().out
+    assert main(["timeline", case, "--format", "csv"]) == 2
+    assert main(["timeline", case, "--where", "1) OR (SELECT 1"]) == 2
