@@ -58,9 +58,6 @@ def test_verdict_stands_in_the_ledger_and_the_report(
     page = (case / "report" / "report.html").read_text()
     assert "检材的无污损检验" in page
     assert "/srv/data/ledger.csv" in page
-    capsys.readouterr()
-    assert main(["verify", str(case)]) in {0, EXIT_NOT_CLEAN}
-    assert "notamper/E1.json" not in capsys.readouterr().out
     (case / "notamper" / "E1.json").write_text(json.dumps(record | {"verdict": "A"}))
     assert main(["report", str(case), "--lang", "zh"]) == EXIT_VAULT, "a record that was changed is not printed"
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from touched_disks import LOG, SECOND, Disk, disk_images, question, read, syslog
+from touched_disks import LOG, SECOND, Disk, MemoryEvents, disk_images, event, moment_of, question, read, syslog
 
+from headwater.model.kinds import EventKind
 from headwater.reconstruct.notamper import examined
 from headwater.reconstruct.notamper_content import digests_of
-from headwater.reconstruct.notamper_terms import Act, Examined, Known, Standing
+from headwater.reconstruct.notamper_terms import Act, Examined, Known, Standing, Volume
 
 
 def _ext4(path: Path) -> Path:
@@ -219,9 +220,108 @@ def test_log_rewritten_on_a_busy_server_is_found(disk: Disk) -> None:
     assert LOG in _named(found)
 
 
+def _xfs(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.truncate(320 << 20)
+    disk_images.run(disk_images.tool("mkfs.xfs"), "-q", path)
+    return path
+
+
+def _ntfs(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.truncate(8 << 20)
+    disk_images.run(disk_images.tool("mkntfs"), "-q", "-F", "-s", "512", "-p", "0", "-H", "0", "-S", "0", path)
+    disk_images.tool("ntfs-3g")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "acts"),
+    [(_xfs, ("nouuid",), (_touch, _chmod, _rename, _append, _zero_login)), (_ntfs, (), (_touch, _rename, _append))],
+    ids=["xfs", "ntfs"],
+)
+def test_other_file_systems_tell_it_by_their_own_times(
+    tmp_path: Path, make: Callable[[Path], Path], options: tuple[str, ...], acts: tuple[Callable[[Path], None], ...]
+) -> None:
+    disk = Disk(tmp_path, make, *options, running=1)
+    try:
+        found = _judge(disk, disk.touched())
+        assert found.verdict == "A", found.reasons
+        for act in acts:
+            found = _judge(disk, disk.touched(act))
+            assert found.verdict == "D", act
+            assert not any("note-1" in path for path in _named(found)), "an untouched file is not named"
+        found = _judge(disk, disk.went_on(_busy))
+        assert found.verdict in {"B", "C"}, found.reasons
+        assert not _named(found)
+    finally:
+        disk.close()
+
+
 def test_folder_of_copies_cannot_be_examined(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("x\n")
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.add(tmp_path / "a.log", "var/log/a.log")
     events, volumes = read(tmp_path / "a.tar")
     assert examined(events, question(time.time_ns(), volumes)).verdict == "E"
+
+
+def _ntfs_events(t0: int, changed: int, named: int) -> MemoryEvents:
+    """One file of an NTFS volume: its own times, and those beside its name. SOURCE: written here."""
+    events = MemoryEvents()
+    for at, kind in enumerate((EventKind.FILE_MODIFIED, EventKind.FILE_CHANGED, EventKind.FILE_CREATED)):
+        word = ("modified", "changed", "created")[at]
+        row = event(kind, changed, 7168, t_kind=word, file_path="/Users/u/ledger.csv", inode=7, mode=0)
+        events.put("fs.macb", "p1", [row])
+        twin = event(kind, named, 7168, t_kind=word, file_path="/Users/u/ledger.csv", fn="MACB", allocated="true")
+        events.put("windows.mft", "p1!/$MFT", [twin])
+    return events
+
+
+def test_ntfs_times_set_back_are_given_away_by_those_beside_the_name() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    volumes = (Volume("p1", "ntfs", "clean"),)
+    early, late = t0 - 3600 * SECOND, t0 + 3600 * SECOND
+    found = examined(_ntfs_events(t0, early, late), question(t0, volumes))
+    assert found.verdict == "D"
+    assert _named(found) == {"/Users/u/ledger.csv": "name-times"}
+    copied = examined(_ntfs_events(t0, early, early - 86_400 * SECOND), question(t0, volumes))
+    assert copied.verdict == "A", "a name older than its file is what copying leaves"
+
+
+def test_change_journal_after_the_baseline_is_read() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    events = _ntfs_events(t0, t0 - 3600 * SECOND, t0 - 3600 * SECOND)
+    noted = event(EventKind.FILE_CHANGED, t0 + 60 * SECOND, 0, file_path="/Users/u/gone.docx", reason="FILE_DELETE")
+    events.put("windows.usnjrnl", "p1!/$Extend/$UsnJrnl:$J", [noted])
+    found = examined(events, question(t0, (Volume("p1", "ntfs", "clean"),)))
+    assert found.verdict == "D"
+    assert "/Users/u/gone.docx" in _named(found)
+
+
+def test_exported_event_log_may_lack_numbers_and_a_live_one_may_not() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    for path, verdict in (("p1!/cases/Security.evtx", "A"), ("p1!/Windows/System32/winevt/Logs/Security.evtx", "C")):
+        events = _ntfs_events(t0, t0 - 3600 * SECOND, t0 - 3600 * SECOND)
+        rows = [event(EventKind.LOG_MESSAGE, t0 - 9000 * SECOND, n * 100, EventRecordID=str(n)) for n in (1, 2, 5, 6)]
+        events.put("windows.eventlog", path, rows)
+        assert examined(events, question(t0, (Volume("p1", "ntfs", "clean"),))).verdict == verdict
+
+
+def test_log_cleared_after_the_baseline_is_a_change() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    for when, verdict in ((t0 + 60 * SECOND, "D"), (t0 - 60 * SECOND, "A")):
+        events = _ntfs_events(t0, t0 - 3600 * SECOND, t0 - 3600 * SECOND)
+        events.put("windows.eventlog", "p1!/Security.evtx", [event(EventKind.LOG_CLEARED, when, 0, event_code="1102")])
+        assert examined(events, question(t0, (Volume("p1", "ntfs", "clean"),))).verdict == verdict
+
+
+def test_numbers_missing_from_the_journal_are_not_those_of_the_journal_beside_it() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    for other, verdict in (((3, 4), "A"), ((), "C")):
+        events = _ntfs_events(t0, t0 - 3600 * SECOND, t0 - 3600 * SECOND)
+        for name, numbers in (("system", (1, 2, 5, 6)), ("user-1000", other)):
+            rows = [event(EventKind.LOG_MESSAGE, t0 - 9000 * SECOND, n * 100, __SEQNUM=n) for n in numbers]
+            if rows:
+                events.put("linux.journal", f"/var/log/journal/m/{name}.journal", rows)
+        assert examined(events, question(t0, (Volume("p1", "ext4", "clean"),))).verdict == verdict

@@ -6,8 +6,8 @@ SOURCE: made here with mkfs and the kernel through a loop device; the lines are 
 
 from __future__ import annotations
 
-import shutil
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "detect"))
 
 import disk_images
 import polars as pl
-from memory_events import MemoryEvents
+from memory_events import MemoryEvents, event
+from memory_events import at as moment_of
 
 from headwater.examine import content, reading, registry
 from headwater.examine.macb import macb_batches
@@ -32,6 +33,7 @@ from headwater.model.records import Facts
 from headwater.procedure.child_notamper import traced
 from headwater.reconstruct.notamper_terms import SECOND, Baseline, Question, Volume
 
+__all__ = ["SECOND", "MemoryEvents", "disk_images", "event", "moment_of"]
 LOG = "/var/log/syslog"
 
 
@@ -73,9 +75,9 @@ def fill(root: Path, now: float) -> None:
 
 
 @contextmanager
-def mounted(image: Path) -> Iterator[Path]:
+def mounted(image: Path, *options: str) -> Iterator[Path]:
     point = image.with_suffix(".mounted")
-    disk_images.mounted(image, point)
+    disk_images.mounted(image, point, *options)
     try:
         yield point
     finally:
@@ -87,15 +89,15 @@ def mounted(image: Path) -> Iterator[Path]:
 class Disk:
     """A disk as it was at T0, of which copies are touched, and some that stayed mounted over T0; one wait serves all."""
 
-    def __init__(self, folder: Path, make: Callable[[Path], Path], running: int = 0) -> None:
-        self.folder, self.count = folder, 0
+    def __init__(self, folder: Path, make: Callable[[Path], Path], *options: str, running: int = 0) -> None:
+        self.folder, self.count, self.options = folder, 0, options
         self.image = make(folder / "before.img")
         with ExitStack() as stack:
             self._running = [folder / f"running-{n}.img" for n in range(running)]
             for image in self._running:
-                shutil.copyfile(self.image, image)
-                fill(stack.enter_context(mounted(image)), time.time())
-            with mounted(self.image) as root:
+                _copy(self.image, image)
+                fill(stack.enter_context(mounted(image, *options)), time.time())
+            with mounted(self.image, *options) as root:
                 fill(root, time.time())
             time.sleep(1.1)  # superblocks tell whole seconds
             self.t0 = time.time_ns()
@@ -106,9 +108,9 @@ class Disk:
         """A copy, with ``act`` done to its mounted root."""
         self.count += 1
         copy = self.folder / f"after-{self.count}.img"
-        shutil.copyfile(self.image, copy)
+        _copy(self.image, copy)
         if act is not None:
-            with mounted(copy) as root:
+            with mounted(copy, *self.options) as root:
                 act(root)
         return copy
 
@@ -122,6 +124,10 @@ class Disk:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def _copy(image: Path, copy: Path) -> None:
+    subprocess.run(["cp", "--sparse=always", str(image), str(copy)], check=True)
 
 
 def read(image: Path, contents: bool = False) -> tuple[MemoryEvents, tuple[Volume, ...]]:

@@ -22,6 +22,7 @@ from headwater.reconstruct import (
     notamper_content,
     notamper_forged,
     notamper_logs,
+    notamper_ntfs,
     notamper_records,
     notamper_times,
     notamper_volumes,
@@ -36,6 +37,7 @@ def examined(events: Events, question: Question, before: Sequence[Sign] = ()) ->
     operation = notamper_logs.operation(events, question, spans)
     logs = notamper_logs.against_times(spans, times)
     late = notamper_times.judged(times, question, operation, logs)
+    noted = notamper_times.judged(notamper_times.journalled(events, question), question, operation, logs)
     dated = notamper_records.Dated(times, late, question)
     clock = events.scan(kinds=["system.time"]).filter(pl.col("source") == question.source)
     clock_set = int(cast(pl.DataFrame, clock.select(pl.len()).collect()).item()) > 0
@@ -43,8 +45,10 @@ def examined(events: Events, question: Question, before: Sequence[Sign] = ()) ->
     signs = [
         *before,
         *notamper_times.signs(late, question),
+        *notamper_times.signs(noted, question),
         *notamper_volumes.signs(question, operation, times),
         *notamper_forged.signs(times, question, clock_set=clock_set, windows=windows),
+        *notamper_ntfs.signs(events, question, times),
         *notamper_records.signs(events, question, dated),
         *notamper_content.signs(events, question, dated),
     ]

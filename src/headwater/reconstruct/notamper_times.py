@@ -25,7 +25,7 @@ _ROUTINE = 3  # different hours of the week before T0 in which a folder was writ
 _CLOSE = 2 * SECOND
 _KEYS = ["path", "inode"]
 _KINDS = {"modified": ("内容", "content"), "changed": ("元数据", "metadata"), "created": ("新建", "created"),
-          "deleted": ("删除", "deleted"), "accessed": ("访问", "accessed")}  # fmt: skip
+          "journal": ("变更日志", "change journal"), "deleted": ("删除", "deleted"), "accessed": ("访问", "accessed")}  # fmt: skip
 
 
 def file_times(events: Events, question: Question) -> pl.DataFrame:
@@ -43,6 +43,19 @@ def file_times(events: Events, question: Question) -> pl.DataFrame:
     return cast(pl.DataFrame, found).with_columns(
         folder.alias("folder"), whole.otherwise(pl.concat_str("path", pl.lit("!"), "file_path")).alias("whole")
     )
+
+
+def journalled(events: Events, question: Question) -> pl.DataFrame:
+    """What a change journal (NTFS) notes, in the columns of :func:`file_times`; empty where there is none."""
+    none = pl.lit(None, dtype=pl.Int64)
+    rows = events.scan(feeds=["windows.usnjrnl"]).filter(
+        (pl.col("source") == question.source) & pl.col("ts").is_not_null() & pl.col("file_path").is_not_null()
+    )
+    found = rows.select(
+        "path", "file_path", none.alias("inode"), none.alias("mode"), pl.lit("journal").alias("t_kind"), "ts", "offset",
+        "length", pl.col("file_path").str.replace(r"/[^/]*$", "").alias("folder"), pl.col("file_path").alias("whole"),
+    )  # fmt: skip
+    return cast(pl.DataFrame, found.collect())
 
 
 def judged(times: pl.DataFrame, question: Question, operation: Operation, logs: pl.DataFrame) -> pl.DataFrame:

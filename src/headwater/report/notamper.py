@@ -78,12 +78,10 @@ def _signs(item: NoTamper, examples: int) -> Block:
 
 def document(item: NoTamper, case_no: str, issued: int | None) -> Document:
     """The examination of one item as a document of its own; ``issued`` in ns since 1970."""
+    reasons: list[Block] = [Paragraph(text) for text in item.reasons]
     body: list[Block] = [
         Heading(1, Text("结论所据", "What the verdict rests on"), "1"),
-        *(
-            [Paragraph(text) for text in item.reasons]
-            or [Note(Text("没有指向改动的迹象。", "No sign speaks of a change."))]
-        ),
+        *(reasons or [Note(Text("没有指向改动的迹象。", "No sign speaks of a change."))]),
         Heading(1, Text("各层所见", "What each layer shows"), "2"),
         _signs(item, 50),
         Heading(1, Text("不能发现什么", "What cannot be seen"), "3"),
