@@ -21,6 +21,7 @@ _NAMES = {
     "read-back": ("回读镜像", "reading back"),
     "read-again": ("再次读取检材", "reading the source again"),
     "verify": ("核验", "verifying"),
+    "memory": ("内存", "memory"),
 }
 
 

@@ -85,6 +85,7 @@ ACTIONS: dict[str, str] = {
     "add": "登记材料",
     "judge": "三性审查",
     "scene-act": "现场操作",
+    "memory-begin": "开始提取内存",
     "scene-attempt": "现场操作未成",
 }
 
