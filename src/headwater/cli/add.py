@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.procedure.signing import hand_of, pairs, signing_arguments
+from headwater.cli.options import pairs
+from headwater.cli.signing import hand_of, signing_arguments
 
 HELP = "登记检材：照片、录像、笔录、调取材料等任何文件 · take any file in as an item of evidence"
 _COMMON = (

@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from headwater.procedure.signing import pairs, signing_arguments
+from headwater.cli.options import pairs
+from headwater.cli.signing import signing_arguments
 
 HELP = "立案、授权、人员、基准时间、期限 · open a case; its scope, people, baseline and duties"
 _HEAD = (
@@ -113,11 +114,11 @@ def _new(options: argparse.Namespace) -> None:
 
 def _people(options: argparse.Namespace) -> None:
     from headwater.cli.printing import say
+    from headwater.cli.signing import hand_of
     from headwater.model.errors import UsageError
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.signing import hand_of
 
     if options.do == "list":
         corridor = open_case(options.case, options.command)
@@ -141,10 +142,10 @@ def _people(options: argparse.Namespace) -> None:
 def _scope(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_AUTHORITY, EXIT_DONE
     from headwater.cli.printing import say
+    from headwater.cli.signing import hand_of
     from headwater.procedure import casework, within_mandate
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.signing import hand_of
 
     given = _given(options)
     if any(given.values()):
@@ -168,10 +169,10 @@ def _duties(options: argparse.Namespace) -> int:
     from headwater.case import duties
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.printing import say
+    from headwater.cli.signing import hand_of
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.signing import hand_of
 
     given = {"known_at": options.known, "operator": options.operator, "matters": options.matter,
              "done": pairs(options.done)}  # fmt: skip
@@ -206,10 +207,10 @@ def run(options: argparse.Namespace) -> int:
     """Do one of the acts."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import line, say
+    from headwater.cli.signing import hand_of
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
-    from headwater.procedure.signing import hand_of
 
     if options.act == "new":
         _new(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.procedure.signing import event_arguments, event_of, hand_of, signing_arguments
+from headwater.cli.signing import event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "保管链：事件、缺口、现状 · the chain of custody: events, gaps, state"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.procedure.signing import hand_of, signing_arguments
+from headwater.cli.signing import hand_of, signing_arguments
 
 HELP = "导出可由第三方核验的案件包，须两人 · export a case as one verifiable file; takes two persons"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.procedure.signing import entered, event_arguments, signing_arguments
+from headwater.cli.signing import entered, event_arguments, signing_arguments
 
 HELP = "诉讼保全与解除 · legal hold, and its release"
 

@@ -22,6 +22,7 @@ _NAMES = {
     "read-again": ("再次读取检材", "reading the source again"),
     "verify": ("核验", "verifying"),
     "memory": ("内存", "memory"),
+    "capture": ("抓包", "capturing"),
 }
 
 

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from headwater.cli.options import key_files, keys_of
-from headwater.procedure.signing import hand_of, numbered, signing_arguments
+from headwater.cli.signing import hand_of, numbered, signing_arguments
 
 HELP = "无污损检验：基准时间之后检材是否被改动，结论 A–E · was an item touched after the baseline; verdict A to E"
 _SHOWN = 12  # examples of a sign on the screen

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.procedure.signing import hand_of, signing_arguments
+from headwater.cli.signing import hand_of, signing_arguments
 
 HELP = "证据登记表（PDF、XLSX）与三性审查 · the register, and the judgement of an item"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.procedure.signing import entered, event_arguments, signing_arguments
+from headwater.cli.signing import entered, event_arguments, signing_arguments
 
 HELP = "归还检材 · bring items back"
 

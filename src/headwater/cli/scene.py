@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.cli.options import case_and_authority, claim_of, pairs, remote_fields
+from headwater.cli.signing import hand_of, signing_arguments
 from headwater.procedure.scene_arguments import errand_arguments, errand_of
-from headwater.procedure.signing import hand_of, signing_arguments
 
 if TYPE_CHECKING:
     from headwater.procedure.scene_acts import HandAct

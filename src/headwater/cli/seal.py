@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.procedure.signing import event_arguments, event_of, hand_of, signing_arguments
+from headwater.cli.signing import event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "封存检材，可加密为密封容器 · seal items, on request into sealed containers"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.procedure.signing import entered, event_arguments, event_of, hand_of, signing_arguments
+from headwater.cli.signing import entered, event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "移交检材，双方签名 · hand items over; both sign"
 

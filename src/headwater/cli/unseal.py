@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.procedure.signing import entered, event_arguments, signing_arguments
+from headwater.cli.signing import entered, event_arguments, signing_arguments
 
 HELP = "启封检材、打开密封容器，须两人 · unseal items, open a container; takes two persons"
 
