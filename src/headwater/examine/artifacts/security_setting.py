@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings that decide how well a host defends itself: credentials, logging, user account control, Defender (windows.security_setting).
 
-Reads:  SYSTEM: Lsa, WDigest, EventLog; SOFTWARE: Policies\\System, PowerShell, Windows Defender and its exclusions, Script Host.
+Reads:  SYSTEM: Lsa, WDigest, EventLog; SOFTWARE: Policies\\System, PowerShell, Windows Defender and its exclusions, hidden accounts.
 Time:   last write of the key, UTC: the newest change of any of its values.
 Format: https://learn.microsoft.com/windows-server/security/credentials-protection-and-management/,
         https://learn.microsoft.com/defender-endpoint/configure-exclusions-microsoft-defender-antivirus
@@ -78,6 +78,18 @@ def read(hive: Hive, place: Place) -> Iterator[Event]:
         yield from _told(current(hive), _SYSTEM, place)
         return
     yield from _told(hive.root, _SOFTWARE, place)
+    hidden = hive.key("Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\SpecialAccounts\\UserList")
+    for value in hidden.values() if hidden is not None else ():
+        assert hidden is not None
+        yield tell(
+            place,
+            value,
+            hidden,
+            EventKind.STATE_SETTING,
+            hidden.written,
+            setting=f"SpecialAccounts {value.name}",
+            data=value.shown,
+        )
     for base in (_DEFENDER, f"Policies\\{_DEFENDER}"):
         for sort in _EXCLUSIONS:
             key = hive.key(f"{base}\\Exclusions\\{sort}")

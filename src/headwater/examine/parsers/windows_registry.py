@@ -87,7 +87,16 @@ def _cut(hive: Hive, frame: pl.DataFrame, size: int) -> Iterator[Batch]:
         found = len(tree.key_cell) + len(tree.value_cell)
         remains = int((frame["state"] == DELETED).sum())
         count = Count(found + tree.lost + remains, tree.lost, _slack(hive))
-        yield Batch(start, size, rows, merge_gaps([*hive.cells.gaps, *tree.gaps]), _skips(hive, frame), count)
+        gaps = [*hive.cells.gaps, *tree.gaps, *_state(hive)]
+        yield Batch(start, size, rows, merge_gaps(gaps), _skips(hive, frame), count)
+
+
+def _state(hive: Hive) -> Iterator[Gap]:
+    """That the hive was being written, where its base block says so: these rows are the hive as recorded."""
+    if hive.base.dirty:
+        numbers = f"sequence numbers {hive.base.primary} and {hive.base.secondary}" if hive.base.sound else "wrong checksum"
+        detail = f"a write was not ended ({numbers}): the rows are the hive as recorded, without what its logs bring"
+        yield Gap(0, 0, GapReason.NOT_REPLAYED, detail)
 
 
 def _slack(hive: Hive) -> int:

