@@ -36,7 +36,7 @@ def _words(mask: int) -> str:
     return "".join(_LETTERS[n] if mask >> n & 1 else "." for n in _ORDER)
 
 
-_MASKS = pl.Series([_words(mask) for mask in range(16)])
+_MASKS = pl.Series([None, *(_words(mask) for mask in range(1, 16))], dtype=pl.String)  # none: no such time
 
 
 class Rows:

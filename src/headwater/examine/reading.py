@@ -14,6 +14,7 @@ from headwater.examine.batch import FAULTS, Batch, batches_of, frame_of
 from headwater.examine.lines import line_batches
 from headwater.examine.registry import Parser
 from headwater.formats.compressed import layer_of
+from headwater.formats.sources import ChainSource
 from headwater.formats.spooled import spooled
 from headwater.model.kinds import GapReason
 from headwater.model.paths import file_layer, join
@@ -58,8 +59,13 @@ def prepare(source: ByteSource, path: str, mtime_ns: int | None, facts: Facts, s
     if not parsers and sniff:
         found = registry.by_content(head)
         parsers = (found,) if found else ()
-    file = File(path, source.size, source.pread, mtime_ns, facts)
+    file = File(path, source.size, source.pread, mtime_ns, facts, _held(source))
     return Reading(path, source.size, parsers, file, source, gap)
+
+
+def _held(source: ByteSource) -> tuple[tuple[int, int], ...] | None:
+    """Which stretches of a sparse file are stored, where its source can tell and has holes."""
+    return source.stored() if isinstance(source, ChainSource) and source.sparse and not source.bad else None
 
 
 def run(parser: Parser, reading: Reading) -> Iterator[Batch]:

@@ -53,6 +53,8 @@ class NtfsTree:
     """
 
     kind = "ntfs"
+    # sparse as large as the volume, or larger: a digest over their holes says nothing
+    not_content = frozenset({"/$BadClus:$Bad", "/$Extend/$UsnJrnl:$J"})
 
     def __init__(self, source: ByteSource) -> None:
         boot = read_boot(source)

@@ -241,6 +241,23 @@ class ChainSource:
             index += 1
         return found
 
+    @property
+    def sparse(self) -> bool:
+        """Whether it has holes: stretches that are zeros by the format."""
+        return any(piece.source is None for piece in self._pieces)
+
+    def stored(self) -> tuple[tuple[int, int], ...]:
+        """The stretches (offset, length) that are no holes, in order; touching ones are one."""
+        found: list[tuple[int, int]] = []
+        for start, piece in zip(self._starts, self._pieces):
+            if piece.source is None:
+                continue
+            if found and sum(found[-1]) == start:
+                found[-1] = (found[-1][0], found[-1][1] + piece.length)
+            else:
+                found.append((start, piece.length))
+        return tuple(found)
+
     def physical(self, offset: int, length: int) -> tuple[tuple[int, int], ...]:
         """The ranges on the underlying sources, in order, that hold ``length`` bytes from ``offset``."""
         return tuple((at, size) for _, at, size in self.parts(offset, length))

@@ -138,6 +138,8 @@ class EventKind(StrEnum):
     FILE_CHANGED = "file.changed"  # inode change (ctime)
     FILE_CREATED = "file.created"
     FILE_DELETED = "file.deleted"
+    FILE_RENAMED = "file.renamed"
+    FILE_CLOSED = "file.closed"  # closed after changes that stand in records of their own
     SYSTEM_BOOT = "system.boot"
     SYSTEM_SHUTDOWN = "system.shutdown"
     SYSTEM_TIME = "system.time"  # the clock was set

@@ -75,6 +75,8 @@ class File:
     pread: Callable[[int, int], bytes]
     mtime_ns: int | None = None
     facts: Facts = field(default_factory=Facts)
+    # the stretches of it that are stored, (offset, length) in order: between them are holes; None where that is not known
+    held: tuple[tuple[int, int], ...] | None = None
     # the files beside it that its parser asked for with BESIDE and that are there, by path
     beside: Mapping[str, File] = field(default_factory=dict)
 

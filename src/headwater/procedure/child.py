@@ -212,8 +212,9 @@ def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any
     """Every file whose content is to be described, as [view, key, path in the view, size]; a lone log is its own record."""
     if kind == "file":
         return
+    left_out = getattr(view.tree, "not_content", frozenset())
     for entry in entries:
-        if entry.kind == "file" and entry.size and (entry.allocated or view.derived):
+        if entry.kind == "file" and entry.size and (entry.allocated or view.derived) and entry.path not in left_out:
             yield [view.name, entry.key, entry.path, entry.size]
 
 

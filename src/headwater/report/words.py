@@ -144,6 +144,8 @@ _KINDS = {
     "file.changed": "文件元数据变更",
     "file.created": "文件创建",
     "file.deleted": "文件删除",
+    "file.renamed": "文件改名或移动",
+    "file.closed": "文件关闭",
     "network.connection": "网络连接",
     "system.boot": "系统启动",
     "system.shutdown": "系统关机",
