@@ -2,7 +2,8 @@
 """The files that ls listed (live.ls).
 
 Reads:  /@command/ls-*.stdout of a live collection.
-Time:   the file's modification where ls printed it with its offset (``--full-time``); other forms stay text.
+Time:   the file's modification where ls printed it with its offset (``--full-time``); other forms stay text. When ls was run is
+        ``listed_ns``.
 Format: ls(1) -l, with inode (-i) or without; ``folder:`` before each listing where there are several.
 Limits: what the server's own ls was let see. The folder is that of the command's line; a name with a line feed in it
         takes two lines, of which the second is a gap or, where somebody forged it, a row.
@@ -14,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
-from headwater.examine.parsers._live import rows, said, whole
+from headwater.examine.parsers._live import captured, rows, said, whole
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE, iso
@@ -44,6 +45,7 @@ def folder_of(file: File) -> str | None:
 
 def parse(file: File) -> Iterator[Record]:
     folder = folder_of(file)
+    at, _ = captured(file)
 
     def make(line: Line, text: str) -> Event | str | None:
         nonlocal folder
@@ -55,12 +57,12 @@ def parse(file: File) -> Iterator[Record]:
                 folder = text[:-1]
                 return "folder"
             return None
-        return _event(line, match, folder)
+        return _event(line, match, folder, at)
 
     yield from rows(file, make)
 
 
-def _event(line: Line, match: re.Match[str], folder: str | None) -> Event:
+def _event(line: Line, match: re.Match[str], folder: str | None, at: int | None) -> Event:
     name = match["name"]
     target: str | None = None
     if match["permissions"][0] == "l":
@@ -73,10 +75,12 @@ def _event(line: Line, match: re.Match[str], folder: str | None) -> Event:
         fields |= {"uid": whole(owner), "gid": whole(match["group"])}
     else:
         fields |= {"user": owner, "group": match["group"]}
+    if at is not None:
+        fields["listed_ns"] = at
     if folder is not None:
-        at = name if name.startswith("/") else f"{folder.rstrip('/')}/{name}"
+        path = name if name.startswith("/") else f"{folder.rstrip('/')}/{name}"
         fields["file_path"] = (
-            folder if name == "." else None if name == ".." else encode_name(at.encode("utf-8", "surrogateescape"))
+            folder if name == "." else None if name == ".." else encode_name(path.encode("utf-8", "surrogateescape"))
         )
     when = iso(match["time"]) if match["time"].count(" ") == 2 else NONE
     if when[0] is None:

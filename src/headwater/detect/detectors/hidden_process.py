@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that the kernel has and the server's own ps and top leave out.
+
+Needs:      live.ps or live.top, with live.proc_pid or live.raw_pids of the same collection.
+Technique:  T1564.001 hide artifacts; T1014 rootkit; T1574.006 a preloaded library that answers for readdir.
+Says:       which process which outputs leave out and which views hold it; that it lived while ps ran is proved by its start and
+            by views before and after ps, or the finding says that this is not proved.
+False when: it began after ps or ended before it (numbers and starts are weighed), ps ran in another namespace, numbers began anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from headwater.detect.commands import excerpt
+from headwater.detect.frames import MINUTE, SECOND, state
+from headwater.detect.live_view import (
+    LINK_CLAIMS,
+    PID_CLAIMS,
+    TOOLS,
+    by_view,
+    called,
+    collected,
+    facts,
+    first_time,
+    neighbours,
+    of_pids,
+    plain,
+    programs,
+    read_at,
+    rows,
+    sightings,
+)
+from headwater.model.kinds import Confidence, EventKind, Severity, Stage
+from headwater.model.nouns import Finding, Rule, Text
+from headwater.model.ports import Events, Settings
+from headwater.model.records import Value
+
+RULE = Rule(
+    id="hidden-process",
+    version="1",
+    author="Headwater",
+    title=Text("被隐藏的进程", "A hidden process"),
+    stage=Stage.COVER,
+    techniques=("T1564.001", "T1014", "T1574.006"),
+    severity=Severity.HIGH,
+)
+MOST = 50
+_LESS = 2 * SECOND  # a start is reckoned in hundredths, the boot in whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """The views of one source; times are UTC ns. ``seen``: the last sighting of a process by the kernel's views."""
+
+    tools: dict[str, pl.DataFrame]
+    status: pl.DataFrame
+    starts: dict[int, int]
+    raw: pl.DataFrame
+    seen: dict[int, int]
+    exists: frozenset[int]
+
+    def lacking(self, pid: int) -> dict[str, pl.DataFrame]:
+        """The outputs without this process."""
+        return {p: v for p, v in self.tools.items() if not v["pid"].eq(pid).any()}
+
+
+def detect(events: Events, settings: Settings) -> Iterator[Finding]:
+    """By source and number of the process."""
+    if not collected(events):
+        return
+    own = ["ppid", "listed", "fact"]
+    tools = rows(events, TOOLS, own, EventKind.STATE_PROCESS)
+    raw = rows(events, ["live.raw_pids"], own, EventKind.STATE_PROCESS)
+    stated = facts(events, "status", "stat", "cmdline")
+    exe, read = programs(events), (sightings(events), read_at(events, "/@raw/pids.txt"))
+    for source in tools["source"].unique().sort().to_list():
+        mine = stated.filter(pl.col("source") == source)
+        system = _system(source, tools, mine, raw, read)
+        found = []
+        for pid in sorted(system.exists):
+            lacking = system.lacking(pid)
+            weighed = [(p, how) for p, v in lacking.items() if (how := _weigh(system, pid, v))]
+            if weighed:
+                best = min((how for _, how in weighed), key=lambda h: _ORDER.index(h[0]))
+                found.append((pid, best, {p: lacking[p] for p, _ in weighed}))
+        for pid, how, views in found[:MOST]:
+            more = [(of_pids(mine, source, [pid]), PID_CLAIMS), (of_pids(exe, source, [pid]), LINK_CLAIMS)]
+            yield _finding(events, system, pid, how, views, more, len(found))
+
+
+def _system(
+    source: int, tools: pl.DataFrame, stated: pl.DataFrame, raw: pl.DataFrame,
+    read: tuple[dict[tuple[int, int], int], dict[int, int]],
+) -> _System:  # fmt: skip
+    status, raw = stated.filter(pl.col("fact") == "status"), raw.filter(pl.col("source") == source)
+    started = stated.filter((pl.col("fact") == "stat") & pl.col("ts").is_not_null())
+    seen = {pid: ts for (s, pid), ts in read[0].items() if s == source}
+    if source in read[1]:
+        seen |= {pid: max(read[1][source], seen.get(pid, 0)) for pid in raw["pid"].drop_nulls().to_list()}
+    views = by_view(tools.filter(pl.col("source") == source))
+    # of a container or of one session a list is short: it cannot be held against the whole system
+    views = {p: v for p, v in views.items() if v["pid"].n_unique() * 3 >= status.height or v["pid"].eq(1).any()}
+    exists = {p for frame in (status, raw, *views.values()) for p in frame["pid"].drop_nulls().to_list()}
+    for view in views.values():
+        ran = first_time(view)
+        if ran is not None:
+            seen |= {pid: max(ran, seen.get(pid, 0)) for pid in view["pid"].drop_nulls().to_list()}
+    return _System(views, status, dict(started.select("pid", "ts").iter_rows()), raw, seen, frozenset(exists))
+
+
+_ORDER = ("proved", "unlisted", "library", "twice", "once")
+_How = tuple[str, Severity, Confidence]
+
+
+def _weigh(system: _System, pid: int, view: pl.DataFrame) -> _How | None:
+    """How far it is proved that the process was there while this output was made; None where it need not have been."""
+    ran, start, seen = first_time(view), system.starts.get(pid), system.seen.get(pid)
+    highest = view["pid"].max()
+    in_status = bool(system.status["pid"].eq(pid).any())
+    mine = system.raw.filter(pl.col("pid") == pid)
+    if not in_status and not mine.height:
+        return None  # a tool alone tells of it: it came and went
+    before = (
+        start + _LESS < ran if start is not None and ran is not None else isinstance(highest, int) and pid < highest
+    )
+    if mine.height and str(mine["listed"][0]).lower() == "false":
+        listed = system.raw.filter(pl.col("listed").cast(pl.String) == "true")["pid"].max()
+        held = isinstance(listed, int) and pid < listed and (before or in_status)
+        return ("unlisted", Severity.HIGH, Confidence.MEDIUM) if held else None
+    if not before or (seen is not None and ran is not None and seen <= ran):
+        return None
+    if start is not None and seen is not None:
+        return "proved", Severity.HIGH, Confidence.HIGH
+    if not in_status:
+        return "library", Severity.HIGH, Confidence.MEDIUM
+    if mine.height:
+        return "twice", Severity.HIGH, Confidence.MEDIUM
+    if start is not None and ran is not None and start + MINUTE < ran and not system.raw.height:
+        return "once", Severity.MEDIUM, Confidence.LOW
+    return None
+
+
+_HOW = {
+    "proved": (
+        "它在这些工具运行之前已经启动，其后仍见于内核记录，工具运行时必然存在",
+        "it had begun before these tools ran and the kernel still had it afterwards, so that it was there while they ran",
+    ),
+    "twice": (
+        "两份内核记录中都有该进程",
+        "two of the kernel's own views hold it",
+    ),
+    "library": (
+        "经 C 库所列的 /proc 中也没有它，仅绕过 C 库逐号探测时才出现",
+        "the listing of /proc through the C library lacks it as well; only trying each number past that library shows it",
+    ),
+    "unlisted": (
+        "它有进程号并应答信号，却不在内核给出的 /proc 目录清单中",
+        "it has a number and answers to signals, yet the kernel's listing of /proc leaves it out",
+    ),
+    "once": (
+        "该进程在 ps 之前已运行一分钟以上；仅一次记录到它，不能排除其恰在两次采集之间结束",
+        "it had run for over a minute before ps; it was seen once only, so that it may have ended just between the two",
+    ),
+}
+
+
+def _finding(
+    events: Events, system: _System, pid: int, how: _How, lacking: dict[str, pl.DataFrame],
+    more: list[tuple[pl.DataFrame, tuple[str, ...]]], total: int,
+) -> Finding:  # fmt: skip
+    reason, severity, confidence = how
+    mine = system.raw.filter(pl.col("pid") == pid)
+    kernel = pl.concat([system.status.filter(pl.col("pid") == pid), mine], how="diagonal_relaxed")
+    facts_of = more[0][0]
+    name = next((str(n) for n in [*kernel["process"].drop_nulls()]), "?")
+    line = next(iter(facts_of["command_line"].drop_nulls()), None)
+    program = next(iter(more[1][0]["target"].drop_nulls()), None) if more[1][0].height else None
+    near = pl.concat([neighbours(view, "pid", pid) for view in lacking.values()], how="diagonal_relaxed")
+    zh = f"进程 {pid}（{name}"
+    en = f"Process {pid} ({name}"
+    if program:
+        zh, en = f"{zh}，程序 {program}", f"{en}, program {program}"
+    if line:
+        zh, en = f"{zh}，命令行“{excerpt(str(line))}”", f"{en}, command line {excerpt(str(line))!r}"
+    shown = set(kernel["path"].to_list())
+    zh += f"）见于 {called(shown, 'zh')}，而服务器自身工具 {called(lacking, 'zh')} 的输出中没有；{_HOW[reason][0]}。"
+    en += (
+        f") stands in {called(shown, 'en')} and not in what the server's own tools printed ({called(lacking, 'en')}); "
+    )
+    values: dict[str, Value] = {"reason": reason, "pid": pid, "program": program, "hidden": total}
+    return state(
+        events, RULE, plain(kernel, PID_CLAIMS), PID_CLAIMS, Text(zh, en + _HOW[reason][1] + "."), severity=severity,
+        confidence=confidence, facts={k: v for k, v in values.items() if v is not None},
+        more=[*more, (plain(near, PID_CLAIMS), PID_CLAIMS)], moments=near["ts"].drop_nulls().to_list(),
+    )  # fmt: skip
