@@ -8,12 +8,14 @@ values are int64; nanoseconds count from 1970 as if the wall clock were UTC, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.examine import line_words
 from headwater.examine.line_views import Bytes, Flags, Ints, words
+from headwater.formats import compiled
 from headwater.model.times import SECOND
 
 DAY = 86_400
@@ -214,6 +216,9 @@ class YearlessTimes:
 
 def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     """The head of a BSD syslog line, with a space behind it; the day's first digit may be a space or a zero."""
+    library = compiled.library()
+    if library is not None:
+        return _quick_bsd(library, data, at)
     head = line_words.masked(line_words.word(data, at), 7)
     first, run = line_words.runs(head)
     text = letters(data, at[first], 8)
@@ -227,3 +232,12 @@ def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     in_time, second = line_words.clock(line_words.word(data, at + 7))
     in_time &= ok[run] & (data[at + 15] == 32)
     return YearlessTimes(in_time, month[run], day[run], second)
+
+
+def _quick_bsd(library: Any, data: Bytes, at: Ints) -> YearlessTimes:
+    rows, place = len(at), compiled.at
+    at, ok = compiled.whole(at), np.empty(rows, dtype=np.bool_)
+    month, day, second = (np.empty(rows, dtype=np.int64) for _ in range(3))
+    made = (place(array) for array in (ok, month, day, second))
+    compiled.checked(library.hw_bsd(place(data), len(data), place(at), rows, *made))
+    return YearlessTimes(ok, month, day, second)

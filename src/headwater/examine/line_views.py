@@ -146,15 +146,20 @@ class Texts:
         """Where the views, the bits of validity and the counts of texts begin."""
         return tuple(compiled.at(array) for array in (self._views, self._bits, self._counts))
 
+    def there(self, number: int, rows: int) -> Flags | None:
+        """Which rows of a column have a value; None where none has."""
+        if not self._counts[number]:
+            return None
+        return np.unpackbits(self._bits[number], count=rows, bitorder="little").view(np.bool_)
+
+    def column(self, number: int, rows: int) -> pl.Series:
+        """One column."""
+        validity = None if self._counts[number] == rows else self._bits[number, : (rows + 7) // 8]
+        return pl.Series(_Exported(self._views[number, :rows], self._data, validity))
+
     def columns(self, rows: int) -> dict[str, pl.Series]:
         """The columns that have a text in their first ``rows`` rows."""
-        found = {}
-        for number, name in enumerate(self._names):
-            count = int(self._counts[number])
-            if count:
-                validity = None if count == rows else self._bits[number, : (rows + 7) // 8]
-                found[name] = pl.Series(_Exported(self._views[number, :rows], self._data, validity))
-        return found
+        return {name: self.column(k, rows) for k, name in enumerate(self._names) if self._counts[k]}
 
 
 def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> pl.Series:

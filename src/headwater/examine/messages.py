@@ -21,6 +21,8 @@ from headwater.examine.batch import HEAD_SCHEMA
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal
 from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers
+from headwater.examine.message_beginnings import Beginnings
+from headwater.examine.message_phrases import Phrased, numbered_names, phrased
 from headwater.examine.message_rules import RULES
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Value
@@ -140,7 +142,7 @@ def _settle_address(header: dict[str, Value], own: dict[str, Value]) -> None:
 class _Found:
     """What the rules found so far in a column of messages: for every row its rule, for every field its values.
 
-    Values stand where a phrase found them in the block (``spans``), are numbers that it read, follow from the rule
+    Values stand where a phrase found them in the block (``spans``; ``phrases``), are numbers that it read, follow from the rule
     alone (its constants), or were made by a regex (``made``); no row has one field from two of these.
     """
 
@@ -148,6 +150,7 @@ class _Found:
     spans: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
     counted: dict[str, tuple[Ints, Flags]] = field(default_factory=dict)
     made: dict[str, list[tuple[Ints, pl.Series]]] = field(default_factory=dict)
+    phrases: Phrased | None = None  # what the compiled scanner found
 
     def put(self, name: str, rows: Ints, values: pl.Series) -> None:
         self.made.setdefault(name, []).append((rows, values))
@@ -168,6 +171,8 @@ class _Found:
     def column(self, name: str, dtype: Any, data: Bytes, rules: pl.Series) -> pl.Series | None:
         """The field's values for every row, None where no row has one."""
         parts: list[tuple[Flags | None, pl.Series]] = []
+        if self.phrases is not None and name in self.phrases.columns:
+            parts.append(self.phrases.columns[name])
         if name in self.spans:
             starts, ends = self.spans[name]
             # an empty value is no value, but the name of a user may be empty
@@ -210,8 +215,8 @@ def _constants() -> dict[str, tuple[pl.Series, Flags]]:
     return found
 
 
-def _families(process: pl.Series) -> tuple[Ints, list[str], pl.Series | None, pl.Series | None]:
-    """For each row the number of its process, the distinct processes, and the clean name and module where tags had one."""
+def _numbered(process: pl.Series) -> tuple[Ints, list[str]]:
+    """For each row the number of its process, and the distinct processes."""
     coded = process.fill_null("").cast(pl.Categorical(pl.Categories.random()))
     codes = coded.to_physical().to_numpy().astype(np.int64)
     distinct = coded.unique(maintain_order=True)
@@ -219,13 +224,18 @@ def _families(process: pl.Series) -> tuple[Ints, list[str], pl.Series | None, pl
     names = [""] * (max(order, default=-1) + 1)
     for code, text in zip(order, distinct.cast(pl.String).to_list()):
         names[code] = text
+    return codes, names
+
+
+def _cleaned(codes: Ints, names: Sequence[str]) -> tuple[pl.Series | None, pl.Series | None]:
+    """The clean name and the module of every row's process, where tags had a module."""
     tags = [_MODULE_TAG.fullmatch(n) for n in names]
     if not any(tags):
-        return codes, names, None, None
+        return None, None
     clean = pl.Series([m.group(1) if m else n or None for m, n in zip(tags, names)], dtype=pl.String)
     module = pl.Series([m.group(2) if m else None for m in tags], dtype=pl.String)
     where = pl.Series(codes.astype(np.uint32))
-    return codes, names, clean.gather(where), module.gather(where)
+    return clean.gather(where), module.gather(where)
 
 
 def _by_phrase(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
@@ -264,59 +274,20 @@ def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
             found.put(values.name, mine[there.to_numpy()], values.filter(there))
 
 
-_HEAD = 32  # bytes of every text that are brought together once, for the many comparisons
-
-
-class _Beginnings:
-    """Which rows begin with a literal, found a word at a time so that rules share what their literals share."""
-
-    def __init__(self, texts: Lines, rows: Ints) -> None:
-        self.texts = texts.take(rows)
-        self.row = rows
-        head = np.ndarray((len(texts.data) - _HEAD,), dtype=f"V{_HEAD}", buffer=texts.data, strides=(1,))
-        grid = (
-            head[np.minimum(self.texts.start, len(texts.data) - _HEAD - 1)].view("<u8").reshape(len(rows), _HEAD // 8)
-        )
-        self.word = [np.ascontiguousarray(grid[:, k]) for k in range(_HEAD // 8)]
-        self.first = self.word[0].astype(np.uint32)
-        self.known: dict[bytes, Ints] = {b"": np.arange(len(rows))}
-        self.present = set(np.unique(self.first).tolist())
-
-    def rows(self, start: bytes) -> Ints:
-        """In order; a text that was cut to less than the literal may be among them."""
-        if len(start) >= 4 and int.from_bytes(start[:4], "little") not in self.present:
-            return self.row[:0]
-        return self.row[self._places(start)]
-
-    def _places(self, start: bytes) -> Ints:
-        known = self.known.get(start)
-        if known is not None:
-            return known
-        size = len(start)
-        if size == 4:
-            known = np.flatnonzero(self.first == int.from_bytes(start, "little"))
-        elif size <= _HEAD:
-            number = (size - 1) // 8
-            known = self._places(start[: 8 * number] if number else start[:4] if size > 4 else b"")
-            mask = np.uint64((1 << 8 * (size - 8 * number)) - 1)
-            value = np.uint64(int.from_bytes(start[8 * number :], "little"))
-            known = known[(self.word[number][known] & mask) == value]
-        else:
-            known = self._places(start[:_HEAD])
-            at = np.minimum(self.texts.start[known] + _HEAD, self.texts.end[known])
-            known = known[equal(self.texts.data, at, start[_HEAD:])]
-        self.known[start] = known
-        return known
-
-
 def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> None:
     """Rules for every row, process by process; how the text begins chooses which rules are tried at all."""
     groups = [name if name in _NAMED else "" for name in (family(n)[0] for n in names)]
     distinct = sorted(set(groups))
     which_group = np.array([distinct.index(g) for g in groups], dtype=np.int64)[codes]
     which_group[texts.end - texts.start > _MOST_TEXT] = -1
+    found.phrases = phrased(texts, which_group, [_rules_of(name) for name in distinct])
+    if found.phrases is not None:
+        found.rule[:] = np.maximum(found.phrases.rule, -1)
+        which_group[~found.phrases.open] = -1
+        if not found.phrases.open.any():
+            return
     for which, name in enumerate(distinct):
-        begins = _Beginnings(texts, np.flatnonzero(which_group == which))
+        begins = Beginnings(texts, np.flatnonzero(which_group == which))
         for number in _rules_of(name):
             rows = begins.rows(_starts()[number])
             if len(rows):
@@ -361,13 +332,15 @@ def _texts(lines: Lines, found: _Found) -> Lines:
     return Lines(lines.data, start, end)
 
 
-def classified(process: pl.Series, messages: Lines) -> dict[str, pl.Series]:
+def classified(process: pl.Series, messages: Lines, named: tuple[Ints, Ints] | None = None) -> dict[str, pl.Series]:
     """The columns kind, outcome, the header fields and :data:`OWN`, for a column of messages in a block.
 
+    ``named``: where each process stands in that block (an end before its start: nowhere), if that is known.
     The messages start at :data:`headwater.examine.line_templates.REACH` in their block or later.
     """
     found = _Found(np.full(len(messages), -1, dtype=np.int64))
-    codes, names, clean, module = _families(process)
+    codes, names = (named and numbered_names(messages.data, *named)) or _numbered(process)
+    clean, module = _cleaned(codes, names)
     _search(codes, names, _texts(messages, found), found)
     found.rule[found.rule < 0] = len(RULES)
     where = pl.Series(found.rule.astype(np.uint32))
@@ -381,7 +354,10 @@ def classified(process: pl.Series, messages: Lines) -> dict[str, pl.Series]:
     if clean is not None and module is not None:
         columns["process"] = clean
         columns["pam_module"] = columns["pam_module"].fill_null(module) if "pam_module" in columns else module
-    return _addressed(columns) if "src_ip" in columns else columns
+    plain = (
+        found.phrases is not None and found.phrases.plain and not {"src_ip"} & (found.spans.keys() | found.made.keys())
+    )
+    return columns if plain or "src_ip" not in columns else _addressed(columns)
 
 
 def _addressed(columns: dict[str, pl.Series]) -> dict[str, pl.Series]:

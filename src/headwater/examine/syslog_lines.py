@@ -8,6 +8,7 @@ RFC 3339 time, the default of Debian 13 and of Ubuntu 24.04), RFC 5424; each may
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from headwater.examine.line_time import Times, YearlessTimes, bsd, digits, iso, 
 from headwater.examine.line_views import Flags, Ints, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.examine.messages import OWN, classified
+from headwater.formats import compiled
 from headwater.model.kinds import TimeBasis
 
 _MOST_SPACES = 16
@@ -105,6 +107,9 @@ def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
 def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
     """Host, process, pid and text of what follows the time; ``at`` is the position behind the space."""
     data = lines.data
+    library = compiled.library()
+    if library is not None:
+        return _quick_rest(library, lines, at)
     at = np.minimum(at, lines.end)
     stop = lines.find(at, " ")
     last = data[np.maximum(stop - 1, 0)]
@@ -113,6 +118,23 @@ def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
     columns, text = _tag(lines, _skip_spaces(lines, np.where(named, np.minimum(stop + 1, lines.end), at)))
     columns["host"] = lines.column(at, stop, None if named.all() else named)
     return columns | classified(columns["process"], Lines(data, text, lines.end))
+
+
+def _quick_rest(library: Any, lines: Lines, at: Ints) -> dict[str, pl.Series]:
+    """The same by the compiled scanner."""
+    rows, place = len(lines), compiled.at
+    host, host_end, tag, tag_end, pid, text = (np.empty(rows, dtype=np.int64) for _ in range(6))
+    numbered = np.empty(rows, dtype=np.bool_)
+    at, end = compiled.whole(at), compiled.whole(lines.end)
+    made = (place(array) for array in (host, host_end, tag, tag_end, pid, numbered, text))
+    compiled.checked(library.hw_heads(place(lines.data), len(lines.data), place(at), place(end), rows, *made))
+    named, tagged = host_end >= 0, tag_end >= 0
+    columns = {
+        "host": lines.column(host, host_end, None if named.all() else named),
+        "process": lines.column(tag, tag_end, None if tagged.all() else tagged),
+        "pid": numbers(pid, numbered),
+    }
+    return columns | classified(columns["process"], Lines(lines.data, text, lines.end), (tag, tag_end))
 
 
 def _basis(codes: Ints, *names: TimeBasis) -> pl.Series:

@@ -32,6 +32,10 @@ _FUNCTIONS = {
     "hw_views": "pipppipp",
     "hw_ipv4": "pippip",
     "hw_access": "pippippppppp",
+    "hw_bsd": "pipipppp",
+    "hw_heads": "pippippppppp",
+    "hw_names": "pippipp",
+    "hw_phrases": "pippippppppiiippppp",
     "hw_encode": "pp",
 }
 _forbidden = False
