@@ -109,6 +109,24 @@ SCENE: dict[str, tuple[str, str] | tuple[str, str, str, str]] = {
         "Name another folder: --out.",
     ),
     "HW2176": ("文件已存在，未作改动：{where}", "the file is there already, nothing was changed: {where}"),
+    "HW2180": (
+        "服务器上无法抓包：{where}（缺少 {what}）",
+        "packets cannot be captured on this server: {where} (lacks {what})",
+        "须有 Python 3.6 以上或 tcpdump；否则在交换机镜像端口抓包，用 add 登记。",
+        "It takes Python 3.6 or tcpdump there; else capture at a mirror port of the switch and use add.",
+    ),
+    "HW2181": (
+        "过滤条件无法采用：{what}",
+        "the filter cannot be used: {what}",
+        "例：tcp and port 443 and not host 10.0.0.9",
+        "Such as: tcp and port 443 and not host 10.0.0.9",
+    ),
+    "HW2182": (
+        "接口无法监听：{where}（{what}）",
+        "the interface cannot be listened to: {where} ({what})",
+        "核对接口名，并以 root（或具 CAP_NET_RAW）登录。",
+        "Check its name, and log in as root or with CAP_NET_RAW.",
+    ),
     "HW2190": (
         "服务器没有按要求应答：{where}（{what}）",
         "the server does not answer as asked: {where} ({what})",

@@ -85,6 +85,7 @@ ACTIONS: dict[str, str] = {
     "add": "登记材料",
     "judge": "三性审查",
     "scene-act": "现场操作",
+    "capture-begin": "开始抓包",
     "memory-begin": "开始提取内存",
     "scene-attempt": "现场操作未成",
 }
@@ -186,6 +187,7 @@ _KINDS = {
     "state.autorun": "自启动项现状",
     "state.device": "外接设备记录",
     "state.share": "共享现状",
+    "state.shadow": "卷影副本中的旧文件",
     "state.stream": "备用数据流",
     "state.recovered": "恢复的已删除文件",
     "state.file": "文件现状",

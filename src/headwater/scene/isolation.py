@@ -199,13 +199,14 @@ def _end_timer(pid: int, token: str) -> str:
 
 def apply_script(wall: Wall, seconds: int, token: str) -> bytes:
     """Arms the timer, then applies the rules: ``timer=``, ``applied=`` the exit status. Without a timer nothing is applied."""
+    # by a pipe: a here-document is a file in /tmp with some shells
     if wall.method == "nft":
-        put = f"nft -f - <<'{token}'\n{nft_rules(wall)}{token}\na=$?\n"
+        put = f"printf '%s' '{nft_rules(wall)}' | nft -f -\na=$?\n"
     else:
         put = (
-            f"iptables-restore --noflush <<'{token}'\n{iptables_rules(wall, 4)}{token}\na=$?\n"
-            f"if [ $a = 0 ] && command -v ip6tables-restore >/dev/null; then\nip6tables-restore --noflush <<'{token}'\n"
-            f"{iptables_rules(wall, 6)}{token}\na=$?\nfi\n"
+            f"printf '%s' '{iptables_rules(wall, 4)}' | iptables-restore --noflush\na=$?\n"
+            f"if [ $a = 0 ] && command -v ip6tables-restore >/dev/null; then\n"
+            f"printf '%s' '{iptables_rules(wall, 6)}' | ip6tables-restore --noflush\na=$?\nfi\n"
         )
     return (
         _HEAD + _timer(wall.method, seconds, token) + "printf 'timer=%s\\n' \"$T\"\n"
