@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, remote_fields, size_of
-from headwater.procedure.scene_arguments import errand_arguments, errand_of
 
 HELP = "抓取服务器网络数据包，存为 pcapng，限时限量 · capture packets of a server, bounded in time and bytes"
 

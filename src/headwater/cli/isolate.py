@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import argparse
 
+from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, remote_fields
-from headwater.procedure.scene_arguments import errand_arguments, errand_of
 
 HELP = "隔离服务器：仅放行白名单，先设自动回退再生效 · isolate a server, with a rollback armed first"
 

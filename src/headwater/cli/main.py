@@ -37,7 +37,7 @@ _EXITS = (
     "130 中断 interrupted"
 )
 _USAGE = "用法 usage: "
-_NO_VERB = {"main", "options", "printing", "meter", "signing", "welcome"}
+_NO_VERB = {"errand", "main", "options", "printing", "meter", "signing", "welcome"}
 
 
 def verbs() -> list[str]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, remote_fields
-from headwater.procedure.scene_arguments import errand_arguments, errand_of
 
 HELP = "提取运行中 Linux 的内存：经 /proc/kcore 存为 LiME · a running Linux's memory, by /proc/kcore as LiME"
 

@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, pairs, remote_fields
 from headwater.cli.signing import hand_of, signing_arguments
-from headwater.procedure.scene_arguments import errand_arguments, errand_of
 
 if TYPE_CHECKING:
     from headwater.procedure.scene_acts import HandAct
