@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from tiling import run
+from tiling import GOLDEN, run
 
 from headwater.examine.parsers import (
     linux_crontab,
@@ -125,6 +125,13 @@ def test_an_open_file_that_is_gone_is_told_as_such() -> None:
     data = b"COMMAND PID USER FD TYPE DEVICE SIZE/OFF NODE NAME\nx 5 root 3w REG 8,1 10 77 /var/log/a b.log (deleted)\n"
     (row,), _, _ = run(live_lsof, data, "/@command/lsof-all.stdout")
     assert (row["file_path"], row["deleted"]) == ("/var/log/a b.log", True)
+
+
+def test_every_row_says_what_its_time_rests_on() -> None:
+    for folder in sorted(GOLDEN.glob("live_*")):
+        for place in folder.glob("*.golden.json"):
+            rows = json.loads(place.read_text(encoding="utf-8"))["rows"]
+            assert all(row.get("t_basis") for row in rows), place.name
 
 
 def test_every_output_of_the_catalogue_has_one_reader() -> None:

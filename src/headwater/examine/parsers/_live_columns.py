@@ -12,7 +12,7 @@ import polars as pl
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, Shape, groups
 from headwater.examine.parsers._live import TAKEN, captured
-from headwater.model.kinds import EventKind
+from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import File
 
 Columns = dict[str, pl.Series]
@@ -35,6 +35,7 @@ def table(pattern: str, kind: EventKind, finish: Finish, taken: bool = True) -> 
         columns: dict[str, Any] = dict(finish(found, context.file))
         size = found.height
         columns.setdefault("kind", pl.repeat(str(kind), size, dtype=pl.String, eager=True))
+        columns.setdefault("t_basis", pl.repeat(str(TimeBasis.NONE), size, dtype=pl.String, eager=True))
         if taken:
             ns, basis = captured(context.file)
             columns["t_recorded"] = pl.repeat(ns, size, dtype=pl.Int64, eager=True)
