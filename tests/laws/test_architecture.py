@@ -106,7 +106,11 @@ def test_model_needs_the_standard_library_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*(SRC / "examine/parsers").glob("*.py"), *(SRC / "detect/detectors").glob("*.py")]), ids=_name
+    "path",
+    sorted(
+        p for part in ("examine/parsers", "examine/artifacts", "detect/detectors") for p in (SRC / part).glob("*.py")
+    ),
+    ids=_name,
 )
 def test_parser_and_detector_open_nothing(path: Path) -> None:
     tree = ast.parse(path.read_text())

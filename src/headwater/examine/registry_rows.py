@@ -7,7 +7,7 @@ cannot be younger than. Data beyond 64 KiB of text or 256 bytes shown in hexadec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from headwater.examine.hive_place import Place
 from headwater.formats.registry_deleted import Deleted, DeletedKey, DeletedValue
 from headwater.formats.registry_hive import BINARY, TEXT_MOST, Hive, shown, type_name
 from headwater.formats.registry_layout import EARLIEST, FILETIME_EPOCH, LATEST, nanoseconds
-from headwater.formats.registry_tree import INLINE
+from headwater.formats.registry_tree import BIG, INLINE
 from headwater.model.kinds import EventKind, TimeBasis
 
 BYTES_MOST = 256  # of data shown in hexadecimal
@@ -53,6 +53,11 @@ def _whole(columns: dict[str, Any], height: int) -> pl.DataFrame:
         else:
             made.append(pl.Series(name, values, dtype=dtype))
     return pl.DataFrame(made)
+
+
+def empty_frame() -> pl.DataFrame:
+    """No row, all columns."""
+    return _whole({}, 0)
 
 
 def keys_frame(hive: Hive, place: Place, rows: Any | None = None) -> pl.DataFrame:
@@ -99,7 +104,7 @@ def values_frame(hive: Hive, place: Place, rows: Any | None = None) -> pl.DataFr
     known = inline | (data_cell >= 0)
     starts = hive.cells.starts
     at = np.where(inline, starts[cell] + 12, (starts[data_cell] if len(starts) else data_cell) + 4)
-    texts, cut, claims = _data_texts(hive, rows.tolist())
+    texts, cut, claims = _data_texts(hive, rows)
     unique = {row: printable(place.path(paths[row])) for row in np.unique(key).tolist()}
     kinds = {number: type_name(number) for number in np.unique(hive.types[rows]).tolist()}
     columns = {
@@ -124,33 +129,33 @@ def values_frame(hive: Hive, place: Place, rows: Any | None = None) -> pl.DataFr
     return _whole(columns, len(cell))
 
 
-def _data_texts(hive: Hive, rows: Sequence[int]) -> tuple[list[str | None], list[bool | None], list[str | None]]:
+def _data_texts(hive: Hive, rows: Any) -> tuple[list[str | None], list[bool | None], list[str | None]]:
     """Data as text, whether it was cut, and what is to be said where it is not all there."""
+    tree, cells, data = hive.tree, hive.cells, hive.data
+    sizes, kinds, shared, cell = hive.sizes[rows], hive.types[rows], tree.data_shared[rows], tree.data_cell[rows]
+    inline = sizes & INLINE != 0
+    real = np.where(inline, sizes & ~INLINE, sizes)
+    most = np.where(shared, _SHARED_MOST, np.where(np.isin(kinds, tuple(_TEXTS)), TEXT_MOST, BYTES_MOST))
+    starts = np.where(inline, cells.starts[tree.value_cell[rows]] + 12, cells.starts[cell] + 4)
+    room = np.where(inline, 4, np.where(cell >= 0, cells.sizes[cell] - 4, 0))
+    taken = np.minimum(np.minimum(real, most), room)
+    big = (real > BIG) & ~inline & (cell >= 0)
     texts: list[str | None] = []
-    cut: list[bool | None] = []
-    claims: list[str | None] = []
-    shared, cells, sizes, types = hive.tree.data_shared, hive.tree.data_cell, hive.sizes, hive.types
-    for row in rows:
-        size, kind = int(sizes[row]), int(types[row])
-        most = (TEXT_MOST if kind in _TEXTS else BYTES_MOST) if not shared[row] else _SHARED_MOST
-        data = hive.value_data(row, most)
-        inline = size & INLINE
-        real = size & ~INLINE
-        if not inline and real and cells[row] < 0:
-            texts.append(None)
-            cut.append(None)
-            claims.append("its data is not there")
-            continue
-        texts.append(_shown(kind, data))
-        cut.append(True if len(data) < real else None)
-        short = len(data) < real and len(data) < most
-        claims.append(
-            "its cell holds less data than it declares"
-            if short
-            else "another value has the same data"
-            if shared[row]
-            else None
-        )
+    for at, size, kind in zip(starts.tolist(), taken.tolist(), kinds.tolist(), strict=True):
+        texts.append(_shown(kind, data[at : at + size]))
+    for row in np.flatnonzero(big).tolist():
+        found = hive.value_data(int(rows[row]), int(most[row]))
+        texts[row], taken[row] = _shown(int(kinds[row]), found), len(found)
+    gone = ~inline & (real > 0) & (cell < 0)
+    cut: list[bool | None] = [True if c else None for c in ((taken < real) & ~gone).tolist()]
+    claims: list[str | None] = [None] * len(texts)
+    for row in np.flatnonzero(gone | shared | ((taken < real) & (taken < most))).tolist():
+        if gone[row]:
+            texts[row], claims[row] = None, "its data is not there"
+        else:
+            claims[row] = (
+                "another value has the same data" if shared[row] else "its cell holds less data than it declares"
+            )
     return texts, cut, claims
 
 
@@ -193,10 +198,9 @@ def _deleted_value(found: DeletedValue, place: Place) -> dict[str, Any]:
     }
 
 
-def deleted_frame(deleted: Deleted, place: Place) -> pl.DataFrame:
+def deleted_frame(remains: Sequence[DeletedKey | DeletedValue], place: Place) -> pl.DataFrame:
     """One row per key and value that no tree leads to; what is claimed of each stands apart."""
     rows: list[dict[str, Any]] = []
-    remains: list[DeletedKey | DeletedValue] = [*deleted.keys, *deleted.values]
     for found in remains:
         made = _deleted_key(found, place) if isinstance(found, DeletedKey) else _deleted_value(found, place)
         given = {
@@ -211,7 +215,19 @@ def deleted_frame(deleted: Deleted, place: Place) -> pl.DataFrame:
     return _whole(columns, len(rows))
 
 
-def hive_frame(hive: Hive, place: Place, deleted: Deleted) -> pl.DataFrame:
-    """Every key and value of a hive, in use or deleted, in the order of their places."""
-    parts = [keys_frame(hive, place), values_frame(hive, place), deleted_frame(deleted, place)]
-    return pl.concat(parts).sort("offset", maintain_order=True)
+def hive_frames(hive: Hive, place: Place, deleted: Deleted, most: int) -> Iterator[pl.DataFrame]:
+    """Every key and value of a hive, in use or deleted, in the order of their places; at most ``most`` rows at once."""
+    remains: list[DeletedKey | DeletedValue] = sorted([*deleted.keys, *deleted.values], key=lambda r: r.offset)
+    tree, starts = hive.tree, hive.cells.starts
+    gone = np.array([r.offset for r in remains], dtype=np.int64)
+    places = (starts[tree.key_cell], starts[tree.value_cell], gone)
+    order = np.argsort(np.concatenate(places), kind="stable")
+    keys, values = len(tree.key_cell), len(tree.key_cell) + len(tree.value_cell)
+    for at in range(0, len(order), most):
+        some = order[at : at + most]
+        parts = [
+            keys_frame(hive, place, some[some < keys]),
+            values_frame(hive, place, some[(some >= keys) & (some < values)] - keys),
+            deleted_frame([remains[i - values] for i in some[some >= values].tolist()], place),
+        ]
+        yield pl.concat(parts).sort("offset", maintain_order=True)

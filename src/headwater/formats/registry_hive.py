@@ -157,11 +157,10 @@ class Key:
 
     def key(self, path: str) -> Key | None:
         """The key at a path below this one (case does not count); None where there is none."""
-        here: Key | None = self
+        row: int | None = self.row
         for name in path.split("\\"):
-            low = name.lower()
-            here = next((k for k in here.subkeys() if k.name.lower() == low), None) if here is not None else None
-        return here
+            row = self.hive.under(row).get(name.lower()) if row is not None else None
+        return Key(self.hive, row) if row is not None else None
 
     def value(self, name: str) -> Value | None:
         """The value of a name (case does not count; empty for the default value); None where there is none."""
@@ -196,6 +195,17 @@ class Hive:
         body = self.cells.starts[self.tree.value_cell] + 4
         self.sizes = self.words.long(body + 4)
         self.types = self.words.long(body + 12)
+
+        self._under: dict[int, dict[str, int]] = {}
+
+    def under(self, row: int) -> dict[str, int]:
+        """The subkeys of a key by name in lower case; of two with one name the first."""
+        known = self._under.get(row)
+        if known is None:
+            first = int(self.tree.first_key[row])
+            rows = range(first, first + int(self.tree.keys_under[row]))
+            known = self._under[row] = {self.names[r].lower(): r for r in reversed(rows)}
+        return known
 
     @property
     def root(self) -> Key | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ntpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -80,6 +80,25 @@ _WORDS = {
     EventKind.STATE_SCHEDULE.value: ("计划任务", "scheduled task"),
     EventKind.STATE_AUTORUN.value: ("自启动项", "start-up item"),
 }
+_PRODUCTS = re.compile(r"\\program files|vsjitdebugger|\\windows kits\\|^ntsd|drwtsn32")
+_DISK_CHECK = re.compile(r"(?:autocheck autochk\S*\s*(?:/\S+\s*)*\*?\s*)+")
+# Places with hardly an honest use, or where a library outside the system's folder has none: fits(spot, name, text).
+_RARE: tuple[tuple[Callable[[str, str, str], bool], str, str, str], ...] = (
+    (lambda spot, name, text: name == "appinit_dlls", "T1546.010", "每个图形程序都会装入该库",
+     "every program with a window loads this library"),
+    (lambda spot, name, text: spot.endswith("silentprocessexit"), "T1546.012", "该程序退出时运行另一程序",
+     "another program runs whenever this one ends"),
+    (lambda spot, name, text: name == "userinitmprlogonscript", "T1037.001", "登录脚本设在极少有正当用途的位置",
+     "a logon script in a place with hardly an honest use"),
+    (lambda spot, name, text: name == "cor_profiler_path", "T1574.012", "每个 .NET 程序都会装入该库",
+     "every .NET program loads this library"),
+    (lambda spot, name, text: spot.endswith("appcertdlls"), "T1546.009", "每个启动程序的进程都会装入该库",
+     "every process that starts another loads this library"),
+    (lambda spot, name, text: spot.endswith("\\netsh") and "\\" in text and "\\system32\\" not in text, "T1546.007",
+     "netsh 会装入系统目录以外的库", "netsh loads a library outside the system's folder"),
+    (lambda spot, name, text: spot.endswith("print\\monitors") and "\\" in text, "T1547.010", "打印监视器库不在系统目录",
+     "a print monitor outside the system's folder"),
+)  # fmt: skip
 Reason = tuple[Severity, str, str, str]  # severity, technique, Chinese, English
 
 
@@ -143,67 +162,60 @@ def _command(text: str, said: dict[str, Any]) -> Iterator[Reason]:
 def _spot(said: dict[str, Any]) -> Iterator[Reason]:
     """What is unusual because of the very place in which it is registered."""
     spot, name, text = (str(said[k] or "").lower() for k in ("spot", "name", "command_line"))
-    target = str(said["target"] or "").lower()
     if spot.endswith("image file execution options") and name == "debugger":
-        if target in _ACCESSIBLE:
+        yield from _debugger(str(said["target"] or "").lower(), text)
+    elif spot.endswith("\\winlogon"):
+        yield from _logon(name, text)
+    elif spot.startswith("control\\lsa") or spot == "control\\securityproviders":
+        odd = " ".join(p for p in re.split(r"[\s,]+", text) if p not in _PACKAGES)
+        if odd:
             yield (
                 Severity.HIGH,
-                "T1546.008",
-                "登录界面上的辅助程序被换成别的程序",
-                "a helper of the logon screen is replaced by another program",
+                "T1547.005",
+                f"LSA 会装入不属于系统的包 {odd}",
+                f"the LSA loads a package that is not the system's: {odd}",
             )
-        elif not re.search(r"\\program files|vsjitdebugger|\\windows kits\\|^ntsd|drwtsn32", text):
+    elif spot == "control\\session manager" and name == "bootexecute":
+        if not _DISK_CHECK.fullmatch(text):
             yield (
                 Severity.MEDIUM,
-                "T1546.012",
-                "启动该程序时实际运行的是另一程序",
-                "another program runs whenever this one is started",
+                "T1547",
+                "启动早期运行的程序不只磁盘检查",
+                "more than the disk check runs early at boot",
             )
-    elif spot.endswith("silentprocessexit"):
-        yield Severity.MEDIUM, "T1546.012", "该程序退出时运行另一程序", "another program runs whenever this one ends"
-    elif spot.endswith("\\winlogon") and name == "shell" and ntpath.basename(text.rstrip(", ")) != "explorer.exe":
+    else:
+        for fits, technique, zh, en in _RARE:
+            if fits(spot, name, text):
+                yield Severity.MEDIUM, technique, zh, en
+
+
+def _debugger(target: str, text: str) -> Iterator[Reason]:
+    if target in _ACCESSIBLE:
+        yield (
+            Severity.HIGH,
+            "T1546.008",
+            "登录界面上的辅助程序被换成别的程序",
+            "a helper of the logon screen is replaced by another program",
+        )
+    elif not _PRODUCTS.search(text):
+        yield (
+            Severity.MEDIUM,
+            "T1546.012",
+            "启动该程序时实际运行的是另一程序",
+            "another program runs whenever this one is started",
+        )
+
+
+def _logon(name: str, text: str) -> Iterator[Reason]:
+    if name == "shell" and _others(text, "explorer.exe"):
         yield Severity.HIGH, "T1547.004", "登录外壳不是 explorer.exe", "the shell at logon is not explorer.exe alone"
-    elif spot.endswith("\\winlogon") and name == "userinit" and _others(text, "userinit.exe"):
+    elif name == "userinit" and _others(text, "userinit.exe"):
         yield (
             Severity.HIGH,
             "T1547.004",
             "登录时除 userinit.exe 外还运行别的程序",
             "besides userinit.exe another program runs at logon",
         )
-    elif name == "appinit_dlls":
-        yield Severity.MEDIUM, "T1546.010", "每个图形程序都会装入该库", "every program with a window loads this library"
-    elif spot.startswith("control\\lsa") or spot == "control\\securityproviders":
-        odd = [p for p in re.split(r"[\s,]+", text) if p not in _PACKAGES]
-        if odd:
-            packages = " ".join(odd)
-            yield (
-                Severity.HIGH,
-                "T1547.005",
-                f"LSA 会装入不属于系统的包 {packages}",
-                f"the LSA loads a package that is not the system's: {packages}",
-            )
-    elif (
-        spot == "control\\session manager"
-        and name == "bootexecute"
-        and not re.fullmatch(r"(?:autocheck autochk\S*\s*(?:/\S+\s*)*\*?\s*)+", text)
-    ):
-        yield Severity.MEDIUM, "T1547", "启动早期运行的程序不只磁盘检查", "more than the disk check runs early at boot"
-    elif name in ("userinitmprlogonscript", "cor_profiler_path") or spot.endswith("appcertdlls"):
-        yield (
-            Severity.MEDIUM,
-            str(said["technique"]),
-            "极少有正当用途的启动位置",
-            "a start-up place with hardly an honest use",
-        )
-    elif spot.endswith("\\netsh") and "\\" in text and "\\system32\\" not in text:
-        yield (
-            Severity.MEDIUM,
-            "T1546.007",
-            "netsh 会装入系统目录以外的库",
-            "netsh loads a library outside the system's folder",
-        )
-    elif spot.endswith("print\\monitors") and "\\" in text:
-        yield Severity.MEDIUM, "T1547.010", "打印监视器库不在系统目录", "a print monitor outside the system's folder"
 
 
 def _others(text: str, usual: str) -> bool:

@@ -10,16 +10,14 @@ Limits: the hive as recorded: what its transaction logs change is told by window
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 
 from headwater.examine.batch import Batch, Skipped, frame_of, merge_gaps
 from headwater.examine.hive_artifacts import artifact_batches
-from headwater.examine.hive_place import place_of
-from headwater.examine.registry_rows import DELETED, hive_frame
+from headwater.examine.hive_place import Place, place_of
+from headwater.examine.registry_rows import empty_frame, hive_frames
 from headwater.formats.registry_deleted import SLACK, Deleted
 from headwater.formats.registry_hive import Hive, open_hive
 from headwater.formats.registry_layout import MAGIC, base_block
@@ -57,9 +55,8 @@ def batches(file: File) -> Iterator[Batch]:
         yield Batch(0, file.size, frame_of([]), (_refused(file, data),) if file.size else (), (), Count(0))
         return
     place = place_of(hive, file.path)
-    deleted = Deleted(hive)
     yield from artifact_batches(hive, place)
-    yield from _cut(hive, hive_frame(hive, place, deleted), file.size)
+    yield from _cut(hive, place, file.size)
 
 
 def _refused(file: File, data: bytes) -> Gap:
@@ -74,27 +71,28 @@ def _refused(file: File, data: bytes) -> Gap:
     return Gap(0, file.size, GapReason.UNSUPPORTED, detail)
 
 
-def _cut(hive: Hive, frame: pl.DataFrame, size: int) -> Iterator[Batch]:
+def _cut(hive: Hive, place: Place, size: int) -> Iterator[Batch]:
     """The rows in batches that tile the file; the last one has the gaps, the skips and the count."""
-    places = frame["offset"].to_list() if frame.height > _ROWS else []
-    edges = [0, *(places[at] for at in range(_ROWS, frame.height, _ROWS)), size]
-    for number, (start, end) in enumerate(itertools.pairwise(edges)):
-        rows = frame.slice(number * _ROWS, _ROWS)
-        if end < size:
-            yield Batch(start, end, rows)
-            continue
-        tree = hive.tree
-        found = len(tree.key_cell) + len(tree.value_cell)
-        remains = int((frame["state"] == DELETED).sum())
-        count = Count(found + tree.lost + remains, tree.lost, _slack(hive))
-        gaps = [*hive.cells.gaps, *tree.gaps, *_state(hive)]
-        yield Batch(start, size, rows, merge_gaps(gaps), _skips(hive, frame), count)
+    deleted = Deleted(hive)
+    frames = hive_frames(hive, place, deleted, _ROWS)
+    frame, start = next(frames, empty_frame()), 0
+    for following in frames:
+        end = int(following["offset"][0])
+        yield Batch(start, end, frame)
+        frame, start = following, end
+    tree = hive.tree
+    found = len(tree.key_cell) + len(tree.value_cell) + len(deleted.keys) + len(deleted.values)
+    count = Count(found + tree.lost, tree.lost, _slack(hive))
+    gaps = [*hive.cells.gaps, *tree.gaps, *_state(hive)]
+    yield Batch(start, size, frame, merge_gaps(gaps), _skips(hive, deleted), count)
 
 
 def _state(hive: Hive) -> Iterator[Gap]:
     """That the hive was being written, where its base block says so: these rows are the hive as recorded."""
     if hive.base.dirty:
-        numbers = f"sequence numbers {hive.base.primary} and {hive.base.secondary}" if hive.base.sound else "wrong checksum"
+        numbers = (
+            f"sequence numbers {hive.base.primary} and {hive.base.secondary}" if hive.base.sound else "wrong checksum"
+        )
         detail = f"a write was not ended ({numbers}): the rows are the hive as recorded, without what its logs bring"
         yield Gap(0, 0, GapReason.NOT_REPLAYED, detail)
 
@@ -106,7 +104,7 @@ def _slack(hive: Hive) -> int:
     return int((cells.sizes - needed).sum())
 
 
-def _skips(hive: Hive, frame: pl.DataFrame) -> tuple[Skipped, ...]:
+def _skips(hive: Hive, deleted: Deleted) -> tuple[Skipped, ...]:
     cells, tree = hive.cells, hive.tree
     found: dict[str, tuple[int, int]] = {}
     for size, reason in cells.skips:
@@ -117,8 +115,8 @@ def _skips(hive: Hive, frame: pl.DataFrame) -> tuple[Skipped, ...]:
         found[reason] = (int(chosen.sum()), int(cells.sizes[chosen].sum()))
     n, total = found[_ROLES[0][1]]
     found[_ROLES[0][1]] = (n, total - sum(g.length for g in tree.gaps))
-    remains = frame.filter(pl.col("state") == DELETED).select("found_in", "length")
-    in_cells = int(remains.filter(pl.col("found_in") != SLACK)["length"].sum())
+    in_cells = sum(r.length for r in deleted.keys if r.where != SLACK)
+    in_cells += sum(r.length for r in deleted.values if r.where != SLACK)
     unled = (tree.role == FREE) & cells.used
     free = int(cells.sizes[tree.role == FREE].sum()) - int(cells.sizes[unled].sum())
     found["cell in use that nothing leads to"] = (int(unled.sum()), int(cells.sizes[unled].sum()))
