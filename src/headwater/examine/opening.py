@@ -17,12 +17,13 @@ from headwater.formats.collection import CollectionTree, is_collection
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
 from headwater.formats.keys import Key
 from headwater.formats.media import Medium, is_medium, open_medium
+from headwater.formats.ntfs_shadow import shadow_tree
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource, physical_ranges
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.formats.volumes import Volume, volumes
 from headwater.model.kinds import GapReason
-from headwater.model.paths import encode_name, join
+from headwater.model.paths import encode_name, join, layers
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
@@ -176,7 +177,9 @@ def _of_medium(source: Medium, keys: Sequence[Key]) -> Opened:
                 gaps.append((volume.name, _unopened(volume.source, volume.length), max(volume.offset, 0)))
         else:
             at, size = max(volume.offset, 0), volume.length
-            views.append(View(volume.name, tree, at, size, volume.offset >= 0, False, volume.source, volume.facts))
+            derived = volume.type == "vss"
+            tree = (_shadow(tree, volume, views) if derived else None) or tree
+            views.append(View(volume.name, tree, at, size, volume.offset >= 0, derived, volume.source, volume.facts))
     warnings = (*source.warnings, *table.warnings)
     views = [each for view in views for each in (view, *_further(view))]
     return Opened(
@@ -184,8 +187,17 @@ def _of_medium(source: Medium, keys: Sequence[Key]) -> Opened:
     )
 
 
+def _shadow(tree: Tree, volume: Volume, views: Sequence[View]) -> Tree | None:
+    """A shadow copy as what differs from the volume that it is of; None where that volume is not read."""
+    of = join(*layers(volume.name)[:-1])
+    live = next((view.tree for view in views if view.name == of), None)
+    return shadow_tree(tree, live, volume.source)
+
+
 def _further(view: View) -> list[View]:
     """The deleted files of a volume whose file system can tell of them, as a view of its own."""
+    if view.derived:
+        return []
     deleted = getattr(view.tree, "deleted", None)
     if deleted is None:
         return []

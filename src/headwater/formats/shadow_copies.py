@@ -22,6 +22,7 @@ _MARK = bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 _AT = 0x1E00
 _MOST = 512
 _BLOCK = 16_384
+_BLOCKS_MOST = 1 << 26
 _EPOCH = 11_644_473_600  # seconds from 1601 to 1970
 
 
@@ -35,9 +36,14 @@ class ShadowCopy(NamedTuple):
 
 
 class StoreSource:
-    """One copy as bytes."""
+    """One copy as bytes; ``created`` in ns since 1970, UTC; ``index`` of its store from 0, oldest first."""
 
-    def __init__(self, source: ByteSource, volume: object, store: object, size: int) -> None:
+    block = _BLOCK
+
+    def __init__(
+        self, source: ByteSource, volume: object, store: object, size: int, index: int = 0, created: int | None = None
+    ) -> None:
+        self.index, self.created = index, created
         self._source, self._volume, self._store = source, volume, store  # the volume lives as long as its stores
         self._size = size
         self._bad = BadRanges()
@@ -68,6 +74,19 @@ class StoreSource:
         if len(data) < length:
             self._bad.add(offset + len(data), length - len(data), GapReason.UNREADABLE, "libvshadow gave less")
         return data.ljust(length, b"\0")
+
+    def changed_blocks(self) -> list[int]:
+        """Offsets of the blocks that were kept since this copy was made, in order: all others are the volume's own.
+
+        Raises:
+            OSError: a block list that cannot be read.
+        """
+        found: set[int] = set()
+        for index in range(self.index, self._volume.get_number_of_stores()):  # type: ignore[attr-defined]
+            store = self._volume.get_store(index)  # type: ignore[attr-defined]
+            for number in range(min(store.get_number_of_blocks(), _BLOCKS_MOST)):
+                found.add(store.get_block(number).get_original_offset() // _BLOCK * _BLOCK)
+        return sorted(found)
 
     def close(self) -> None:
         """Nothing to close: the volume stays with whoever opened it."""
@@ -109,4 +128,4 @@ def _copy(source: ByteSource, volume: object, index: int) -> ShadowCopy:
         ("blocks kept", str(store.get_number_of_blocks())),
         ("data", "in the volume" if store.has_in_volume_data() else "elsewhere"),
     )
-    return ShadowCopy(index + 1, created, StoreSource(source, volume, store, size), facts)
+    return ShadowCopy(index + 1, created, StoreSource(source, volume, store, size, index, created), facts)

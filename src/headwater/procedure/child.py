@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine import reading, recovered, registry
+from headwater.examine import reading, recovered, registry, shadow
 from headwater.examine.batch import Batch
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
@@ -158,6 +158,11 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             for some in _bundles((c for c in worth if c), ("path", "key")):
                 yield {"candidates": some}, b""
             yield {"entries": listed}, b""
+        if lost := shadow.differences_of(view.tree):
+            frame = shadow.frame(lost, view.name, getattr(view.tree, "created", None))
+            blob = encode_events(frame, clock=str(number), feed=shadow.FEED, source=number, path=None)
+            yield {"family": "events", "feed": shadow.FEED, "part": part}, blob
+            part += 1
         if found := recovered.recovered_of(view.tree):
             frame = recovered.frame(found, view.name)
             blob = encode_events(frame, clock=str(number), feed=recovered.FEED, source=number, path=None)
@@ -212,7 +217,7 @@ def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any
     """Every file whose content is to be described, as [view, key, path in the view, size]; a lone log is its own record."""
     if kind == "file":
         return
-    left_out = getattr(view.tree, "not_content", frozenset())
+    left_out = {*getattr(view.tree, "not_content", ()), *getattr(view.tree, "passed_over", ())}
     for entry in entries:
         if entry.kind == "file" and entry.size and (entry.allocated or view.derived) and entry.path not in left_out:
             yield [view.name, entry.key, entry.path, entry.size]
@@ -221,6 +226,8 @@ def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
     if entry.kind != "file" or not entry.size or not (entry.allocated or view.derived):
         return None
+    if entry.path in getattr(view.tree, "passed_over", ()):
+        return None  # the same bytes as in the volume that this is a copy of
     path = join(view.name, entry.path)
     bare = reading.bare(path)
     loose = kind in {"file", "archive", "folder"} or any(part in bare for part in _SNIFFED)
