@@ -137,7 +137,7 @@ def test_every_row_says_what_its_time_rests_on() -> None:
 def test_every_output_of_the_catalogue_has_one_reader() -> None:
     names = "ps-ef ps-auxww top ss-antp ss-anup ss-axp netstat-antp lsof-i lsof-all systemctl-units systemctl-timers lsmod mount"
     names += " systemctl-unit-files crontab-l.root find-mtime-7 last lastb lastlog who w ip-addr ip-neigh ip-route iptables-save"
-    names += " ip6tables-save nft-ruleset dpkg-l rpm-qa docker-ps podman-ps crictl-ps uname-a timedatectl df dmesg ls-tmp id date"
+    names += " ls-usr-bin ip6tables-save nft-ruleset dpkg-l rpm-qa docker-ps podman-ps crictl-ps uname-a timedatectl df dmesg ls-tmp id date"
     for name in names.split():
         assert len(by_path(f"/@command/{name}.stdout")) == 1, name
     assert len([p for p in all_parsers() if p.startswith("live.")]) >= 18

@@ -16,16 +16,16 @@ import polars as pl
 
 from headwater.detect.frames import names, state
 from headwater.detect.live_view import (
-    HIDDEN,
     LINK_CLAIMS,
     SYSTEM,
-    TEMPORARY,
     collected,
     contained,
     links,
+    odd_place,
     plain,
     programs,
     rows,
+    starts,
 )
 from headwater.detect.package_view import packages
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
@@ -65,7 +65,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     held = (
         links(events, r"^/proc/\d+/fd/\d+$").with_columns(number.alias("inode")).filter(pl.col("inode").is_not_null())
     )
-    inside = contained(events)
+    inside, began = contained(events), starts(events)
     exe = programs(events).filter(
         ~pl.struct("source", "pid").map_elements(lambda r: (r["source"], r["pid"]) in inside, pl.Boolean)
     )
@@ -93,17 +93,15 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         told += 1
         links_of = foreign.filter((pl.col("source") == source) & pl.col("pid").is_in(part["pid"].to_list()))
         fds = held.filter((pl.col("source") == source) & pl.col("inode").is_in(open_now["inode"].to_list()))
-        yield _finding(events, open_now, links_of, fds)
+        yield _finding(events, open_now, links_of, fds, began)
 
 
-def _finding(events: Events, sockets: pl.DataFrame, exe: pl.DataFrame, fds: pl.DataFrame) -> Finding:
+def _finding(
+    events: Events, sockets: pl.DataFrame, exe: pl.DataFrame, fds: pl.DataFrame, began: dict[tuple[int, int], int]
+) -> Finding:
     program = str(exe["program"][0])
     ports = [str(p) for p in sockets["local_port"].unique().sort().to_list()]
-    odd = (
-        exe["program"].str.contains(TEMPORARY).any()
-        or exe["program"].str.contains(HIDDEN).any()
-        or program.startswith("/memfd:")
-    )
+    odd = bool(exe.select(odd_place(pl.col("program")).any()).item()) or program.startswith("/memfd:")
     local = bool(sockets["local_address"].str.contains(_LOCAL).all())
     if odd:
         severity = Severity.HIGH
@@ -129,4 +127,5 @@ def _finding(events: Events, sockets: pl.DataFrame, exe: pl.DataFrame, fds: pl.D
         events, RULE, plain(sockets, CLAIMS), CLAIMS, Text(zh, en), severity=severity,
         confidence=Confidence.MEDIUM if severity == Severity.HIGH else Confidence.LOW, facts=values,
         more=[(exe, LINK_CLAIMS), (fds, LINK_CLAIMS)], limit=20,
+        moments=[began[key] for key in exe.select("source", "pid").unique().sort("pid").iter_rows() if key in began],
     )  # fmt: skip

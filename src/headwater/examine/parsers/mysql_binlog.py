@@ -20,7 +20,8 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "mysql.binlog"
 VERSION = 1
-READS = ("/*-bin.??????", "/binlog.??????", "/mysql-relay-bin.??????")
+# six digits; a name such as ls-usr-bin.stdout has letters there
+READS = tuple(f"/{name}.{digit}?????" for name in ("*-bin", "binlog") for digit in "012")
 _MAGIC, _ENCRYPTED = b"\xfebin", b"\xfdbin"
 _HEAD = struct.Struct("<IBIIIH")
 _MOST_BODY = 1 << 16  # bytes of a body that are read
