@@ -136,11 +136,13 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
 class Texts:
     """Columns of string views that the compiled scanner fills for one block: places for it, then series from it."""
 
-    def __init__(self, data: Bytes, rows: int, names: Sequence[str]) -> None:
-        self._data, self._names = data, names
-        self._views = np.zeros((len(names), rows, 2), dtype=np.uint64)
-        self._bits = np.zeros((len(names), (rows + 7) // 8), dtype=np.uint8)
-        self._counts = np.zeros(len(names), dtype=np.int64)
+    def __init__(self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None) -> None:
+        """``pool``: made texts, in which one more column stands."""
+        self._data, self._names, self._pool = data, names, pool
+        count = len(names) + (pool is not None)
+        self._views = np.zeros((count, rows, 2), dtype=np.uint64)
+        self._bits = np.zeros((count, (rows + 7) // 8), dtype=np.uint8)
+        self._counts = np.zeros(count, dtype=np.int64)
 
     def places(self) -> tuple[int | None, ...]:
         """Where the views, the bits of validity and the counts of texts begin."""
@@ -155,7 +157,8 @@ class Texts:
     def column(self, number: int, rows: int) -> pl.Series:
         """One column."""
         validity = None if self._counts[number] == rows else self._bits[number, : (rows + 7) // 8]
-        return pl.Series(_Exported(self._views[number, :rows], self._data, validity))
+        data = self._data if number < len(self._names) or self._pool is None else self._pool
+        return pl.Series(_Exported(self._views[number, :rows], data, validity))
 
     def columns(self, rows: int) -> dict[str, pl.Series]:
         """The columns that have a text in their first ``rows`` rows."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, merge_gaps
-from headwater.examine.line_views import PADDING, Bytes, Ints, column, find
+from headwater.examine.line_views import PADDING, numbers
+from headwater.examine.parsers._utmp_fields import Fields, Rows, quick_fields, six_text
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, own_column
 
@@ -33,7 +34,6 @@ _KINDS: dict[int, EventKind] = {
 }
 _KIND_NAMES = tuple(EventKind)
 _KIND_OF_TYPE = np.array([_KIND_NAMES.index(_KINDS.get(n, EventKind.LOG_MESSAGE)) for n in range(10)], dtype="u4")
-_HIGH_BITS = np.uint64(0x8080808080808080)
 _BASES = pl.Series([TimeBasis.NONE.value, TimeBasis.UTC.value], dtype=pl.String)
 _ADDRESS_STARTS = frozenset("0123456789abcdefABCDEF:")
 # sshd, login and pam write failed logins as LOGIN_PROCESS or USER_PROCESS; in btmp all of these mean the same.
@@ -135,36 +135,6 @@ def _used(records: Any) -> Any:
     return used
 
 
-class Rows(NamedTuple):
-    """The chosen records of a block: ``rows`` are their numbers, ``data`` is the block with zeros behind it."""
-
-    data: Bytes
-    records: Any
-    rows: Ints
-
-    def field(self, name: str) -> Any:
-        """A field of the chosen records."""
-        values = self.records[name]
-        return values if len(self.rows) == len(values) else values[self.rows]
-
-    def text(self, name: str) -> pl.Series:
-        """A NUL-terminated field as text, without a copy; empty is null; what is no UTF-8 stands as ``\\xNN``."""
-        width = self.records.dtype[name].itemsize
-        start = self.rows * self.records.dtype.itemsize + self.records.dtype.fields[name][1]
-        end = find(self.data, start, 0, start + width)
-        if not len(start) or not self._high(name, int((end - start).max())):
-            return column(self.data, start, end, end > start)
-        texts = [self.data[a:b].tobytes().decode("utf-8", "backslashreplace") for a, b in zip(start, end)]
-        return pl.Series([text or None for text in texts], dtype=pl.String)
-
-    def _high(self, name: str, longest: int) -> bool:
-        """Whether a byte that is no ASCII stands anywhere in the first ``longest`` bytes of this field."""
-        size, at = self.records.dtype.itemsize, self.records.dtype.fields[name][1]
-        shape = (len(self.records), (longest + 7) // 8)
-        wide = np.ndarray(shape, dtype=np.uint64, buffer=self.data, offset=at, strides=(size, 8))
-        return bool(np.bitwise_or.reduce(wide, axis=None) & _HIGH_BITS)
-
-
 def addresses(chosen: Rows) -> pl.Series:
     """ut_addr_v6 as text; IPv4 where the last three words are zero (utmp(5)); null where all are."""
     quads = np.ascontiguousarray(chosen.field("addr")).view("u4").reshape(-1, 4)
@@ -176,7 +146,7 @@ def addresses(chosen: Rows) -> pl.Series:
     out = pl.Series(texts, dtype=pl.String).gather(place)
     if six.any():
         where = np.flatnonzero(six)
-        out = out.scatter(where, [str(ipaddress.IPv6Address(quads[i].tobytes())) for i in where.tolist()])
+        out = out.scatter(where, [six_text(quads[i].tobytes()) for i in where.tolist()])
     return out
 
 
@@ -201,15 +171,14 @@ def _with_host_addresses(found: pl.Series, hosts: pl.Series) -> pl.Series:
     return found.scatter(where, asked.replace_strict(table, default=None, return_dtype=pl.String))
 
 
-def _kinds(chosen: Rows, users: pl.Series, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
+def _kinds(types: Any, pids: Any, users: pl.Series, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
     """Kind and outcome of every record, as places in two small tables."""
-    types = chosen.field("type")
     kinds = _KIND_OF_TYPE[types]
     outcomes = (types == USER).astype("u4")
     levels = types == RUN_LVL
     if levels.any():
         # the run level stands in the low byte of ut_pid as a character; systemd names the user "shutdown" instead
-        level = chosen.field("pid").astype("i8") & 0xFF
+        level = pids & 0xFF
         down = (users == "shutdown").fill_null(False).to_numpy() | (level == ord("0")) | (level == ord("6"))
         kinds = np.where(levels & down, np.uint32(_KIND_NAMES.index(EventKind.SYSTEM_SHUTDOWN)), kinds)
     if dialect.failures:
@@ -221,36 +190,46 @@ def _kinds(chosen: Rows, users: pl.Series, dialect: Dialect) -> tuple[pl.Series,
     return names.gather(kinds), ends.gather(outcomes)
 
 
-def _times(chosen: Rows) -> tuple[pl.Series, Any]:
-    """Nanoseconds since 1970 UTC, null where the record holds no time, and the mask of those that do."""
+def _times(chosen: Rows) -> tuple[Any, Any]:
+    """Nanoseconds since 1970 UTC, and the mask of the records that hold a time."""
     sec = chosen.field("sec").astype("i8")
     usec = chosen.field("usec").astype("i8")
     stated = ((sec != 0) | (usec != 0)) & (sec >= 0) & (sec < 2**33)
     fraction = np.where((usec >= 0) & (usec < 1_000_000), usec, 0)
-    values = np.where(stated, sec, 0) * 1_000_000_000 + fraction * 1_000
-    return pl.Series(values, dtype=pl.Int64).set(pl.Series(~stated), None), stated
+    return np.where(stated, np.where(stated, sec, 0) * 1_000_000_000 + fraction * 1_000, 0), stated
+
+
+def _fields(chosen: Rows, before: int | None) -> Fields:
+    """The fields of the records; where it was built, by the compiled scanner."""
+    quick = quick_fields(chosen, before)
+    if quick is not None:
+        return quick
+    ns, stated = _times(chosen)
+    times = numbers(ns, stated)
+    last = times.fill_null(strategy="forward").shift(1)
+    if before is not None and len(chosen.rows):
+        last = last.fill_null(before)
+    whole = {n: chosen.field(n).astype("i8") for n in ("type", "pid", "termination", "exit", "session")}
+    texts = {n: chosen.text(n) for n in ("line", "user", "host")}
+    return Fields(ns, stated, (times < last).fill_null(False), addresses(chosen), whole, texts)
 
 
 def frame(chosen: Rows, base: int, dialect: Dialect, before: int | None) -> pl.DataFrame:
     """The events of these records; ``base`` is where the block begins, ``before`` the time of what precedes it (ns)."""
     height = len(chosen.rows)
-    users = chosen.text("user")
-    hosts = chosen.text("host")
-    kind, outcome = _kinds(chosen, users, dialect)
-    times, stated = _times(chosen)
+    fields = _fields(chosen, before)
+    whole, texts = fields.whole, fields.texts
+    kind, outcome = _kinds(whole["type"], whole["pid"], texts["user"], dialect)
     size = chosen.records.dtype.itemsize
-    last = times.fill_null(strategy="forward").shift(1)
-    if before is not None and height:
-        last = last.fill_null(before)
     known: dict[str, pl.Series] = {
-        "t_recorded": times,
-        "t_basis": _BASES.gather(stated.astype("u4")),
+        "t_recorded": numbers(fields.ns, fields.stated),
+        "t_basis": _BASES.gather(fields.stated.astype("u4")),
         "t_kind": pl.repeat("logged", height, dtype=pl.String, eager=True),
         "kind": kind,
         "outcome": outcome,
-        "user": users,
-        "src_ip": _with_host_addresses(addresses(chosen), hosts),
-        "pid": pl.Series(chosen.field("pid").astype("i8")),
+        "user": texts["user"],
+        "src_ip": _with_host_addresses(fields.address, texts["host"]),
+        "pid": pl.Series(whole["pid"]),
         "offset": pl.Series(base + chosen.rows * size, dtype=pl.Int64),
         "length": pl.repeat(size, height, dtype=pl.Int64, eager=True),
         "ordinal": pl.repeat(0, height, dtype=pl.Int64, eager=True),
@@ -260,13 +239,13 @@ def frame(chosen: Rows, base: int, dialect: Dialect, before: int | None) -> pl.D
         for name, dtype in HEAD_SCHEMA.items()
     }
     for name, series in (
-        ("line", chosen.text("line")),
-        ("ut_type", pl.Series(chosen.field("type").astype("i8"))),
-        ("host_text", hosts),
-        ("session", pl.Series(chosen.field("session").astype("i8"))),
-        ("exit_termination", pl.Series(chosen.field("termination").astype("i8"))),
-        ("exit_status", pl.Series(chosen.field("exit").astype("i8"))),
-        ("backward", (times < last).fill_null(False)),
+        ("line", texts["line"]),
+        ("ut_type", pl.Series(whole["type"])),
+        ("host_text", texts["host"]),
+        ("session", pl.Series(whole["session"])),
+        ("exit_termination", pl.Series(whole["termination"])),
+        ("exit_status", pl.Series(whole["exit"])),
+        ("backward", fields.backward),
     ):
         columns[own_column(name)] = series
     return pl.DataFrame(columns)

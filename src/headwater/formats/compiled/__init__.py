@@ -36,6 +36,7 @@ _FUNCTIONS = {
     "hw_heads": "pippippppppp",
     "hw_names": "pippipp",
     "hw_phrases": "pippippppppiiippppp",
+    "hw_logins": "pipipiippppppp",
     "hw_encode": "pp",
 }
 _forbidden = False
