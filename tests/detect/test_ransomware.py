@@ -67,3 +67,97 @@ def test_slow_few_or_deleted_files_are_nothing() -> None:
     assert run(tree("/srv/data/{folder}/r{i}.{kind}.encrypted", allocated=False)) == []
     note = (EventKind.FILE_CHANGED, START, {"file_path": "/srv/data/recover_files.txt", "fields": {"size": 5}})
     assert run(MemoryEvents().say("fs.macb", "p1", note))[0].severity == Severity.LOW
+
+
+def paths(n: int = 40) -> list[str]:
+    return [f"/srv/data/{'abcd'[i % 4]}/r{i}.{('csv', 'txt')[i % 2]}" for i in range(n)]
+
+
+def test_window_is_the_journal_s_where_the_files_times_were_set_back() -> None:
+    old = [
+        (EventKind.FILE_CHANGED, START - 10**17 - i * 7200 * SECOND, {"file_path": f"{p}.encrypted"})
+        for i, p in enumerate(paths())
+    ]
+    journal = [
+        (EventKind.FILE_CHANGED, START + i * SECOND, {"file_path": f"{p}.encrypted", "reason": "RENAME_NEW_NAME"})
+        for i, p in enumerate(paths())
+    ]
+    assert run(MemoryEvents().say("fs.macb", "p1", *old)) == []
+    (found,) = run(MemoryEvents().say("fs.macb", "p1", *old).say("windows.usnjrnl", "p1!/$J", *journal))
+    assert (found.facts["window"], found.facts["seconds"], found.ts_first) == ("journal", 39, START)
+    assert found.facts["first"] == "/srv/data/a/r0.csv.encrypted"
+    assert found.facts["peak_minute"] == 40
+    assert any(c.claims.get("reason") == "RENAME_NEW_NAME" for c in found.spans)
+
+
+def test_originals_deleted_recoverable_and_in_shadow_copies_are_counted() -> None:
+    events = tree("/srv/data/{folder}/r{i}.{kind}.encrypted")
+    gone = [(EventKind.FILE_DELETED, START + i * SECOND, {"file_path": p}) for i, p in enumerate(paths())]
+    back = [
+        (EventKind.STATE_RECOVERED, START + SECOND, {"file_path": p, "content_claim": ("whole", "part", "none")[i % 3]})
+        for i, p in enumerate(paths(30))
+    ]
+    copies = [(EventKind.FILE_MODIFIED, START - 10**15, {"file_path": p}) for p in paths(7)]
+    events.say("windows.usnjrnl", "p1!/$J", *gone).say("fs.recovered", "p1!deleted", *back).say(
+        "fs.macb", "p1!vss1", *copies
+    )
+    (found,) = run(events)
+    facts = found.facts
+    assert (facts["deleted"], facts["deleted_originals"]) == (40, 40)
+    assert (facts["recoverable"], facts["recoverable_part"], facts["in_shadow_copies"]) == (10, 10, 7)
+
+
+def test_who_had_come_in_and_what_destroyed_the_copies_is_told() -> None:
+    login = (EventKind.AUTH_SUCCESS, START - 3600 * SECOND, {"user": "Administrator", "src_ip": "203.0.113.9"})
+    inner = (EventKind.AUTH_SUCCESS, START - 60 * SECOND, {"user": "svc", "src_ip": "10.0.0.5"})
+    early = (EventKind.AUTH_SUCCESS, START - 10**15, {"user": "old", "src_ip": "198.51.100.1"})
+    ran = (
+        EventKind.PROCESS_CREATE,
+        START - 30 * SECOND,
+        {"user": "Administrator", "command_line": "vssadmin.exe delete shadows /all"},
+    )
+    events = tree("/Users/{folder}/r{i}.{kind}.encrypted")
+    (found,) = run(events.say("windows.security", "p1!/S.evtx", early, login, inner, ran))
+    assert (found.facts["login_from"], found.facts["login_as"]) == ("203.0.113.9", "Administrator")
+    assert found.facts["destroys_copies"] == 1
+    assert found.src_ip is None  # a login is no intrusion by itself
+    assert "vssadmin" in found.text.en
+
+
+def noise(n: int = 40, kind: str = "data", entropy: float = 7.9) -> MemoryEvents:
+    written = [(EventKind.FILE_MODIFIED, START + i * SECOND, {"file_path": p}) for i, p in enumerate(paths(n))]
+    own = {"type": kind, "disguised": True, "entropy": entropy}
+    held = [(EventKind.STATE_FILE, None, {"file_path": p, "length": 4096, **own}) for p in paths(n)]
+    return MemoryEvents().say("fs.macb", "p1", *written).say("fs.content", "p1", *held)
+
+
+def test_noise_under_old_names_is_told() -> None:
+    (found,) = run(noise())
+    assert (found.severity, found.facts["files"], found.facts["extension"]) == (Severity.HIGH, 40, "")
+    assert found.facts["entropy_hundredths"] == 790
+
+
+def test_few_or_readable_or_misnamed_files_are_not_noise() -> None:
+    assert run(noise(n=10)) == []
+    assert run(noise(kind="zip")) == []
+    assert run(noise(entropy=5.0)) == []
+
+
+def test_entropy_beside_the_originals() -> None:
+    events = tree("/srv/data/{folder}/r{i}.{kind}.encrypted")
+    now = [
+        (EventKind.STATE_FILE, None, {"file_path": f"{p}.encrypted", "length": 4096, "type": "data", "entropy": 7.95})
+        for p in paths()
+    ]
+    before = [
+        (EventKind.STATE_FILE, None, {"file_path": p, "length": 4096, "type": "text", "entropy": 4.5}) for p in paths(9)
+    ]
+    (found,) = run(events.say("fs.content", "p1", *now).say("fs.content", "p1!deleted", *before))
+    assert (found.facts["entropy_hundredths"], found.facts["entropy_before_hundredths"]) == (795, 450)
+
+
+def test_notes_of_any_name_in_many_folders_are_told() -> None:
+    events = tree("/srv/data/{folder}/r{i}.{kind}.encrypted")
+    notes = [(EventKind.FILE_CHANGED, START, {"file_path": f"/srv/data/{f}/+README-WARNING+.txt"}) for f in "abcd"]
+    (found,) = run(events.say("fs.macb", "p1", *notes))
+    assert "+README-WARNING+.txt" in found.text.en
