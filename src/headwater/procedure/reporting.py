@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -49,6 +50,7 @@ LANGUAGES = ("zh", "en", "both")
 TIMELINE_MOST = 400
 GAPS_MOST = 300
 PRODUCTS_MOST = 5  # of one entry of the ledger; of more, the first two are printed
+_PLACE = ["source", "path", "offset", "ordinal"]
 _AFTERWARDS = frozenset({REPORTED, VERIFIED})
 
 
@@ -296,20 +298,21 @@ def _timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.Timeline
             wanted.setdefault(key, set()).update(by_step[finding.id])
     if not wanted:
         return (), 0
-    keys = pl.LazyFrame(
-        [{"source": k[0], "path": k[1], "offset": k[2], "ordinal": k[3]} for k in wanted],
-        schema={"source": pl.Int64, "path": pl.String, "offset": pl.Int64, "ordinal": pl.Int64},
-    )
-    place = ["source", "path", "offset", "ordinal"]
     store = store_of(corridor)
+    places = store.scan().select("ts", *_PLACE).join(_keys(wanted), on=_PLACE, how="semi")
+    order = places.collect(engine="streaming").sort("ts", *_PLACE, nulls_last=True)
+    # the words of those that are printed alone: all of them might not fit into memory
+    printed = _keys(order.head(TIMELINE_MOST).select(_PLACE).iter_rows())
+    offsets = order.head(TIMELINE_MOST)["offset"].unique().implode()
     rows = (
         store.scan(columns=("message", "MESSAGE", "cs-uri", "cs-method"))
-        .join(keys, on=place, how="semi")
-        .collect()
-        .sort("ts", *place, nulls_last=True)
+        .filter(pl.col("offset").is_in(offsets))
+        .join(printed, on=_PLACE, how="semi")
+        .collect(engine="streaming")
+        .sort("ts", *_PLACE, nulls_last=True)
     )
     found = []
-    for row in rows.head(TIMELINE_MOST).iter_rows(named=True):
+    for row in rows.iter_rows(named=True):
         key = (row["source"], row["path"], row["offset"], row["ordinal"])
         found.append(
             report.TimelineRow(
@@ -318,7 +321,13 @@ def _timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.Timeline
                 path=row["path"], offset=row["offset"], length=row["length"], steps=tuple(sorted(wanted[key])),
             )
         )  # fmt: skip
-    return tuple(found), max(0, rows.height - TIMELINE_MOST)
+    return tuple(found), max(0, order.height - TIMELINE_MOST)
+
+
+def _keys(places: Iterable[tuple[Any, ...]]) -> pl.LazyFrame:
+    """Places of events as a frame."""
+    schema = {"source": pl.Int64, "path": pl.String, "offset": pl.Int64, "ordinal": pl.Int64}
+    return pl.LazyFrame(list(places), schema=schema, orient="row")
 
 
 def _gaps(corridor: Corridor) -> Iterable[report.GapRow]:

@@ -128,8 +128,11 @@ def limits(report: ReportData, references: References) -> list[Block]:
     return blocks if report.limits else [*blocks, Note(Text("未记载。", "Not recorded."), "warning")]
 
 
-def verification(report: ReportData, references: References) -> list[Block]:
-    """The commands by which anyone who holds the evidence and the case folder can test the report."""
+def verification(report: ReportData, references: References, limit: int | None = None) -> list[Block]:
+    """The commands by which anyone who holds the evidence and the case folder can test the report.
+
+    ``limit``: rows of the table of labels and ids.
+    """
     commands = (
         ("headwater verify CASE", "核对台账、检材与案件数据的校验值，并由所引字节重新得出每项发现所述的值。",
          "Checks the ledger and the digests of evidence and case data, and derives again the values that each finding "
@@ -162,7 +165,7 @@ def verification(report: ReportData, references: References) -> list[Block]:
         cells += [((), ())] * (-len(cells) % 3)
         down = len(cells) // 3
         rows = [(*cells[at], *cells[at + down], *cells[at + 2 * down]) for at in range(down)]
-        blocks.append(table(pairs, rows))
+        blocks.extend(capped(table(pairs, rows), limit))
     return blocks
 
 

@@ -39,7 +39,7 @@ def compose(report: ReportData, places: int, rows: int | None = None) -> Documen
         *closing.gaps(report, references, rows),
         *closing.damage(report, references),
         *closing.limits(report, references),
-        *closing.verification(report, references),
+        *closing.verification(report, references, rows),
         *findings.citations(report, references, annex),
         *closing.hashes(report, references, rows),
         *closing.signatures(report, references),

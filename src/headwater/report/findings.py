@@ -39,7 +39,7 @@ _TONE = {
 }
 _DOT = mark(" · ", " · ")
 IN_FULL = 20  # findings of one rule that are told in full; of the others each has a row of one table
-PRINTED = 60  # rows of such a table in the printed form
+PRINTED = 40  # rows of such a table in the printed form
 
 
 @dataclass(slots=True)

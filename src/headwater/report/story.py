@@ -34,7 +34,7 @@ from headwater.report.words import BASIS, HYPOTHESIS, NONE, kind
 
 STEP = Text("步骤", "Step")
 IN_FULL = 20  # steps of one stage that are told in full; of the others each has a row of one table
-PRINTED = 60  # rows of such a table in the printed form
+PRINTED = 40  # rows of such a table in the printed form
 _UNKNOWN = Text("未查明", "not found")
 
 
@@ -196,10 +196,24 @@ def graph(report: ReportData, references: References) -> list[Block]:
     if not report.steps:
         return [*blocks, Note(Text("没有步骤，无图可绘。", "There are no steps to draw."))]
     labels = {step.id: references.label(step.id) for step in report.steps}
-    drawn = [tuple(attack_graph_parts(report.steps, report.findings, x, labels)) for x in ("zh", "en", "both")]
+    told: list[Step] = []
+    for stage in Stage:
+        told += [step for step in report.steps if step.stage is stage][:IN_FULL]
+    chosen = {step.id for step in told}
+    shown = tuple(step for step in report.steps if step.id in chosen)
+    named = {name for step in shown for name in step.findings}
+    behind = tuple(finding for finding in report.findings if finding.id in named)
+    drawn = [tuple(attack_graph_parts(shown, behind, x, labels)) for x in ("zh", "en", "both")]
     alt = Text(
         "攻击路径图：由左至右为来源、账户、对象、痕迹", "Attack path: from left to right origin, account, asset, trace"
     )
+    if len(shown) < len(report.steps):
+        missing = len(report.steps) - len(shown)
+        note = Text(
+            f"每一阶段绘出前 {IN_FULL} 步，其余 {missing:,} 步见“入侵步骤”。",
+            f"The first {IN_FULL} steps of each stage are drawn; the other {missing:,} stand under 'The intruder's steps'.",
+        )
+        blocks.append(Note(note, "small"))
     return [*blocks, Graph(drawn[0], drawn[1], drawn[2], alt)]
 
 
