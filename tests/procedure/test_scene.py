@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import json
+import random
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from headwater.cli.main import EXIT_SOURCE, main
+from headwater.model.errors import AcquireError
 from headwater.procedure.corridor import evidence_of, open_case
+from headwater.procedure.custody import at_desk
 from headwater.procedure.scene import ACTED
+from headwater.procedure.scene_acts import HandAct, record_act
+from headwater.scene.acts import ACTS, NEEDS, WAIVABLE, Stage
 from headwater.vault.items import items_of
 
 
@@ -161,3 +166,36 @@ def test_first_capture_holds_the_servers_own_words_and_proc_beside_them(case: Pa
     assert "@command/ps-ef.stdout" in names
     assert _notes(case)[0]["whole"] is True
     assert main(["verify", str(case)]) in {0, 1}
+
+
+def test_whatever_is_tried_in_whatever_order_no_unreasoned_inversion_stands_in_the_ledger(case: Path) -> None:
+    rng = random.Random(42)
+    refused: list[str] = []
+    with at_desk(case, ()) as desk:
+        for _ in range(120):
+            act = rng.choice([n for n in ACTS if n not in {"waive", "escalate", "snapshot"}])
+            reason = "x" if rng.random() < 0.2 else ""
+            when = f"2026-03-02T10:{rng.randrange(60):02d}:00Z"
+            wanted = HandAct(act, rng.choice(("web01", "db01")), when, because=reason, unattested="a test")
+            if rng.random() < 0.2:
+                wanted = HandAct("waive", wanted.asset, when, because="x", waives=rng.choice(WAIVABLE))
+            try:
+                record_act(desk, wanted)
+            except AcquireError as error:
+                refused.append(error.code)
+    assert len(refused) > 20
+    assert set(refused) == {"HW2150", "HW2151"}
+    held: list[tuple[str, int, str]] = []
+    checked = 0
+    for note in _notes(case):
+        act, when, asset = ACTS[str(note["act"])], int(str(note["when_ns"])), str(note["asset"])
+        if act.stage is not None and not note["because"]:
+            there = {n for a, w, n in held if a == asset and w <= when}
+            before = [g for s in Stage if Stage.FIRST <= s < act.stage for g in NEEDS[s]]
+            assert all(set(g) & there for g in before), note
+            checked += 1
+        if act.ends_memory:
+            there = {n for a, w, n in held if a == asset and w <= when}
+            assert {"memory", "keys"} <= there
+        held += [(asset, when, str(note["act"])), (asset, when, str(note["waives"]))]
+    assert checked > 2

@@ -29,6 +29,7 @@ from headwater.procedure.scene import with_path
 
 LOCAL = "local:"
 _TOOLS = "nft iptables ip6tables iptables-save iptables-restore tcpdump python3 dd ss ps setsid ping bash"
+_PYTHONS = ("python3", "/usr/libexec/platform-python")
 _ANSWER_MOST = 32 << 20
 _CLOCK_ASKED = 4
 
@@ -155,7 +156,8 @@ class Visit:
     @property
     def python(self) -> str:
         """An interpreter of Python 3.6 or newer there; '' where none is found."""
-        return self.said.get("python", "")
+        told = self.said.get("python", "")
+        return told if told in _PYTHONS else ""
 
     def has(self, tool: str) -> bool:
         """Whether a tool is there."""
