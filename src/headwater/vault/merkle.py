@@ -46,6 +46,26 @@ class Frontier:
             size >>= 1
         hashes.append(value)
 
+    def extend(self, values: Sequence[bytes]) -> None:
+        """Append entries by their leaf hashes, a level of the tree at a time."""
+        level, waiting = list(values), self.hashes
+        old, self.size = self.size, self.size + len(values)
+        kept: list[bytes] = []
+        begun = hashlib.sha256(b"\x01").copy
+        while level or old:
+            if old & 1:
+                level.insert(0, waiting.pop())
+            old >>= 1
+            if len(level) & 1:
+                kept.append(level.pop())
+            above: list[bytes] = []
+            for left, right in zip(level[::2], level[1::2]):
+                node = begun()
+                node.update(left + right)
+                above.append(node.digest())
+            level = above
+        self.hashes = kept[::-1]
+
     def root(self) -> str:
         """The tree head in hex; of no entries, the hash of nothing."""
         if not self.hashes:
