@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +95,38 @@ def test_a_log_says_the_same_in_both_ways(name: str) -> None:
         lines = data.splitlines(keepends=True)
         for _ in range(20):
             _same(name, _spoilt(b"".join(chance.choice(lines) for _ in range(2_000)), chance))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="HEADWATER_LONG is not set")
+def test_no_fault_under_the_sanitizers(tmp_path: Path) -> None:
+    """The same comparison with a library that ends the process at any read or write out of bounds, or undefined step."""
+    compiler = shutil.which("gcc")
+    asan = (
+        subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+        if compiler
+        else ""
+    )
+    if not compiler or not Path(asan).is_file():
+        pytest.skip("gcc or its address sanitizer is not here")
+    sources = sorted(str(p) for p in Path(compiled.__file__).parent.glob("*.c"))
+    built = tmp_path / f"_scanner{importlib.machinery.EXTENSION_SUFFIXES[0]}"
+    flags = ["-g", "-O1", "-shared", "-fPIC", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([compiler, *flags, "-o", str(built), *sources], check=True)
+    script = (
+        "import pathlib, sys, pytest\n"
+        "from headwater.formats import compiled\n"
+        f"compiled._HERE = pathlib.Path({str(tmp_path)!r})\n"
+        "compiled.library.cache_clear()\n"
+        "assert compiled.library() is not None\n"
+        f"sys.exit(pytest.main(['-q', '-x', {__file__!r}, {str(GOLDEN.parent / 'store/test_parquet.py')!r},\n"
+        "    '-k', 'both_ways or outside or read_back']))\n"
+    )
+    environment = {
+        **os.environ, "LD_PRELOAD": asan, "HEADWATER_LONG": "", "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
 def test_a_place_outside_the_block_is_refused() -> None:

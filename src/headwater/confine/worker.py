@@ -33,6 +33,9 @@ _CPU_GRACE = 1  # seconds beyond RLIMIT_CPU after which a child that ignores SIG
 Frame = tuple[bytes, dict[str, Any], bytes]
 
 
+_SHARED = ("HEADWATER_PURE",)  # whether evidence is read without the compiled scanner, which the record says of both
+
+
 def _environment(paths: Sequence[str]) -> dict[str, str]:
     """Nothing of the parent's: no proxy, no home, one language, one zone, hashing that is the same each time."""
     return {
@@ -52,6 +55,7 @@ def _environment(paths: Sequence[str]) -> dict[str, str]:
         "TOKIO_WORKER_THREADS": "1",
         "RUST_BACKTRACE": "0",
         "_RJEM_MALLOC_CONF": "background_thread:false,narenas:4",  # Polars' allocator: fewer threads and arenas
+        **{name: os.environ[name] for name in _SHARED if name in os.environ},
     }
 
 

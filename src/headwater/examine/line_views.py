@@ -189,7 +189,7 @@ def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: F
     rows, at = len(start), compiled.at
     views = np.zeros((rows, 2), dtype=np.uint64)
     bits = None if valid is None else np.zeros((rows + 7) // 8, dtype=np.uint8)
-    flags = None if valid is None else compiled.whole(valid, np.bool_)
+    flags = None if valid is None else compiled.whole(valid, "?")
     start, end = compiled.whole(start), compiled.whole(end)
     compiled.checked(library.hw_views(at(data), len(data), at(start), at(end), at(flags), rows, at(views), at(bits)))
     return pl.Series(_Exported(views, data, bits))

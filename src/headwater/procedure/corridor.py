@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from headwater import __version__
 from headwater.case import folder as case_folder
 from headwater.case.settings import CaseSettings, from_plain
+from headwater.formats import compiled
 from headwater.formats.canonical import digest
 from headwater.formats.keys import Key
 from headwater.model.custody import Evidence, Sealed, Verdict
@@ -81,7 +82,7 @@ def environment() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "absent"
-    return found
+    return found | {"scanner": compiled.which()}
 
 
 @dataclass(slots=True)

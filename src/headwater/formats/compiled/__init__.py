@@ -15,10 +15,10 @@ import importlib.machinery
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # who only asks which way it is need not wait for numpy
+    from numpy.typing import NDArray
 
 VERSION = 1  # as HW_VERSION in lines.c
 _HERE = Path(__file__).resolve().parent
@@ -96,8 +96,10 @@ def at(array: NDArray[Any] | None) -> int | None:
     return address
 
 
-def whole(array: NDArray[Any], dtype: Any = np.int64) -> NDArray[Any]:
+def whole(array: NDArray[Any], dtype: str = "i8") -> NDArray[Any]:
     """The array as C reads it: contiguous and of the type."""
+    import numpy as np
+
     return np.ascontiguousarray(array, dtype=dtype)
 
 
