@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater clock: what is assumed of the clocks, what matched events say of them, and changing it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from headwater.cli.printing import case_argument, json_argument, language_argument
+
+HELP = "时钟假定：查看、估计偏差、更改 · clock assumptions: show, estimate skew, change"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    case_argument(parser)
+    parser.add_argument(
+        "--zone", action="append", default=[], metavar="N=ZONE",
+        help="检材 N 的时区，如 1=Asia/Shanghai；留空则取检材自述 · zone of item N; empty: what the item says",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skew", action="append", default=[], metavar="N=SECONDS",
+        help="检材 N 的时钟快几秒，慢为负 · how many seconds item N's clock was ahead; negative: behind",
+    )  # fmt: skip
+    json_argument(parser)
+    language_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Change what is to be changed, then show how things stand."""
+    from dataclasses import asdict
+
+    from headwater.case.folder import locked
+    from headwater.cli.main import EXIT_DONE
+    from headwater.cli.meter import Meter
+    from headwater.cli.options import pairs
+    from headwater.cli.printing import line, say
+    from headwater.model.nouns import Text
+    from headwater.procedure.clocks import change, clocks, skews
+    from headwater.procedure.corridor import open_case
+    from headwater.procedure.listing import in_language
+
+    corridor = open_case(options.case, options.command)
+    with corridor.ledger:
+        language = options.lang or corridor.settings.language
+        if options.zone or options.skew:
+            zones = _zones(options.zone)
+            seconds = _nanoseconds(pairs(options.skew))
+            with Meter() as meter, locked(options.case):
+                corridor.progress = meter
+                change(corridor, zones, seconds)
+        for held in clocks(corridor):
+            if options.json:
+                line(asdict(held))
+                continue
+            bases = ", ".join(f"{name} {count:,}" for name, count in held.bases.items()) or "-"
+            said = Text(
+                f"检材 {held.evidence} {held.name}：时区 {held.zone}（依据：{held.ground}），"
+                f"时钟快 {held.skew_ns / 1e9:g} 秒；事件时间依据：{bases}",
+                f"evidence {held.evidence} {held.name}: zone {held.zone} (ground: {held.ground}), "
+                f"{held.skew_ns / 1e9:g} s ahead; basis of its events' times: {bases}",
+            )
+            say(in_language(said, language))
+        for skew in skews(corridor):
+            if options.json:
+                line(asdict(skew))
+                continue
+            said = Text(
+                f"由 {skew.matched:,} 条两边均有记载的事件（{skew.ground}）估计：检材 {skew.first} 的时钟比检材 "
+                f"{skew.second} 快 {skew.ahead / 1e9:g} 秒（居中半数在 {skew.low / 1e9:g} 至 {skew.high / 1e9:g} 秒之间）",
+                f"by {skew.matched:,} events that both recorded ({skew.ground}): the clock of evidence {skew.first} is "
+                f"{skew.ahead / 1e9:g} s ahead of evidence {skew.second} (middle half {skew.low / 1e9:g} to "
+                f"{skew.high / 1e9:g} s)",
+            )
+            say(in_language(said, language))
+    return EXIT_DONE
+
+
+def _zones(given: Sequence[str]) -> dict[str, str]:
+    from headwater.model.errors import UsageError
+
+    found = {}
+    for word in given:
+        number, equals, zone = word.partition("=")
+        if not equals or not number.isdigit():
+            raise UsageError("HW0001", what=f"--zone {word}: 1=Asia/Shanghai")
+        found[number] = zone
+    return found
+
+
+def _nanoseconds(given: dict[str, str]) -> dict[str, int]:
+    from decimal import Decimal, InvalidOperation
+
+    from headwater.model.errors import UsageError
+
+    found = {}
+    for number, text in given.items():
+        try:
+            seconds = Decimal(text)
+        except InvalidOperation as error:
+            raise UsageError("HW0001", what=f"--skew {number}={text}") from error
+        if not seconds.is_finite() or abs(seconds) > 10**10:
+            raise UsageError("HW0001", what=f"--skew {number}={text}")
+        found[number] = int(seconds * 10**9)
+    return found
