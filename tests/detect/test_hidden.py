@@ -173,6 +173,45 @@ def test_one_tool_that_leaves_out_what_another_shows_is_told() -> None:
     assert "ps-auxww" not in finding.text.zh
 
 
+def test_numbers_that_began_anew_hide_nothing() -> None:
+    """ps had number 32,700; then they began anew: 5 to 80 came later, 200 had been there before."""
+    live = Live().ps(1, 32_000).ps(1, 32_000, when="2026-11-22 07:00:40", name="ps-late")
+    for name, pid, when in (("ps-ef", 32_700, PS), ("ps-late", 90, "2026-11-22 07:00:40")):
+        fields = {"itself": True}
+        live.row(
+            "live.ps", f"/@command/{name}.stdout", K.STATE_PROCESS, when, pid=pid, t_kind="captured", fields=fields
+        )
+    for pid in (1, 32_000):
+        live.process(pid)
+    for pid in (5, 80, 32_750, 200):
+        live.process(pid, started=None, seen=None, raw="false" if pid == 80 else "true")
+    assert [f.facts["pid"] for f in live.run(hidden_process)] == [200]
+
+
+def test_where_no_tool_ran_later_numbers_near_their_end_say_nothing() -> None:
+    for number, found in ((32_700, []), (900, [200])):
+        live = Live().ps(1)
+        fields: dict[str, Any] = {"itself": True}
+        live.row("live.ps", "/@command/ps-ef.stdout", K.STATE_PROCESS, PS, pid=number, t_kind="captured", fields=fields)
+        live.process(1)
+        fields = {"listed": True, "probed_to": 32_768}
+        live.row("live.raw_pids", "/@raw/pids.txt", K.STATE_PROCESS, pid=200, process="x", fields=fields)
+        assert [f.facts["pid"] for f in live.run(hidden_process)] == found
+
+
+def test_a_mount_over_a_process_is_told_and_mounts_below_proc_are_not() -> None:
+    live = Live()
+    for place in ("/proc/66", "/proc/sys/fs/binfmt_misc", "/proc"):
+        live.row(
+            "live.mounts",
+            "/proc/mounts",
+            K.STATE_MOUNT,
+            file_path=place,
+            fields={"device": "tmpfs", "file_system": "tmpfs"},
+        )
+    assert [f.facts["pid"] for f in live.run(hidden_process)] == [66]
+
+
 def sockets(*ports: int, **own: Any) -> Live:
     live = Live()
     for path in (
@@ -238,6 +277,12 @@ def test_dual_stack_sockets_and_their_many_spellings_are_one_port() -> None:
     live.socket("/proc/net/tcp", 22).socket("/@command/ss-antp.stdout", 22, PS).socket(
         "/@command/netstat-antp.stdout", 22, PS
     )
+    assert not live.run(hidden_port)
+
+
+def test_lsof_that_may_not_see_an_owner_is_no_difference() -> None:
+    fields = {"protocol": "tcp", "state": "LISTEN", "local_address": "*", "local_port": 80}
+    live = sockets(22, 80).row("live.lsof", "/@command/lsof-i.stdout", K.STATE_SOCKET, PS, fields=fields)
     assert not live.run(hidden_port)
 
 
@@ -379,9 +424,33 @@ def test_libraries_of_the_system_and_of_version_managers_in_memory_are_not_told(
             fields=fields,
         )
     assert not live.run(hidden_library)
-    fields = {"name": "/var/tmp/a.so (deleted)", "permissions": "r-xp"}
-    live.row("live.proc_maps", "/proc/66/maps", K.STATE_MAPPING, pid=66, file_path="/var/tmp/a.so", fields=fields)
-    assert [f.severity for f in live.run(hidden_library)] == [Severity.HIGH]
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [
+        ("/var/tmp/a.so (deleted)", Severity.MEDIUM),
+        ("/tmp/.x/a.so", Severity.HIGH),
+        ("/dev/shm/a.so", Severity.HIGH),
+        ("/tmp/libnetty_transport_native_epoll_x86_6412.so (deleted)", Severity.LOW),
+        ("/opt/app/lib/a.so (deleted)", Severity.LOW),
+        ("/memfd:x (deleted)", Severity.MEDIUM),
+        ("/memfd:libffi (deleted)", None),
+        ("/work/.venv/lib/python3.11/site-packages/x.so", None),
+    ],
+)
+def test_a_library_in_memory_is_graded_by_where_it_lies(name: str, severity: Severity | None) -> None:
+    fields = {"name": name, "permissions": "r-xp"}
+    live = Live().process(66)
+    live.row(
+        "live.proc_maps",
+        "/proc/66/maps",
+        K.STATE_MAPPING,
+        pid=66,
+        file_path=name.removesuffix(" (deleted)"),
+        fields=fields,
+    )
+    assert [f.severity for f in live.run(hidden_library)] == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize(

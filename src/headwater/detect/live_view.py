@@ -21,10 +21,10 @@ PID_CLAIMS = ("kind", "pid", "process", "command_line", "ppid", "listed", "fact"
 LINK_CLAIMS = ("kind", "file_path", "target")
 TEMPORARY = r"^/(?:tmp|var/tmp|dev/shm|run/shm|dev/mqueue)/"
 HIDDEN = r"/\.[^/]+|/\s"
-# version managers and editors keep programs below a home under dotted names
+# version managers, environments and editors keep programs below dotted names
 USUAL_HIDDEN = (
-    r"^/(?:root|home/[^/]+)/\.(?:pyenv|rbenv|nodenv|nvm|jenv|goenv|asdf|sdkman|local|cargo|rustup|conda|bun|deno|dotnet|npm"
-    r"|yarn|pnpm|vscode-server|cursor-server|vscode|cache/(?:ms-playwright|puppeteer|uv|pypoetry|JetBrains))/"
+    r"/\.(?:pyenv|rbenv|nodenv|nvm|jenv|goenv|asdf|sdkman|cargo|rustup|conda|bun|deno|dotnet|npm|yarn|pnpm|vscode-server"
+    r"|cursor-server|vscode|venv|virtualenvs?|tox|nox|pixi|node_modules|local/(?:bin|lib|pipx|share/(?:uv|pnpm|code-server)))/"
 )
 SYSTEM = r"^/(?:usr/(?:s?bin|lib|lib32|lib64|libexec)|s?bin|lib|lib32|lib64)/"
 DELETED = " (deleted)"
@@ -106,7 +106,7 @@ def read_at(events: Events, path: str) -> dict[int, int]:
 
 def odd_place(path: pl.Expr) -> pl.Expr:
     """Whether a program's path lies in a temporary or hidden folder; version managers' folders are usual."""
-    return (path.str.contains(TEMPORARY) | path.str.contains(HIDDEN)) & ~path.str.contains(USUAL_HIDDEN)
+    return path.str.contains(TEMPORARY) | (path.str.contains(HIDDEN) & ~path.str.contains(USUAL_HIDDEN))
 
 
 def starts(events: Events) -> dict[tuple[int, int], int]:

@@ -42,6 +42,14 @@ _USUAL = re.compile(
 )
 _LIBRARY = r"\.so(?:\.[\d.]+)?(?: \(deleted\))?$|^/memfd:"
 _Times = dict[tuple[int, int], int]
+# executable memory that is no library: libffi's and .NET's code, sound and display servers' buffers
+_MEMORY = r"^/memfd:(?:libffi|doublemapper|jit|JIT|pulseaudio|wayland|xshmfence|gdk|mozilla|v8|wine|memfd-kwin)"
+# what Java's native bindings unpack into a temporary folder at every start
+_UNPACKED = re.compile(
+    r"/(?:lib)?(?:netty|snappy|jna|jffi|jansi|sqlite|lz4|zstd|rocksdb|leveldb|tcnative|conscrypt|brotli|jline|onnx|rxtx|jnidispatch)"
+    r"|/site-packages/|/_MEI[A-Za-z0-9]+/",
+    re.IGNORECASE,
+)
 _ODD = re.compile(f"{TEMPORARY}|{HIDDEN}|^/memfd:")
 
 
@@ -117,6 +125,16 @@ def _preload(events: Events, owned: set[tuple[int, str]]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _odd(library: str) -> Severity:
+    """How odd it is that a library runs from where it lies."""
+    temporary = re.search(TEMPORARY, library) is not None
+    if temporary and (re.search(HIDDEN, library) or library.startswith("/dev/shm/")):  # noqa: S108 - a place to judge
+        return Severity.HIGH
+    if temporary:
+        return Severity.LOW if _UNPACKED.search(library) else Severity.MEDIUM
+    return Severity.MEDIUM if re.search(HIDDEN, library) or library.startswith("/memfd:") else Severity.LOW
+
+
 def _mapped(events: Events, inside: set[tuple[int, int]], began: _Times) -> Iterator[Finding]:
     """Libraries that run from a temporary or hidden folder, from memory alone, or deleted outside the system's folders."""
     path = pl.col("file_path")
@@ -125,7 +143,8 @@ def _mapped(events: Events, inside: set[tuple[int, int]], began: _Times) -> Iter
     folder = pl.when(path.str.starts_with("/memfd:")).then(path).otherwise(path.str.extract(r"^(.*)/[^/]*$", 1))
     found = take(
         events, kinds=[EventKind.STATE_MAPPING], header=["pid", "file_path"], own=["permissions", "deleted", "first", "name"],
-        where=pl.col("permissions").str.contains("x") & pl.col("name").str.contains(_LIBRARY) & (odd | lost),
+        where=pl.col("permissions").str.contains("x") & pl.col("name").str.contains(_LIBRARY)
+        & (odd | lost) & ~path.str.contains(_MEMORY),
     ).sort("source", "file_path", "path", "offset")  # fmt: skip
     main = take(
         events, feeds=["fs.macb"], header=["file_path"], own=["target"], where=path.str.contains(r"^/proc/\d+/exe$")
@@ -141,7 +160,9 @@ def _mapped(events: Events, inside: set[tuple[int, int]], began: _Times) -> Iter
         pids = part["pid"].drop_nulls().unique(maintain_order=True).to_list()
         boxed = bool(pids) and all((source, p) in inside for p in pids)
         gone = part["name"].str.ends_with(DELETED).any()
-        severity = Severity.MEDIUM if boxed or not _ODD.search(library) else Severity.HIGH
+        severity = max((_odd(str(lib)) for lib in libraries), key=list(Severity).index)
+        if boxed:
+            severity = min(severity, Severity.LOW, key=list(Severity).index)
         shown = [str(p) for p in pids[:5]]
         zh = f"进程 {names(shown, len(pids), 'zh')} 的内存中正在执行库 {names(libraries[:3], len(libraries), 'zh')}" + (
             "，其文件已被删除。" if gone else "。"

@@ -140,6 +140,8 @@ def _of_system(events: Events, mine: pl.DataFrame, owners: _Owners) -> Iterator[
         base, port, _ = str(key[0]), int(key[1]), key[2]
         shown = set(part["path"].to_list())
         lacking = {p for p, v in views.items() if p not in shown and _covers(p, v, base) and _tells(p, v, part)}
+        # lsof reads what processes have open: of a socket whose owner it may not see it says nothing
+        lacking = {p for p in lacking if not views[p]["feed"].eq("live.lsof").any()}
         if not lacking:
             continue
         how = _weigh(part, [views[p] for p in lacking], base, port)
@@ -201,6 +203,8 @@ def _finding(
     pids, held, program = owners.of(part)
     if owners.younger(part, pids, lacking):
         how = Severity.LOW, Confidence.LOW  # who has it open began after the outputs that lack it
+    elif not pids and part["kernel"].all():  # who has it open is hidden as well, or has ended meanwhile
+        how = (Severity.LOW, Confidence.LOW) if port >= _EPHEMERAL else (Severity.MEDIUM, Confidence.MEDIUM)
     where = f"{base.upper()} {part['local_address'][0]}:{port}"
     paths = set(part["path"].to_list())
     zh = f"{where} 见于 {called(paths, 'zh')}，而 {called(lacking, 'zh')} 中没有"
@@ -210,6 +214,8 @@ def _finding(
         what = program["target"].unique().sort().to_list()
         zh += f"；持有该套接字的进程为 {which}" + (f"（{names(what[:3], len(what), 'zh')}）" if what else "")
         en += f"; the socket is held by process {which}" + (f" ({names(what[:3], len(what), 'en')})" if what else "")
+    else:
+        zh, en = f"{zh}；未见持有它的进程", f"{en}; no process was seen to hold it"
     near = pl.concat([neighbours(v, "port", port) for v in lacking.values()], how="diagonal_relaxed")
     values: dict[str, Value] = {
         "reason": "listener",

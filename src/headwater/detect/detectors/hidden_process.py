@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from headwater.detect.commands import excerpt
-from headwater.detect.frames import MINUTE, SECOND, state
+from headwater.detect.frames import MINUTE, SECOND, state, take
 from headwater.detect.live_view import (
     LINK_CLAIMS,
     PID_CLAIMS,
@@ -62,6 +62,7 @@ class _System:
     raw: pl.DataFrame
     seen: dict[int, int]
     exists: frozenset[int]
+    probed: int | None  # when the numbers began to be tried
 
     def lacking(self, pid: int) -> dict[str, pl.DataFrame]:
         """The outputs without this process."""
@@ -69,10 +70,11 @@ class _System:
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
-    """By source and number of the process."""
+    """Mounts over a process first; then by source and number of the process."""
     if not collected(events):
         return
-    own = ["ppid", "listed", "fact"]
+    yield from _mounted_over(events)
+    own = ["ppid", "listed", "fact", "itself", "probed_to"]
     tools = rows(events, TOOLS, own, EventKind.STATE_PROCESS)
     raw = rows(events, ["live.raw_pids"], own, EventKind.STATE_PROCESS)
     stated = facts(events, "status", "stat", "cmdline")
@@ -92,6 +94,24 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             yield _finding(events, system, pid, how, views, more, len(found))
 
 
+def _mounted_over(events: Events) -> Iterator[Finding]:
+    """A mount on a process's folder of /proc: ps and everything else then see what was mounted instead."""
+    found = take(
+        events, kinds=[EventKind.STATE_MOUNT], header=["file_path"], own=["device", "file_system"],
+        where=pl.col("file_path").str.contains(r"^/proc/\d+$"),
+    ).sort("source", "file_path", "path", "offset")  # fmt: skip
+    for part in found.partition_by("source", "file_path", maintain_order=True)[:MOST]:
+        place, device = str(part["file_path"][0]), str(part["device"][0])
+        zh = f"{place} 上挂载了 {device}：该进程的内核记录被遮盖，ps 等工具看不到它。"
+        en = (
+            f"{device} is mounted on {place}: the kernel's own word of that process is covered, and ps does not see it."
+        )
+        yield state(
+            events, RULE, part, ("kind", "file_path", "device", "file_system"), Text(zh, en), severity=Severity.HIGH,
+            confidence=Confidence.HIGH, facts={"reason": "mounted", "pid": int(place.rpartition("/")[2])}, limit=20,
+        )  # fmt: skip
+
+
 def _system(
     source: int, tools: pl.DataFrame, stated: pl.DataFrame, raw: pl.DataFrame,
     read: tuple[dict[tuple[int, int], int], dict[int, int]],
@@ -109,7 +129,39 @@ def _system(
         ran = first_time(view)
         if ran is not None:
             seen |= {pid: max(ran, seen.get(pid, 0)) for pid in view["pid"].drop_nulls().to_list()}
-    return _System(views, status, dict(started.select("pid", "ts").iter_rows()), raw, seen, frozenset(exists))
+    return _System(
+        views, status, dict(started.select("pid", "ts").iter_rows()), raw, seen, frozenset(exists), read[1].get(source)
+    )
+
+
+def _itself(view: pl.DataFrame) -> int | None:
+    """The number of the tool's own process; of outputs that do not mark it, the highest that it lists."""
+    own = view.filter(pl.col("itself").cast(pl.String) == "true")["pid"]
+    found = own[0] if len(own) else view["pid"].max()
+    return found if isinstance(found, int) else None
+
+
+def _numbered_before(system: _System, pid: int, view: pl.DataFrame) -> bool:
+    """Whether a number was given out before this output was made: numbers go round, so those given since lie in one arc.
+
+    The arc runs from the tool's own number to that of a tool run later. Where none was run later, numbers above the tool's own
+    count as later, and nothing is said where they may have begun anew since.
+    """
+    began, ran = _itself(view), first_time(view)
+    if began is None:
+        return False
+    last = max(system.probed or 0, system.seen.get(pid, 0), ran or 0)
+    later = [(t, n) for v in system.tools.values() if (t := first_time(v)) and t > last and (n := _itself(v))]
+    ended = max(later, default=(0, None))[1]
+    if ended is not None and _marked(view):
+        since = began <= pid <= ended if began <= ended else (pid >= began or pid <= ended)
+        return not since
+    probed = system.raw["probed_to"].cast(pl.Int64, strict=False).max() if system.raw.height else None
+    return pid < began and not (isinstance(probed, int) and began > probed - probed // 10)
+
+
+def _marked(view: pl.DataFrame) -> bool:
+    return bool(view["itself"].cast(pl.String).eq("true").any())
 
 
 _ORDER = ("proved", "unlisted", "library", "twice", "once")
@@ -119,20 +171,16 @@ _How = tuple[str, Severity, Confidence]
 def _weigh(system: _System, pid: int, view: pl.DataFrame) -> _How | None:
     """How far it is proved that the process was there while this output was made; None where it need not have been."""
     ran, start, seen = first_time(view), system.starts.get(pid), system.seen.get(pid)
-    highest = view["pid"].max()
     in_status = bool(system.status["pid"].eq(pid).any())
     mine = system.raw.filter(pl.col("pid") == pid)
     if not in_status and not mine.height:
         return None  # a tool alone tells of it: it came and went
-    before = (
-        start + _LESS < ran if start is not None and ran is not None else isinstance(highest, int) and pid < highest
-    )
-    if mine.height and str(mine["listed"][0]).lower() == "false":
-        listed = system.raw.filter(pl.col("listed").cast(pl.String) == "true")["pid"].max()
-        held = isinstance(listed, int) and pid < listed and (before or in_status)
-        return ("unlisted", Severity.HIGH, Confidence.MEDIUM) if held else None
+    proved = start is not None and ran is not None
+    before = start + _LESS < ran if proved else _numbered_before(system, pid, view)  # type: ignore[operator]
     if not before or (seen is not None and ran is not None and seen <= ran):
         return None
+    if mine.height and str(mine["listed"][0]).lower() == "false":
+        return "unlisted", Severity.HIGH, Confidence.MEDIUM
     if start is not None and seen is not None:
         return "proved", Severity.HIGH, Confidence.HIGH
     if not in_status:

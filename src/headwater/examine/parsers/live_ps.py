@@ -6,6 +6,7 @@ Time:   the start of the command, UTC, where its .json states it; the column of 
         (``start_text``): ps shortens it to a minute, a day or a year of the system's zone.
 Format: ps(1), procps and BusyBox: a header line names the columns, the last of which runs to the line's end.
 Limits: what the server's own ps chose to show; names may be cut (``systemd+``), and a process can write its own title.
+        ``itself`` marks the row of ps, by the number in its .json.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
-from headwater.examine.parsers._live import captured, row, rows, value, whole
+from headwater.examine.parsers._live import captured, row, rows, said, value, whole
 from headwater.examine.parsers._text import Line
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
@@ -71,7 +72,7 @@ def cells(columns: list[str], text: str) -> dict[str, Value] | None:
 
 
 def parse(file: File) -> Iterator[Record]:
-    when = captured(file)
+    when, self_pid = captured(file), whole(str(said(file).get("pid") or ""))
     columns: list[str] | None = None
 
     def make(line: Line, text: str) -> Event | str | None:
@@ -80,6 +81,8 @@ def parse(file: File) -> Iterator[Record]:
             columns = columns_of(text)
             return "header line" if columns else None
         found = cells(columns, text)
+        if found and found["pid"] == self_pid:
+            found["itself"] = True
         return row(line, when, EventKind.STATE_PROCESS, found) if found else None
 
     yield from rows(file, make)

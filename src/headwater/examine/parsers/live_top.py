@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
-from headwater.examine.parsers._live import captured, row, rows
+from headwater.examine.parsers._live import captured, row, rows, said, whole
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers.live_ps import cells, columns_of
 from headwater.model.kinds import EventKind
@@ -28,7 +28,7 @@ _FIGURES = re.compile(
 
 
 def parse(file: File) -> Iterator[Record]:
-    when = captured(file)
+    when, self_pid = captured(file), whole(str(said(file).get("pid") or ""))
     columns: list[str] | None = None
 
     def make(line: Line, text: str) -> Event | str | None:
@@ -40,6 +40,8 @@ def parse(file: File) -> Iterator[Record]:
             fields = {"setting": match[1].strip(" -:"), "value": text.strip()}
             return row(line, when, EventKind.STATE_HOST, fields)
         found = cells(columns, text) if columns else None
+        if found and found["pid"] == self_pid:
+            found["itself"] = True
         return row(line, when, EventKind.STATE_PROCESS, found) if found else None
 
     yield from rows(file, make)
