@@ -16,7 +16,7 @@ import polars as pl
 from headwater.examine.batch import HEAD_SCHEMA, printable
 from headwater.examine.hive_place import Place
 from headwater.formats.registry_deleted import Deleted, DeletedKey, DeletedValue
-from headwater.formats.registry_hive import BINARY, TEXT_MOST, Hive, shown, type_name
+from headwater.formats.registry_hive import BINARY, TEXT_MOST, Hive, behind_text, shown, type_name
 from headwater.formats.registry_layout import EARLIEST, FILETIME_EPOCH, LATEST, nanoseconds
 from headwater.formats.registry_tree import BIG, INLINE
 from headwater.model.kinds import EventKind, TimeBasis
@@ -24,6 +24,7 @@ from headwater.model.kinds import EventKind, TimeBasis
 BYTES_MOST = 256  # of data shown in hexadecimal
 _SHARED_MOST = 256  # bytes shown of data that another value has as well
 _TEXTS = frozenset({1, 2, 6, 7})
+_ONE_TEXT = frozenset({1, 2, 6})
 OWN: dict[str, Any] = {
     "key": pl.String, "value": pl.String, "value_type": pl.String, "data": pl.String, "data_size": pl.Int64,
     "data_offset": pl.Int64, "data_cut": pl.Boolean, "key_written": pl.Int64, "subkeys": pl.Int64, "values": pl.Int64,
@@ -141,8 +142,13 @@ def _data_texts(hive: Hive, rows: Any) -> tuple[list[str | None], list[bool | No
     taken = np.minimum(np.minimum(real, most), room)
     big = (real > BIG) & ~inline & (cell >= 0)
     texts: list[str | None] = []
-    for at, size, kind in zip(starts.tolist(), taken.tolist(), kinds.tolist(), strict=True):
-        texts.append(_shown(kind, data[at : at + size]))
+    hidden: dict[int, int] = {}
+    for row, (at, size, kind) in enumerate(zip(starts.tolist(), taken.tolist(), kinds.tolist(), strict=True)):
+        raw = data[at : at + size]
+        text = _shown(kind, raw)
+        texts.append(text)
+        if kind in _ONE_TEXT and 2 * len(text) + 4 < size and (more := behind_text(raw)):
+            hidden[row] = more
     for row in np.flatnonzero(big).tolist():
         found = hive.value_data(int(rows[row]), int(most[row]))
         texts[row], taken[row] = _shown(int(kinds[row]), found), len(found)
@@ -156,6 +162,8 @@ def _data_texts(hive: Hive, rows: Any) -> tuple[list[str | None], list[bool | No
             claims[row] = (
                 "another value has the same data" if shared[row] else "its cell holds less data than it declares"
             )
+    for row, more in hidden.items():
+        claims[row] = claims[row] or f"{more} bytes behind the end of its text"
     return texts, cut, claims
 
 

@@ -31,9 +31,16 @@ def type_name(number: int) -> str:
 
 
 def text_of(data: bytes) -> str:
-    """UTF-16LE without the NULs at its end; what is no character is escaped, NULs within are shown as ``\\0``."""
-    text = data[: len(data) & ~1].decode("utf-16-le", "backslashreplace").rstrip("\0")
-    return text.replace("\0", "\\0") if "\0" in text else text
+    """UTF-16LE up to the first NUL, as Windows reads it; what is no character is escaped."""
+    return data[: len(data) & ~1].decode("utf-16-le", "backslashreplace").partition("\0")[0]
+
+
+def behind_text(data: bytes) -> int:
+    """How many bytes stand behind the first NUL of a text, where they are not all zeros: remains, or something hidden."""
+    end = data.find(b"\0\0")
+    while end >= 0 and end & 1:
+        end = data.find(b"\0\0", end + 1)
+    return len(data) - end - 2 if end >= 0 and data[end + 2 :].strip(b"\0") else 0
 
 
 def texts_of(data: bytes) -> list[str]:

@@ -71,7 +71,7 @@ def entries(data: bytes) -> Iterator[Found]:
 
 def _xp(data: bytes) -> Iterator[Found]:
     for at in range(400, min(len(data) - 551, 400 + 96 * 552), 552):
-        path = text_of(data[at : at + 528]).partition("\\0")[0]
+        path = text_of(data[at : at + 528])
         if path:
             yield at, 552, path, filetime(data, at + 528), None
 
