@@ -41,6 +41,7 @@ FIND = (
     "done\n"
     "printf 'N\\n'\n"
 )  # fmt: skip
+NO_PYTHON = "LC_ALL=C; export LC_ALL\nprintf 'N\\n'\n"
 
 
 @cache

@@ -134,7 +134,7 @@ class Host:
         if end.pop("late", None) and status == "success":
             status = "timeout"
         elif status == "success" and not sizes["D"]:
-            status = "failed" if end["exit"] else "empty"
+            status = "failed" if end["exit"] and sizes["X"] else "empty"  # lsof: 1 where nothing fits
         end.update(
             status=status, size=sizes["D"], sha256=digests["D"].hexdigest(), md5=None if md5 is None else md5.hexdigest(),
             errors=sizes["X"], errors_sha256=digests["X"].hexdigest(),

@@ -17,6 +17,7 @@ _NAMES = {
     "sigma": ("Sigma 规则", "Sigma rules"),
     "report": ("报告", "report"),
     "image": ("镜像", "imaging"),
+    "collect": ("提取", "collecting"),
     "resume": ("重读已写部分", "reading what is held"),
     "read-back": ("回读镜像", "reading back"),
     "read-again": ("再次读取检材", "reading the source again"),

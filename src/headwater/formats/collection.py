@@ -21,7 +21,8 @@ points. Times are the server's, ns since 1970.
 
 ``status`` is success, empty, missing, failed, listed (never opened: a device, FIFO or socket), cut or timeout. The tree
 shows files at their own paths; a command NAME as ``/@command/NAME.stdout``, ``.stderr`` and ``.json`` (line, exit, start,
-end); files of /proc and /sys that were read to their end (``pseudo=1``) at their own paths without times;
+end); files and links of /proc and /sys that were read to their end (``pseudo=1``) at their own paths, whose only time is
+when they were read (accessed), which is when the kernel said so;
 ``/@deleted/PID/exe`` and ``/@deleted/PID/fd/N``, what was gone from the disk but still held; ``/@raw/pids.txt``,
 ``/@raw/files/PATH`` and ``/@raw/ls-NAME.txt``, what the kernel said past the C library.
 """
@@ -94,6 +95,7 @@ def members(records: Records, start: int | None = None) -> Iterator[Member]:
             if record.kind == "E":
                 cut = open_member.said.get("status") == "cut"
                 open_member.said = record.fields | open_member.said if cut else open_member.said | record.fields
+                _unpad(open_member)
             open_member.whole = record.kind == "E"
             open_member.end = record.end if open_member.whole else record.offset
             done, open_member = open_member, None
@@ -108,6 +110,17 @@ def members(records: Records, start: int | None = None) -> Iterator[Member]:
         open_member.whole = False
         open_member.end = records.at
         yield open_member
+
+
+def _unpad(member: Member) -> None:
+    """Take off what a collector that had promised a length put behind a file that had become shorter."""
+    pad = number_of(member.said.get("pad")) or 0
+    while pad > 0 and member.data and member.data[-1][0] >= 0:
+        at, length = member.data.pop()
+        take = min(pad, length)
+        pad, member.size = pad - take, member.size - take
+        if length > take:
+            member.data.append((at, length - take))
 
 
 def _member(record: Record) -> Member:
@@ -145,6 +158,7 @@ class CollectionTree:
         self._source = source
         self._records = Records(source)
         self._warnings: list[Gap] = []
+        self._end: Mapping[str, str] = {}
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -156,6 +170,10 @@ class CollectionTree:
     def warnings(self) -> Sequence[Gap]:
         """Damage of the stream and what could not be had; offsets in the stream."""
         return tuple(self._warnings)
+
+    def ended(self) -> Mapping[str, str]:
+        """What the last record says, once :meth:`members` has been walked; empty where there was none."""
+        return dict(self._end)
 
     def members(self) -> Iterator[Member]:
         """Everything that the stream tells of; fills :attr:`warnings`."""
@@ -171,6 +189,7 @@ class CollectionTree:
                 else:
                     left_out += 1
             yield member
+        self._end = records.last.fields if records.last is not None and records.last.kind == "Q" else {}
         self._warnings += [Gap(d.offset, d.length, d.reason, d.what) for d in records.damage]
         if left_out:
             self._warnings.append(Gap(0, 0, GapReason.UNREADABLE, f"{left_out} more that could not be read"))
@@ -233,6 +252,8 @@ def _entry(member: Member, names: Namesakes) -> Entry:
     said = member.said
     kind: EntryKind = member.kind  # type: ignore[assignment]
     when = {name: number_of(said.get(name)) for name in _TIMES}
+    if said.get("pseudo") and not any(when.values()):
+        when["accessed"] = number_of(said.get("at"))
     return Entry(
         path=names.of(member_path(member.path)),
         kind=kind,

@@ -86,6 +86,7 @@ class Records:
         self._begin = first.end() if first else source.size
         self._line = re.compile(re.escape(self._marker) + rb" ([A-Z]) ([0-9]{1,6}) ([0-9]{1,18})\n")
         self.damage: list[Damage] = []
+        self.last: Record | None = None
         self.at = self._begin
 
     def head(self) -> Record | None:
@@ -141,7 +142,7 @@ class Records:
                 self.damage.append(Damage(self.at, end - self.at, reason, "no record of the stream"))
                 self.at = end
                 continue
-            ended = record.kind == "Q"
+            ended, self.last = record.kind == "Q", record
             self.at = record.end
             if record.held < record.length:
                 what = "the stream ends within a record"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headwater.model.codes_collect import COLLECT
 from headwater.model.codes_scene import SCENE
 
 
@@ -397,4 +398,4 @@ CODES: dict[str, Code] = {
     "HW7001": Code("报告无法生成：{what}", "the report cannot be made: {what}"),
     "HW7002": Code("句子缺少引证：{what}", "a sentence cites nothing: {what}"),
 }
-CODES.update({number: Code(*words) for number, words in SCENE.items()})
+CODES.update({number: Code(*words) for number, words in (*COLLECT.items(), *SCENE.items())})

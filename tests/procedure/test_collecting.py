@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headwater collect: over SSH, here, and from an image the same files with the same digests; no server harms the case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "acquire"))
+
+from loopback_sshd import Server, sshd_or_skip
+
+from headwater.acquire import collect_receiving, collector
+from headwater.acquire.collect_receiving import Limits, LocalLine, receive
+from headwater.case.authority import Claim
+from headwater.confine.pool import Message, Pool, Task
+from headwater.formats.collection import CollectionTree
+from headwater.formats.opened import open_readonly
+from headwater.formats.sources import FileSource
+from headwater.model.errors import AcquireError, UsageError
+from headwater.procedure.collecting import BEGUN, STOPPED, Collected, CollectOrder, collect
+from headwater.procedure.collecting_image import collect_image
+from headwater.procedure.intake import Held, call
+from headwater.procedure.reaching import Reach
+from headwater.procedure.scene_errand import Errand
+from headwater.vault.ledger import Ledger
+
+NO_AUTHORITY = Claim(None, None, None, None, None, None, "a test")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("sshd"), sshd_or_skip())
+    made.make()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Path:
+    """A server's folders in little, with an artifact's definition for them."""
+    top = tmp_path / "ground"
+    (top / "log/nginx").mkdir(parents=True)
+    (top / "log/auth.log").write_bytes(b"Nov 22 00:00:01 web01 sshd[1]: Accepted password for root\n" * 50)
+    (top / "log/nginx/access.log").write_bytes(os.urandom(700_000))
+    (top / "log/empty").write_bytes(b"")
+    os.truncate(os.open(top / "log/sparse", os.O_CREAT | os.O_WRONLY), 3 << 20)
+    (top / "log/current").symlink_to("auth.log")
+    (top / "home").symlink_to("log")
+    os.mkfifo(top / "log/pipe")
+    (top / "log/中文 名.txt").write_bytes(b"x")
+    (top / "cut.log").write_bytes(b"y" * 10)
+    definitions = tmp_path / "definitions"
+    definitions.mkdir()
+    paths = [f"{top}/log/**", f"{top}/home/*", f"{top}/*.log", f"{top}/nothing/*"]
+    (definitions / "a.yaml").write_text(
+        "name: Ground\ndoc: the ground\nsources:\n- type: FILE\n  attributes: {paths: " + json.dumps(paths) + "}\n"
+    )
+    return top
+
+
+def _order(address: str, ground: Path, server: Server | None = None, name: str = "case", **more: Any) -> CollectOrder:
+    reach = Reach(known_hosts=server.known_hosts, key_file=server.key) if server is not None else Reach()
+    errand = Errand(
+        address, ground.parent / name, NO_AUTHORITY, ("甲", "乙"), because="a test", override="a test", no_witness="a test",
+        reach=reach,
+    )  # fmt: skip
+    return CollectOrder(errand, **({"profile": "Ground", "definitions": ground.parent / "definitions"} | more))
+
+
+def _url(server: Server) -> str:
+    return f"ssh://{server.user}@127.0.0.1:{server.port}"
+
+
+def _files(done: Collected) -> dict[str, tuple[str, int, str, int | None, str | None]]:
+    """Path → kind, size, digest of the content, modification time, target."""
+    file = open_readonly(Path(done.evidence.source_path))
+    tree = CollectionTree(FileSource(file))
+    found = {}
+    for entry in tree.entries():
+        source = tree.open(entry.key)
+        digest = hashlib.sha256(source.pread(0, source.size)).hexdigest() if entry.kind == "file" else ""
+        found[entry.path] = (entry.kind, entry.size, digest, entry.modified, entry.target)
+    file.close()
+    return found
+
+
+def _seconds(rows: dict[str, Any]) -> dict[str, Any]:
+    return {p: (*row[:3], row[3] // 10**9, row[4]) for p, row in rows.items()}
+
+
+def _manifest(done: Collected) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.manifest.read_text().splitlines()]
+
+
+def _entries(case: Path, action: str) -> list[dict[str, Any]]:
+    with Ledger(case) as ledger:
+        return [dict(s.entry.note) for s in ledger.entries() if s.entry.action == action]
+
+
+def _image_of(ground: Path) -> Path:
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("mkfs.ext4 (e2fsprogs) is absent")
+    root, image = ground.parent / "root", ground.parent / "web01.raw"
+    inside = root / str(ground).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    subprocess.run(["cp", "-a", "--sparse=always", str(ground), str(inside)], check=True)
+    (root / "etc").mkdir()
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(root), str(image)], check=True)
+    return image
+
+
+def test_over_ssh_here_and_from_an_image_the_same_files_with_the_same_digests(server: Server, ground: Path) -> None:
+    image = _image_of(ground)
+    over_ssh = collect(_order(_url(server), ground, server, "ssh"))
+    here = collect(_order("local:", ground, None, "here"))
+    from_image = collect_image(_order(f"image:{image}", ground, None, "image"))
+    files = _files(over_ssh)
+    assert files == _files(here)
+    # mke2fs -d keeps whole seconds
+    assert _seconds(files) == _seconds(_files(from_image))
+    assert files[f"{ground}/log/auth.log"][2] == hashlib.sha256((ground / "log/auth.log").read_bytes()).hexdigest()
+    assert files[f"{ground}/log/pipe"][0] == "fifo"
+    assert files[f"{ground}/home"][4] == "log"
+    assert len(files) == 11
+    for done in (over_ssh, here, from_image):
+        assert done.clean
+        assert {v.what: v.result for v in done.evidence.verdicts} == {
+            "stated-in-container": "match",
+            "read-completely": "match",
+        }
+        missing = [r["path"] for r in _manifest(done)[1:] if r["status"] == "missing"]
+        assert missing == [f"{ground}/nothing/*"]
+
+
+def test_collector_in_sh_gives_the_same_files_and_says_that_it_states_no_digests(server: Server, ground: Path) -> None:
+    by_python = _files(collect(_order(_url(server), ground, server, "python")))
+    done = collect(_order(_url(server), ground, server, "sh", shell_only=True))
+    assert done.form == "sh"
+    by_sh = {p: row for p, row in _files(done).items() if "!" not in p}  # a file that two patterns name comes twice
+
+    def plain(rows: dict[str, Any]) -> dict[str, Any]:
+        return {p: row[:3] + row[4:] for p, row in rows.items()}  # busybox's stat knows no fractions of a second
+
+    assert plain(by_sh) == plain(by_python)
+    assert done.evidence.verdicts[0].result == "not-claimable"
+    row = next(r for r in _manifest(done)[1:] if r["path"].endswith("auth.log"))
+    assert row["sha256"] == hashlib.sha256((ground / "log/auth.log").read_bytes()).hexdigest()
+
+
+def test_ledger_and_manifest_hold_the_six_facts_and_the_traces_of_the_collector(server: Server, ground: Path) -> None:
+    done = collect(_order(_url(server), ground, server))
+    begun = _entries(ground.parent / "case", BEGUN)[0]
+    assert begun["collector_sha256"] == collector.digest()
+    assert begun["visit"]["authorised_traces"]
+    assert begun["authorised_traces"]
+    act = next(n for n in _entries(ground.parent / "case", "scene-act") if n["act"] == "collect")
+    assert act["because"] == "a test"
+    assert act["witness"] == {"not_recorded": "a test"}
+    assert act["collection"]["counts"]["success"] >= 6
+    head, *rows = _manifest(done)
+    row = next(r for r in rows if r["path"].endswith("auth.log"))
+    assert head["collector"] == ["甲", "乙"]
+    assert head["tool"].startswith("headwater ")
+    assert head["state"] == "live"
+    assert head["sha256"] == done.evidence.digests["sha256"]
+    assert row["time"].endswith("Z")
+    assert len(row["sha256"]) == 64
+    assert len(row["md5"]) == 32
+    with Ledger(ground.parent / "case") as ledger:
+        products = [dict(s.entry.products) for s in ledger.entries() if done.manifest.name in s.entry.products]
+    assert products[0][done.manifest.name] == hashlib.sha256(done.manifest.read_bytes()).hexdigest()
+
+
+def test_collection_out_of_order_needs_a_reason(ground: Path) -> None:
+    order = _order("local:", ground)
+    bare = CollectOrder(
+        Errand("local:", ground.parent / "case", NO_AUTHORITY, ("甲", "乙"), no_witness="x"), "Ground",
+        definitions=order.definitions,
+    )  # fmt: skip
+    with pytest.raises(AcquireError, match="HW2150"):
+        collect(bare)
+
+
+def test_secrets_stay_on_the_server_without_an_authority_or_a_reason(ground: Path) -> None:
+    done = collect(_order("local:", ground, name="a", profile="accounts,shadow"))
+    assert done.withheld == ("shadow",)
+    assert "/etc/shadow" not in _files(done)
+    done = collect(
+        _order("local:", ground, name="b", profile="accounts,shadow", secrets="needed to date the passwords")
+    )
+    assert done.withheld == ()
+    rows = {r["path"]: r for r in _manifest(done)[1:]}
+    assert "/etc/shadow" in rows
+
+
+def test_nothing_is_written_over_and_an_unknown_profile_takes_nothing(ground: Path) -> None:
+    out = ground.parent / "mine"
+    collect(_order("local:", ground, name="a", out=out))
+    with pytest.raises(AcquireError, match="HW2104"):
+        collect(_order("local:", ground, name="b", out=out))
+    with pytest.raises(UsageError, match="HW2100"):
+        collect(_order("local:", ground, name="c", profile="nonsense"))
+
+
+def test_windows_profile_takes_logs_hives_mft_tasks_and_prefetch_from_an_image(ground: Path) -> None:
+    if shutil.which("mkfs.ntfs") is None or shutil.which("ntfscp") is None:
+        pytest.skip("ntfs-3g is absent")
+    image = ground.parent / "win.raw"
+    with image.open("wb") as file:
+        file.truncate(12 << 20)
+    subprocess.run(["mkfs.ntfs", "-q", "-F", "-s", "512", str(image)], check=True, capture_output=True)
+    made = _ntfs_tree(image, ground.parent)
+    if not made:
+        pytest.skip("no way to make folders on an NTFS image here")
+    done = collect_image(_order(f"image:{image}", ground, None, "win", profile="triage"))
+    files = _files(done)
+    assert "/$MFT" in files
+    for path, data in made.items():
+        assert files[path][2] == hashlib.sha256(data).hexdigest(), path
+
+
+def _ntfs_tree(image: Path, place: Path) -> dict[str, bytes]:
+    """Folders and files of a Windows server in little, through ntfs-3g where it may mount; nothing where it may not."""
+    mount = place / "mnt"
+    mount.mkdir()
+    if subprocess.run(["ntfs-3g", str(image), str(mount)], capture_output=True).returncode:
+        return {}
+    made = {
+        "/Windows/System32/winevt/Logs/Security.evtx": b"ElfFile\0" + os.urandom(70_000),
+        "/Windows/System32/config/SYSTEM": b"regf" + os.urandom(9000),
+        "/Windows/System32/Tasks/Updater": b"<Task/>",
+        "/Windows/Prefetch/CMD.EXE-1.pf": b"MAM\x04" + os.urandom(300),
+    }
+    try:
+        for path, data in made.items():
+            (mount / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+            (mount / path[1:]).write_bytes(data)
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+    return made
+
+
+# ------------------------------------------------------------------ a server that means harm
+
+
+def _received(tmp_path: Path, script: str, limits: Limits) -> collect_receiving.Received:
+    line = LocalLine(script.encode())
+    line._process.stdin.close()  # type: ignore[union-attr]
+    return receive(line, tmp_path / "x.hwcol", "python", limits, lambda done: None)
+
+
+def test_server_that_sends_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    came = _received(tmp_path, "exec cat /dev/zero\n", Limits(most=1 << 20))
+    assert came.ended
+    assert came.size < (1 << 20) + (70 << 20)
+    assert came.path.stat().st_size == came.size
+
+
+def test_server_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
+    began = time.monotonic()
+    came = _received(tmp_path, "echo hello; exec sleep 60\n", Limits(most=1 << 20, silence=0.5))
+    assert "nothing came" in came.ended
+    assert time.monotonic() - began < 30
+    assert came.path.read_bytes() == b"hello\n"
+
+
+def test_server_that_drips_is_ended_by_the_clock(tmp_path: Path) -> None:
+    script = "while :; do echo x; sleep 0.05; done\n"
+    came = _received(tmp_path, script, Limits(most=1 << 20, silence=5, seconds=0.5))
+    assert "longer than" in came.ended
+
+
+def test_server_that_says_nothing_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(AcquireError, match="HW2103"):
+        _received(tmp_path, "exit 0\n", Limits(most=1 << 20))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "printf 'R\\n'; head -c 200000 /dev/urandom",
+        "printf 'R\\nHWCOL1 00\\n'",
+        "printf 'R\\nHWCOL1 0123456789abcdef0123456789abcdef\\n'; printf '0123456789abcdef0123456789abcdef F 9 999999999999\\npath=/../x'",
+        "printf 'R\\nHWCOL1 0123456789abcdef0123456789abcdef\\n0123456789abcdef0123456789abcdef F 51 3\\nkind=file\\nstatus=success\\npath=/../../../../../tmp/hw-esc\\nabc'",
+    ],
+)
+def test_stream_of_lies_becomes_evidence_and_touches_nothing_else(
+    ground: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr(collector, "FIND", answer + "; sleep 0.3; exit 0\n")
+    before = {p for p in ground.parent.rglob("*") if not p.is_relative_to(ground.parent / "case")}
+    done = collect(_order("local:", ground))
+    assert not done.clean
+    assert {p for p in ground.parent.rglob("*") if not p.is_relative_to(ground.parent / "case")} == before
+    assert not Path("/tmp/hw-esc").exists()
+    folder = {p.name for p in (ground.parent / "case/acquired").iterdir()}
+    assert folder == {Path(done.evidence.source_path).name, done.manifest.name}
+
+
+def test_server_whose_digests_lie_is_found_out(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = collector.script()
+    lying = real.replace(b'fields["sha256"] = hashlib.sha256(data).hexdigest()', b'fields["sha256"] = "0" * 64')
+    assert lying != real
+    monkeypatch.setattr(collector, "script", lambda: lying)
+    done = collect(_order("local:", ground))
+    assert done.evidence.verdicts[0].result == "mismatch"
+    assert not done.clean
+    assert f"{ground}/log/auth.log" in done.unlike
+
+
+def test_server_without_a_shell_is_refused_and_the_refusal_entered(
+    ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "FIND", "echo nonsense; exit 3\n")
+    with pytest.raises(AcquireError, match="HW2102"):
+        collect(_order("local:", ground))
+    assert _entries(ground.parent / "case", STOPPED)
+
+
+def test_line_that_is_cut_keeps_what_came(server: Server, ground: Path) -> None:
+    (ground / "log/large").write_bytes(os.urandom(24 << 20))
+    cuts: list[int] = []
+
+    def progress(stage: str, done: int, total: int | None, unit: str) -> None:
+        if stage == "collect" and not cuts and done > 1 << 20:
+            cuts.append(server.cut())
+
+    done = collect(_order(_url(server), ground, server), progress)
+    assert cuts
+    assert done.ended
+    assert not done.clean
+    assert done.evidence.verdicts[1].result == "mismatch"
+
+
+def test_folder_of_many_names_is_walked_without_being_held(ground: Path) -> None:
+    count = 1_000_000 if os.environ.get("HEADWATER_LONG") else 3_000
+    many = ground / "log/many"
+    many.mkdir()
+    here = os.open(many, os.O_RDONLY)
+    for number in range(count):
+        os.close(os.open(f"session-{number:07d}", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    done = collect(_order("local:", ground))
+    assert done.clean
+    assert done.counts["empty"] == count + 1
+    end = _entries(ground.parent / "case", "scene-act")[-1]["collection"]["end"]
+    assert int(end["rss_kib"]) <= 50 << 10  # what the collector may take of a server's memory
+
+
+def test_collection_is_listed_as_the_system_that_it_came_from(ground: Path) -> None:
+    done = collect(_order("local:", ground, profile="Ground,uname-a,proc-net"))
+    file = open_readonly(Path(done.evidence.source_path))
+    with Pool(1) as pool:
+        listed: list[str] = []
+
+        def take(message: Message) -> None:
+            listed.extend(c["path"] for c in message.header.get("candidates", ()))
+
+        args = {"files": Held((), (file,)).args(), "number": 1, "bad": []}
+        task = Task("list", "headwater.procedure.child:walk", args, (file.fd,))
+        result = call(pool, task, take)
+    file.close()
+    assert result["entries"] >= 11
+    assert f"{ground}/log/auth.log" in listed
+    assert "/proc/net/tcp" in listed  # its parser has a row of its own for each socket
+
+
+@pytest.mark.long
+def test_collection_can_be_investigated(ground: Path) -> None:
+    from headwater.cli.main import main
+
+    done = collect(_order("local:", ground, profile="Ground,uname-a,id"))
+    case = str(ground.parent / "looked")
+    given = ["investigate", done.evidence.source_path, "--case", case, "--no-authority", "test", "--examiner", "甲"]
+    assert main(given) in (0, 1)
+    assert (Path(case) / "report/report.html").exists()
