@@ -27,6 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="只留哈希的台账条目 · a ledger entry whose body stays here")  # fmt: skip
     parser.add_argument("--case-jsonld", action="store_true", help="附 CASE/UCO JSON-LD · enclose it")
     parser.add_argument("--dsse", action="store_true", help="附 in-toto 提取陈述 · enclose acquisition statements")
+    parser.add_argument("--verifier", action="store_true",
+                        help="同目录写出独立核验程序 headwater-verify.pyz · write the verifier beside it")  # fmt: skip
     parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
     signing_arguments(parser, two=True)
 
@@ -50,4 +52,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"瑕疵 defects: {done.defects}（headwater defects；defects.json）")
     say(f"案件包 export: {done.path}")
     say(f"sha256 {done.sha256}")
+    if options.verifier:
+        from headwater.procedure.verifier import laid_beside
+
+        path, digest = laid_beside(done.path)
+        say(f"核验程序 verifier: {path}  sha256 {digest}")
     return EXIT_DONE

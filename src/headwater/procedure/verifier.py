@@ -79,5 +79,14 @@ def build() -> bytes:
     return b"#!/usr/bin/env python3\n" + held.getvalue()
 
 
+NAME = "headwater-verify.pyz"
+
+
+def laid_beside(path: Path) -> tuple[Path, str]:
+    """Write the verifier into the folder of an exported case; its path and SHA-256."""
+    target = path.absolute().with_name(NAME)
+    return target, write_atomic(target, build())
+
+
 if __name__ == "__main__":
     sys.stdout.write(write_atomic(Path(sys.argv[1]), build()) + "\n")

@@ -203,6 +203,15 @@ class LockedStore:
         if found.hexdigest() != sha256:
             raise IntegrityError("HW3003", self._key(sha256), expected=sha256, found=found.hexdigest())
 
+    def version(self, sha256: str, version: str) -> Iterator[bytes]:
+        """One version of a content in blocks; raises IntegrityError HW3003 at the end where it is another content."""
+        found = hashlib.sha256()
+        for block in self._get(self._key(sha256), version):
+            found.update(block)
+            yield block
+        if found.hexdigest() != sha256:
+            raise IntegrityError("HW3003", self._key(sha256), expected=sha256, found=found.hexdigest())
+
     def read_at(self, sha256: str, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""

@@ -108,7 +108,7 @@ class Folder:
             VaultError: HW3004 no space; IntegrityError HW3003 where something else stands under that name.
         """
         temporary = self.folder / f".put-{os.getpid()}-{id(source)}.tmp"
-        digest, size = hashlib.sha256(), 0
+        digest, size, new = hashlib.sha256(), 0, False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open(temporary, "xb") as handle:
@@ -123,12 +123,13 @@ class Folder:
             path.parent.mkdir(exist_ok=True)
             with suppress(FileExistsError):  # the same content again: what stands there is checked below
                 os.link(temporary, path)
-                if self._immutable:
-                    hold_fast(path)
+                new = True
         except OSError as error:
             raise VaultError("HW3004", str(self.folder), what=error.strerror or error) from error
         finally:
             temporary.unlink(missing_ok=True)
+        if new and self._immutable:  # not before: the flag would hold the temporary name of the same file as well
+            hold_fast(path)
         if path.stat().st_size != size:
             raise IntegrityError("HW3003", str(path), expected=f"{size} bytes", found=f"{path.stat().st_size} bytes")
         for _ in self.blocks(digest.hexdigest()):  # read back: the verdict is about what lies there, not what was sent
