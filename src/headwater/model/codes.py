@@ -236,10 +236,7 @@ CODES: dict[str, Code] = {
         "写作 ssh://用户@主机[:端口]/dev/vda；口令不写在命令行上，需要时会询问。",
         "Write ssh://USER@HOST[:PORT]/dev/vda; a password is asked for and never written there.",
     ),
-    "HW2064": Code(
-        "无法建立 SSH 连接：{where}（{what}）",
-        "no SSH connection to {where} ({what})",
-    ),
+    "HW2064": Code("无法建立 SSH 连接：{where}（{what}）", "no SSH connection to {where} ({what})"),
     "HW2065": Code(
         "服务器主机密钥未知，已拒绝：{where}，指纹 {what}",
         "the key of the server {where} is not known; refused. Its fingerprint: {what}",
