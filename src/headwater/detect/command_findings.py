@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from headwater.detect.command_table import Trait
-from headwater.detect.commands import EQUIVOCAL, quoted, suspicious, targets, told
+from headwater.detect.commands import EQUIVOCAL, excerpt, plainly, quoted, suspicious, targets, told
 from headwater.detect.frames import state
 from headwater.detect.intrusion import Entries, Entry
 from headwater.model.kinds import Confidence, Severity, Stage
@@ -105,6 +105,10 @@ def _finding(
     commands = list(dict.fromkeys(part[kept.column].to_list()))
     zh = f"{kept.zh}有 {part.height} 条属于可疑类别“{told(ordered, 'zh')}”：{quoted(commands, 'zh', 4)}。"
     en = f"{kept.en}: {part.height} of a suspicious kind ({told(ordered, 'en')}): {quoted(commands, 'en', 4)}"
+    plain = plainly(commands)
+    if plain:
+        zh += f"解码后为：{quoted(plain, 'zh', 3, 200)}。"
+        en += f"; decoded: {quoted(plain, 'en', 3, 200)}"
     beside: tuple[Citation, ...] = ()
     if entry is not None:
         beside = entry.spans
@@ -113,7 +117,8 @@ def _finding(
     facts: dict[str, Value] = {
         "traits": ",".join(dict.fromkeys(t.name for t in ordered)),
         "commands": part.height,
-        "targets": targets(commands) if stage in (Stage.SPREAD, Stage.IMPACT) else None,
+        "targets": targets([*commands, *plain]) if stage in (Stage.SPREAD, Stage.IMPACT) else None,
+        "decoded": " ⏎ ".join(excerpt(p, 500) for p in plain) or None,
     }
     return state(
         events, rule, part, kept.claims, Text(zh, en + "."), severity=severity,

@@ -14,6 +14,8 @@ from headwater.model.kinds import Stage
 
 # Set by code, not by this pattern: a transfer whose other end is an outside address (commands.py).
 _BY_ADDRESS = r"(?!)"
+# Set by code: what stands encoded in the command has traits of its own (decoding.py).
+_BY_CODE = r"(?!)"
 _FETCH = r"(?:curl|wget|fetch|lwp-download)\b"
 _SHELL = r"(?:/bin/|/usr/bin/)?(?:ba|da|z|k|a)?sh\b"
 _RUNNER = rf"(?:{_SHELL}|python[\d.]*\b|perl\b|php\b)"
@@ -50,6 +52,7 @@ TRAITS: tuple[Trait, ...] = (
     Trait("encoded-run", True, Stage.EXPLOIT, "T1027", "解码后直接执行", "decodes text and runs it",
           rf"base64\s+(?:-d|-D|--decode)\b[^;&]*\|\s*(?:sudo\s+)?{_RUNNER}|xxd\s+-r\b[^;&]*\|\s*{_RUNNER}"
           rf"|\beval\s+[\"']?\$\(\s*(?:echo|printf)[^)]*\|\s*base64"),
+    Trait("encoded-command", True, Stage.EXPLOIT, "T1027.010", "以编码隐藏的可疑命令", "a suspicious command hidden by encoding", _BY_CODE),
     Trait("hidden-run", True, Stage.PERSIST, "T1564.001", "隐藏目录或 /dev/shm 中的程序", "a program in a hidden directory or in /dev/shm",
           rf"(?:^|[;&|(]\s*|\b(?:sudo|nohup|setsid|exec|sh|bash|chmod\s+\S+|python3?|perl)\s+|ExecStart=)(?:-c\s+)?[\"']?(?:{_HIDDEN}|/dev/shm/[\w./-]+)"),
     Trait("temp-run", False, Stage.EXPLOIT, "T1059.004", "临时目录中的程序", "a program in a temporary directory",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from headwater.detect import decoding
 from headwater.detect.addresses import IPV4, outside
 from headwater.detect.command_table import SIEVE, TRAITS, Trait
 from headwater.detect.frames import names
@@ -60,7 +61,11 @@ def traits(command: str) -> tuple[Trait, ...]:
     """The traits of one command line, in the table's order; strong ones replace their weak siblings."""
     text = command[:LONGEST]
     found = {t.name: t for t, pattern in _compiled() if pattern.search(text)}
-    if "transfer" in found and sends_outside(text):
+    hidden = [form.text[:LONGEST] for form in decoding.decoded(command)]
+    inner = {t.name: t for form in hidden for t, pattern in _compiled() if pattern.search(form)}
+    if inner:
+        found |= inner | {"encoded-command": BY_NAME["encoded-command"]}
+    if "transfer" in found and any(sends_outside(t) for t in (text, *hidden)):
         found["exfiltrate"] = BY_NAME["exfiltrate"]
     for strong, weak in _COVERS.items():
         if strong in found:
@@ -94,9 +99,10 @@ def _wide() -> tuple[str, ...]:
 def suspicious(frame: pl.DataFrame, column: str) -> dict[str, tuple[Trait, ...]]:
     """The traits of every different command in a column that has any; sieves of literals and of Rust's regex first."""
     different = frame.select(pl.col(column).cast(pl.String)).drop_nulls().unique(maintain_order=True)
-    sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True))
+    coded = pl.col(column).str.contains(decoding.SIEVE)
+    sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True) | coded)
     text = pl.col(column).str.slice(0, LONGEST)
-    sieved = sieved.filter(pl.any_horizontal([text.str.contains(w) for w in _wide()]))
+    sieved = sieved.filter(pl.any_horizontal([coded, *(text.str.contains(w) for w in _wide())]))
     found = {c: traits(c) for c in sieved.get_column(column).to_list()}
     return {c: t for c, t in found.items() if t}
 
@@ -131,6 +137,18 @@ def quoted(texts: Sequence[str], language: str, most: int = 3, length: int = 100
     marks = ("“", "”") if language == "zh" else ('"', '"')
     shown = [f"{marks[0]}{excerpt(t, length)}{marks[1]}" for t in texts[:most]]
     return names(shown, len(texts), language)
+
+
+def plainly(texts: Iterable[str], most: int = 3) -> list[str]:
+    """What stands encoded in commands, decoded: each piece as ``form: text`` from which nothing more can be taken off."""
+    found: dict[str, None] = {}
+    for text in texts:
+        for form in decoding.innermost(text):
+            if any(pattern.search(form.text[:LONGEST]) for _, pattern in _compiled()):
+                found[f"{form.how}: {form.text}"] = None
+        if len(found) >= most:
+            break
+    return list(found)[:most]
 
 
 def often(count: int) -> str:

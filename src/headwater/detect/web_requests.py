@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from headwater.detect import decoding
+
 # A cheap first sieve over raw request lines (Rust regex): everything that `command_in` can find passes it.
 SIEVE = (
     r"(?i)(?:^|[?&;])(?:cmd|exec|execute|command|shell|c|run|payload|pass|x|z0|arg|vars\[[^=&]{0,12})="
@@ -43,7 +45,7 @@ class WebCommand:
     sign: str
     parameter: str | None
     command: str
-    encoding: str  # plain, encoded, encoded twice, base64
+    encoding: str  # plain, encoded, encoded twice, base64, or the layers as detect/decoding.py names them
 
 
 def _base64(value: str) -> str | None:
@@ -69,6 +71,8 @@ def _forms(value: str) -> list[tuple[str, str]]:
     plain = _base64(twice)
     if plain is not None:
         forms.append((plain, "base64"))
+    deeper = decoding.innermost(twice) if plain is None else decoding.innermost(plain)
+    forms += [(f.text, f.how if plain is None else f"base64+{f.how}") for f in deeper if f.how != "url"]
     return forms
 
 
@@ -94,7 +98,9 @@ def command_in(stem: str, query: str, header: str = "") -> WebCommand | None:
                 return WebCommand(name, None, text[found.start() : found.start() + 300], "plain")
     for parameter, value in _split(query):
         for text, how in _forms(value):
-            if _COMMAND.match(text) and (_PROBABLE.match(parameter) or (how == "base64" and " " in text)):
+            if _COMMAND.match(text) and (
+                _PROBABLE.match(parameter) or (how.startswith(("base64", "hex")) and " " in text)
+            ):
                 return WebCommand("command-parameter", parameter, text[:300], how)
             injected = _INJECTED.search(text)
             if injected and (parameter or "=" not in query):
