@@ -193,6 +193,7 @@ _KINDS = {
     "state.share": "共享现状",
     "state.shadow": "卷影副本中的旧文件",
     "state.security": "文件属主与权限现状",
+    "state.security": "文件属主与权限现状",
     "state.stream": "备用数据流",
     "state.recovered": "恢复的已删除文件",
     "state.file": "文件现状",
