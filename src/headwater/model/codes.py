@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from headwater.model.codes_collect import COLLECT
 from headwater.model.codes_scene import SCENE
+from headwater.model.codes_vault import VAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,12 @@ CODES: dict[str, Code] = {
     "HW2006": Code("E01 结构损坏：{what}", "the E01 structure is broken: {what}"),
     "HW2007": Code("不支持的检材格式：{where}({what})", "this source format is not supported: {where} ({what})"),
     "HW2008": Code("检材在读取期间发生变化：{where}({what})", "the source changed while it was read: {where} ({what})"),
+    "HW2009": Code(
+        "不是完整的磁盘组：{where}({what})",
+        "this is no whole disk set: {where} ({what})",
+        "磁盘组由 headwater set 建立，与各镜像放在同一目录。",
+        "A disk set is made by headwater set and lies in the folder of its images.",
+    ),
     "HW2020": Code(
         "{where} 已存在，未作任何改动",
         "{where} is already there; nothing was changed",
@@ -271,25 +278,6 @@ CODES: dict[str, Code] = {
         "请在 Linux 上运行；Windows 上请直接给出 \\\\.\\PhysicalDriveN。",
         "Run it on Linux; on Windows name \\\\.\\PhysicalDriveN itself.",
     ),
-    "HW2200": Code(
-        "攻击来源主机的检材只能由有权机关依法取得：{what}",
-        "evidence of a host that attacks came from is taken in only as a competent authority obtained it: {what}",
-        "不得自行登录；由有权机关取得后以 case scope --attack-source 登记机关与文号，采集方式为 obtain（调取）；--override 无效。",
-        "Never look into it yourself. Once the authority has it, headwater case scope CASE --attack-source names it; method: obtain. "
-        "No --override opens this.",
-    ),
-    "HW2201": Code(
-        "没有基准时间：{where}",
-        "no baseline time: {where}",
-        "以 headwater case baseline CASE TIME --source … --uncertainty … 登记扣押、起获或首次可控的时刻，或用本命令的 --baseline。",
-        "Record the moment of seizure or first control: headwater case baseline CASE TIME --source … --uncertainty …, or --baseline.",
-    ),
-    "HW2202": Code(
-        "检材 {where} 尚未检验，没有可分析的时间",
-        "the item {where} has not been examined: there are no times to look at",
-        "先运行 headwater investigate。",
-        "Run headwater investigate first.",
-    ),
     "HW3001": Code(
         "台账无法写入：{where}({what})",
         "the ledger cannot be written: {where} ({what})",
@@ -395,4 +383,4 @@ CODES: dict[str, Code] = {
     "HW7001": Code("报告无法生成：{what}", "the report cannot be made: {what}"),
     "HW7002": Code("句子缺少引证：{what}", "a sentence cites nothing: {what}"),
 }
-CODES.update({number: Code(*words) for number, words in (*COLLECT.items(), *SCENE.items())})
+CODES.update({number: Code(*words) for number, words in (*COLLECT.items(), *SCENE.items(), *VAULT.items())})
