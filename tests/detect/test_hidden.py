@@ -225,31 +225,43 @@ def sockets(*ports: int, **own: Any) -> Live:
     return live
 
 
-def test_a_port_of_the_kernel_that_no_tool_shows_is_told_with_its_owner() -> None:
+@pytest.mark.parametrize(
+    ("owner", "severity"),
+    [
+        ({}, Severity.HIGH),
+        ({"started": "2026-11-22 07:00:11"}, Severity.LOW),  # it began after the tools ran
+        ({"started": "2026-11-22 07:00:09"}, Severity.LOW),  # or within the second of the boot's own time
+        ({"started": None}, Severity.MEDIUM),
+        (None, Severity.MEDIUM),  # nobody was seen to hold it
+    ],
+)
+def test_a_port_that_no_tool_shows_is_weighed_by_its_owner(owner: dict[str, Any] | None, severity: Severity) -> None:
     live = sockets(22, 80)
     for path in ("/proc/net/tcp", "/@raw/files/proc/net/tcp"):
         live.socket(path, 4444, inode=99)
-    live.link("/proc/66/fd/3", "socket:[99]").link("/proc/66/exe", "/usr/bin/nc")
+    if owner is not None:
+        live.process(66, **owner).link("/proc/66/fd/3", "socket:[99]").link("/proc/66/exe", "/usr/bin/nc")
     (finding,) = live.run(hidden_port)
-    assert (finding.severity, finding.facts["port"], finding.facts["pids"]) == (Severity.HIGH, 4444, "66")
-    assert "/usr/bin/nc" in finding.text.en
+    assert (finding.severity, finding.facts["port"], finding.facts["pids"]) == (
+        severity,
+        4444,
+        "66" if owner is not None else "",
+    )
+    assert ("/usr/bin/nc" in finding.text.en) is (owner is not None)
 
 
-def test_a_port_hidden_from_the_kernels_own_table_is_told_as_well() -> None:
-    live = sockets(22)
-    for path in ("/@command/ss-antp.stdout", "/@command/netstat-antp.stdout"):
-        live.socket(path, 4444, PS)
-    (finding,) = live.run(hidden_port)
-    assert finding.severity == Severity.HIGH
-    assert "/proc/net/tcp" in finding.text.en
-
-
-def test_an_owner_that_began_after_the_tools_ran_makes_the_difference_low() -> None:
-    live = sockets(22).process(66, started="2026-11-22 07:00:11")
+@pytest.mark.parametrize(("seen", "severity"), [(AFTER, Severity.HIGH), ("2026-11-22 07:00:10", Severity.LOW)])
+def test_a_port_hidden_from_the_kernels_own_table_is_told_where_its_owner_lived_on(
+    seen: str, severity: Severity
+) -> None:
+    live = sockets(22).process(66, seen=seen, raw=None)
     for path in ("/proc/net/tcp", "/@raw/files/proc/net/tcp"):
-        live.socket(path, 8000, inode=99)
+        live.row("fs.macb", "/", K.FILE_ACCESSED, "2026-11-22 07:00:11", file_path=path)
+    for path in ("/@command/ss-antp.stdout", "/@command/netstat-antp.stdout"):
+        live.socket(path, 4444, PS, inode=99)
     (finding,) = live.link("/proc/66/fd/3", "socket:[99]").run(hidden_port)
-    assert finding.severity == Severity.LOW
+    assert finding.severity == severity
+    assert "/proc/net/tcp" in finding.text.en
 
 
 def test_connections_and_passing_ports_are_one_word_of_information() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from headwater.detect.frames import names, state
+from headwater.detect.frames import SECOND, names, state
 from headwater.detect.live_view import (
     LINK_CLAIMS,
     by_view,
@@ -26,7 +26,9 @@ from headwater.detect.live_view import (
     neighbours,
     plain,
     programs,
+    read_at,
     rows,
+    sightings,
     starts,
 )
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
@@ -61,6 +63,7 @@ CLAIMS = (
 _OWN = [*CLAIMS[3:], "uid"]
 _ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - addresses as the outputs state them
 _EPHEMERAL = 32_768  # net.ipv4.ip_local_port_range begins here unless changed
+_LESS = 2 * SECOND  # a start is reckoned in hundredths, the boot in whole seconds
 MOST = 50
 Key = tuple[str, str, int]
 
@@ -72,6 +75,8 @@ class _Owners:
     fds: pl.DataFrame
     exe: pl.DataFrame
     starts: dict[tuple[int, int], int]
+    seen: dict[tuple[int, int], int]  # when it was last read from /proc
+    read: dict[tuple[int, str], int]  # when each of the kernel's tables was read, by source and path
 
     def of(self, part: pl.DataFrame) -> tuple[list[int], pl.DataFrame, pl.DataFrame]:
         """The processes on these sockets, with the links that say so."""
@@ -81,11 +86,17 @@ class _Owners:
         pids = sorted({*held["pid"].drop_nulls().to_list(), *part["pid"].drop_nulls().to_list()})
         return pids, held, self.exe.filter((pl.col("source") == source) & pl.col("pid").is_in(pids))
 
-    def younger(self, part: pl.DataFrame, pids: list[int], lacking: dict[str, pl.DataFrame]) -> bool:
-        """Whether every owner began after the outputs that lack the socket were asked for."""
-        began = [self.starts.get((int(part["source"][0]), p)) for p in pids]
-        ran = [t for v in lacking.values() if (t := first_time(v)) is not None]
-        return bool(began) and bool(ran) and all(b is not None and b > max(ran) for b in began)
+    def lived(self, part: pl.DataFrame, pids: list[int], lacking: dict[str, pl.DataFrame]) -> bool | None:
+        """Whether an owner was there before and after every output that lacks the socket; None where that is not known."""
+        source = int(part["source"][0])
+        times = [self.read.get((source, file_layer(p)), first_time(v)) for p, v in lacking.items()]
+        made = [t for t in times if t is not None]
+        answers = []
+        for pid in pids:
+            began, seen = self.starts.get((source, pid)), self.seen.get((source, pid))
+            known = began is not None and seen is not None and bool(made)
+            answers.append(began + _LESS < min(made) and seen >= max(made) if known else None)  # type: ignore[operator]
+        return True if True in answers else None if None in answers or not answers else False
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
@@ -107,11 +118,13 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         _waiting().alias("waiting"),
     )
     began = starts(events)
+    tables = {file_layer(p) for p in every.filter(pl.col("kernel"))["path"].unique().to_list()}
+    read = {(s, path): at for path in sorted(tables) for s, at in read_at(events, path).items()}
     owners = links(events, r"^/proc/\d+/fd/\d+$").filter(pl.col("target").str.starts_with("socket:["))
     exe = programs(events)
     for mine in every.partition_by("source", maintain_order=True):
         if mine["kernel"].any() and not mine["kernel"].all():
-            yield from _of_system(events, mine, _Owners(owners, exe, began))
+            yield from _of_system(events, mine, _Owners(owners, exe, began, sightings(events), read))
 
 
 def _waiting() -> pl.Expr:
@@ -201,10 +214,11 @@ def _finding(
 ) -> Finding:  # fmt: skip
     port, base = int(part["port"][0]), str(part["base"][0])
     pids, held, program = owners.of(part)
-    if owners.younger(part, pids, lacking):
-        how = Severity.LOW, Confidence.LOW  # who has it open began after the outputs that lack it
-    elif not pids and part["kernel"].all():  # who has it open is hidden as well, or has ended meanwhile
-        how = (Severity.LOW, Confidence.LOW) if port >= _EPHEMERAL else (Severity.MEDIUM, Confidence.MEDIUM)
+    lived = owners.lived(part, pids, lacking)
+    if lived is False or (lived is None and port >= _EPHEMERAL):
+        how = Severity.LOW, Confidence.LOW  # who has it open began after, or ended before, an output that lacks it
+    elif lived is None:  # who has it open is hidden as well, or has ended meanwhile
+        how = min(how[0], Severity.MEDIUM, key=list(Severity).index), Confidence.MEDIUM
     where = f"{base.upper()} {part['local_address'][0]}:{port}"
     paths = set(part["path"].to_list())
     zh = f"{where} 见于 {called(paths, 'zh')}，而 {called(lacking, 'zh')} 中没有"
