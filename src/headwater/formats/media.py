@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from headwater.formats.disk_sets import SetMedium, is_set, members_of
 from headwater.formats.e01 import open_e01
 from headwater.formats.ewf_sections import SIGNATURE
 from headwater.formats.opened import OpenFile
@@ -29,7 +30,7 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"AFF10\r\n\x00", "AFF"),
 )
 
-CONTAINED = KINDS | {"e01", "split-raw"}  # kinds whose medium is not one file's bytes as they are
+CONTAINED = KINDS | {"e01", "split-raw", "disk-set"}  # kinds whose medium is not one file's bytes as they are
 MEDIA = CONTAINED | {"raw"}
 
 
@@ -84,6 +85,7 @@ def is_medium(file: OpenFile) -> bool:
         head.startswith(SIGNATURE)
         or file.name.lower().endswith(".e01")
         or _foreign(head) is not None
+        or is_set(head)
         or kind_of(source, file.name) != ""
     )
 
@@ -103,7 +105,8 @@ def open_medium(files: Sequence[OpenFile], *, allow_missing: bool = False) -> Me
 
     Raises:
         AcquireError: HW2002 nothing in it; HW2004, HW2005, HW2006 an E01 set that cannot be completed or opened;
-            HW2007 a container that no reader here opens; HW2040, HW2041, HW2042 a virtual disk that cannot.
+            HW2007 a container that no reader here opens; HW2009 a disk set that is not whole; HW2040, HW2041, HW2042 a
+            virtual disk that cannot.
     """
     if not files or not any(file.size for file in files):
         raise AcquireError("HW2002", files[0].name if files else "")
@@ -111,6 +114,8 @@ def open_medium(files: Sequence[OpenFile], *, allow_missing: bool = False) -> Me
     source = FileSource(first)
     head = source.pread(0, 512)
     name = first.name.lower()
+    if is_set(head):
+        return _set_of(files, allow_missing)
     if kind_of(source, first.name):
         return open_disk(files, allow_missing)
     if head.startswith(SIGNATURE) or (name.endswith(".e01") and len(files) > 1):
@@ -120,3 +125,19 @@ def open_medium(files: Sequence[OpenFile], *, allow_missing: bool = False) -> Me
     if name.endswith(".e01"):
         raise AcquireError("HW2006", first.name, what="no EVF signature at its beginning")
     return RawMedium(files)
+
+
+def _set_of(files: Sequence[OpenFile], allow_missing: bool) -> SetMedium:
+    """The members of a disk set as one medium; a member that is itself a set is refused."""
+    held: list[tuple[str, str, Medium]] = []
+    warnings: list[Gap] = []
+    notes: dict[str, str] = {}
+    for name, own in members_of(files):
+        if is_set(FileSource(own[0]).pread(0, 512)):
+            raise AcquireError("HW2009", files[0].name, what=f"{name}: a set within a set")
+        medium = open_medium(own, allow_missing=allow_missing)
+        held.append((name, medium.kind, medium))
+        warnings += [Gap(gap.offset, gap.length, gap.reason, f"{name}: {gap.detail}") for gap in medium.warnings]
+        notes |= {f"{name} {key}": value for key, value in medium.notes.items()}
+        notes |= {f"{name} {key}": value for key, value in medium.stated.items()}
+    return SetMedium(held, warnings, notes)

@@ -11,9 +11,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from headwater.formats.disk_sets import SUFFIX, set_files
 from headwater.formats.ewf_sections import SIGNATURE
 from headwater.formats.virtual_disks import disk_set
 from headwater.model.errors import AcquireError
+from headwater.model.paths import encode_name
 
 _E01 = re.compile(r"\.[e-z](?:\d\d|[a-z][a-z])\Z", re.IGNORECASE)
 _NUMBERED = re.compile(r"\.(\d{3,5})\Z")
@@ -26,16 +28,19 @@ def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:
 
     E01: every ``.E01`` … ``.ZZZ`` with the same stem, also behind a hole, so that opening can name what is missing.
     Split raw: ``.000``/``.001`` or ``.aa`` onwards, and coreutils' ``xaa``. A virtual disk: the image, its extents and
-    its parents, from its own folder and from those in ``allow`` (:func:`headwater.formats.virtual_disks.disk_set`).
+    its parents, from its own folder and from those in ``allow`` (:func:`headwater.formats.virtual_disks.disk_set`). A disk
+    set (``.hwset``): its description and all files of its members.
 
     Raises:
         AcquireError: HW2001 the file is not there; HW2003 its folder cannot be listed; HW2004 a numbered part of
-            split raw is missing.
+            split raw or a file of a disk set is missing; HW2009 a disk set that is none.
     """
     path = Path(path)
     if not path.exists():
         raise AcquireError("HW2001", os.fspath(path))
     try:
+        if path.name.endswith(SUFFIX):
+            return set_files(path, {encode_name(os.fsencode(other.name)): other for other in path.parent.iterdir()})
         if e01_number(path.name) is not None and _is_e01(path):
             return _e01_set(path)
         if disk := disk_set(path, allow):

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headwater.formats import mdraid
+from headwater.formats.disk_sets import SetMedium
 from headwater.formats.keys import Key
 from headwater.formats.partitions import Partition, Scan
+from headwater.formats.sources import window
 from headwater.formats.stacking import Volume, partitions_of, stacked, table_of
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
@@ -44,6 +46,8 @@ def volumes(source: ByteSource, keys: Sequence[Key] = ()) -> VolumeTable:
 
     ``keys`` are tried on encrypted volumes; one that none opens stays as it is.
     """
+    if isinstance(source, SetMedium):
+        return _of_set(source, keys)
     found = table_of(source)
     partitions = partitions_of(found, source)
     whole = Volume("", 0, source.size, "", "", source)
@@ -56,6 +60,29 @@ def volumes(source: ByteSource, keys: Sequence[Key] = ()) -> VolumeTable:
     listed = tuple(replace(v, held_by=stack.held.get(v.name, "")) for v in (*base, *stack.volumes))
     slack = _slack(source.size, found) if partitions else ()
     return VolumeTable(kind, listed, slack, (*found.warnings, *stack.warnings))
+
+
+def _of_set(medium: SetMedium, keys: Sequence[Key]) -> VolumeTable:
+    """The volumes of a disk set: each member's own (``m1!p2``, or ``m1`` where it has no table), and what stands on them."""
+    base: list[Volume] = []
+    slack: list[Slack] = []
+    warnings: list[Gap] = []
+    for member in medium.members:
+        source = window(medium, member.offset, member.size)
+        found = table_of(source)
+        partitions = partitions_of(found, source, member.name, member.offset)
+        if partitions and _is_member(source, partitions):
+            found, partitions = Scan("none", (), (), ()), []
+        base += partitions or [Volume(member.name, member.offset, member.size, "disk", member.kind, source)]
+        if partitions:
+            slack += [
+                (member.offset + at, length, f"{member.name}: {what}")
+                for at, length, what in _slack(member.size, found)
+            ]
+        warnings += [replace(gap, offset=member.offset + gap.offset) for gap in found.warnings]
+    stack = stacked(base, keys)
+    listed = tuple(replace(v, held_by=stack.held.get(v.name, "")) for v in (*base, *stack.volumes))
+    return VolumeTable("disk-set", listed, tuple(slack), (*warnings, *stack.warnings))
 
 
 def _is_member(source: ByteSource, partitions: Sequence[Volume]) -> bool:
