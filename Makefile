@@ -2,6 +2,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 CASE ?= demo-case
+# compiled modules are kept: every confined child starts anew, and would else compile them all
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test test-long setup setup-dev lint lock verifier clean
 
 setup: $(VENV)/.ready

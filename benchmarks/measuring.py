@@ -86,13 +86,17 @@ def _held(root: int) -> int:
     return sum(_pss(pid) + _anonymous_files(pid, seen) for pid in _tree(root))
 
 
+# as a user's machine has it: modules are compiled once and kept, ours and the peers'
+_AMBIENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, most: float = 1800.0) -> Cost:
     """Run a command and say what it cost; after ``most`` wall seconds its whole session is killed and ``code`` None."""
     with tempfile.TemporaryFile() as out:
         before = time.monotonic()
         process = subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})}, start_new_session=True,
+            env={**_AMBIENT, **(env or {})}, start_new_session=True,
         )  # fmt: skip
         peak = cut = 0
         over = threading.Event()
