@@ -125,9 +125,9 @@ class Received:
     ended: str
 
 
-def line_of(session: Session | None, *, shell_only: bool = False) -> Line:
+def line_of(session: Session | None, *, shell_only: bool = False, sudo: bool = False) -> Line:
     """A shell at the server, or here where there is no session, that is looking for an interpreter."""
-    script = (collector.NO_PYTHON if shell_only else collector.FIND).encode()
+    script = collector.start(shell_only=shell_only, sudo=sudo)
     if session is None:
         return LocalLine(script)
     stream: Stream = session.stream(script, more=True)

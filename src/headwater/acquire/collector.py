@@ -44,6 +44,15 @@ FIND = (
 NO_PYTHON = "LC_ALL=C; export LC_ALL\nprintf 'N\\n'\n"
 
 
+def start(*, shell_only: bool = False, sudo: bool = False) -> bytes:
+    """What is said to the server's ``sh`` first. ``sudo``: as root by ``sudo -n``, which asks nothing and logs a line."""
+    words = NO_PYTHON if shell_only else FIND
+    if sudo:
+        # a shell of root's own goes on with the standard input where there is no Python
+        words = "exec sudo -n -- sh -c '" + (words + "exec sh\n").replace("'", "'\\''") + "'\n"
+    return words.encode()
+
+
 @cache
 def script() -> bytes:
     """The script: the parts one after the other, without the lines by which they import each other."""

@@ -12,7 +12,7 @@ from headwater.acquire.collector_host import Host, release
 from headwater.acquire.collector_patterns import users
 from headwater.acquire.collector_raw import Raw
 from headwater.acquire.collector_walk import Walker, small
-from headwater.acquire.collector_wire import Full, Sender, Wire, now_ns, quoted
+from headwater.acquire.collector_wire import Full, Gone, Sender, Wire, now_ns, quoted
 
 MYPY = False
 if MYPY:
@@ -108,4 +108,7 @@ def main(source, fd):
     # type: (BinaryIO, int) -> None
     """Read the order (a line with its length, then JSON) and do it."""
     order = json.loads(source.read(int(source.readline())).decode("utf-8"))
-    Collector(order, fd).run()
+    try:
+        Collector(order, fd).run()
+    except Gone:
+        os._exit(1)  # nothing of ours is left to be put in order

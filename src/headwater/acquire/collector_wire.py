@@ -35,6 +35,10 @@ class Full(Exception):
     """The stream has reached the size that it was given."""
 
 
+class Gone(Exception):
+    """Nobody takes the stream any more: no reason to go on reading a server's disk."""
+
+
 class Stuck(OSError):
     """A read that did not come back."""
 
@@ -106,7 +110,10 @@ class Wire:
         """Write out what is held."""
         parts, self._held, self._size = [p for p in self._held if len(p)], [], 0
         while parts:
-            done = os.writev(self.fd, parts[:1000])
+            try:
+                done = os.writev(self.fd, parts[:1000])
+            except OSError as error:
+                raise Gone(str(error)) from error
             while parts and done >= len(parts[0]):
                 done -= len(parts.pop(0))
             if done:

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--secrets", metavar="REASON", help="无授权仍采集口令、密钥的理由 · why secrets are taken")
     what.add_argument("--no-secrets", action="store_true", help="不采口令与密钥 · leave secrets there")
     what.add_argument("--list", action=_List, nargs=0, help="列出此前 --profile 所含采集项 · list what it takes")
+    what.add_argument("--sudo", action="store_true", help="以 sudo -n 取得 root · as root by sudo -n")
     form = parser.add_argument_group("结果 · the result")
     form.add_argument("--out", type=Path, metavar="NAME", help="文件名，缺省在案件目录内 · name, else in the case")
     form.add_argument("--max-bytes", type=size_of, metavar="SIZE", help="总字节上限 · limit of the stream")
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     order = CollectOrder(
         errand, options.profile, tuple(options.also), tuple(options.without), options.artifact_definitions, options.out,
         options.secrets, options.no_secrets, options.max_bytes, options.max_file, options.shell,
+        options.sudo,
     )  # fmt: skip
     with Meter() as meter:
         if options.address.startswith(IMAGE):

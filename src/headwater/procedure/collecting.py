@@ -61,6 +61,8 @@ TRACES: tuple[Text, ...] = (
     ),
 )
 
+SUDO = Text("sudo 的日志行，以及其时间戳文件", "a line of sudo's in the log, and its time-stamp file")
+
 
 @dataclass(frozen=True, slots=True)
 class CollectOrder:
@@ -68,7 +70,7 @@ class CollectOrder:
 
     ``secrets``: the reason for taking what holds passwords and keys although no authority is recorded; None where none
     was given; ``no_secrets``: leave it there in any case. ``most`` and ``file_most`` in bytes. ``shell_only``: the collector
-    in sh although there is a Python.
+    in sh although there is a Python; ``sudo``: as root by ``sudo -n``.
     """
 
     errand: Errand
@@ -82,6 +84,7 @@ class CollectOrder:
     most: int | None = None
     file_most: int | None = None
     shell_only: bool = False
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ def begin(corridor: Corridor, order: CollectOrder, chosen: Chosen, path: Path, m
         "secrets_reason": (order.secrets or "").strip() or NOT_RECORDED,
         "collector_sha256": collector.digest(),
         "authorised_traces": [
-            *(asdict(t) for t in TRACES),
+            *(asdict(t) for t in (*TRACES, *((SUDO,) if order.sudo else ()))),
             *({"artifact": a.name, "en": a.touches} for a in chosen.artifacts if a.touches),
         ],
         **more,
@@ -210,7 +213,7 @@ def _taken(there: There, order: CollectOrder, chosen: Chosen, path: Path, progre
             own = [_plain(folder) for folder in (there.corridor.case.absolute(), path.parent)]
             what["exclude"] = [*what.get("exclude", ()), *(f"{folder}/**" for folder in own)]
     try:
-        line = line_of(there.visit.session, shell_only=order.shell_only)
+        line = line_of(there.visit.session, shell_only=order.shell_only, sudo=order.sudo)
     except ConnectionLost as error:
         raise AcquireError("HW2064", there.visit.name, what=error) from error
     form = _greeted(line)

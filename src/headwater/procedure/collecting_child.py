@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headwater.formats.collection import CollectionTree, Member
 from headwater.formats.collection_records import number_of, text_of
+from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
-from headwater.model.paths import encode_name
+from headwater.model.paths import decode_name, encode_name
 from headwater.model.times import rfc3339
-from headwater.procedure.child_image_check import Message, open_files
+
+Message = tuple[dict[str, Any], bytes]
 
 _ROWS_BYTES = 1 << 20
 _PIECE = 1 << 20
@@ -24,11 +27,12 @@ _ZEROS = bytes(_PIECE)
 
 def read_back(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """The manifest's rows as JSON lines (the blobs), then what it comes to. First the head of the stream."""
-    source = FileSource(open_files(args, fds)[0])
+    name, size = args["files"][0]
+    source = FileSource(OpenFile(fds[0], os.fsdecode(decode_name(name)), size))
     tree = CollectionTree(source)
     yield {"head": dict(list(tree.facts.items())[:100])}, b""
     lines: list[bytes] = []
-    size = told = 0
+    held = told = 0
     counts: Counter[str] = Counter()
     unlike: list[str] = []
     trouble: list[str] = []
@@ -48,10 +52,10 @@ def read_back(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         if row["status"] in ("failed", "cut", "timeout"):
             trouble.append(f"{row['path']}: {row['status']} {row.get('why', '')}".rstrip())
         lines.append(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n")
-        size += len(lines[-1])
-        if size >= _ROWS_BYTES:
+        held += len(lines[-1])
+        if held >= _ROWS_BYTES:
             yield {"rows": len(lines)}, b"".join(lines)
-            lines, size = [], 0
+            lines, held = [], 0
         if member.end - told >= 64 << 20:
             told = member.end
             yield {"progress": told, "total": source.size}, b""
