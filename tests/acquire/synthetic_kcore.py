@@ -39,7 +39,11 @@ def make(folder: Path, *, old: bool = False, hidden: bool = False, big: int = 3 
     """Three ranges of RAM, the last one of which kcore does not show where ``hidden``; ``old``: no physical addresses."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(4)
-    ram = [(0x1000, rng.randbytes(0x9E000)), (0x100000, rng.randbytes(big)), (0x4000_0000, bytes(2 * MIB))]
+    ram = [
+        (0x1000, rng.randbytes(0x9E000)),
+        (0x100000, (rng.randbytes(min(big, 32 * MIB)) * (big // (32 * MIB) + 1))[:big]),
+        (0x4000_0000, bytes(2 * MIB)),
+    ]
     base = 0x40_0000  # where offsets begin in this file; the kernel's own are far larger
     loads, pieces = [], []
     for start, data in ram[: 2 if hidden else 3]:

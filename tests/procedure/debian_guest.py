@@ -111,7 +111,7 @@ def _initramfs(server: Server, module: Path) -> bytes:
 
 
 @contextmanager
-def guest(folder: Path, memory: int = 256, command: str = "") -> Iterator[Server]:
+def guest(folder: Path, memory: int = 176, command: str = "") -> Iterator[Server]:
     """The machine, once it answers; ``port`` and ``known_hosts`` of the server lead to it.
 
     ``memory``: MiB; ``command``: further words for the kernel.

@@ -28,6 +28,11 @@ def _options(given: Sequence[tuple[int, bytes]]) -> bytes:
     return bytes(found) + (struct.pack("<HH", 0, 0) if given else b"")
 
 
+_EPB = struct.Struct("<7I")
+_FILL = (b"", b"\0", b"\0\0", b"\0\0\0")
+_DIRECTIONS = (b"", *(_options([(2, struct.pack("<I", way))]) for way in (INCOMING, OUTGOING)))
+
+
 def _block(kind: int, body: bytes) -> bytes:
     size = len(body) + 12
     return struct.pack("<II", kind, size) + body + struct.pack("<I", size)
@@ -66,12 +71,18 @@ class PcapngWriter:
             about.append((11, b"\0" + text["filter"]))
         self._put(_block(_INTERFACE, struct.pack("<HHI", link, 0, snap) + _options(about)))
 
-    def packet(self, ns: int, data: bytes | memoryview, length: int, direction: int = 0) -> None:
+    def packet(self, ns: int, data: bytes, length: int, direction: int = 0) -> None:
         """One packet: its time (ns since 1970), what was captured of it, how long it was, and which way it went."""
-        options = _options([(2, struct.pack("<I", direction))]) if direction else b""
-        body = struct.pack("<I", 0) + _time(ns) + struct.pack("<II", len(data), length)
-        self._put(_block(_PACKET, body + bytes(data) + bytes(-len(data) % 4) + options))
+        size = len(data)
+        fill = -size % 4
+        options = _DIRECTIONS[direction]
+        whole = 32 + size + fill + len(options)
+        head = _EPB.pack(_PACKET, whole, 0, ns >> 32 & 0xFFFF_FFFF, ns & 0xFFFF_FFFF, size, length)
+        self._held += b"".join((head, data, _FILL[fill], options, whole.to_bytes(4, "little")))
+        self.size += whole
         self.packets += 1
+        if len(self._held) >= _BUFFER:
+            self._flush()
 
     def statistics(self, began: int, ended: int, received: int | None, dropped: int | None) -> None:
         """What the capturing side counted; None was not told. Times in ns since 1970."""

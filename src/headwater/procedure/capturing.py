@@ -48,7 +48,8 @@ _BYTES_MOST = 1 << 40
 _ETHERNET, _RAW = 1, 101
 # ARPHRD of linux/if_arp.h → link type of pcap: loopback is framed as Ethernet; tunnels have no frame at all
 _LINKS = {1: _ETHERNET, 772: _ETHERNET, 65534: _RAW, 512: _RAW, 768: _RAW, 769: _RAW, 776: _RAW, 778: _RAW}
-_OUTGOING = 4
+_OUTGOING, _LOOPBACK = 4, 772
+_WAYS = {_OUTGOING: OUTGOING, 255: 0}
 _ENDED = {0: "time", 1: "bytes", 2: "the interface"}
 
 
@@ -168,7 +169,7 @@ def _written(
 ) -> Captured:
     """Step 3. The bounds hold here too, whatever the server does; the wall clock of this machine decides about time."""
     done = Captured(began=time.time_ns())
-    deadline = time.monotonic() + order.seconds + 90
+    deadline, both = time.monotonic() + order.seconds + 90, False
     try:
         for record in _records(visit, flow, order.seconds):
             if record.kind == "I":
@@ -176,10 +177,13 @@ def _written(
                 if not visit.python and record.one != link:
                     done.ended = f"refused: link type {record.one}"
                     return done
-            elif record.kind == "P":
-                direction = {_OUTGOING: OUTGOING, 255: 0}.get(record.way, INCOMING)
-                writer.packet(record.when, record.data, max(record.one, len(record.data)), direction)
-                done.last = max(done.last, record.when)
+                both = record.one == _LOOPBACK
+            elif record.kind == "B":
+                for when, data, length, way in record.packets:
+                    # on loopback each packet is heard leaving and coming: one packet, kept as it comes, as libpcap does
+                    if not (both and way == _OUTGOING):
+                        writer.packet(when, data, max(length, len(data)), _WAYS.get(way, INCOMING))
+                        done.last = max(done.last, when)
             else:
                 done.received, done.dropped, done.last = record.one, record.two, record.when
             if record.kind == "S":
