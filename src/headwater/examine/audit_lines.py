@@ -24,6 +24,7 @@ from headwater.examine.audit_fields import (
     STORED,
     UNKNOWN,
 )
+from headwater.examine.audit_quick import quick_audit_shape
 from headwater.examine.audit_tokens import Words, words_of
 from headwater.examine.batch import printable
 from headwater.examine.line_blocks import Lines
@@ -89,11 +90,10 @@ def _decode(text: pl.Series, wanted: pl.Series) -> pl.Series:
         return text
     raw = text.filter(coded)
     binary = raw.str.decode("hex", strict=False)
-    plain = binary.cast(pl.String, strict=False)
-    odd = plain.is_null().arg_true()
-    if len(odd):
-        fixed = [printable(b.decode("utf-8", "surrogateescape")) for b in binary.gather(odd).to_list()]
-        plain = plain.scatter(odd, fixed)
+    try:
+        plain = binary.cast(pl.String)
+    except pl.exceptions.PolarsError:  # not all of them are UTF-8
+        plain = pl.Series([printable(b.decode("utf-8", "surrogateescape")) for b in binary.to_list()], dtype=pl.String)
     return text.scatter(coded.arg_true(), plain.str.strip_chars_end("\0").str.replace_all("\0", " ", literal=True))
 
 
@@ -169,7 +169,10 @@ def _pick(frame: pl.DataFrame) -> pl.DataFrame:
     address = of("addr")
     base = of("exe").str.extract(r"([^/]+)$")
     arguments = [of(a) for a in ARGUMENTS if a in have]
-    joined = pl.concat_str(arguments, separator=" ", ignore_nulls=True) if arguments else pl.lit(None, dtype=pl.String)
+    nothing = pl.lit(None, dtype=pl.String)
+    joined = pl.concat_str(arguments, separator=" ", ignore_nulls=True) if arguments else nothing
+    if arguments:  # of no argument nothing is said, whatever other lines of the block have
+        joined = pl.when(pl.any_horizontal(a.is_not_null() for a in arguments)).then(joined)
     line = pl.when(typ == "EXECVE").then(joined).otherwise(pl.coalesce(of("cmd"), of("proctitle")))
     return frame.select(
         kind=kind,
@@ -266,4 +269,4 @@ def _whole(pieces: list[str]) -> str:
         return joined
 
 
-LINES = LineGrammar(shapes=(audit_shape,), own=OWN)
+LINES = LineGrammar(shapes=(quick_audit_shape, audit_shape), own=OWN)

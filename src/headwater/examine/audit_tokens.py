@@ -52,6 +52,13 @@ def _table() -> tuple[Wide, Wide, Ints]:
 
 
 _LOWS, _HIGHS, _NUMBERS = _table()
+
+
+def key_table() -> tuple[Wide, Wide, Ints]:
+    """The table of known keys, for the compiled scanner."""
+    return _LOWS, _HIGHS, _NUMBERS
+
+
 _MSG, _OP = KNOWN.index("msg"), KNOWN.index("op")
 _AGED = {KNOWN.index("auid"): KNOWN.index("old-auid"), KNOWN.index("ses"): KNOWN.index("old-ses")}
 

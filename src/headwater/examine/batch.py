@@ -51,8 +51,7 @@ def parsed_bytes(events: pl.DataFrame) -> int:
     """Bytes that carry events: each record once, however many events stand on it."""
     if events.is_empty():
         return 0
-    first = events.filter(pl.col("ordinal") == 0)
-    return int(first["length"].sum())
+    return int(events["length"].filter(events["ordinal"] == 0).sum())
 
 
 def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:

@@ -77,30 +77,51 @@ def _release_array(array: Any) -> None:
     array.contents.release = None
 
 
-class _Exported:
-    """One string view array as the PyCapsule protocol wants it; it is handed over at once, and only once."""
+class _Counted:
+    """One array of 64-bit integers with its bits of validity, handed over in the same way."""
 
-    def __init__(self, views: NDArray[np.uint64], data: Bytes, validity: Bytes | None) -> None:
-        self._parts = (views, data, validity)
+    def __init__(self, values: Ints, validity: Bytes) -> None:
+        self._parts = (values, validity)
         self._structs: tuple[_Schema, _Array] | None = None
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-        views, data, validity = self._parts
-        sizes = np.array([len(data)], dtype=np.int64)
+        values, validity = self._parts
+        buffers = (ctypes.c_void_p * 2)(validity.ctypes.data, values.ctypes.data)
+        self._structs, capsules = _capsules(b"l", len(values), -1, buffers, (self._parts, buffers))
+        return capsules
+
+
+def _capsules(form: bytes, rows: int, nulls: int, buffers: Any, kept: object) -> tuple[Any, tuple[object, object]]:
+    """The structs of one array and their capsules; ``kept`` lives until the consumer releases it."""
+    number = next(_numbers)
+    _kept[number] = kept
+    schema = _Schema(form, b"", None, 2, 0, None, None, ctypes.cast(_release_schema, ctypes.c_void_p), None)
+    where, release = ctypes.cast(buffers, ctypes.c_void_p), ctypes.cast(_release_array, ctypes.c_void_p)
+    array = _Array(rows, nulls, 0, len(buffers), 0, where, None, None, release, number)
+    return (schema, array), (
+        _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
+        _new_capsule(ctypes.addressof(array), b"arrow_array", None),
+    )
+
+
+class _Exported:
+    """One string view array as the PyCapsule protocol wants it; it is handed over at once, and only once."""
+
+    def __init__(
+        self, views: NDArray[np.uint64], data: Bytes, validity: Bytes | None, pool: Bytes | None = None
+    ) -> None:
+        self._parts = (views, data, validity, data if pool is None else pool)
+        self._structs: tuple[_Schema, _Array] | None = None
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        views, data, validity, pool = self._parts
+        sizes = np.array([len(data), len(pool)], dtype=np.int64)
         valid_at = 0 if validity is None else validity.ctypes.data
-        buffers = (ctypes.c_void_p * 4)(valid_at, views.ctypes.data, data.ctypes.data, sizes.ctypes.data)
-        number = next(_numbers)
-        _kept[number] = (self._parts, sizes, buffers)
-        schema = _Schema(b"vu", b"", None, 2, 0, None, None, ctypes.cast(_release_schema, ctypes.c_void_p), None)
+        texts = (data.ctypes.data, pool.ctypes.data)
+        buffers = (ctypes.c_void_p * 5)(valid_at, views.ctypes.data, *texts, sizes.ctypes.data)
         nulls = 0 if validity is None else -1
-        where = ctypes.cast(buffers, ctypes.c_void_p)
-        release = ctypes.cast(_release_array, ctypes.c_void_p)
-        array = _Array(len(views), nulls, 0, 4, 0, where, None, None, release, number)
-        self._structs = (schema, array)
-        return (
-            _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
-            _new_capsule(ctypes.addressof(array), b"arrow_array", None),
-        )
+        self._structs, capsules = _capsules(b"vu", len(views), nulls, buffers, (self._parts, sizes, buffers))
+        return capsules
 
 
 MASK8 = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a word
@@ -136,13 +157,14 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
 class Texts:
     """Columns of string views that the compiled scanner fills for one block: places for it, then series from it."""
 
-    def __init__(self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None) -> None:
-        """``pool``: made texts, in which one more column stands."""
+    def __init__(
+        self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None, counted: int = 0
+    ) -> None:
+        """``pool``: a second buffer for texts that do not stand in the block; ``counted``: columns of numbers, bits alone."""
         self._data, self._names, self._pool = data, names, pool
-        count = len(names) + (pool is not None)
-        self._views = np.zeros((count, rows, 2), dtype=np.uint64)
-        self._bits = np.zeros((count, (rows + 7) // 8), dtype=np.uint8)
-        self._counts = np.zeros(count, dtype=np.int64)
+        self._views = np.zeros((len(names), rows, 2), dtype=np.uint64)
+        self._bits = np.zeros((len(names) + counted, (rows + 7) // 8), dtype=np.uint8)
+        self._counts = np.zeros(len(names) + counted, dtype=np.int64)
 
     def places(self) -> tuple[int | None, ...]:
         """Where the views, the bits of validity and the counts of texts begin."""
@@ -157,8 +179,18 @@ class Texts:
     def column(self, number: int, rows: int) -> pl.Series:
         """One column."""
         validity = None if self._counts[number] == rows else self._bits[number, : (rows + 7) // 8]
-        data = self._data if number < len(self._names) or self._pool is None else self._pool
-        return pl.Series(_Exported(self._views[number, :rows], data, validity))
+        return pl.Series(_Exported(self._views[number, :rows], self._data, validity, self._pool))
+
+    def has(self, number: int) -> bool:
+        """Whether any row of a column has a value."""
+        return bool(self._counts[number])
+
+    def numbers(self, number: int, values: Ints) -> pl.Series:
+        """A column of numbers by its bits."""
+        rows = len(values)
+        if self._counts[number] == rows:
+            return pl.Series(values)
+        return pl.Series(_Counted(values, self._bits[number, : (rows + 7) // 8]))
 
     def columns(self, rows: int) -> dict[str, pl.Series]:
         """The columns that have a text in their first ``rows`` rows."""

@@ -78,7 +78,7 @@ def quick_fields(chosen: Rows, before: int | None) -> Fields | None:
     numbers = np.empty((len(_NUMBERS) + 1, count), dtype=np.int64)
     flags = np.empty((3, count), dtype=np.bool_)
     pool = np.zeros(16 * count + PADDING, dtype=np.uint8)
-    texts = Texts(chosen.data, count, _TEXTS, pool)
+    texts = Texts(chosen.data, count, (*_TEXTS, "address"), pool)
     high = np.zeros(len(_TEXTS), dtype=np.int64)
     rows = compiled.whole(chosen.rows)
     places = [np.array([at(row) for row in rows_of], dtype=np.uint64) for rows_of in (numbers, flags)]

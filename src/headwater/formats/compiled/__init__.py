@@ -37,6 +37,9 @@ _FUNCTIONS = {
     "hw_names": "pippipp",
     "hw_phrases": "pippippppppiiippppp",
     "hw_logins": "pipipiippppppp",
+    "hw_audit_heads": "pippipppp",
+    "hw_audit_words": "pippipippp",
+    "hw_audit_room": "i",
     "hw_encode": "pp",
 }
 _forbidden = False

@@ -93,6 +93,7 @@ HW_API int64_t hw_logins(Text data, int64_t size, const int64_t *rows, int64_t c
         if (!out.six[k] && hw_half(address)) {
             int64_t length = put_address(pool + 16 * k, address);
             hw_put(columns + TEXTS, k, pool, 16 * k, 16 * k + length);
+            if (length > 12) columns[TEXTS].views[2 * k + 1] |= 1; /* the second buffer */
         }
     }
     for (int k = 0; k <= TEXTS; k++) counts[k] = columns[k].count;

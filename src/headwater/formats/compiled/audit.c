@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lines of the Linux audit trail: heads, and key=value words as columns; headwater.examine.audit_tokens and audit_lines say
+ * what a word is and what its value means. A line in which a word belongs to no known key, comes twice, or has a value that
+ * its key should not have, is left to the Python.
+ */
+#include "times.h"
+
+#define MOST_WORDS 96
+#define MOST_KEYS 512
+#define WIDEST_KEY 16
+#define SLOT_BITS 12
+#define TEXTS 72   /* columns of texts: the fixed ones, then one for each key in order of appearance */
+#define COUNTED 40 /* columns of integers */
+#define MOST_ARGUMENTS 16
+
+/* What a type of record means for the header, as flags of a line. */
+enum { ACTS = 1, ABOUT = 2, PATH = 4, EXECUTES = 8 };
+/* What a key's value is. */
+enum { AS_IT_IS, INTEGER, ENCODED, ARGUMENT, NO_COLUMN };
+/* The fixed columns. */
+enum { USER, TARGET, PEER, PROCESS, COMMAND, FILE_PATH, FIXED };
+/* Keys that the header is made of, by their place in the list that Python gives. */
+enum { K_MSG, K_OP, K_RES, K_SUCCESS, K_UID, K_AUID, K_ID, K_ACCT, K_ADDR, K_COMM, K_EXE, K_CMD, K_TITLE, K_NAME, K_YOUNG_AUID,
+       K_YOUNG_SES, K_OLD_AUID, K_OLD_SES, K_FIRST_ARGUMENT, KEYS };
+
+typedef struct {
+    uint64_t view[2];
+    Text at;
+    int64_t size;
+} Value;
+
+typedef struct {
+    int64_t start, value, stop, until;
+    int key;
+} Word;
+
+/* In the order of the array of places that Python gives. */
+typedef struct {
+    const uint64_t *low, *high; /* the table of keys by slot: both halves */
+    const int64_t *number;      /* and their numbers, -1 where none */
+    const uint8_t *sort;        /* of each key */
+    const int32_t *named;       /* the numbers of KEYS keys */
+    Text unknown;               /* for each key 8 bytes: the size and the text that stands for nothing */
+    uint64_t *views;
+    uint8_t *bits;
+    int64_t *counts;
+    int64_t *values; /* of COUNTED columns, with bits and counts behind those of the texts */
+    int32_t *column; /* for each key its column plus one; 0 where it has none yet */
+    uint8_t *pool;
+    uint8_t *outcome; /* 0 none, 1 good, 2 bad */
+    uint8_t *op;      /* 1 there is one, 2 it is pubkey, 4 it adds a user */
+} Places;
+
+typedef struct {
+    Places to;
+    Text data;
+    int64_t lines, row, pooled, pool_room;
+    int64_t stamp[MOST_KEYS]; /* the row in which a key was seen last, plus one */
+    Value value[MOST_KEYS];
+    int texts, counted;
+} Work;
+
+static uint64_t slot_of(uint64_t low, uint64_t high) {
+    return ((low ^ (high >> 7) ^ (high << 11)) * 0x025B413F8A9A021FULL) >> (64 - SLOT_BITS);
+}
+
+static int key_at(const Places *to, Text at, int64_t size) {
+    if (size > WIDEST_KEY) return -1;
+    uint64_t low = hw_word(at), high = 0;
+    if (size < 8) low &= (1ULL << 8 * size) - 1;
+    if (size > 8) high = size == 16 ? hw_word(at + 8) : hw_word(at + 8) & ((1ULL << 8 * (size - 8)) - 1);
+    uint64_t slot = slot_of(low, high);
+    return to->low[slot] == low && to->high[slot] == high ? (int)to->number[slot] : -1;
+}
+
+static int parts_words(Text data, int64_t at) {
+    uint8_t c = data[at];
+    return c == ' ' || c == 29 || c == '\n' || (c == '\'' && at >= 4 && !memcmp(data + at - 4, "msg=", 4));
+}
+
+/* The words of a line that have a key; how many, or -1 where there are too many. */
+static int words_of(const Work *work, int64_t body, int64_t end, Word *words) {
+    Text data = work->data;
+    int count = 0;
+    for (int64_t at = body; at < end;) {
+        int64_t start = at, equals = -1;
+        while (at < end && !parts_words(data, at)) {
+            if (data[at] == '=' && equals < 0) equals = at;
+            at++;
+        }
+        uint8_t letter = data[start] | 32;
+        if (equals > start && letter >= 'a' && letter <= 'z') {
+            if (count == MOST_WORDS) return -1;
+            words[count++] = (Word){start, equals + 1, at, at, key_at(&work->to, data + start, equals - start)};
+        }
+        at++;
+    }
+    return count;
+}
+
+static int64_t trimmed(Text data, int64_t start, int64_t end) {
+    for (int k = 0; k < 4 && end > start && (data[end - 1] == ' ' || data[end - 1] == 29); k++) end--;
+    return end;
+}
+
+/* Whether a stretch holds something that no word claims. */
+static int says(Text data, int64_t low, int64_t high) {
+    if (high - low > 8) return 1;
+    for (; low < high; low++)
+        if (data[low] != ' ' && data[low] != 29 && data[low] != '\'') return 1;
+    return 0;
+}
+
+static int is_utf8(Text at, int64_t size) {
+    for (int64_t k = 0; k < size;) {
+        uint8_t c = at[k];
+        int more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : (c & 0xF0) == 0xE0 ? 2 : c >= 0xF0 && c < 0xF5 ? 3 : -1;
+        if (more < 0 || k + more >= size) return 0;
+        for (int n = 1; n <= more; n++)
+            if ((at[k + n] & 0xC0) != 0x80) return 0;
+        if ((c == 0xE0 && at[k + 1] < 0xA0) || (c == 0xED && at[k + 1] > 0x9F)) return 0;
+        if ((c == 0xF0 && at[k + 1] < 0x90) || (c == 0xF4 && at[k + 1] > 0x8F)) return 0;
+        k += more + 1;
+    }
+    return 1;
+}
+
+static int nibble(uint8_t c) { return hw_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+static void of_block(Value *value, Text data, int64_t start, int64_t end) {
+    hw_view(value->view, data, start, end);
+    value->at = data + start;
+    value->size = end - start;
+}
+
+/* The text that stands at the end of the pool becomes the value. */
+static void of_pool(Work *work, Value *value, int64_t size) {
+    hw_view(value->view, work->to.pool, work->pooled, work->pooled + size);
+    if (size > 12) value->view[1] |= 1; /* the second buffer */
+    value->at = work->to.pool + work->pooled;
+    value->size = size;
+    work->pooled += size;
+}
+
+/* Hexadecimal as the text it stands for; 1 where it is none and stays, 0 where that is no text. */
+static int decode(Work *work, Value *value) {
+    int64_t size = value->size / 2;
+    uint8_t *to = work->to.pool + work->pooled;
+    if (value->size % 2 || !size) return 1;
+    for (int64_t k = 0; k < value->size; k++)
+        if (nibble(value->at[k]) < 0) return 1;
+    if (work->pooled + size > work->pool_room) return 0;
+    for (int64_t k = 0; k < size; k++) to[k] = (uint8_t)(nibble(value->at[2 * k]) << 4 | nibble(value->at[2 * k + 1]));
+    if (!is_utf8(to, size)) return 0;
+    while (size && !to[size - 1]) size--;
+    for (int64_t k = 0; k < size; k++)
+        if (!to[k]) to[k] = ' ';
+    of_pool(work, value, size);
+    return 1;
+}
+
+static int whole_number(const Value *value, int64_t *number) {
+    int minus = value->size && *value->at == '-';
+    int64_t end = hw_digits(value->at, minus, value->size, 18, number);
+    if (minus) *number = -*number;
+    return end == value->size && end > minus;
+}
+
+static void put(Work *work, int column, const Value *value) {
+    uint64_t *view = work->to.views + 2 * (work->lines * column + work->row);
+    view[0] = value->view[0], view[1] = value->view[1];
+    hw_mark(work->to.bits + (work->lines + 7) / 8 * column, work->row);
+    work->to.counts[column]++;
+}
+
+static const Value *of(const Work *work, int name) {
+    int key = work->to.named[name];
+    return work->stamp[key] == work->row + 1 ? work->value + key : NULL;
+}
+
+static int is(const Value *value, const char *text) {
+    return value && value->size == (int64_t)strlen(text) && !memcmp(value->at, text, (size_t)value->size);
+}
+
+static int is_hex(uint8_t c) { return hw_is_digit(c) || (uint8_t)((c | 32) - 'a') < 6; }
+
+/* Whether a text is an address, and where it begins behind the mapping of IPv4; -1 where it is none. */
+static int64_t address_in(const Value *value) {
+    int64_t at = 0, size = value->size, dots = 0, run = 0, colon;
+    Text text = value->at;
+    for (; at < size && (hw_is_digit(text[at]) || text[at] == '.'); at++) {
+        if (text[at] == '.' ? !run : run == 3) break;
+        dots += text[at] == '.';
+        run = text[at] == '.' ? 0 : run + 1;
+    }
+    if (at == size && dots == 3 && run) return 0;
+    for (colon = 0; colon < size && is_hex(text[colon]);) colon++;
+    if (colon >= size || text[colon] != ':') return -1;
+    for (at = colon + 1; at < size && (is_hex(text[at]) || text[at] == ':' || text[at] == '.');) at++;
+    if (at == colon + 1) return -1;
+    if (at < size) {
+        if (text[at] != '%' || at + 1 == size) return -1;
+        for (at++; at < size; at++)
+            if (!hw_is_digit(text[at]) && (uint8_t)((text[at] | 32) - 'a') > 25) return -1;
+    }
+    if (size <= 7 || memcmp(text, "::ffff:", 7)) return 0;
+    for (at = 7; at < size; at++)
+        if (!hw_is_digit(text[at]) && text[at] != '.') return 0;
+    return 7;
+}
+
+static void put_peer(Work *work, const Value *value) {
+    int64_t from = value ? address_in(value) : -1;
+    if (from < 0) return;
+    Value bare = *value;
+    if (from) {
+        /* the value may stand in the block or in the pool: its place tells which */
+        int pooled = value->at >= work->to.pool && value->at < work->to.pool + work->pool_room;
+        Text base = pooled ? work->to.pool : work->data;
+        of_block(&bare, base, value->at - base + from, value->at - base + value->size);
+        if (pooled && bare.size > 12) bare.view[1] |= 1;
+    }
+    put(work, PEER, &bare);
+}
+
+/* The last part of a program's path, where there is no shorter name of it. */
+static void put_process(Work *work) {
+    const Value *comm = of(work, K_COMM), *exe = of(work, K_EXE);
+    if (comm) {
+        put(work, PROCESS, comm);
+    } else if (exe) {
+        int64_t from = hw_last(exe->at, exe->size, 0, '/');
+        int pooled = exe->at >= work->to.pool && exe->at < work->to.pool + work->pool_room;
+        Text base = pooled ? work->to.pool : work->data;
+        Value name;
+        if (from == exe->size) return;
+        of_block(&name, base, exe->at - base + from, exe->at - base + exe->size);
+        if (pooled && name.size > 12) name.view[1] |= 1;
+        put(work, PROCESS, &name);
+    }
+}
+
+/* The arguments of a command behind each other; 0 where there is none, or no room. */
+static int put_arguments(Work *work) {
+    int64_t size = 0;
+    Value joined;
+    for (int k = 0; k < MOST_ARGUMENTS; k++) {
+        const Value *one = of(work, K_FIRST_ARGUMENT + k);
+        if (one) size += one->size + 1;
+    }
+    if (!size || work->pooled + size > work->pool_room) return 0;
+    uint8_t *to = work->to.pool + work->pooled;
+    for (int k = 0; k < MOST_ARGUMENTS; k++) {
+        const Value *one = of(work, K_FIRST_ARGUMENT + k);
+        if (!one) continue;
+        memcpy(to, one->at, (size_t)one->size);
+        to += one->size;
+        *to++ = ' ';
+    }
+    of_pool(work, &joined, size - 1);
+    put(work, COMMAND, &joined);
+    return 1;
+}
+
+static void put_first(Work *work, int column, const Value *first, const Value *second) {
+    if (first || second) put(work, column, first ? first : second);
+}
+
+static int put_header(Work *work, int flags) {
+    const Value *said = of(work, K_RES), *op = of(work, K_OP);
+    const Value *login = of(work, K_AUID), *user = of(work, K_UID), *account = of(work, K_ACCT);
+    if (flags & EXECUTES) {
+        if (!put_arguments(work)) return 0;
+    } else {
+        put_first(work, COMMAND, of(work, K_CMD), of(work, K_TITLE));
+    }
+    if (!said) said = of(work, K_SUCCESS);
+    int good = is(said, "success") || is(said, "yes") || is(said, "1");
+    int bad = is(said, "failed") || is(said, "no") || is(said, "0");
+    work->to.outcome[work->row] = (uint8_t)(good ? 1 : bad ? 2 : 0);
+    work->to.op[work->row] = (uint8_t)(!op ? 0 : 1 | is(op, "pubkey") << 1 | (is(op, "add-user") || is(op, "adding user")) << 2);
+    if (is(login, "unset")) login = NULL;
+    if (flags & ACTS) put_first(work, USER, account, user);
+    else if (flags & ABOUT) put_first(work, USER, login, user);
+    else put_first(work, USER, user, login);
+    if (flags & ABOUT) put_first(work, TARGET, account, of(work, K_ID));
+    put_peer(work, of(work, K_ADDR));
+    put_process(work);
+    if (flags & PATH) put_first(work, FILE_PATH, of(work, K_NAME), NULL);
+    return 1;
+}
+
+/* The value of one word; 0 where it is not what its key should have. */
+static int value_of(Work *work, const Word *word, int64_t end, int quoted, int flags) {
+    const Places *to = &work->to;
+    Value *value = work->value + word->key;
+    Text unknown = to->unknown + 8 * word->key;
+    int64_t number;
+    int sort = to->sort[word->key];
+    of_block(value, work->data, word->value + quoted, end - quoted);
+    if (sort == INTEGER) {
+        if (!whole_number(value, &number)) return 0;
+        value->view[0] = (uint64_t)number;
+    } else if (!quoted) {
+        if (sort == ENCODED || (sort == ARGUMENT && flags & EXECUTES))
+            if (!decode(work, value)) return 0;
+        if (*unknown && value->size == *unknown && !memcmp(value->at, unknown + 1, (size_t)value->size)) {
+            value->at = NULL; /* the sign for nothing: seen, but no value */
+            return 1;
+        }
+    }
+    if (!to->column[word->key] && sort != NO_COLUMN) {
+        if (sort == INTEGER ? work->counted == COUNTED : work->texts == TEXTS) return 0;
+        to->column[word->key] = 1 + (sort == INTEGER ? TEXTS + work->counted++ : work->texts++);
+    }
+    return 1;
+}
+
+static void put_own(Work *work, const Word *words, int count) {
+    const Places *to = &work->to;
+    for (int k = 0; k < count; k++) {
+        int key = words[k].key, column = to->column[key] - 1;
+        if (work->stamp[key] != work->row + 1 || column < 0) continue;
+        if (to->sort[key] == INTEGER) {
+            to->values[(column - TEXTS) * work->lines + work->row] = (int64_t)work->value[key].view[0];
+            hw_mark(to->bits + (work->lines + 7) / 8 * column, work->row);
+            to->counts[column]++;
+        } else {
+            put(work, column, work->value + key);
+        }
+    }
+}
+
+/* The words of a line, as their keys' values; 0 where the line is not taken. */
+static int values_of(Work *work, Word *words, int count, int64_t body, int64_t end, int flags) {
+    const int32_t *named = work->to.named;
+    Text data = work->data;
+    int opened = 0;
+    if (count <= 0 || says(data, body, words[0].start)) return 0;
+    for (int k = 0; k < count; k++) {
+        Word *word = words + k;
+        int old = word->start >= 4 && !memcmp(data + word->start - 4, "old ", 4);
+        if (old && word->key == named[K_YOUNG_AUID]) word->key = named[K_OLD_AUID];
+        else if (old && word->key == named[K_YOUNG_SES]) word->key = named[K_OLD_SES];
+        if (word->key < 0 || (word->key == named[K_MSG] && word->stop > word->value)) return 0;
+        opened |= word->key == named[K_MSG] && data[word->value] == '\'';
+    }
+    for (int k = 0; k < count; k++) {
+        Word *word = words + k;
+        int last = k + 1 == count;
+        int64_t limit = last ? end : words[k + 1].start;
+        int quote = word->value < word->stop && data[word->value] == '"';
+        int on = word->key == named[K_OP] || (quote && (word->stop <= word->value + 1 || data[word->stop - 1] != '"'));
+        int64_t until = on ? limit - !last : word->stop, stop = until > word->value ? until : word->value;
+        if (on) stop = trimmed(data, word->value, stop);
+        if (opened && stop > word->value && data[stop - 1] == '\'') stop--;
+        int quoted = quote && stop - word->value >= 2 && data[stop - 1] == '"';
+        if ((limit > until + 1 || (last && limit > until)) && says(data, until, limit)) return 0;
+        if (work->stamp[word->key] == work->row + 1) return 0;
+        if (!value_of(work, word, stop, quoted, flags)) return 0;
+        work->stamp[word->key] = work->row + 1;
+    }
+    for (int k = 0; k < count; k++)
+        if (!work->value[words[k].key].at) work->stamp[words[k].key] = 0;
+    if (!put_header(work, flags)) return 0;
+    put_own(work, words, count);
+    return 1;
+}
+
+static int64_t head_at(Text data, int64_t at, int64_t end, int64_t *spans, int64_t *ns, int64_t *serial) {
+    int64_t from, seconds, ms;
+    spans[0] = spans[1] = 0;
+    if (end - at > 5 && !memcmp(data + at, "node=", 5)) {
+        spans[0] = at + 5;
+        spans[1] = at = hw_first(data, at + 5, end, ' ');
+        if (spans[1] == spans[0] || spans[1] - spans[0] > 255 || at++ >= end) return -1;
+        for (int64_t k = spans[0]; k < spans[1]; k++)
+            if (data[k] > 127) return -1;
+    }
+    if (end - at < 24 || memcmp(data + at, "type=", 5)) return -1;
+    spans[2] = at += 5;
+    for (; at < end && (hw_is_digit(data[at]) || (uint8_t)((data[at] | 32) - 'a') < 26 || data[at] == '_' || data[at] == '[' || data[at] == ']'); at++) {
+        if (at == spans[2] && (hw_is_digit(data[at]) || data[at] == '[' || data[at] == ']')) return -1;
+    }
+    spans[3] = at;
+    if (at == spans[2] || at - spans[2] > 64 || end - at < 11 || memcmp(data + at, " msg=audit(", 11)) return -1;
+    from = at += 11;
+    at = hw_digits(data, at, end, 10, &seconds);
+    if (at == from || at >= end || data[at] != '.' || seconds > 9000000000LL) return -1;
+    from = ++at;
+    at = hw_digits(data, at, end, 3, &ms);
+    if (at == from || at >= end || data[at] != ':') return -1;
+    from = ++at;
+    at = hw_digits(data, at, end, 18, serial);
+    if (at == from || end - at < 2 || data[at] != ')' || data[at + 1] != ':') return -1;
+    *ns = seconds * 1000000000LL + ms * 1000000LL;
+    at += 2;
+    return at < end && data[at] == ' ' ? at + 1 : -1;
+}
+
+/* The heads of lines: places of the host and the type (four places a line), time, serial, and where the words begin; that is -1
+ * where a head is none or is left to the Python. */
+HW_API int64_t hw_audit_heads(Text data, int64_t size, const int64_t *start, const int64_t *end, int64_t lines, int64_t *spans,
+                              int64_t *ns, int64_t *serial, int64_t *body) {
+    for (int64_t k = 0; k < lines; k++) {
+        if (start[k] < 0 || end[k] < start[k] || end[k] > size - HW_PADDING) return HW_BAD;
+        ns[k] = serial[k] = 0;
+        body[k] = head_at(data, start[k], end[k], spans + 4 * k, ns + k, serial + k);
+    }
+    return lines;
+}
+
+/* The words of lines whose heads are known, as columns; `flags` say what the type of each means. `fits` gets a flag for every
+ * line, everything in `places` one entry for every line that fits, in order. Returns how many fit. */
+HW_API int64_t hw_audit_words(Text data, int64_t size, const int64_t *body, const int64_t *end, int64_t lines,
+                              const uint8_t *flags, int64_t pool_room, uint8_t *fits, const Places *places, Work *work) {
+    Word words[MOST_WORDS];
+    memset(work, 0, sizeof *work);
+    *work = (Work){.to = *places, .data = data, .lines = lines, .pool_room = pool_room, .texts = FIXED};
+    for (int64_t k = 0; k < lines; k++) {
+        if (body[k] < 4 || end[k] < body[k] || end[k] > size - HW_PADDING) return HW_BAD;
+        int64_t pooled = work->pooled;
+        int count = words_of(work, body[k], end[k], words);
+        fits[k] = (uint8_t)values_of(work, words, count, body[k], end[k], flags[k]);
+        if (!fits[k]) {
+            work->pooled = pooled;
+            for (int n = 0; n < count; n++)
+                if (words[n].key >= 0) work->stamp[words[n].key] = 0;
+        }
+        work->row += fits[k];
+    }
+    return work->row;
+}
+
+/* How many bytes the last argument of hw_audit_words needs, and how many columns of texts and of integers there are. */
+HW_API int64_t hw_audit_room(int64_t which) {
+    return which == 0 ? (int64_t)sizeof(Work) : which == 1 ? TEXTS : which == 2 ? COUNTED : MOST_KEYS;
+}
