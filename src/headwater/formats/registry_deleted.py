@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headwater.formats.registry_hive import TEXT_MOST, Hive
+from headwater.formats.registry_hive import PATH_MOST, TEXT_MOST, Hive
 from headwater.formats.registry_layout import BASE, FILETIME_EPOCH, NOWHERE, Flags, Ints
 from headwater.formats.registry_tree import FREE, INLINE, NK, NK_LEAST, VK, VK_LEAST
 
 FREED, SLACK, LEFT = "freed", "slack", "unreferenced"  # in a freed cell, behind a record in use, in use but not led to
 INTACT, PARTLY, REUSED, MISSING, NONE = "as-left", "cut", "reused", "missing", "none"
-MOST = 2_000_000  # records told of one hive
+MOST = 200_000  # records of each sort that are told of one hive
 _YEAR = 365 * 86_400 * 10_000_000
 _EARLIEST, _NO_LATER = FILETIME_EPOCH + 19 * _YEAR, FILETIME_EPOCH + 130 * _YEAR
 _NAME_MOST = 512
+_DEPTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Deleted:
         self._at: dict[int, int] = {int(keys.places[r]): r for r in rows}  # deleted keys by place
         self.keys: list[DeletedKey] = []
         self._owners: dict[int, str] = {}
+        self._above: dict[int, str] = {}  # paths of deleted keys that were followed, by place
         for row in rows:
             self._key(int(keys.places[row]), keys.where[row])
         self.values: list[DeletedValue] = []
@@ -140,21 +142,20 @@ class Deleted:
         return _name(self._hive.data, body + NK_LEAST, self._half(body + 72), plain)
 
     def _path(self, place: int) -> tuple[str, str]:
-        """The path above the deleted key at ``place``, and what that rests on."""
-        parts: list[str] = []
-        state, seen = "unknown", {place}
-        while True:
-            above = self._word(place + 4 + 16) + BASE
-            live = self._live.get(above)
-            if live is not None:
-                base = self._hive.paths[live]
-                parts.append(base)
-                return "\\".join(p for p in reversed(parts) if p), state if state != "unknown" else "in-use"
-            if above not in self._at or above in seen or len(seen) > 512:
-                return "\\".join(["?", *reversed(parts)]), state
-            seen.add(above)
-            place, state = above, "deleted"
-            parts.append(self._own_name(above))
+        """The path above the deleted key at ``place`` (from ``?`` on where its beginning is lost), and what its parent is now."""
+        chain: list[int] = []
+        first = above = self._word(place + 4 + 16) + BASE
+        while above in self._at and above not in self._above and above != place and len(chain) < _DEPTH:
+            self._above[above] = "?"  # a loop ends here
+            chain.append(above)
+            above = self._word(above + 4 + 16) + BASE
+        live = self._live.get(above)
+        path = self._hive.paths[live] if live is not None else self._above.get(above, "?")
+        for one in reversed(chain):
+            name = self._own_name(one)
+            joined = f"{path}\\{name}" if path else name
+            path = self._above[one] = joined if len(joined) <= PATH_MOST else f"…\\{name}"
+        return path, "in-use" if first in self._live else "deleted" if first in self._at else "unknown"
 
     def _key(self, place: int, where: str) -> None:
         name = self._own_name(place)

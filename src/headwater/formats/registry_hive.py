@@ -20,7 +20,8 @@ TYPES = (
     "REG_RESOURCE_LIST", "REG_FULL_RESOURCE_DESCRIPTOR", "REG_RESOURCE_REQUIREMENTS_LIST", "REG_QWORD",
 )  # fmt: skip
 SZ, EXPAND_SZ, BINARY, DWORD, BIG_ENDIAN, LINK, MULTI_SZ, QWORD = 1, 2, 3, 4, 5, 6, 7, 11
-PATH_MOST = 32_768  # characters of a key's path; deeper ones are cut and say so
+PATH_MOST = 4_096  # characters of a key's path, and of all paths of one hive together; what is beyond begins with ``…``
+PATHS_MOST = 256 << 20
 TEXT_MOST = 65_536  # bytes of one value's data that become text
 _SEGMENT = 16_344
 
@@ -247,14 +248,16 @@ class Hive:
 
     @functools.cached_property
     def paths(self) -> list[str]:
-        """The path of every key below the root; a path of more than :data:`PATH_MOST` characters ends in ``…``."""
+        """The path of every key below the root; of one that is too long ``…`` and the name alone."""
         names, made = self.names, [""] * len(self.names)
+        room = PATHS_MOST
         for row, parent in enumerate(self.tree.key_parent.tolist()):
             if parent < 0:
                 continue
             above = made[parent]
             path = f"{above}\\{names[row]}" if above else names[row]
-            made[row] = path if len(path) <= PATH_MOST else path[:PATH_MOST] + "…"
+            room -= len(path)
+            made[row] = path if len(path) <= PATH_MOST and room > 0 else f"…\\{names[row]}"
         return made
 
     def value_name(self, row: int) -> str:

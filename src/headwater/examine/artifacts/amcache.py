@@ -38,9 +38,11 @@ def read(hive: Hive, place: Place) -> Iterator[Event]:
             file_path=key.text("RootDirPath") or None, source_=key.text("Source"), uninstall=key.text("UninstallString"),
         )  # fmt: skip
     for key in under(hive.root, "Root\\InventoryDriverBinary"):
+        path = key.name.replace("/", "\\")  # in the first releases the name was the digest
         yield tell(
-            place, key, key, EventKind.EXECUTION_TRACE, key.written, t_kind="inventoried", file_path=key.name.replace("/", "\\"),
-            hash=_sha1(key.text("DriverId")), trace="amcache-driver", name=key.text("DriverName"), publisher=key.text("DriverCompany"),
+            place, key, key, EventKind.EXECUTION_TRACE, key.written, t_kind="inventoried", file_path=path if "\\" in path else None,
+            hash=_sha1(key.text("DriverId")) or _sha1(key.name), trace="amcache-driver",
+            name=key.text("DriverName"), publisher=key.text("DriverCompany"),
             signed=key.number("DriverSigned"), service=key.text("Service"),
         )  # fmt: skip
     for key in under(hive.root, "Root\\InventoryApplicationShortcut"):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user opened, typed and searched for: the lists of recent things (windows.recent).
 
-Reads:  NTUSER.DAT: RunMRU, TypedPaths, TypedURLs, WordWheelQuery, RecentDocs, ComDlg32 (OpenSave, LastVisited), Map Network Drive MRU.
+Reads:  NTUSER.DAT: RunMRU, TypedPaths, TypedURLs, WordWheelQuery, RecentDocs, ComDlg32 (OpenSave, LastVisited),
+        Map Network Drive MRU, FileExts (OpenWithList).
 Time:   the key's last write, UTC, for the newest entry of each list alone; the others have none (TypedURLsTime where it is there).
 Format: https://github.com/libyal/winreg-kb/blob/main/docs/sources/explorer-keys/Most-recently-used.md
 Limits: of a shell item list the long name of its last item is told, not the whole path.
@@ -13,7 +14,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from headwater.examine.artifacts._telling import filetime, tell
+from headwater.examine.artifacts._telling import filetime, tell, under
 from headwater.examine.hive_place import Place
 from headwater.formats.registry_hive import BINARY, Hive, Key, Value, text_of
 from headwater.model.kinds import EventKind
@@ -50,6 +51,10 @@ def read(hive: Hive, place: Place) -> Iterator[Event]:
         for number, inner in enumerate([key, *key.subkeys()] if key is not None else []):
             if number < _KEYS_MOST:
                 yield from _list(inner, place, what)
+    for number, extension in enumerate(under(base, "FileExts")):
+        programs = extension.key("OpenWithList")
+        if programs is not None and number < _KEYS_MOST:
+            yield from _list(programs, place, f"program for {extension.name}")
     typed = hive.key("Software\\Microsoft\\Internet Explorer\\TypedURLs")
     times = hive.key("Software\\Microsoft\\Internet Explorer\\TypedURLsTime")
     for value in typed.values() if typed is not None else ():
