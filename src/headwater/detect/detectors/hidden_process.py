@@ -53,10 +53,28 @@ _LESS = 2 * SECOND  # a start is reckoned in hundredths, the boot in whole secon
 
 
 @dataclass(frozen=True, slots=True)
+class _Tool:
+    """One output: its rows, the numbers that it lists, when it was begun, its own number and whether its row is marked."""
+
+    rows: pl.DataFrame
+    told: frozenset[int]
+    ran: int | None
+    number: int | None
+    marked: bool
+
+    @staticmethod
+    def of(view: pl.DataFrame) -> _Tool:
+        own = view.filter(pl.col("itself").cast(pl.String) == "true")["pid"]
+        told = frozenset(view["pid"].drop_nulls().to_list())
+        # of outputs that do not mark their own row, the highest number that they list
+        return _Tool(view, told, first_time(view), own[0] if len(own) else max(told, default=None), bool(len(own)))
+
+
+@dataclass(frozen=True, slots=True)
 class _System:
     """The views of one source; times are UTC ns. ``seen``: the last sighting of a process by the kernel's views."""
 
-    tools: dict[str, pl.DataFrame]
+    tools: dict[str, _Tool]
     status: pl.DataFrame
     starts: dict[int, int]
     raw: pl.DataFrame
@@ -64,9 +82,13 @@ class _System:
     exists: frozenset[int]
     probed: int | None  # when the numbers began to be tried
 
-    def lacking(self, pid: int) -> dict[str, pl.DataFrame]:
+    most: int | None  # up to which number it was tried
+    listed: dict[int, bool]  # whether a number that was tried stands in the kernel's listing of /proc
+    stands: frozenset[int]  # the processes that /proc, listed through the C library, told of
+
+    def lacking(self, pid: int) -> dict[str, _Tool]:
         """The outputs without this process."""
-        return {p: v for p, v in self.tools.items() if not v["pid"].eq(pid).any()}
+        return {p: tool for p, tool in self.tools.items() if pid not in tool.told}
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
@@ -88,7 +110,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             weighed = [(p, how) for p, v in lacking.items() if (how := _weigh(system, pid, v))]
             if weighed:
                 best = min((how for _, how in weighed), key=lambda h: _ORDER.index(h[0]))
-                found.append((pid, best, {p: lacking[p] for p, _ in weighed}))
+                found.append((pid, best, {p: lacking[p].rows for p, _ in weighed}))
         for pid, how, views in found[:MOST]:
             more = [(of_pids(mine, source, [pid]), PID_CLAIMS), (of_pids(exe, source, [pid]), LINK_CLAIMS)]
             yield _finding(events, system, pid, how, views, more, len(found))
@@ -121,71 +143,60 @@ def _system(
     seen = {pid: ts for (s, pid), ts in read[0].items() if s == source}
     if source in read[1]:
         seen |= {pid: max(read[1][source], seen.get(pid, 0)) for pid in raw["pid"].drop_nulls().to_list()}
-    views = by_view(tools.filter(pl.col("source") == source))
+    every = {p: _Tool.of(v) for p, v in by_view(tools.filter(pl.col("source") == source)).items()}
     # of a container or of one session a list is short: it cannot be held against the whole system
-    views = {p: v for p, v in views.items() if v["pid"].n_unique() * 3 >= status.height or v["pid"].eq(1).any()}
-    exists = {p for frame in (status, raw, *views.values()) for p in frame["pid"].drop_nulls().to_list()}
-    for view in views.values():
-        ran = first_time(view)
-        if ran is not None:
-            seen |= {pid: max(ran, seen.get(pid, 0)) for pid in view["pid"].drop_nulls().to_list()}
+    views = {p: tool for p, tool in every.items() if len(tool.told) * 3 >= status.height or 1 in tool.told}
+    stands = frozenset(status["pid"].drop_nulls().to_list())
+    listed = {int(p): str(at).lower() != "false" for p, at in raw.select("pid", "listed").iter_rows() if p is not None}
+    for tool in views.values():
+        if tool.ran is not None:
+            seen |= {pid: max(tool.ran, seen.get(pid, 0)) for pid in tool.told}
+    started_at = dict(started.select("pid", "ts").iter_rows())
+    most = raw["probed_to"].cast(pl.Int64, strict=False).max() if raw.height else None
     return _System(
-        views, status, dict(started.select("pid", "ts").iter_rows()), raw, seen, frozenset(exists), read[1].get(source)
-    )
+        views, status, started_at, raw, seen, stands | frozenset(listed), read[1].get(source),
+        most if isinstance(most, int) else None, listed, stands,
+    )  # fmt: skip
 
 
-def _itself(view: pl.DataFrame) -> int | None:
-    """The number of the tool's own process; of outputs that do not mark it, the highest that it lists."""
-    own = view.filter(pl.col("itself").cast(pl.String) == "true")["pid"]
-    found = own[0] if len(own) else view["pid"].max()
-    return found if isinstance(found, int) else None
-
-
-def _numbered_before(system: _System, pid: int, view: pl.DataFrame) -> bool:
+def _numbered_before(system: _System, pid: int, tool: _Tool) -> bool:
     """Whether a number was given out before this output was made: numbers go round, so those given since lie in one arc.
 
     The arc runs from the tool's own number to that of a tool run later. Where none was run later, numbers above the tool's own
     count as later, and nothing is said where they may have begun anew since.
     """
-    began, ran = _itself(view), first_time(view)
+    began = tool.number
     if began is None:
         return False
-    last = max(system.probed or 0, system.seen.get(pid, 0), ran or 0)
-    later = [(t, n) for v in system.tools.values() if (t := first_time(v)) and t > last and (n := _itself(v))]
-    ended = max(later, default=(0, None))[1]
-    if ended is not None and _marked(view):
+    last = max(system.probed or 0, system.seen.get(pid, 0), tool.ran or 0)
+    later = [(t.ran, t.number) for t in system.tools.values() if t.ran and t.ran > last and t.number is not None]
+    if later and tool.marked:
+        ended = max(later)[1]
         since = began <= pid <= ended if began <= ended else (pid >= began or pid <= ended)
         return not since
-    probed = system.raw["probed_to"].cast(pl.Int64, strict=False).max() if system.raw.height else None
-    return pid < began and not (isinstance(probed, int) and began > probed - probed // 10)
-
-
-def _marked(view: pl.DataFrame) -> bool:
-    return bool(view["itself"].cast(pl.String).eq("true").any())
+    return pid < began and not (system.most is not None and began > system.most - system.most // 10)
 
 
 _ORDER = ("proved", "unlisted", "library", "twice", "once")
 _How = tuple[str, Severity, Confidence]
 
 
-def _weigh(system: _System, pid: int, view: pl.DataFrame) -> _How | None:
+def _weigh(system: _System, pid: int, tool: _Tool) -> _How | None:
     """How far it is proved that the process was there while this output was made; None where it need not have been."""
-    ran, start, seen = first_time(view), system.starts.get(pid), system.seen.get(pid)
-    in_status = bool(system.status["pid"].eq(pid).any())
-    mine = system.raw.filter(pl.col("pid") == pid)
-    if not in_status and not mine.height:
-        return None  # a tool alone tells of it: it came and went
-    proved = start is not None and ran is not None
-    before = start + _LESS < ran if proved else _numbered_before(system, pid, view)  # type: ignore[operator]
+    ran, start, seen = tool.ran, system.starts.get(pid), system.seen.get(pid)
+    if start is not None and ran is not None:
+        before = start + _LESS < ran
+    else:
+        before = _numbered_before(system, pid, tool)
     if not before or (seen is not None and ran is not None and seen <= ran):
         return None
-    if mine.height and str(mine["listed"][0]).lower() == "false":
+    if not system.listed.get(pid, True):
         return "unlisted", Severity.HIGH, Confidence.MEDIUM
     if start is not None and seen is not None:
         return "proved", Severity.HIGH, Confidence.HIGH
-    if not in_status:
+    if pid not in system.stands:
         return "library", Severity.HIGH, Confidence.MEDIUM
-    if mine.height:
+    if pid in system.listed:
         return "twice", Severity.HIGH, Confidence.MEDIUM
     if start is not None and ran is not None and start + MINUTE < ran and not system.raw.height:
         return "once", Severity.MEDIUM, Confidence.LOW
