@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from headwater.examine import windows_facts
 from headwater.formats.trees import Entry, Tree
 
 SMALL_TEXT = 64 * 1024
@@ -16,7 +17,7 @@ _SAYS = {
     "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release",
     "/var/lib/cloud/data/instance-id": "instance_id",
 }  # fmt: skip
-_EVERYTHING = NAMES | {"timezone", "os_release", "localtime"}
+_EVERYTHING = NAMES | {"timezone", "windows_zone", "os_release", "localtime"}
 
 
 def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted: Collection[str] = _EVERYTHING) -> None:
@@ -25,6 +26,9 @@ def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted:
         zone = entry.target or ""
         if entry.path == "/etc/localtime" and entry.kind == "link" and "zoneinfo/" in zone and "localtime" in wanted:
             said["localtime"] = zone.rpartition("zoneinfo/")[2]
+        if entry.kind == "file" and entry.path.lower() in windows_facts.HIVES:
+            found = windows_facts.facts(entry.path.lower(), tree.open(entry.key).pread)
+            said.update({k: v for k, v in found.items() if k in wanted and k not in said})
         name = _SAYS.get(entry.path)
         if name is None or name not in wanted or name in said or entry.kind != "file":
             continue

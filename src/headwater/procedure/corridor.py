@@ -205,6 +205,8 @@ def zone_for(settings: CaseSettings, number: int, facts: Mapping[str, Mapping[st
     for view, said in facts.items():
         for key, where in (("timezone", "/etc/timezone"), ("localtime", "/etc/localtime")):
             zone = said.get(key)
+            if key == "timezone" and said.get("windows_zone"):
+                where = "/Windows/System32/config/SYSTEM"
             if zone and _known(zone):
                 return zone, f"{view + '!' if view else ''}{where}"
     return "UTC", "nothing says otherwise"
