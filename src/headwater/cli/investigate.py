@@ -32,6 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--yara-unallocated", action="store_true", help="未分配空间也用 YARA 检索 · look in unallocated space too"
     )
     parser.add_argument(
+        "--indicators", action="append", type=Path, default=[], metavar="FILE",
+        help="指标清单：文本、CSV、STIX 2.1、MISP · a list of indicators: text, CSV, STIX 2.1, MISP",
+    )  # fmt: skip
+    parser.add_argument(
         "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
     )
     parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
@@ -93,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers, keys_of(options),
-        Gate(options.override, options.attack_source), tuple(options.yara),
+        Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators),
     )  # fmt: skip
     with Meter() as meter:
         outcome = investigate(order, meter)

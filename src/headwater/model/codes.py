@@ -375,6 +375,12 @@ CODES: dict[str, Code] = {
         "Check with headwater verify --rebuild, or run the same command again.",
     ),
     "HW6001": Code("规则目录不存在：{where}", "the rule folder does not exist: {where}"),
+    "HW6012": Code(
+        "指标清单无法使用：{where}({what})",
+        "the indicator list cannot be used: {where} ({what})",
+        "可用文本（每行一个）、CSV、STIX 2.1 与 MISP 的 JSON。",
+        "Text (one per line), CSV, and JSON of STIX 2.1 and MISP can be used.",
+    ),
     "HW6011": Code(
         "YARA 规则不存在或过多：{where}（{what}）",
         "there are no YARA rules here, or too many: {where} ({what})",

@@ -31,7 +31,7 @@ from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority, Sentence
 from headwater.model.paths import encode_name
-from headwater.procedure import yara
+from headwater.procedure import indicators, yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
@@ -73,6 +73,7 @@ class Order:
     keys: tuple[Key, ...] = ()
     gate: Gate = field(default_factory=Gate)
     yara: tuple[Path, ...] = ()
+    indicators: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,14 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
         if not folder.is_dir():
             raise DetectError("HW6001", str(folder))
     yara.check(order.yara)
+    lists = indicators.read(order.indicators)
     if case_folder.prepare(order.case):
         new = True
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
         corridor = _open(order, ledger, sources, authority)
         corridor.progress = progress
         matching = yara.keep(order.case, order.yara)
+        indicators.keep(order.case, lists)
         with pool_for(order.workers, order.keys, yara.early(order.case)) as pool:
             items = [take_in(corridor, pool, number, source, order.gate) for number, source in enumerate(sources, 1)]
             examined = {item.number: examine(corridor, pool, item, order.gate) for item in items}

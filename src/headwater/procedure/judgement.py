@@ -17,7 +17,7 @@ from headwater.model.errors import DetectError, StoreError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
-from headwater.procedure import contracts
+from headwater.procedure import contracts, indicators
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.yara_scan import told
@@ -109,6 +109,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
                 found[finding.id] = finding
         except DetectError as error:
             failed.append({"detector": name, "why": error.names.get("what", "")})
+    found.update({f.id: f for f in indicators.findings(corridor.case, store)})
     sigma = SigmaReport()
     for folder in rule_folders:
         corridor.progress("sigma", 0, None, "rules")
@@ -123,6 +124,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "detectors": {name: d.RULE.version for name, d in detectors.items()},
         "failed": failed,
         "sigma": sigma.plain(),
+        "indicators": indicators.told(corridor.case),
         "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
@@ -136,6 +138,7 @@ def _save(corridor: Corridor, judged: Judged) -> Judged:
         SEARCHES: contracts.save_lines(case / SEARCHES, map(plain, judged.searches)),
         HYPOTHESES: contracts.save_lines(case / HYPOTHESES, map(plain, judged.hypotheses)),
         RULES: contracts.save_lines(case / RULES, [judged.rules]),
+        **indicators.sealed(case),
     }
     last = corridor.ledger.last(DETECTED)
     if last is None or dict(last.entry.products) != products:
