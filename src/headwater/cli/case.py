@@ -59,6 +59,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument("--role", action="append", default=[], metavar="ROLE",
                         help="admin custodian examiner analyst reviewer approver auditor")  # fmt: skip
     people.add_argument("--organisation", default="", metavar="TEXT", help="单位 · organisation")
+    people.add_argument("--algorithm", choices=("ed25519", "sm2"), default="ed25519",
+                        help="新密钥的算法；sm2 须有 openssl · of a new key; sm2 needs openssl")  # fmt: skip
     people.add_argument("--reason", default="", metavar="TEXT", help="停用理由 · why dismissed")
     signing_arguments(people)
     scope = act("scope", "授权范围，并与检材比对 · the mandate, compared with the evidence")
@@ -134,7 +136,7 @@ def _people(options: argparse.Namespace) -> None:
             return
         hand = hand_of(options.name, options)
         assert hand is not None
-        public = casework.enrol(desk, hand, options.organisation, options.role)
+        public = casework.enrol(desk, hand, options.organisation, options.role, options.algorithm)
         say(f"已登记 enrolled: {options.name} {public}")
         say(f"密钥 key: {hand.key}")
 

@@ -26,7 +26,7 @@ def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> 
         group.add_argument("--approver", metavar="NAME", help="批准人 · who approves")
     group.add_argument(
         "--key", action="append", default=[], metavar="[NAME=]FILE",
-        help="个人密钥文件，默认 ~/.config/headwater/keys/姓名.key · a personal key file",
+        help="个人密钥文件（默认 ~/.config/headwater/keys/姓名.key）或 pkcs11: URI · a personal key file or PKCS#11 URI",
     )  # fmt: skip
     group.add_argument(
         "--passphrase-file", action="append", default=[], metavar="[NAME=]FILE",
@@ -37,7 +37,7 @@ def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> 
 def _for(name: str, given: list[str]) -> Path | None:
     """The file given for this person, or the one given without a name."""
     named = [g.partition("=")[2] for g in given if g.startswith(f"{name}=")]
-    plain = [g for g in given if "=" not in g]
+    plain = [g for g in given if "=" not in g or g.startswith("pkcs11:")]
     chosen = named or plain
     return Path(chosen[-1]) if chosen else None
 

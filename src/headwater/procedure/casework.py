@@ -28,8 +28,9 @@ from headwater.procedure.within_mandate import within as within  # the gate, for
 from headwater.vault import items, roles
 from headwater.vault.anchors import ANCHORED
 from headwater.vault.custody import State, open_ends
-from headwater.vault.keys import ENROL_DOMAIN, make_personal, open_personal
+from headwater.vault.keys import ENROL_DOMAIN
 from headwater.vault.ledger import Ledger
+from headwater.vault.signers import make_signer, open_signer, there
 from headwater.vault.trail import DISMISS, ENROL
 
 BASELINE, DUTY = "baseline", "duty"
@@ -69,7 +70,7 @@ def set_mandate(desk: Desk, given: Mapping[str, Any]) -> Mandate:
     return mandate
 
 
-def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str]) -> str:
+def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str], algorithm: str = "ed25519") -> str:
     """Enrol a person by their key, which is made where its file is not there; returns the public key.
 
     The first to be enrolled must be an administrator: from then on only one enrols.
@@ -83,8 +84,10 @@ def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str]) -> s
     desk.permit("enrol")
     if any(p.name == hand.name for p in desk.people.values()):
         raise VaultError("HW3010", str(hand.key), what=f"{hand.name} is enrolled already; dismiss the old key first")
-    known = hand.key.exists()
-    holder = open_personal(hand.key, hand.passphrase) if known else make_personal(hand.key, hand.name, hand.passphrase)
+    if there(hand.key):
+        holder = open_signer(hand.key, hand.passphrase)
+    else:
+        holder = make_signer(hand.key, hand.name, hand.passphrase, algorithm)
     origin = next(desk.corridor.ledger.entries()).hash
     person = {"name": hand.name, "organisation": organisation, "roles": list(chosen), "public_key": holder.public}
     proof = holder.sign(ENROL_DOMAIN + origin.encode() + hand.name.encode()).hex()

@@ -25,8 +25,8 @@ from headwater.procedure.corridor import TOOL, Corridor, encode_argument, eviden
 from headwater.procedure.signing import Hand
 from headwater.vault import custody, items
 from headwater.vault.custody import APPROVED, CUSTODY, Event, State
-from headwater.vault.keys import open_personal
 from headwater.vault.roles import TWO_PERSONS, Actor, permit, person_of
+from headwater.vault.signers import open_signer, there
 from headwater.vault.storage import Folder
 from headwater.vault.trail import Person
 
@@ -108,9 +108,9 @@ def at_desk(
 def _actor(people: Mapping[str, Person], hand: Hand | None) -> Actor:
     if hand is None:
         return Actor("")
-    if not people and not hand.key.exists():
+    if not people and not there(hand.key):
         return Actor(hand.name)
-    holder = open_personal(hand.key, hand.passphrase)
+    holder = open_signer(hand.key, hand.passphrase)
     person = person_of(people, holder)
     if person.name != hand.name:
         raise AuthorityError("HW1010", what=hand.name)

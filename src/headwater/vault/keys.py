@@ -22,17 +22,19 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import canonical
 from headwater.model.errors import VaultError
+from headwater.vault import sm2
 
 ENTRY_DOMAIN = b"headwater ledger entry v1\x00"
 CHECKPOINT_DOMAIN = b"headwater ledger checkpoint v1\x00"
 ENROL_DOMAIN = b"headwater enrolment v1\x00"
 FORMAT = "headwater personal key v1"
 _KIB, _PASSES, _LANES = 64 * 1024, 3, 1
+_POINT_DIGITS = 130
 _MOST_KIB = 1024 * 1024  # a key file is a stranger's file too: it may not ask for more than 1 GiB
 
 
 class Signer(Protocol):
-    """Somebody who signs: the public key in hex, and raw Ed25519 signatures."""
+    """Somebody who signs: the public key in hex, and raw Ed25519 or DER SM2 signatures."""
 
     @property
     def public(self) -> str: ...
@@ -62,8 +64,13 @@ def public_hex(key: Ed25519PrivateKey) -> str:
 
 
 def verifies(public: str, signature: bytes, data: bytes) -> bool:
-    """Whether the signature is by this key; a key that is none verifies nothing."""
+    """Whether the signature is by this key; a key that is none verifies nothing.
+
+    64 hex digits are an Ed25519 key, 130 an uncompressed point on the curve of SM2.
+    """
     try:
+        if len(public) == _POINT_DIGITS:
+            return sm2.verifies(bytes.fromhex(public), signature, data)
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, data)
     except (InvalidSignature, ValueError):
         return False

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from headwater.model.errors import AuthorityError
 from headwater.model.nouns import Text
-from headwater.vault.keys import KeyHolder, Signer
+from headwater.vault.keys import Signer
+from headwater.vault.signers import Personal
 from headwater.vault.trail import Person
 
 ROLES: Mapping[str, Text] = {
@@ -62,7 +63,7 @@ def role(text: str) -> str:
     return text
 
 
-def person_of(people: Mapping[str, Person], holder: KeyHolder) -> Person:
+def person_of(people: Mapping[str, Person], holder: Personal) -> Person:
     """The enrolled person whose key this is.
 
     Raises:
