@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server_in_netns import HERE, STRANGER, THERE, Net, net, reaches
+from server_in_netns import HERE, OUTSIDE, STRANGER, THERE, Net, net, reaches
 
 from headwater.case.authority import Claim
 from headwater.model.errors import AcquireError
@@ -26,6 +27,7 @@ from headwater.procedure.isolating import IsolateOrder, isolate, release
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import ACTED
 from headwater.procedure.scene_errand import Errand
+from headwater.procedure.scene_first import first
 from headwater.scene import isolation
 
 SAYS = "import socket; s = socket.create_server(('0.0.0.0', 4444)); [s.accept()[0].sendall(b'x') for _ in iter(int, 1)]"
@@ -84,16 +86,22 @@ def test_isolated_server_talks_to_the_allowed_address_alone_and_is_restored_exac
     port = clean.server.port
     assert clean.stranger_reaches(port)
     assert clean.server_reaches_stranger(4444)
-    order = _order(clean, tmp_path)
+    order = _order(clean, tmp_path, minutes=30)
+    held = _held_by_a_stranger(clean)
     done = isolate(order)
+    assert held.communicate("go\n")[0].strip() == "silence"  # what stood already ends too
     assert done.method == method
     assert dict(done.tested) == {"second-connection": "yes", "nothing-leaves": "yes"}
     assert reaches(None, THERE, port)
     assert not clean.stranger_reaches(port)
     assert not clean.server_reaches_stranger(4444)
-    with pytest.raises(AcquireError, match="HW2167"):
-        isolate(order)
+    if method == "nft":
+        with pytest.raises(AcquireError, match="HW2167"):
+            isolate(order)
+    timer, token = _timer(order.errand.case)
+    assert token in timer.read_bytes()
     freed = release(order.errand)
+    assert not timer.exists() or token not in timer.read_bytes()
     assert freed.restored == "exactly"
     assert freed.clean
     assert clean.stranger_reaches(port)
@@ -109,21 +117,27 @@ def test_isolated_server_talks_to_the_allowed_address_alone_and_is_restored_exac
     assert "9999" in kept["after"]
 
 
-def test_present_connection_of_a_stranger_ends(clean: Net, tmp_path: Path) -> None:
-    _needs("nft")
+def _held_by_a_stranger(made: Net) -> subprocess.Popen[str]:
+    """A connection from the stranger that stands; told to speak, it says whether it was answered."""
     script = (
-        "import socket, sys, time\n"
-        f"s = socket.create_connection(('10.232.77.1', {clean.server.port})); s.recv(64); print('up', flush=True)\n"
-        "s.settimeout(3)\nsys.stdin.readline()\ns.sendall(b'SSH-2.0-stranger\\r\\n')\n"
+        "import socket, sys\n"
+        f"s = socket.create_connection(('{OUTSIDE}', {made.server.port})); s.recv(64); print('up', flush=True)\n"
+        "s.settimeout(2)\nsys.stdin.readline()\ns.sendall(b'SSH-2.0-stranger\\r\\n')\n"
         "try:\n    print('answer' if s.recv(64) else 'closed')\nexcept OSError:\n    print('silence')\n"
     )
-    words = ["ip", "netns", "exec", clean.stranger_ns, sys.executable, "-IS", "-c", script]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
-        assert held.stdout is not None
-        assert held.stdout.readline() == "up\n"
-        isolate(_order(clean, tmp_path))
-        said, _ = held.communicate("go\n")
-    assert said.strip() == "silence"
+    words = ["ip", "netns", "exec", made.stranger_ns, sys.executable, "-IS", "-c", script]
+    held = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert held.stdout is not None
+    assert held.stdout.readline() == "up\n"
+    return held
+
+
+def _timer(case: Path) -> tuple[Path, bytes]:
+    """Where the lasting timer's command line stands, and the word in it that is ours."""
+    corridor = open_case(case)
+    with corridor.ledger:
+        note = next(s.entry.note for s in corridor.ledger.entries() if s.entry.action == ACTED)
+    return Path("/proc") / str(note["timer"]) / "cmdline", str(note["token"]).encode()
 
 
 def test_rules_that_lock_us_out_are_taken_back(clean: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +156,7 @@ def test_rules_that_lock_us_out_are_taken_back(clean: Net, tmp_path: Path, monke
     assert attempts[0]["failed"] == "second-connection"
 
 
-def _unreachable(address: str, reach: Reach) -> None:
+def _unreachable(address: str, reach: Reach, **_: object) -> None:
     raise AcquireError("HW2064", address, what="timed out")
 
 
@@ -170,20 +184,6 @@ def test_rules_are_not_applied_where_no_timer_runs(clean: Net) -> None:
     assert "headwater" not in clean.inside("nft", "list", "tables")
 
 
-def test_lasting_timer_is_armed_and_ended_by_the_release(clean: Net, tmp_path: Path) -> None:
-    _needs("nft")
-    order = _order(clean, tmp_path, minutes=30)
-    isolate(order)
-    corridor = open_case(order.errand.case)
-    with corridor.ledger:
-        note = next(s.entry.note for s in corridor.ledger.entries() if s.entry.action == ACTED)
-    proc = Path("/proc") / str(note["timer"]) / "cmdline"
-    assert str(note["token"]).encode() in proc.read_bytes()
-    release(order.errand)
-    time.sleep(0.2)
-    assert not proc.exists() or str(note["token"]).encode() not in proc.read_bytes()
-
-
 def test_this_machine_is_not_locked_out_by_a_list_without_it(clean: Net, tmp_path: Path) -> None:
     _needs("nft")
     with pytest.raises(AcquireError, match="HW2166"):
@@ -191,9 +191,52 @@ def test_this_machine_is_not_locked_out_by_a_list_without_it(clean: Net, tmp_pat
     assert "headwater" not in clean.inside("nft", "list", "tables")
 
 
+def test_first_capture_over_ssh_tells_who_talks_with_the_server(clean: Net, tmp_path: Path) -> None:
+    taken = first(_order(clean, tmp_path).errand)
+    assert taken.whole
+    with tarfile.open(tmp_path / "case" / "acquired" / taken.evidence.name) as tar:
+        member = tar.extractfile("proc/net/tcp")
+        assert member is not None
+        assert f":{clean.server.port:04X}".encode() in member.read()
+        record = tar.extractfile("first.json")
+        assert record is not None
+        told = json.loads(record.read())
+    assert told["visit"]["clock"]["method"] == "ssh"
+    assert told["visit"]["connection"]["ssh_peer"] == THERE
+
+
 def test_release_of_what_was_never_isolated_is_refused(clean: Net, tmp_path: Path) -> None:
     with pytest.raises(AcquireError, match="HW2163"):
         release(_order(clean, tmp_path).errand)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [isolation.Peer("10.0.0.9", 50000, "10.0.0.5", 22), isolation.Peer("2001:db8::9", 50000, "2001:db8::5", 2222)],
+    ids=["IPv4", "IPv6"],
+)
+def test_rules_for_both_families_are_taken_by_the_tools_whoever_we_are(clean: Net, peer: isolation.Peer) -> None:
+    _needs("nft")
+    _needs("iptables")
+    allow = isolation.networks(["10.0.0.9", "10.1.0.0/16", "2001:db8::/32", "2001:db8::9"])
+    wall = isolation.Wall("nft", allow, (22, 3389), peer)
+    for words, rules in (
+        (["nft", "-c", "-f", "-"], isolation.nft_rules(wall)),
+        (["iptables-restore", "--noflush", "--test"], isolation.iptables_rules(wall, 4)),
+        (["ip6tables-restore", "--noflush", "--test"], isolation.iptables_rules(wall, 6)),
+    ):
+        line = ["ip", "netns", "exec", clean.server_ns, *words]
+        done = subprocess.run(line, input=rules, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "'" not in rules  # they are one word of sh on their way
+
+
+def test_server_without_root_or_tool_is_refused_by_name() -> None:
+    from headwater.procedure.scene_visit import LocalShell, Visit
+
+    for said in ({"uid": "1000", "tool_nft": "/usr/sbin/nft"}, {"uid": "0"}):
+        with pytest.raises(AcquireError, match="HW2160"):
+            isolating._method(Visit("ssh://x", "x", LocalShell(), said, {}, {}))
 
 
 def test_allowing_everybody_is_no_isolation() -> None:

@@ -150,7 +150,7 @@ def _tested(order: IsolateOrder, visit: Visit, method: str) -> dict[str, str]:
         found["second-connection"] = "not tried: this machine is left out"
     else:
         try:
-            with visited(order.errand.address, order.errand.reach):
+            with visited(order.errand.address, order.errand.reach, clock=False):
                 found["second-connection"] = "yes"
         except AcquireError:
             found["second-connection"] = "no"

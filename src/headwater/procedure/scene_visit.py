@@ -202,8 +202,8 @@ def _arrival() -> bytes:
 
 
 @contextmanager
-def visited(address: str, reach: Reach) -> Iterator[Visit]:
-    """Come to a server, and leave it at the end; ``local:`` is this machine.
+def visited(address: str, reach: Reach, *, clock: bool = True) -> Iterator[Visit]:
+    """Come to a server, and leave it at the end; ``local:`` is this machine. ``clock``: whether its clock is measured.
 
     Raises:
         UsageError: HW2063; AcquireError: HW2064 to HW2066 no login, HW2190 its shell does not answer.
@@ -216,14 +216,14 @@ def visited(address: str, reach: Reach) -> Iterator[Visit]:
     session = Session(target, Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask))
     try:
         session.connect()
-        yield _visit(f"ssh://{target.user}@{host}:{target.port}", target.host, session, session)
+        yield _visit(f"ssh://{target.user}@{host}:{target.port}", target.host, session, session, clock)
     except ConnectionLost as error:
         raise AcquireError("HW2064", target.host, what=error) from error
     finally:
         session.close()
 
 
-def _visit(name: str, host: str, shell: Shell, session: Session | None) -> Visit:
+def _visit(name: str, host: str, shell: Shell, session: Session | None, clock: bool = False) -> Visit:
     done = shell.run(_arrival(), 60)
     said: dict[str, str] = {}
     traces: list[str] = []
@@ -238,8 +238,9 @@ def _visit(name: str, host: str, shell: Shell, session: Session | None) -> Visit
         raise AcquireError("HW2190", name, what=done.errors or "no POSIX sh")
     if session is None:
         return Visit(name, host, shell, said, {"user": getpass.getuser()}, {"not_recorded": "the same machine"})
+    read = plain(_clock(session, host) if clock else NotRecorded("not measured again"))
     listed = tuple({"path": p, "zh": t.zh, "en": t.en} for p, t in LOGIN_TRACES if p in traces)
-    return Visit(name, host, shell, said, session.facts(), plain(_clock(session, host)), listed, session)
+    return Visit(name, host, shell, said, session.facts(), read, listed, session)
 
 
 def _clock(session: Session, host: str) -> ClockReading | NotRecorded:
