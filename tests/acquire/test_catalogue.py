@@ -9,7 +9,7 @@ import pytest
 
 from headwater.acquire.catalogue import PLATFORMS, artifacts, choose, profiles
 from headwater.acquire.catalogue_foreign import definitions
-from headwater.acquire.collector_patterns import compiled, expanded, step
+from headwater.acquire.collector_patterns import compiled, expanded, homes, resolved, step, users, web_roots
 from headwater.model.errors import UsageError
 
 SHARED = Path(__file__).parents[3] / "shared/data/artifacts/artifacts/data"
@@ -164,3 +164,42 @@ def test_walk_and_expression_agree_on_every_pattern() -> None:
             for name in path.split(b"/"):
                 meant, states = step(states, name)
             assert meant == bool(made.match(b"/" + path)), (pattern, path)
+
+
+PASSWD = b"""root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+alice:x:1000:1000::/home/alice:/bin/bash
+pg:x:26:26::/var/lib/pgsql:/bin/bash
+odd name:x:1:1::/x:/bin/sh
+evil;rm:x:1:1::/proc/1:/bin/sh
+backdoor:x:0:0::/dev/shm/.x/..:/bin/sh
+up:x:0:0::/var/../../etc/../srv/up:/bin/sh
+short:x:0
+"""
+
+
+def test_homes_are_all_homes_and_no_user_name_is_a_command() -> None:
+    assert homes(PASSWD) == [b"/root", b"/home/*", b"/usr/sbin", b"/var/lib/pgsql", b"/x", b"/srv/up"]
+    assert users(PASSWD) == [b"root", b"daemon", b"alice", b"pg", b"backdoor", b"up"]
+
+
+def test_web_roots_are_read_from_the_configuration_and_never_the_whole_system() -> None:
+    config = b"""
+      server { root /srv/site; location /x { alias "/data/pics/"; } }
+      DocumentRoot "/var/www/shop"
+      root /;
+      root /etc;
+      root /var/www/../../../;
+      # root /commented;
+      root $home/site;
+    """
+    assert web_roots(config) == [b"/srv/site", b"/data/pics", b"/var/www/shop"]
+
+
+def test_links_of_the_fixed_part_are_gone_through_and_circles_end() -> None:
+    links = {b"/bin": b"usr/bin", b"/a": b"b", b"/b": b"/a", b"/var/log": b"../data/log", b"/up": b"../../.."}
+    assert resolved(b"/bin/**", links.get) == ([b"/usr/bin/**"], [b"/bin"])
+    assert resolved(b"/var/log/*.log", links.get) == ([b"/data/log/*.log"], [b"/var/log"])
+    assert resolved(b"/a/x", links.get) == ([], [b"/a", b"/b"])
+    assert resolved(b"/up/etc/x", links.get) == ([b"/etc/x"], [b"/up"])
+    assert resolved(b"/*/bin", links.get) == ([b"/*/bin"], [])

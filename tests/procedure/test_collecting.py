@@ -24,12 +24,15 @@ from headwater.acquire import collect_receiving, collector
 from headwater.acquire.collect_receiving import Limits, LocalLine, receive
 from headwater.case.authority import Claim
 from headwater.confine.pool import Message, Pool, Task
+from headwater.examine.opening import View
 from headwater.formats.collection import CollectionTree
+from headwater.formats.folders import FolderTree
 from headwater.formats.opened import open_readonly
-from headwater.formats.sources import FileSource
+from headwater.formats.sources import FileSource, MemorySource
 from headwater.model.errors import AcquireError, UsageError
 from headwater.procedure.collecting import BEGUN, STOPPED, Collected, CollectOrder, collect
 from headwater.procedure.collecting_image import collect_image
+from headwater.procedure.collecting_tree import Seen, place
 from headwater.procedure.intake import Held, call
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene_errand import Errand
@@ -271,6 +274,29 @@ def _ntfs_tree(image: Path, place: Path) -> dict[str, bytes]:
     finally:
         subprocess.run(["umount", str(mount)], check=True)
     return made
+
+
+def test_volumes_of_an_image_stand_where_its_mount_table_puts_them() -> None:
+    uuid = bytes(range(16))
+    ext = bytearray(4096)
+    ext[1080:1082], ext[1024 + 0x68 : 1024 + 0x78] = b"\x53\xef", uuid
+    ext[1024 + 0x78 : 1024 + 0x7E] = b"BACKUP"
+    xfs = b"XFSB" + bytes(28) + uuid[::-1] + bytes(60) + b"wwwdata".ljust(12, b"\0") + bytes(4000)
+    fstab = (
+        b"# made by hand\nUUID=00010203-0405-0607-0809-0a0b0c0d0e0f /var ext4 defaults 0 2\n"
+        b"/dev/mapper/vg0-home--new /home xfs defaults 0 0\nLABEL=wwwdata /srv/my\\040site xfs defaults 0 0\n"
+        b"/dev/sda1 none swap sw 0 0\nbroken\n"
+    )
+
+    def seen(name: str, head: bytes, texts: dict[bytes, bytes] | None = None) -> Seen:
+        volume = MemorySource(head)
+        return Seen(View(name, FolderTree(-1), 0, len(head), True, volume=volume), texts=texts or {})
+
+    root = seen("p2", bytes(4096), {b"/etc/fstab": fstab, b"/etc/passwd": b""})
+    parts = [seen("p1", bytes(ext)), seen("p3!lv.vg0.home-new", bytes(4096)), seen("p4", xfs), seen("p5", bytes(4096))]
+    place([parts[0], root, *parts[1:]], windows=False)
+    assert root.place == b""
+    assert [p.place for p in parts] == [b"/var", b"/home", b"/srv/my site", b"/@volume/p5"]
 
 
 # ------------------------------------------------------------------ a server that means harm

@@ -23,7 +23,9 @@ WEB_CONFIG = (
     b"/etc/nginx", b"/etc/apache2", b"/etc/httpd", b"/www/server/panel/vhost", b"/usr/local/nginx/conf", b"/etc/lighttpd",
 )  # fmt: skip
 WEB_CONFIG_BYTES, WEB_CONFIG_FILES = 256 << 10, 2000
-_ROOTS = re.compile(rb"""(?im)^\s*(?:root|alias|DocumentRoot|server\.document-root\s*=)\s+["']?(/[^\s;"'$]+)""")
+_ROOTS = re.compile(
+    rb"""(?im)(?:^|[{;])[ \t]*(?:root|alias|DocumentRoot|server\.document-root\s*=)\s+["']?(/[^\s;"'$]+)"""
+)
 _NOT_HOMES = (b"/proc", b"/dev", b"/sys", b"/nonexistent", b"/run", b"/var/run")
 _NOT_ROOTS = frozenset(
     (b"", b"/etc", b"/usr", b"/var", b"/home", b"/root", b"/bin", b"/sbin", b"/lib", b"/opt", b"/srv", b"/data", b"/usr/share",
@@ -147,7 +149,7 @@ def resolved(pattern, readlink):
             if path not in links:
                 links.append(path)
             to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-            waiting.append((b"/" + to.lstrip(b"/") + b"/" + b"/".join(parts[count:])).rstrip(b"/"))
+            waiting.append(b"/" + b"/".join(parts_of(to) + parts[count:]))
             break
         else:
             found.append(here)
@@ -178,7 +180,9 @@ def users(passwd):
 def web_roots(text):
     # type: (bytes) -> List[bytes]
     """Folders that a web server's configuration serves; none so wide that it would be the whole system."""
-    found = [posixpath.normpath(m.group(1)) for m in _ROOTS.finditer(text)]
+    found = [
+        b"/" + posixpath.normpath(m.group(1)).lstrip(b"/") for m in _ROOTS.finditer(re.sub(rb"(?m)#.*$", b"", text))
+    ]
     return [f for f in dict.fromkeys(found) if f.rstrip(b"/") not in _NOT_ROOTS and b".." not in f]
 
 

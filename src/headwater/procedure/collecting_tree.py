@@ -82,7 +82,7 @@ def collect_tree(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messag
         return
     seen = [_look(view) for view in opened.views if not view.derived]
     windows = any(s.windows for s in seen) and not any(b"/etc/passwd" in s.texts for s in seen)
-    _place(seen, windows)
+    place(seen, windows=windows)
     wire = Yielding(str(args["marker"]).encode("ascii"), int(args["most"]))
     wire.start()
     wire.record("H", _head(seen, args, windows))
@@ -144,7 +144,8 @@ def _content(view: View, entry: Entry, most: int) -> bytes:
 # ------------------------------------------------------------------ step 2
 
 
-def _place(seen: Sequence[Seen], windows: bool) -> None:
+def place(seen: Sequence[Seen], *, windows: bool) -> None:
+    """Give each tree its place in the system: ``Seen.place``, empty for the root's own."""
     roots = [s for s in seen if (s.windows if windows else b"/etc/passwd" in s.texts or b"/etc/fstab" in s.texts)]
     root = roots[0] if roots else (seen[0] if len(seen) == 1 else None)
     table = _table(root.texts.get(b"/etc/fstab", b"")) if root is not None else {}
