@@ -22,6 +22,8 @@ from pathlib import Path
 import peers
 from measuring import HERE, PYTHON, Cost, Trials, arguments, run, say, say_input, say_machine, trials, workplace
 
+from headwater.formats import compiled
+
 FEW = 50
 
 
@@ -54,12 +56,13 @@ def head(source: Path, into: Path, count: int, record: int) -> Path:
     return into
 
 
-def headwater(file: Path, path: str, work: Path) -> Cost:
-    """One parse by Headwater, parts thrown away."""
+def headwater(file: Path, path: str, work: Path, pure: bool = False) -> Cost:
+    """One parse by Headwater, parts thrown away; ``pure``: without the compiled scanner."""
     out = work / "parts"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    return run([PYTHON, str(HERE / "parse_one.py"), str(file), path, str(out)])
+    env = {"HEADWATER_PURE": "1"} if pure else None
+    return run([PYTHON, str(HERE / "parse_one.py"), str(file), path, str(out)], env=env)
 
 
 _PROTOTYPE = """
@@ -78,8 +81,9 @@ def ask(question: Question) -> None:
     parser.add_argument("--slice", type=int, default=5_000, metavar="N", help="of which Plaso gets so many")
     parser.add_argument("--dissect-slice", type=int, default=20_000, metavar="N", help="and Dissect so many")
     parser.add_argument("--peer-times", type=int, default=1, metavar="N", help="runs of each peer; the median counts")
+    parser.add_argument("--pure", action="store_true", help="once more without the compiled scanner")
     options = parser.parse_args()
-    print(f"# {question.name}")
+    print(f"# {question.name}: {compiled.which()}")
     say_machine()
     with workplace() as work:
         file = question.make(work / Path(question.path).name, options.count)
@@ -92,6 +96,12 @@ def ask(question: Question) -> None:
             net = options.count / (own.cpu - start.cpu)
             print(f"{'':<22} start-up {start.cpu:.2f} CPU s; without it {net:,.0f} {question.unit}/CPU s")
         print(f"{'':<22} said: {own.last.out.strip()}")
+        if options.pure and start.good:
+            plain = trials(options.times, lambda: headwater(file, question.path, work, pure=True))
+            say("without the scanner", plain, options.count, question.unit)
+            if own.good and plain.good:
+                ratio = (plain.cpu - start.cpu) / (own.cpu - start.cpu)
+                print(f"{'':<22} with it, and less start-up, {ratio:.2f} times as many")
         if question.regex:
             command = [PYTHON, "-c", _PROTOTYPE, str(file), question.regex, str(work / "prototype.parquet")]
             bare = trials(options.times, lambda: run(command))

@@ -29,7 +29,7 @@ from headwater.examine.audit_fields import (
 )
 from headwater.examine.audit_tokens import key_table
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_views import PADDING, Flags, Ints, Texts
+from headwater.examine.line_views import PADDING, Flags, Ints, Texts, constant
 from headwater.examine.lines import Context, Cut
 from headwater.examine.message_phrases import numbered_names
 from headwater.formats import compiled
@@ -191,11 +191,11 @@ def quick_audit_shape(lines: Lines, context: Context) -> Cut:
     columns = {
         **words.columns(most),
         "t_recorded": pl.Series(heads.ns[chosen]),
-        "t_basis": pl.repeat(TimeBasis.UTC.value, words.taken, eager=True),
+        "t_basis": constant(TimeBasis.UTC.value, words.taken),
         "kind": _kinds(codes[chosen], names, words.outcome, words.op),
         "outcome": _OUTCOMES.gather(pl.Series(words.outcome.astype(np.uint32))),
         "event_code": kind,
-        "provider": pl.repeat("auditd", words.taken, dtype=pl.String, eager=True),
+        "provider": constant("auditd", words.taken),
         "type": kind,
         "serial": pl.Series(heads.serial[chosen]),
     }

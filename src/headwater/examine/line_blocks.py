@@ -117,6 +117,13 @@ def _lines_of(library: Any, view: Bytes) -> tuple[Ints, Ints, Ints]:
     return start[:count], end[:count], text[:count]
 
 
+def _feeds(view: Bytes) -> int:
+    library = compiled.library()
+    if library is not None:
+        return int(library.hw_count(compiled.at(view), len(view), 10))
+    return int(np.count_nonzero(view == 10))
+
+
 def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
     """Start, end and end of the text of every stretch in the first ``size`` bytes, and the zero runs between them."""
     view = np.frombuffer(data, dtype=np.uint8)[:size]
@@ -228,7 +235,7 @@ class _Cutter:
     def _piece(self, whole: int) -> int:
         """As much of the whole lines as makes no more than MOST_LINES of them: 16 MiB may be 16 million empty lines."""
         view = np.frombuffer(self.held, dtype=np.uint8)
-        while whole > MOST_LINES and np.count_nonzero(view[:whole] == 10) > MOST_LINES:
+        while whole > MOST_LINES and _feeds(view[:whole]) > MOST_LINES:
             whole = self.held.rfind(b"\n", 0, whole // 2) + 1 or self.held.find(b"\n") + 1
         return whole
 

@@ -227,6 +227,16 @@ def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: F
     return pl.Series(_Exported(views, data, bits))
 
 
+def constant(text: str | None, rows: int) -> pl.Series:
+    """A column of one text, or of nulls, at the cost of its views alone."""
+    if text is None or not rows:
+        return pl.repeat(text, rows, dtype=pl.String, eager=True)
+    data = np.frombuffer(text.encode() + bytes(PADDING), dtype=np.uint8)
+    views = np.empty((rows, 2), dtype=np.uint64)
+    views[:] = _views(data, np.zeros(1, dtype=np.int64), np.array([len(data) - PADDING]))
+    return pl.Series(_Exported(views, data, None))
+
+
 def numbers(values: Ints, valid: Flags) -> pl.Series:
     """Integers as a series; null where ``valid`` is false."""
     series = pl.Series(values)

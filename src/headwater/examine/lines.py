@@ -24,7 +24,7 @@ import polars as pl
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
 from headwater.examine.line_blocks import LINE_LIMIT, LineBlock, Lines, line_blocks
 from headwater.examine.line_time import YearlessTimes
-from headwater.examine.line_views import Flags, Ints
+from headwater.examine.line_views import Flags, Ints, constant
 from headwater.examine.line_years import Years, years_of
 from headwater.model.kinds import GapReason
 from headwater.model.records import Facts, File, Gap
@@ -145,7 +145,7 @@ def _frame(columns: Mapping[str, pl.Series], offset: Ints, length: Ints, grammar
             if name in grammar.own:
                 continue  # a field that no line of the batch has costs nothing
             value = "logged" if name == "t_kind" else None
-            series = pl.repeat(value, height, dtype=dtype, eager=True)
+            series = constant(value, height) if value else pl.repeat(None, height, dtype=dtype, eager=True)
         made[name] = series.cast(dtype).alias(name)
     return pl.DataFrame(made)
 

@@ -19,7 +19,7 @@ from headwater.examine import line_words
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
 from headwater.examine.line_time import clf
-from headwater.examine.line_views import Bytes, Flags, Ints, find, find_back, numbers, words
+from headwater.examine.line_views import Bytes, Flags, Ints, constant, find, find_back, numbers, words
 from headwater.examine.lines import Context, Cut
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 
@@ -280,7 +280,7 @@ def header(ns: Ints, zoned: Flags, status: Ints) -> dict[str, pl.Series]:
     """Kind, time, basis and outcome of requests; a status below 0 is none."""
     outcome = np.where(status < 0, 2, status >= 400).astype(np.uint32)
     return {
-        "kind": pl.repeat(str(EventKind.WEB_REQUEST), len(ns), dtype=pl.String, eager=True),
+        "kind": constant(str(EventKind.WEB_REQUEST), len(ns)),
         "t_recorded": pl.Series(ns),
         "t_basis": _BASES.gather(pl.Series(zoned.astype(np.uint32))),
         "outcome": _OUTCOMES.gather(pl.Series(outcome)),

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, merge_gaps
-from headwater.examine.line_views import PADDING, numbers
+from headwater.examine.line_views import PADDING, constant, numbers
 from headwater.examine.parsers._utmp_fields import Fields, Rows, quick_fields, six_text
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, own_column
@@ -224,7 +224,7 @@ def frame(chosen: Rows, base: int, dialect: Dialect, before: int | None) -> pl.D
     known: dict[str, pl.Series] = {
         "t_recorded": numbers(fields.ns, fields.stated),
         "t_basis": _BASES.gather(fields.stated.astype("u4")),
-        "t_kind": pl.repeat("logged", height, dtype=pl.String, eager=True),
+        "t_kind": constant("logged", height),
         "kind": kind,
         "outcome": outcome,
         "user": texts["user"],
