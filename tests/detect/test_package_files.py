@@ -96,3 +96,26 @@ def test_missing_programs_are_counted_in_one_low_finding() -> None:
         system.owned(f"/usr/bin/gone{n}", "a" * 32)
     (found,) = system.found(package_files)
     assert (found.severity, found.facts["files"]) == (Severity.LOW, 7)
+
+
+def test_a_live_collection_never_held_the_programs_it_lacks() -> None:
+    system = System().ordinary()
+    for n in range(7):
+        system.owned(f"/usr/bin/gone{n}", "a" * 32)
+    system.say("live.ps", "live/ps.txt", (K.STATE_PROCESS, WHEN, {"pid": 1, "process": "init"}))
+    assert not system.found(package_files)
+
+
+def test_a_part_of_a_system_is_no_loss_and_a_wiped_one_is() -> None:
+    def part() -> System:
+        system = System().ordinary()
+        for n in range(70):
+            system.owned(f"/usr/bin/gone{n}", "a" * 32)
+        return system
+
+    assert not part().found(package_files)
+    wiped = part()
+    wiped.say("fs.macb", "p1!deleted", (K.FILE_DELETED, WHEN, {"file_path": "/usr/bin/gone3"}))
+    (found,) = wiped.found(package_files)
+    assert (found.severity, found.facts["files"]) == (Severity.LOW, 70)
+    assert "deletions" in found.text.en

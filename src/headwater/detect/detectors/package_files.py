@@ -4,6 +4,8 @@
 Needs:      linux.dpkg_files, linux.dpkg_status or linux.rpm; fs.content; fs.macb for the file's times.
 Technique:  T1554 compromise host software binary; T1556.003 pluggable authentication modules; T1574 hijack execution flow.
 Says:       which file of which package differs, by digest, and when it was last changed.
+            What is missing is told of whole systems alone: a live collection, or a tree that lacks most of its programs
+            and shows no deletion of them, never held them.
 False when: an administrator replaced a file by hand, a program updates itself, prelink rewrote a program.
 """
 
@@ -91,15 +93,35 @@ def _missing(events: Events, gone: pl.DataFrame, joined: pl.DataFrame) -> Iterat
     programs = gone.filter(pl.col("file_path").str.contains(_PROGRAM)).sort("source", "system", "file_path")
     for (_source, _system), part in programs.group_by(["source", "system"], maintain_order=True):
         whole = joined.filter((pl.col("source") == _source) & (pl.col("system") == _system)).height
+        most = part.height * 2 > whole
+        if _collected(events, int(str(_source))) or (most and not _deleted(events, int(str(_source)))):
+            continue
         shown = part["file_path"].head(5).to_list()
         zh = f"软件包数据库所列程序目录中的 {part.height} 个文件不在（共列 {whole} 个）：{names(shown, part.height, 'zh')}"
         en = f"{part.height} files of program folders in the package database are not there ({whole} listed): "
         en += names(shown, part.height, "en")
-        if part.height * 2 > whole:
-            zh += "；缺失过半，检材很可能只含系统的一部分"
-            en += "; more than half are gone: the item probably holds only a part of the system"
+        if most:
+            zh += "；缺失过半，且有程序目录中的文件被删除的记录"
+            en += "; more than half are gone, and deletions in program folders are on record"
         yield state(
             events, RULE, part.head(20), OWNED, Text(zh + "。", en + "."), severity=Severity.LOW,
             confidence=Confidence.LOW, facts={"reason": "missing", "files": part.height, "listed": whole}, limit=20,
             moments=(),
         )  # fmt: skip
+
+
+def _collected(events: Events, source: int) -> bool:
+    """Whether an item is a live collection: it holds outputs of a running system, and files only as they were asked for."""
+    live = [f for f in events.feeds() if f.startswith("live.")]
+    if not live:
+        return False
+    return bool(events.scan(feeds=live).filter(pl.col("source") == source).head(1).collect().height)
+
+
+def _deleted(events: Events, source: int) -> bool:
+    """Whether the item tells of files deleted from program folders."""
+    rows = take(
+        events, kinds=[EventKind.FILE_DELETED], header=["file_path"],
+        where=(pl.col("source") == source) & pl.col("file_path").str.contains(_PROGRAM),
+    )  # fmt: skip
+    return rows.height > 0
