@@ -12,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+from headwater.examine import recovered
 from headwater.examine.macb import macb_batches
 from headwater.formats.filesystems import open_filesystem
+from headwater.formats.trees import Tree
 from headwater.model.ports import ByteSource
 
 _SECONDS = 20.0
@@ -72,6 +74,15 @@ def walk(volume: ByteSource) -> None:
     tree = open_filesystem(volume)
     if tree is None:
         return
+    examined(tree)
+    deleted = getattr(tree, "deleted", None)
+    if deleted is not None:
+        examined(deleted)
+        assert recovered.frame(recovered.recovered_of(deleted), "deleted").height <= 1_000_000
+
+
+def examined(tree: Tree) -> None:
+    """One view of a volume: listed, its files read, its warnings and coverage asked for."""
     opened = 0
     for _, entries in macb_batches(tree):
         for entry in entries:
