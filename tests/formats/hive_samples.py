@@ -225,6 +225,10 @@ def sam(attacked: bool = True) -> bytes:
             "V": account_v(name, comment="内置账户" if rid == 500 else "", hashed=rid != 501),
         }
         keys[f"{users}\\Names\\{name}"] = {"": (rid, b"")}
+    fixed = bytearray(0xF0)
+    struct.pack_into("<qq", fixed, 0x18, -42 * DAY, 0)
+    struct.pack_into("<IHHH", fixed, 0x4C, 1, 8, 24, 5)
+    keys["SAM\\Domains\\Account"] = {"F": bytes(fixed)}
     keys["SAM\\Domains\\Builtin\\Aliases\\00000220"] = {"C": group_c("Administrators", "管理员", *members)}
     return write(
         tree(keys, {f"{users}\\000003EA": T0 + 2 * DAY} if attacked else {}), "\\SystemRoot\\System32\\Config\\SAM"
@@ -232,11 +236,17 @@ def sam(attacked: bool = True) -> bytes:
 
 
 def security() -> bytes:
-    """SECURITY: the audit policy."""
+    """SECURITY: audit policy, rights, secrets, a cached logon."""
     policy = struct.pack("<B11x", 1) + struct.pack("<8H", 0, 3, 1, 0, 2, 0, 0, 0)
-    return write(
-        tree({"Policy\\PolAdtEv": {"": (NONE, policy)}, "RXACT": {}, "Cache": {}}), "emRoot\\System32\\Config\\SECURITY"
-    )
+    rights = struct.pack("<II", 2, 0) + struct.pack("<QI", 20, 0) + struct.pack("<QI", 29, 0)
+    cached = struct.pack("<8HIII4x", 10, 8, 10, 0, 0, 0, 0, 0, 1105, 513, 1) + stamp(T0 + DAY) + bytes(80)
+    keys = {
+        "Policy\\PolAdtEv": {"": (NONE, policy)}, "RXACT": {}, "Cache": {"NL$1": cached, "NL$2": bytes(168), "NL$Control": bytes(8)},
+        "Policy\\Accounts\\S-1-5-32-544\\Privilgs": {"": (NONE, rights)},
+        "Policy\\Accounts\\S-1-5-32-544\\ActSysAc": {"": (NONE, struct.pack("<I", 0x403))},
+        "Policy\\Secrets\\_SC_BackupSvc\\CupdTime": {"": (NONE, stamp(T0 - DAY))}, "Policy\\Secrets\\DPAPI_SYSTEM": {},
+    }  # fmt: skip
+    return write(tree(keys), "emRoot\\System32\\Config\\SECURITY")
 
 
 def ntuser(attacked: bool = True) -> bytes:

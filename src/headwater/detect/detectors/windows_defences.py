@@ -85,6 +85,10 @@ TABLE = (
     Weak("firewall \\w+ EnableFirewall", _is("0"), Severity.LOW, "T1562.004", Stage.COVER, "防火墙被关闭", "the firewall is off"),
     Weak("ScriptBlockLogging EnableScriptBlockLogging", _is("0"), Severity.LOW, "T1562.002", Stage.COVER,
          "PowerShell 脚本块日志被关闭", "logging of PowerShell's script blocks is off"),
+    Weak("Microsoft-Windows-.* Enabled", _is("0"), Severity.MEDIUM, "T1562.002", Stage.COVER,
+         "事件日志通道被关闭", "a channel of the event log is switched off"),
+    Weak("Winlogon AutoAdminLogon", _is("1"), Severity.LOW, "T1552.002", Stage.SPREAD,
+         "开机自动登录，口令存于注册表或 LSA 中", "the host logs in by itself; the password stands in the registry or with the LSA"),
     Weak("SpecialAccounts .*", _is("0"), Severity.HIGH, "T1564.002", Stage.PERSIST,
          "账户不在登录界面上显示", "an account is not shown on the logon screen"),
 )  # fmt: skip

@@ -52,11 +52,20 @@ _LIVE = (
     "DisableScriptScanning",
     "DisableOnAccessProtection",
 )
+# channels that are on unless somebody switched them off, or that somebody installed to be on
+_CHANNELS = (
+    "Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Windows Defender/Operational",
+    "Microsoft-Windows-TerminalServices-LocalSessionManager/Operational", "Microsoft-Windows-WMI-Activity/Operational",
+    "Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational",
+    "Microsoft-Windows-Windows Firewall With Advanced Security/Firewall",
+)  # fmt: skip
 _SOFTWARE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Microsoft\\Windows\\CurrentVersion\\Policies\\System", (
         "EnableLUA", "ConsentPromptBehaviorAdmin", "LocalAccountTokenFilterPolicy", "FilterAdministratorToken", "EnableVirtualization",
         "PromptOnSecureDesktop", "DisableTaskMgr", "DisableRegistryTools",
     )),
+    ("Microsoft\\Windows NT\\CurrentVersion\\Winlogon", ("AutoAdminLogon", "DefaultUserName", "CachedLogonsCount")),
+    *((f"Microsoft\\Windows\\CurrentVersion\\WINEVT\\Channels\\{name}", ("Enabled",)) for name in _CHANNELS),
     ("Microsoft\\Windows\\CurrentVersion\\Policies\\System\\Audit", ("ProcessCreationIncludeCmdLine_Enabled",)),
     (f"{_POWERSHELL}\\ScriptBlockLogging", ("EnableScriptBlockLogging",)),
     (f"{_POWERSHELL}\\ModuleLogging", ("EnableModuleLogging",)),
