@@ -93,6 +93,7 @@ class ShadowTree:
             if not examined:
                 self.passed_over.add(entry.path)
             yield entry
+        self._tree.release()  # a volume may have dozens of copies
 
     def _different(self) -> NDArray[np.bool_]:
         """Which records of the copy differ from the volume's, in their own bytes or in blocks that the stores kept."""

@@ -106,6 +106,10 @@ class NtfsTree:
             self._table = read_table(self.mft_source().pread, self.mft.length, self.boot.record)
         return self._table
 
+    def release(self) -> None:
+        """Let go of the columns; they are read again when they are asked for."""
+        self._table = None
+
     def mft_source(self) -> ByteSource:
         """The bytes of $MFT."""
         pieces, bad = ntfs_content.pieces_of(self.source, self.boot.cluster, self.mft.stream)
