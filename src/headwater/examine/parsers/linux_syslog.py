@@ -24,7 +24,6 @@ READS = (
     "/var/log/mail.info*",
     "/var/log/maillog*",
     "/var/log/debug*",
-    "/var/log/haproxy.log*",
     "/syslog",
     "/messages",
 )
