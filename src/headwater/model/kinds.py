@@ -185,5 +185,6 @@ class EventKind(StrEnum):
     STATE_AUTORUN = "state.autorun"  # what Windows starts by itself, beside services and tasks
     STATE_DEVICE = "state.device"  # a device that was attached
     STATE_SHARE = "state.share"
+    STATE_STRING = "state.string"  # a telling string in a new or changed program
     STATE_MATCH = "state.match"  # what a YARA rule matches in a file or on a medium
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

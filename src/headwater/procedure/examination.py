@@ -34,6 +34,7 @@ from headwater.procedure.contents import describe_all
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
+from headwater.procedure.strings_scan import strings_all
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
 from headwater.procedure.within_mandate import admit
 from headwater.procedure.yara_scan import scan_all
@@ -74,6 +75,7 @@ def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = 
         markers = _parse(corridor, pool, item, open_files, units)
         described = describe_all(corridor, pool, item, open_files, listing["contents"])
         scanned = scan_all(corridor, pool, item, open_files, listing)
+        scanned += strings_all(corridor, pool, item, open_files, listing)
     keep_only(corridor.case, item, (WALK, *markers, *described, *scanned))
     accounts = [account for number in sorted(markers) for account in markers[number]["files"]]
     return Examined(accounts, _coverage(listing, accounts))

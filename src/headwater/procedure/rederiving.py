@@ -9,6 +9,7 @@ from typing import Any
 from headwater.confine.pool import Message, Pool, Task
 from headwater.examine.content import WHOLE
 from headwater.examine.context import texts_of
+from headwater.examine.program_strings import STRING
 from headwater.examine.yara_matches import MATCH
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError
@@ -56,11 +57,14 @@ def rederive(
     walked: Json = {}
     described: list[str] = []
     scanned: dict[str, list[tuple[int, int]]] = {}
+    worded: dict[str, list[tuple[int, int]]] = {}
     for path, pairs in sorted(wanted.items()):
         places = sorted({(c.span.offset, c.ordinal) for _, c in pairs})
         whole = [p for p in places if p[1] == WHOLE]
-        if matched := [p for p in places if p[1] >= MATCH]:
+        if matched := [p for p in places if MATCH <= p[1] < STRING]:
             scanned[path] = matched
+        if strings := [p for p in places if p[1] >= STRING]:
+            worded[path] = strings
         places = [p for p in places if p[1] < WHOLE]
         if whole:
             described.append(path)
@@ -88,6 +92,7 @@ def rederive(
                 call = "headwater.procedure.child_again:rederive"
                 _finish(pool, Task(f"verify-{at}", call, args, fds, wall=2.0 * seconds, cpu=seconds), take)
         again = [("headwater.procedure.child_yara:rescan", t) for t in targets_again(corridor, item, scanned)]
+        again += [("headwater.procedure.child_strings:again", t) for t in targets_again(corridor, item, worded)]
         found = targets_of(corridor.case, item, described)
         again += [("headwater.procedure.child_content:redescribe", t) for _, t in sorted(found.items())]
         for at, (call, target) in enumerate(again):

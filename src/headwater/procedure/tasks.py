@@ -25,6 +25,7 @@ WALK = 0  # the number of the listing task; parsing tasks count from 1, split fi
 SPLIT = 500_000
 CONTENT = 900_000_000  # and tasks that describe whole files from here
 YARA = 950_000_000  # and tasks that look for rules from here
+STRINGS = 970_000_000  # and tasks that take strings out of new programs from here
 
 Json = dict[str, Any]
 

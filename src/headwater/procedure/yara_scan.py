@@ -28,7 +28,7 @@ from headwater.procedure.child_yara import MEDIUM
 from headwater.procedure.corridor import TOOL, Corridor, store_of
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Held
-from headwater.procedure.tasks import WALK, YARA, Receiver, Unit, discard, done
+from headwater.procedure.tasks import STRINGS, WALK, YARA, Receiver, Unit, discard, done
 from headwater.procedure.yara import OWN, Loaded, loaded
 
 FILES_PER_TASK = 4_000
@@ -47,7 +47,8 @@ _LIKELY = (
 Json = dict[str, Any]
 
 
-def _place(path: str) -> int:
+def place_of(path: str) -> int:
+    """How likely a place is: 0 where intruders put things, 1 where programs lie, 2 everything else."""
     return next((n for n, pattern in enumerate(_LIKELY) if pattern.search(path)), len(_LIKELY))
 
 
@@ -61,7 +62,7 @@ def targets(corridor: Corridor, item: Evidence, listing: Json, rules: Loaded) ->
     held = store_of(corridor).scan(feeds=[content.FEED], columns=columns).filter(pl.col("source") == item.number)
     rows = held.select("path", "hash", *columns).collect()
     if set(rules.compiled.count) == {OWN}:
-        stated = _stated(corridor, item)
+        stated = stated_digests(corridor, item)
         rows = rows.filter(~(pl.col("hash").is_in(stated) | pl.col(columns[0]).is_in(stated)))
     hashes = dict(rows.select("path", "hash").iter_rows())
     found: dict[str, Json] = {}
@@ -76,11 +77,11 @@ def targets(corridor: Corridor, item: Evidence, listing: Json, rules: Loaded) ->
             continue
         target = {"view": view, "key": key, "path": path, "size": int(size), "also": []}
         found[hashes[full]] = target
-        order.append((_place(full), at, target))
+        order.append((place_of(full), at, target))
     return [t for _, _, t in sorted(order, key=lambda o: o[:2])] + _medium(corridor, listing)
 
 
-def _stated(corridor: Corridor, item: Evidence) -> pl.Series:
+def stated_digests(corridor: Corridor, item: Evidence) -> pl.Series:
     """The digests, MD5 and SHA-256, that package databases of the item state of their files."""
     names = ["md5", "sha256"]
     kinds = [EventKind.STATE_PACKAGE_FILE]
@@ -217,7 +218,7 @@ def told(case: Path, items: Iterable[Evidence]) -> Json:
     looked = {"contents": 0, "bytes": 0}
     for item in items:
         for marker in sorted((case / "tasks").glob(f"{item.number:04d}-*.json")):
-            if int(marker.stem.split("-")[1]) < YARA:
+            if not YARA <= int(marker.stem.split("-")[1]) < STRINGS:
                 continue
             result = json.loads(marker.read_bytes())["result"]
             looked["contents"] += int(result.get("targets", 0))

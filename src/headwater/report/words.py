@@ -172,6 +172,7 @@ _KINDS = {
     "state.setting": "系统设置",
     "state.content": "文件内容特征",
     "state.match": "YARA 规则匹配",
+    "state.string": "程序中的字符串",
     "state.process": "进程现状",
     "state.socket": "网络套接字现状",
     "state.module": "已加载内核模块",
