@@ -16,9 +16,12 @@ import polars as pl
 
 from headwater.examine.audit_fields import EXEC_CALLS
 from headwater.examine.batch import HEAD_SCHEMA, Batch
+from headwater.examine.line_views import Flags, Ints
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import own_column
 
+_ROW_BITS = 40
+_FAR = 1 << 61
 WINDOW = 256  # events; the records of one serial stand within a few lines of each other
 _PROCESSES = 65_536  # how many pids are remembered for naming parents
 _SLIM = (
@@ -49,46 +52,71 @@ def _slim(events: pl.DataFrame, first: int) -> pl.DataFrame:
     return frame.filter(pl.col("type").is_in(["SYSCALL", "EXECVE", "CWD", "PROCTITLE"]))
 
 
-def _executes() -> pl.Expr:
-    calls = pl.lit(False)
+def _executes(calls: pl.DataFrame) -> Flags:
+    """Which calls are of a program, and succeeded."""
+    executes = pl.lit(False)
     for arch, numbers in EXEC_CALLS.items():
-        calls |= (pl.col("arch") == arch) & pl.col("syscall_number").is_in(numbers)
-    return calls & (pl.col("outcome") == Outcome.SUCCESS.value)
+        executes |= (pl.col("arch") == arch) & pl.col("syscall_number").is_in(numbers)
+    done = calls.select((executes & (pl.col("outcome") == Outcome.SUCCESS.value)).fill_null(False)).to_series()
+    return done.to_numpy().astype(np.bool_)
 
 
-def _nearest(anchors: pl.DataFrame, near: pl.DataFrame, kind: str, columns: Iterable[str]) -> pl.DataFrame:
-    """For each anchor the nearest record of a type with its time and serial, its columns under ``kind.``."""
-    names = ["row", "offset", "length", *columns]
-    right = near.filter(pl.col("type") == kind).select(
-        "t_recorded", "serial", pl.col("row").alias("at"), *[pl.col(c).alias(f"{kind}.{c}") for c in names]
-    )
-    return anchors.join_asof(
-        right.sort("at"),
-        left_on="row",
-        right_on="at",
-        by=["t_recorded", "serial"],
-        strategy="nearest",
-        tolerance=WINDOW - 1,
-        check_sortedness=False,
-    ).drop("at", strict=False)
+class _Records:
+    """The records near a batch, in order of row, and the partners of some among the others of their time and serial."""
 
+    def __init__(self, near: pl.DataFrame) -> None:
+        self.near = near
+        self.row = near["row"].to_numpy()
+        time, serial = near["t_recorded"].to_numpy(), near["serial"].to_numpy()
+        self._order = np.lexsort((serial, time))  # stable: within one happening the rows stay in order
+        time, serial = time[self._order], serial[self._order]
+        new = np.concatenate([[0], (time[1:] != time[:-1]) | (serial[1:] != serial[:-1])])
+        self._code = np.empty(len(self.row), dtype=np.int64)
+        self._code[self._order] = np.cumsum(new) << _ROW_BITS | self.row[self._order]
 
-def _anchors(near: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
-    """EXECVE rows, and calls of execve that succeeded and have none; rows ``low`` to ``high``."""
-    here = pl.col("row").is_between(low, high, closed="left")
-    lines = near.filter(here & (pl.col("type") == "EXECVE")).sort("row")
-    calls = near.filter(here & (pl.col("type") == "SYSCALL") & _executes()).sort("row")
-    alone = _nearest(calls, near, "EXECVE", []).filter(pl.col("EXECVE.row").is_null())
-    return pl.concat([lines, alone.select(lines.columns)]).sort("row")
+    def of(self, kind: str, low: int, high: int) -> Ints:
+        """The places of the records of a type whose rows are ``low`` to ``high``."""
+        here = (self.near["type"] == kind).to_numpy() & (self.row >= low) & (self.row < high)
+        return np.flatnonzero(here)
+
+    def nearest(self, anchors: Ints, kind: str) -> Ints:
+        """For each anchor the place of the nearest record of a type with its time and serial, the later of two; -1: none."""
+        these = self._order[(self.near["type"] == kind).to_numpy()[self._order]]
+        codes = np.concatenate([[-_FAR], self._code[these], [2 * _FAR]])
+        these = np.concatenate([[-1], these, [-1]])
+        wanted = self._code[anchors]
+        behind = np.searchsorted(codes, wanted)
+        # records of another time or serial are farther than any row
+        back, forth = wanted - codes[behind - 1], codes[behind] - wanted
+        found = np.where(forth <= back, these[behind], these[behind - 1])
+        return np.where(np.minimum(forth, back) < WINDOW, found, -1)
+
+    def gathered(self, places: Ints, columns: Iterable[str], prefix: str = "") -> list[pl.Series]:
+        """Columns at these places, null where a place is -1."""
+        where = pl.Series(np.maximum(places, 0).astype(np.uint32)).set(pl.Series(places < 0), None)
+        return [self.near[c].gather(where).alias(prefix + c) for c in columns]
 
 
 def _joined(near: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
-    found = _anchors(near, low, high)
-    if found.is_empty():
-        return found
-    found = _nearest(found, near, "SYSCALL", ["pid", "user", "outcome", *_FROM_CALL])
-    found = _nearest(found, near, "CWD", ["cwd"])
-    found = _nearest(found, near, "PROCTITLE", ["command_line"])
+    """EXECVE records, and calls of execve that succeeded and have none, of rows ``low`` to ``high``, with their partners."""
+    if near.is_empty():
+        return near
+    records = _Records(near)
+    calls = records.of("SYSCALL", low, high)
+    calls = calls[_executes(near[calls.tolist()])] if len(calls) else calls
+    alone = calls[records.nearest(calls, "EXECVE") < 0]
+    anchors = np.sort(np.concatenate([records.of("EXECVE", low, high), alone]))
+    if not len(anchors):
+        return near.clear()
+    columns = records.gathered(anchors, ("offset", "length", "t_recorded", "host", "serial", "type", "command_line"))
+    for kind, names in (
+        ("SYSCALL", ("pid", "user", "outcome", *_FROM_CALL)),
+        ("CWD", ("cwd",)),
+        ("PROCTITLE", ("command_line",)),
+    ):
+        partners = records.nearest(anchors, kind)
+        columns += records.gathered(partners, ("row", "offset", "length", *names), f"{kind}.")
+    found = pl.DataFrame(columns)
     return found.filter(pl.col("SYSCALL.outcome").is_null() | (pl.col("SYSCALL.outcome") != Outcome.FAILURE.value))
 
 
