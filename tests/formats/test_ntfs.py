@@ -280,3 +280,15 @@ def test_claims_of_deleted_files_are_rows_with_their_own_identity(image: Path) -
     assert set(rows["name_claim"]) == {"record"}
     assert set(rows["content_claim"]) == {"whole", "not-applicable"}
     assert rows["t_recorded"].null_count() == rows.height
+
+
+def test_table_of_a_single_record_is_listed_without_its_bitmap(volume: bytes) -> None:
+    tree = opened(volume)
+    at = tree.boot.mft * tree.boot.cluster
+    held = bytearray(volume)
+    stated = held.find(b"\x80\0\0\0", at)
+    struct.pack_into("<QQQ", held, stated + 40, 1024, 1024, 1024)
+    tree = opened(bytes(held))
+    assert [e.path for e in tree.entries()] == ["/$MFT"]
+    assert list(tree.coverage()) == []
+    assert list(tree.deleted.entries()) == []

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from headwater.formats.ntfs_tree import NtfsTree
 
 FILES_MOST = 1_000_000
-_BITMAP = "6"
+_BITMAP = 6
 _TAKEN = "these clusters belong to another file by now"
 
 
@@ -74,7 +74,7 @@ class FreeClusters:
 
     def __init__(self, tree: NtfsTree) -> None:
         self._source, self._cluster = tree.source, tree.boot.cluster
-        self._bitmap = tree.open(_BITMAP)
+        self._bitmap = tree.system(_BITMAP)
         self._bad = BadRanges()
 
     @property

@@ -31,7 +31,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
 _DATA = 0x80
-_LOG, _VOLUME, _BITMAP, _ROOT = 2, 3, 6, 5
+_LOG, _VOLUME, _BITMAP = 2, 3, 6
 _LOG_HEAD = 65536 * 2
 _CHUNK = 1 << 20
 GONE = "gone"
@@ -90,7 +90,7 @@ class NtfsTree:
             self._warnings.append(Gap(at, length, reason, detail))
 
     def _journal(self) -> None:
-        log = self.open(str(_LOG)).pread(0, _LOG_HEAD)
+        log = self.system(_LOG).pread(0, _LOG_HEAD)
         held = [a.resident for a in attributes_of(self.mft.record(_VOLUME), _VOLUME) if a.type == 0x70]
         if log and ntfs.log_clean(log) is False:
             text = "the volume was not cleanly dismounted: $LogFile holds changes that are not in this tree"
@@ -159,6 +159,13 @@ class NtfsTree:
                 return held
         return open_stream(self.source, self.boot.cluster, stream)
 
+    def system(self, number: int) -> ByteSource:
+        """The content of a file of the file system itself; empty where $MFT does not reach so far."""
+        try:
+            return self.open(str(number))
+        except KeyError:
+            return MemorySource(b"")
+
     def extents(self, key: str) -> tuple[tuple[int, int], ...]:
         """Ranges on the volume that hold the content, in order; of a resident one, its place in the record.
 
@@ -187,7 +194,7 @@ class NtfsTree:
 
     def clusters_in_use(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """(first cluster, one byte for each: 1 in use) by $Bitmap, in stretches."""
-        file = self.open(str(_BITMAP))
+        file = self.system(_BITMAP)
         clusters = min(self.boot.sectors * self.boot.sector, self.source.size) // self.boot.cluster
         size = min(file.size, (clusters + 7) // 8)
         for at in range(0, size, _CHUNK):
