@@ -88,6 +88,23 @@ def group_c(name: str, comment: str, *members: bytes) -> bytes:
     return bytes(head) + body + b"".join(members)
 
 
+def folder_item(name: str, short: str, day: int = 0x4E93) -> bytes:
+    """A shell item of a folder, with its long name in an extension block of version 8."""
+    head = struct.pack("<BBIHHH", 0x31, 0, 0, day, 0x5000, 0x10) + short.encode("ascii") + b"\0"
+    head += b"\0" * (len(head) % 2)
+    long = wide(name) + b"\0\0"
+    block = struct.pack("<HHIHHHH", 42 + len(long), 8, 0xBEEF0004, day, 0x5000, day, 0x5000).ljust(42, b"\0") + long
+    return struct.pack("<H", 2 + len(head) + len(block)) + head + block
+
+
+def root_item(guid: str = "e04fd020ea3a6910a2d808002b30309d") -> bytes:
+    return struct.pack("<HBB", 20, 0x1F, 0x50) + bytes.fromhex(guid)
+
+
+def volume_item(letter: str) -> bytes:
+    return struct.pack("<HB", 25, 0x2F) + f"{letter}:\\".encode().ljust(22, b"\0")
+
+
 def system(attacked: bool = True) -> bytes:
     """SYSTEM: identity, network, services, devices, traces of execution, firewall, credentials."""
     keys = {
@@ -266,6 +283,12 @@ def ntuser(attacked: bool = True) -> bytes:
             "MRUListEx": struct.pack("<iI", 0, 0xFFFFFFFF),
         },
     }
+    pidl = root_item() + volume_item("D") + folder_item("Finance", "Finance") + b"\0\0"
+    keys[f"{explorer}\\ComDlg32\\OpenSavePidlMRU\\*"] = {"0": pidl, "MRUListEx": struct.pack("<iI", 0, 0xFFFFFFFF)}
+    keys[f"{explorer}\\ComDlg32\\LastVisitedPidlMRU"] = {
+        "0": wide("EXCEL.EXE\0") + pidl,
+        "MRUListEx": struct.pack("<iI", 0, 0xFFFFFFFF),
+    }
     if attacked:
         keys[f"Software\\{RUN}"]["upd"] = "C:\\Users\\Public\\upd.exe"
         keys[f"{explorer}\\RunMRU"] |= {"b": "cmd /c vssadmin delete shadows /all /quiet\\1", "MRUList": "ba"}
@@ -282,6 +305,11 @@ def usrclass(attacked: bool = True) -> bytes:
     keys = {
         shell: {"LangID": b"\4\x08", "C:\\Windows\\System32\\mmc.exe.FriendlyAppName": "Microsoft Management Console"}
     }
+    bags = "Local Settings\\Software\\Microsoft\\Windows\\Shell\\BagMRU"
+    order = struct.pack("<iI", 0, 0xFFFFFFFF)
+    keys[bags] = {"0": root_item() + b"\0\0", "MRUListEx": order}
+    keys[f"{bags}\\0"] = {"0": volume_item("D") + b"\0\0", "MRUListEx": order}
+    keys[f"{bags}\\0\\0"] = {"0": folder_item("财务 2019", "CAIWU~1") + b"\0\0", "MRUListEx": order}
     if attacked:
         keys[shell]["C:\\Users\\Public\\upd.exe.FriendlyAppName"] = "upd"
         keys["CLSID\\{B5F8350B-0548-48B1-A6EE-88BD00B4A5E7}\\InprocServer32"] = {

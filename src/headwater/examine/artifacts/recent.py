@@ -5,18 +5,18 @@ Reads:  NTUSER.DAT: RunMRU, TypedPaths, TypedURLs, WordWheelQuery, RecentDocs, C
         Map Network Drive MRU, FileExts (OpenWithList).
 Time:   the key's last write, UTC, for the newest entry of each list alone; the others have none (TypedURLsTime where it is there).
 Format: https://github.com/libyal/winreg-kb/blob/main/docs/sources/explorer-keys/Most-recently-used.md
-Limits: of a shell item list the long name of its last item is told, not the whole path.
+Limits: items of a shell item list that are not known are told as <item 0x…>; entries of extensions repeat those of *.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 
 from headwater.examine.artifacts._telling import filetime, tell, under
 from headwater.examine.hive_place import Place
 from headwater.formats.registry_hive import BINARY, Hive, Key, Value, text_of
+from headwater.formats.shell_items import items, path_of
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event
 
@@ -35,7 +35,6 @@ _TREES = (
     ("ComDlg32\\OpenSavePidlMRU", "file dialog"),
 )
 _ORDERS = frozenset({"mrulist", "mrulistex"})
-_LONG_NAME = re.compile(rb"\x04\x00\xef\xbe")  # the extension block of a file entry shell item
 _KEYS_MOST = 2_000
 
 
@@ -84,53 +83,33 @@ def _newest(key: Key) -> str | None:
 
 def _list(key: Key, place: Place, what: str) -> Iterator[Event]:
     newest = _newest(key)
+    pidl = "\\opensavepidlmru" in key.path.lower()
     for value in key.values():
         if value.name.lower() in _ORDERS or not value.name:
             continue
         time = key.written if newest is not None and value.name.lower() == newest.lower() else None
-        target = _target(value)
+        target, folder = _target(value, pidl)
         if target is None:
             continue
         command = target if what == "run dialog" else None
         yield tell(
-            place,
-            value,
-            key,
-            EventKind.USER_ACTIVITY,
-            time,
-            t_kind="used",
-            command_line=command,
-            activity=what,
-            target=target,
-        )
+            place, value, key, EventKind.USER_ACTIVITY, time, t_kind="used", command_line=command, activity=what, target=target,
+            folder=folder if what.startswith("program of") else None,
+        )  # fmt: skip
 
 
-def _target(value: Value) -> str | None:
+def _target(value: Value, pidl: bool) -> tuple[str | None, str | None]:
+    """What an entry names, and the folder that is kept behind a program's name."""
     if value.type != BINARY:
         text = value.text
-        return text.removesuffix("\\1") if text else None
+        return (text.removesuffix("\\1") if text else None), None
     data = value.data
+    if pidl:
+        return path_of(list(items(data))) or None, None
     end = data.find(b"\0\0")
     while end >= 0 and end % 2:
         end = data.find(b"\0\0", end + 1)
     text = text_of(data[: max(end, 0)])
-    if text and text.isprintable():
-        return text
-    return _last_name(data)
-
-
-def _last_name(data: bytes) -> str | None:
-    """The long name in the last file entry of a shell item list."""
-    name = None
-    for match in _LONG_NAME.finditer(data):
-        block = match.start() - 4
-        if block < 0:
-            continue
-        size, version = struct.unpack_from("<HH", data, block)
-        at = {3: 20, 7: 38, 8: 42, 9: 46}.get(version)
-        if at is None or block + size > len(data):
-            continue
-        found = data[block + at : block + size]
-        end = next((i for i in range(0, len(found) - 1, 2) if found[i : i + 2] == b"\0\0"), len(found))
-        name = text_of(found[:end]) or name
-    return name
+    if not text or not text.isprintable():
+        return path_of(list(items(data))) or None, None
+    return text, path_of(list(items(data[end + 2 :]))) or None
