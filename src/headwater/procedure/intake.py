@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -180,7 +180,9 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> tuple[E
     return item, list(result["bad"])
 
 
-def measured(corridor: Corridor, pool: Pool, number: int, open_files: Held) -> dict[str, Any]:
+def measured(
+    corridor: Corridor, pool: Pool, number: int, open_files: Held, algorithms: Sequence[str] = ALGORITHMS
+) -> dict[str, Any]:
     """Digests, kind and views of the open files, from a confined child."""
     total = sum(f.size for f in open_files.files)
 
@@ -191,7 +193,7 @@ def measured(corridor: Corridor, pool: Pool, number: int, open_files: Held) -> d
     task = Task(
         f"measure-{number}",
         "headwater.procedure.child:measure",
-        {"files": open_files.args(), "algorithms": list(ALGORITHMS)},
+        {"files": open_files.args(), "algorithms": list(algorithms)},
         open_files.fds,
         wall=86_400.0 + (total >> 20),  # a second for each MiB is several times what the digests take
         cpu=3_600 + (total >> 20),
