@@ -110,6 +110,11 @@ def test_kernel_that_shows_no_memory_is_refused_by_name(tmp_path: Path, spoil: s
     with pytest.raises(AcquireError, match=code):
         take(_order("local:", kcore, tmp_path))
     assert not (tmp_path / "mem01.lime").exists()
+    corridor = open_case(tmp_path / "case")
+    with corridor.ledger:
+        last = corridor.ledger.last("scene-attempt")
+    assert last is not None  # a login that came to nothing has left its traces all the same
+    assert last.entry.note["failed"].startswith(code)
 
 
 @ROOT

@@ -49,6 +49,7 @@ _ETHERNET, _RAW = 1, 101
 # ARPHRD of linux/if_arp.h → link type of pcap: loopback is framed as Ethernet; tunnels have no frame at all
 _LINKS = {1: _ETHERNET, 772: _ETHERNET, 65534: _RAW, 512: _RAW, 768: _RAW, 769: _RAW, 776: _RAW, 778: _RAW}
 _OUTGOING, _LOOPBACK = 4, 772
+_OVER_MOST = 64  # blocks after the last that was kept: our program ends by itself before that, and tells its counts
 _WAYS = {_OUTGOING: OUTGOING, 255: 0}
 _ENDED = {0: "time", 1: "bytes", 2: "the interface"}
 
@@ -169,7 +170,7 @@ def _written(
 ) -> Captured:
     """Step 3. The bounds hold here too, whatever the server does; the wall clock of this machine decides about time."""
     done = Captured(began=time.time_ns())
-    deadline, both = time.monotonic() + order.seconds + 90, False
+    deadline, both, over = time.monotonic() + order.seconds + 90, False, 0
     try:
         for record in _records(visit, flow, order.seconds):
             if record.kind == "I":
@@ -179,7 +180,10 @@ def _written(
                     return done
                 both = record.one == _LOOPBACK
             elif record.kind == "B":
+                over += writer.size >= order.most
                 for when, data, length, way in record.packets:
+                    if writer.size >= order.most:
+                        break
                     # on loopback each packet is heard leaving and coming: one packet, kept as it comes, as libpcap does
                     if not (both and way == _OUTGOING):
                         writer.packet(when, data, max(length, len(data)), _WAYS.get(way, INCOMING))
@@ -187,10 +191,11 @@ def _written(
             else:
                 done.received, done.dropped, done.last = record.one, record.two, record.when
             if record.kind == "S":
-                done.ended = _ENDED.get(record.way, "?")
+                done.ended = "bytes" if writer.size >= order.most else _ENDED.get(record.way, "?")
             progress("capture", writer.size, order.most, "bytes")
-            if writer.size >= order.most + (1 << 20) or time.monotonic() > deadline:
-                done.ended = "bytes" if writer.size >= order.most else "the server did not end it"
+            full = writer.size >= order.most and (not visit.python or over > _OVER_MOST)
+            if full or time.monotonic() > deadline:
+                done.ended = "bytes" if full else "the server did not end it"
                 break
     except (ConnectionLost, Framing) as error:
         done.ended = f"lost: {error}"

@@ -20,7 +20,7 @@ from headwater.acquire.ssh_stream import ConnectionLost
 from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
-from headwater.procedure.corridor import Corridor
+from headwater.procedure.corridor import Corridor, environment
 from headwater.procedure.scene import ACTED, plan_of
 from headwater.procedure.scene_errand import Errand, There, at_server
 from headwater.procedure.scene_items import ALGORITHMS, enter_item, file_item, next_number
@@ -30,6 +30,8 @@ from headwater.scene.isolation import TRIAL_SECONDS, Wall
 
 _SECONDS = 30.0
 _MINUTES_MOST = 60 * 24 * 30
+_RULES_MOST = 200_000  # characters in the ledger; the whole stands in the item
+BEGUN = "isolate-begin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def isolate(order: IsolateOrder) -> Isolated:
         method, before = _method(visit)
         wall = Wall(method, allow, tuple(dict.fromkeys((peer.port, *order.ports))), peer)
         trial, later = (f"headwater-{secrets.token_hex(8)}" for _ in range(2))
+        there.corridor.record(BEGUN, note=_intended(there, wall, order, trial, before), environment=environment())
         pid = _applied(visit, wall, order.trial, trial)
         try:
             tested = _tested(order, visit, method)
@@ -105,6 +108,13 @@ def isolate(order: IsolateOrder) -> Isolated:
                     "rules_before": _digest(before), "rules_after": _digest(after)}  # fmt: skip
             there.enter("isolate", more, evidence=[item.number])
         return Isolated(item, method, tested)
+
+
+def _intended(there: There, wall: Wall, order: IsolateOrder, token: str, before: str) -> dict[str, Any]:
+    """What is about to be done, entered before it is: a change of the server outlives whatever happens to this program."""
+    return {"method": wall.method, "trial": str(order.trial), "trial_token": token, "token": "", "timer": "",
+            "allow": [str(n) for n in wall.allow], "ports": list(wall.ports), "rules_before": _digest(before),
+            "before": before[:_RULES_MOST], "visit": there.visit.plain(), **there.passed.note()}  # fmt: skip
 
 
 def _method(visit: Visit) -> tuple[str, str]:
@@ -190,8 +200,6 @@ def _take_back(there: There, wall: Wall, pid: int, token: str, seconds: int, why
     except ConnectionLost:
         left = seconds
     what = why.names.get("what", why.code) if isinstance(why, HeadwaterError) else str(why)
-    there.corridor.record("scene-attempt", note={"act": "isolate", "failed": what, "timer_seconds": str(left),
-                                                 "visit": there.visit.plain(), **there.passed.note()})  # fmt: skip
     raise AcquireError("HW2162", there.visit.name, what=what, seconds=left) from why
 
 
@@ -223,7 +231,9 @@ def _standing(corridor: Corridor, asset: str) -> Mapping[str, Any]:
     plan, found = plan_of(corridor), None
     for sealed in corridor.ledger.entries():
         note = sealed.entry.note
-        ours = sealed.entry.action == ACTED and note.get("act") == "isolate" and note.get("method")
+        ours = sealed.entry.action == BEGUN or (
+            sealed.entry.action == ACTED and note.get("act") == "isolate" and note.get("method")
+        )
         if ours and plan.asset(str(note["asset"])) == plan.asset(asset):
             found = note
     if found is None:

@@ -3,7 +3,8 @@
 
 1. Authority and case. 2. The order of the scene: a reason for every inversion. 3. The persons and the witness that the kind
 of investigation asks for. 4. The server is reached, and held against the mandate. 5. The act. 6. Its entry, with the
-visit: clock, connection, and the traces that our own login leaves there as authorised acts.
+visit: clock, connection, and the traces that our own login leaves there as authorised acts; an errand that failed is
+entered as an attempt with the same.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 
 from headwater.case.authority import Claim
 from headwater.model.custody import NOT_RECORDED, Sealed
-from headwater.model.errors import AcquireError
+from headwater.model.errors import AcquireError, HeadwaterError
 from headwater.procedure.admission import admitted
 from headwater.procedure.corridor import Corridor, Progress, environment, silent
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import ACTED, Passed, gate, plan_of, server_of
 from headwater.procedure.scene_visit import LOCAL, Visit, visited
 from headwater.procedure.within_mandate import gate_note, within
+
+ATTEMPTED = "scene-attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,17 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
         method = "" if errand.address in {LOCAL, "local"} else "remote"
         first = [] if method == "" else [("address", errand.asset)]
         within(corridor, first or None, errand.override, method=method, remote=errand.remote)
-        with visited(errand.address, errand.reach) as visit:
-            found = within(corridor, visit.targets(), errand.override, method=method, remote=errand.remote)
-            yield There(corridor, visit, passed, tuple(found), errand)
+        note = {"act": act, **passed.note(), "by": list(corridor.actors)}
+        try:
+            with visited(errand.address, errand.reach) as visit:
+                note["visit"] = visit.plain()
+                found = within(corridor, visit.targets(), errand.override, method=method, remote=errand.remote)
+                yield There(corridor, visit, passed, tuple(found), errand)
+        except (HeadwaterError, KeyboardInterrupt) as error:
+            # our login left its traces there all the same, and they must not be taken for the intruder's
+            note["failed"] = f"{error.code} {error.text('en')}" if isinstance(error, HeadwaterError) else "interrupted"
+            corridor.record(ATTEMPTED, note=note, environment=environment())
+            raise
 
 
 def _persons(corridor: Corridor, errand: Errand) -> None:

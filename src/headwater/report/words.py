@@ -90,8 +90,11 @@ ACTIONS: dict[str, str] = {
     "judge": "三性审查",
     "scene-act": "现场操作",
     "capture-begin": "开始抓包",
+    "isolate-begin": "开始隔离",
     "memory-begin": "开始提取内存",
     "scene-attempt": "现场操作未成",
+    "suppress": "排除发现",
+    "unsuppress": "撤销排除",
 }
 
 HYPOTHESIS: dict[str, tuple[str, Text]] = {
@@ -193,7 +196,6 @@ _KINDS = {
     "state.device": "外接设备记录",
     "state.share": "共享现状",
     "state.shadow": "卷影副本中的旧文件",
-    "state.security": "文件属主与权限现状",
     "state.security": "文件属主与权限现状",
     "state.stream": "备用数据流",
     "state.recovered": "恢复的已删除文件",
