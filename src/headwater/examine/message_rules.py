@@ -283,6 +283,25 @@ _LOGIN_RULES = (
     r"\[(?P<src_ip>[^\]]+)\]: SASL (?P<method>\S+) authentication failed: (?P<reason>.*)", K.AUTH_FAILURE, _NO),
 )  # fmt: skip
 
+# Texts of Postfix 3.7 (smtpd.c) and Dovecot 2.3 (login-common). What a peer calls itself stands
+# before its address in brackets: the last pair of brackets in which only an address fits is the address.
+_SMTPD = ("postfix/smtpd", "postfix/submission/smtpd", "postfix/smtps/smtpd")
+_PEER = r"(?P<rhost>[^\[\]]*)\[(?P<src_ip>[^\]]+)\]"
+_DOVECOT = r"(?:imap|pop3|managesieve|submission)-login: (?:Info: )?"
+_MAIL_RULES = (
+    MessageRule(_SMTPD, "connect from ", rf"connect from {_PEER}", K.NETWORK_CONNECTION),
+    MessageRule(_SMTPD, "NOQUEUE: ", rf"NOQUEUE: (?:reject|warn|hold): \S+ from {_PEER}: (?P<reason>.*)",
+    K.LOG_MESSAGE, _NO),
+    MessageRule(_SMTPD, "", rf"[0-9A-Za-z]+: client={_PEER}, sasl_method=(?P<method>[^,]+), sasl_username=(?P<user>\S+).*",
+    K.AUTH_SUCCESS, _OK, {"service": "smtp"}),
+    MessageRule(_SMTPD, "", rf"[0-9A-Za-z]+: client={_PEER}.*", K.NETWORK_CONNECTION),
+    MessageRule(("dovecot",), "", rf"{_DOVECOT}Login: user=<(?P<user>.*?)>, method=(?P<method>\S+), rip=(?P<src_ip>[^,\s]+).*",
+    K.AUTH_SUCCESS, _OK, {"service": "dovecot"}),
+    MessageRule(("dovecot",), "", rf"{_DOVECOT}(?:Disconnected|Aborted login)[^(]*\((?P<reason>[^)]*auth failed[^)]*)\): "
+    r"user=<(?P<user>.*?)>,(?: method=(?P<method>[^,]+),)? rip=(?P<src_ip>[^,\s]+).*", K.AUTH_FAILURE, _NO, {"service": "dovecot"}),
+    MessageRule(("dovecot",), "", rf"{_DOVECOT}(?P<reason>.*?): user=<.*>,.* rip=(?P<src_ip>[^,\s]+).*", K.AUTH_PROBE),
+)  # fmt: skip
+
 _PACKET = (
     r"IN=(?P<in_interface>\S*) (?:OUT=(?P<out_interface>\S*) )?.*SRC=(?P<src_ip>\S+) DST=(?P<dst_ip>\S+) "
     r".*PROTO=(?P<protocol>\S+)(?: SPT=(?P<port>[0-9]+) DPT=(?P<dst_port>[0-9]+))?.*"
@@ -322,6 +341,7 @@ RULES = (
     *_ACCOUNT_RULES,
     *_CRON_RULES,
     *_LOGIN_RULES,
+    *_MAIL_RULES,
     *_SYSTEM_RULES,
     *_PAM_PHRASES,
     *_PAM_RULES,
