@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
-from disk_images import SHARED, run, source, tool
+from disk_images import SHARED, run, source, tool, unmounted
 from ntfs_images import LONG, NOISE, TEXT, ntfs_image
 
 from headwater.examine.macb import macb_batches, verify_inode
+from headwater.examine.recovered import frame
 from headwater.formats import ntfs
 from headwater.formats.filesystems import identify, open_filesystem
 from headwater.formats.ntfs_tree import NtfsTree
@@ -130,8 +134,8 @@ def test_times_before_1970_and_their_100_ns_are_kept(image: Path) -> None:
 
 def test_times_can_be_derived_from_the_cited_record(image: Path, volume: bytes) -> None:
     rows = 0
-    for frame, _ in macb_batches(opened(image)):
-        for row in frame.iter_rows(named=True):
+    for listing, _ in macb_batches(opened(image)):
+        for row in listing.iter_rows(named=True):
             record = volume[row["offset"] : row["offset"] + row["length"]]
             assert verify_inode("ntfs", record)[row["t_kind"]] == row["t_recorded"]
             rows += 1
@@ -244,7 +248,7 @@ def test_real_windows_volume_is_listed_as_fls_lists_it() -> None:
 
 def test_deleted_files_are_a_view_with_their_claims(image: Path) -> None:
     tree = opened(image)
-    found = {r.entry.path: r for r in tree.deleted.recovered()}
+    found = {r.entry.path: r for r in tree.deleted.recovered() if r.slack is None}
     assert set(found) == {e.path for e in tree.entries() if not e.allocated and e.key != "gone"}
     gone = found["/dir/gone.txt"]
     assert (gone.blocks, gone.free, gone.name_claim, gone.metadata_claim) == (1, 1, "record", "record")
@@ -271,14 +275,12 @@ def test_deleted_content_that_is_another_files_by_now_is_a_gap(volume: bytes) ->
 
 
 def test_claims_of_deleted_files_are_rows_with_their_own_identity(image: Path) -> None:
-    from headwater.examine.recovered import frame
-
     tree = opened(image)
     rows = frame(tree.deleted.recovered(), "p1!deleted")
     assert rows.height > 60
     assert rows.select("offset", "ordinal").n_unique() == rows.height
-    assert set(rows["name_claim"]) == {"record"}
-    assert set(rows["content_claim"]) == {"whole", "not-applicable"}
+    assert set(rows["name_claim"]) <= {"record", "index"}
+    assert set(rows.filter(pl.col("name_claim") == "record")["content_claim"]) == {"whole", "not-applicable"}
     assert rows["t_recorded"].null_count() == rows.height
 
 
@@ -292,3 +294,31 @@ def test_table_of_a_single_record_is_listed_without_its_bitmap(volume: bytes) ->
     assert [e.path for e in tree.entries()] == ["/$MFT"]
     assert list(tree.coverage()) == []
     assert list(tree.deleted.entries()) == []
+
+
+def test_name_that_only_an_index_still_holds_has_its_times_and_its_place(
+    image: Path, volume: bytes, tmp_path: Path
+) -> None:
+    now, point = tmp_path / "image", tmp_path / "mount"
+    shutil.copy(image, now)
+    point.mkdir()
+    if subprocess.run([tool("ntfs-3g"), str(now), str(point)], capture_output=True).returncode:
+        pytest.skip("ntfs-3g cannot mount here")
+    try:
+        (point / "full" / "file number 0029.dat").rename(point / "full" / "aaa.dat")
+        for n in range(80):  # the records of deleted files are used again
+            (point / "dir" / f"new {n}").write_bytes(b"new")
+    finally:
+        unmounted(point)
+    data = now.read_bytes()
+    tree = opened(data)
+    left = {r.entry.path: r for r in tree.deleted.recovered() if r.slack is not None}
+    assert left, "ntfs-3g left no names in its indexes"
+    assert all(path.startswith("/full/file number 00") for path in left)
+    for path, found in left.items():
+        assert path.rpartition("/")[2].encode("utf-16-le") in data[found.place : found.place + found.record_size]
+        assert found.entry.created is not None
+        assert tree.deleted.open(found.entry.key).size == 0
+    rows = frame(list(left.values()), "deleted")
+    assert set(rows["metadata_claim"]) == {"index"}
+    assert set(rows["content_claim"]) == {"none"}

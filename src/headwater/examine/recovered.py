@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be claimed of each file that is not there any more; feed ``fs.recovered``, one row for each.
 
-A row stands on the old inode record in the journal (ext) or on the free record of $MFT (NTFS), with an ordinal from
-:data:`RECOVERED` on, which no time of ``fs.macb`` on the same record has. Name, metadata and content are claims of their
-own: ``name_claim`` (``journal``, ``record`` or ``none``), ``metadata_claim`` (``checksum`` where the journal proves its
-copies, else ``journal``; ``record``), ``content_claim`` (``whole``,
-``part``, ``none``, ``empty``; ``not-applicable`` for a folder) with the blocks it had and those that no other file has now.
+A row stands on the old inode record in the journal (ext), on the free record of $MFT or on an entry in the free space of
+a folder's index (NTFS), with an ordinal from :data:`RECOVERED` on, which no time of ``fs.macb`` on the same record has.
+Name, metadata and content are claims of their own: ``name_claim`` (``journal``, ``record``, ``index``, ``none``),
+``metadata_claim`` (``checksum`` where the journal proves its copies, else ``journal``; ``record``; ``index``),
+``content_claim`` (``whole``, ``part``, ``none``, ``empty``; ``not-applicable`` for a folder) with the blocks it had and
+those that no other file has now. The file's own times are columns in nanoseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA
 from headwater.formats import ext_deleted, ntfs_deleted
+from headwater.formats.ntfs_index import SlackName
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import own_column
 
@@ -29,6 +31,7 @@ _OWN: dict[str, Any] = {
         ("reason", pl.String), ("inode", pl.Int64), ("generation", pl.Int64), ("size", pl.Int64), ("uid", pl.Int64),
         ("mode", pl.Int64), ("transaction", pl.Int64), ("seen", pl.Int64), ("name_claim", pl.String),
         ("metadata_claim", pl.String), ("content_claim", pl.String), ("blocks", pl.Int64), ("blocks_free", pl.Int64),
+        ("modified", pl.Int64), ("accessed", pl.Int64), ("changed", pl.Int64), ("created", pl.Int64),
     )
 }  # fmt: skip
 
@@ -43,6 +46,11 @@ def recovered_of(tree: object) -> Sequence[Recovered]:
     return ()
 
 
+def _slack(found: Recovered) -> SlackName | None:
+    """The entry in a folder's index that is all that is left of a file."""
+    return found.slack if isinstance(found, ntfs_deleted.Recovered) else None
+
+
 def _grounds(found: Recovered) -> tuple[str, str]:
     """On what its name and its metadata rest."""
     if isinstance(found, ntfs_deleted.Recovered):
@@ -54,6 +62,8 @@ def content_claim(found: Recovered) -> str:
     """How much of the content can be claimed."""
     if found.entry.kind == "dir":
         return "not-applicable"
+    if _slack(found) is not None:
+        return "none"
     if not found.entry.size:
         return "empty"
     if found.blocks and found.free == found.blocks:
@@ -70,18 +80,23 @@ def frame(found: Sequence[Recovered], view: str) -> pl.DataFrame:
         name, metadata = _grounds(each)
         earlier = before.get(each.place, 0)  # hard links and streams share a record
         before[each.place] = earlier + 1
+        slack = _slack(each)
+        known = slack is None or slack.record >= 0
         rows.append(
             {
                 "t_recorded": each.gone, "t_basis": str(TimeBasis.UTC if each.gone is not None else TimeBasis.NONE),
                 "t_kind": "deleted" if each.reason == "deleted" else "changed", "kind": str(EventKind.STATE_RECOVERED),
                 "file_path": entry.path, "offset": each.place, "length": each.record_size, "ordinal": RECOVERED + earlier,
-                own_column("reason"): each.reason, own_column("inode"): entry.inode,
-                own_column("generation"): each.generation, own_column("size"): entry.size, own_column("uid"): entry.uid,
-                own_column("mode"): entry.mode, own_column("transaction"): each.transaction,
+                own_column("reason"): each.reason, own_column("inode"): entry.inode if known else None,
+                own_column("generation"): each.generation if known else None,
+                own_column("size"): entry.size if slack is None else slack.size, own_column("uid"): entry.uid,
+                own_column("mode"): entry.mode if slack is None else None, own_column("transaction"): each.transaction,
                 own_column("seen"): each.seen, own_column("name_claim"): name,
                 own_column("metadata_claim"): metadata,
                 own_column("content_claim"): content_claim(each), own_column("blocks"): each.blocks,
-                own_column("blocks_free"): each.free,
+                own_column("blocks_free"): each.free, own_column("modified"): entry.modified,
+                own_column("accessed"): entry.accessed, own_column("changed"): entry.changed,
+                own_column("created"): entry.created,
             }
         )  # fmt: skip
     schema = {**HEAD_SCHEMA, **_OWN}

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.ntfs import filetime_ns
 from headwater.formats.ntfs_content import WOF_STREAM, open_reparsed, open_stream, reparse_of
-from headwater.formats.ntfs_file import Stream, joined
+from headwater.formats.ntfs_file import KEY, Stream, joined
+from headwater.formats.ntfs_index import SlackName, slack_entry
 from headwater.formats.ntfs_listing import Listing
 from headwater.formats.ntfs_records import FREE
 from headwater.formats.sources import Bad, BadRanges, MemorySource
@@ -45,7 +47,8 @@ class Recovered:
     """One file that is not there any more, and how much of it can be claimed.
 
     ``generation``: its sequence number. ``blocks`` clusters of content, of which ``free`` are not in use by another file;
-    a content inside the record counts as one. ``place``: of the record on the volume.
+    a content inside the record counts as one. ``place``: of the record on the volume, or of the entry in the free space
+    of a folder's index, where nothing else is left (``slack``).
     """
 
     entry: Entry
@@ -59,14 +62,15 @@ class Recovered:
     transaction: int | None = None
     seen: int | None = None
     gone: int | None = None
+    slack: SlackName | None = None
 
     @property
     def name_claim(self) -> str:
-        return "record" if self.named else "none"
+        return "index" if self.slack is not None else "record" if self.named else "none"
 
     @property
     def metadata_claim(self) -> str:
-        return "record"
+        return "index" if self.slack is not None else "record"
 
 
 class FreeClusters:
@@ -131,7 +135,7 @@ class DeletedFiles:
         return tuple(self._warnings)
 
     def entries(self) -> Iterator[Entry]:
-        """Every file, folder and stream of a free record, by record number."""
+        """Every file, folder and stream of a free record, by record number; then names of which nothing else is left."""
         for found in self.recovered():
             yield found.entry
 
@@ -161,6 +165,12 @@ class DeletedFiles:
                 entry, int(table.sequence[entry.inode]), self._tree.mft.place(entry.inode), table.size,
                 int(listing.folders.chosen[entry.inode]) >= 0, blocks, unused,
             )  # fmt: skip
+
+        for found in self._tree.slack:
+            entry = slack_entry(self._tree, listing.folders, found)
+            moments = [filetime_ns(time) for time in found.times]
+            entry = entry._replace(created=moments[0], modified=moments[1], changed=moments[2], accessed=moments[3])
+            yield Recovered(entry, found.sequence, found.place, found.length, True, 0, 0, slack=found)
 
     def _claim(self, entry: Entry, volume: FreeClusters) -> tuple[int, int]:
         """Clusters of the content, and how many of them are free."""
@@ -192,6 +202,8 @@ class DeletedFiles:
         Raises:
             KeyError: no such key.
         """
+        if not KEY.fullmatch(key):
+            return self._tree.open(key)  # a name of which nothing else is left
         parts, chosen = self._tree.stream(key)
         if not chosen:
             return MemorySource(b"")

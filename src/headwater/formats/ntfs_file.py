@@ -7,6 +7,7 @@ Extension records are found through $ATTRIBUTE_LIST, https://flatcap.github.io/l
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -26,6 +27,8 @@ _ATTRIBUTE_LIST = 0x20
 _DATA = 0x80
 LIST_MOST = 4 << 20  # bytes of an attribute list; Windows stops at 256 KiB
 _EXTENSIONS_MOST = 20_000
+# of a stream: its file's record, the record that holds its beginning where that is another, its name
+KEY = re.compile(r"([0-9]{1,12})(?:@([0-9]{1,12}))?(?::(.+))?", re.DOTALL)
 
 
 class Attribute(NamedTuple):

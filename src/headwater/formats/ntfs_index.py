@@ -17,7 +17,7 @@ import numpy as np
 
 from headwater.formats.ntfs import fixed_up
 from headwater.formats.ntfs_content import open_stream
-from headwater.formats.ntfs_file import attributes_of, joined
+from headwater.formats.ntfs_file import Stream, attributes_of, joined
 from headwater.formats.ntfs_names import one_name
 from headwater.formats.ntfs_paths import Folders
 from headwater.formats.ntfs_records import DIRECTORY, LIVE
@@ -38,7 +38,7 @@ _LAST_TIME = 1 << 62
 class SlackName(NamedTuple):
     """One name out of index slack. ``record`` is -1 where the head of its entry was written over.
 
-    ``place``: of the entry, in the index allocation of ``folder``; times are FILETIMEs.
+    ``place`` and ``length``: of the entry on the volume; times are FILETIMEs: created, modified, changed, accessed.
     """
 
     folder: int
@@ -49,10 +49,11 @@ class SlackName(NamedTuple):
     size: int
     flags: int
     place: int
+    length: int
 
 
 def slack_of(block: bytes, folder: int, base: int) -> Iterator[SlackName]:
-    """The names behind the used part of one index block, which stands at ``base`` of the folder's index allocation."""
+    """The names behind the used part of one index block, which stands at ``base``."""
     if block[:4] != b"INDX":
         return
     try:
@@ -78,7 +79,8 @@ def slack_of(block: bytes, folder: int, base: int) -> Iterator[SlackName]:
         if not all(0 <= t < _LAST_TIME for t in times) or size >= 1 << 60:
             continue
         record, sequence = (reference & _MASK, reference >> 48) if reference >= 0 else (-1, 0)
-        yield SlackName(folder, record, sequence, one_name(block[at + 66 : end]), times, size, flags, base + at - 16)
+        name = one_name(block[at + 66 : end])
+        yield SlackName(folder, record, sequence, name, times, size, flags, base + at - 16, end - at + 16)
 
 
 def slack(tree: NtfsTree) -> Iterator[SlackName]:
@@ -95,37 +97,52 @@ def slack(tree: NtfsTree) -> Iterator[SlackName]:
         chosen = [a for a in parts if a.type == _INDEX_ALLOCATION and a.name == _NAMES]
         if not chosen:
             continue
-        source = open_stream(tree.source, tree.boot.cluster, joined(chosen))
+        stream = joined(chosen)
+        source = open_stream(tree.source, tree.boot.cluster, stream)
         if source.size > _INDEX_MOST:
             tree.note(0, 0, GapReason.LIMIT, f"record {folder}: an index of {source.size} bytes; its slack is not read")
             continue
         for base in range(0, source.size, step):
             held = source.pread(base, step)
             for at in range(0, len(held) - 63, size):
-                yield from slack_of(held[at : at + size], folder, base + at)
+                place = _place(stream, base + at, tree.boot.cluster)
+                yield from slack_of(held[at : at + size], folder, place)
 
 
-def slack_names(tree: NtfsTree, folders: Folders) -> Iterator[Entry]:
-    """Entries for names in index slack that the table does not have: their record is another file's by now, or free."""
-    from headwater.formats.ntfs_tree import GONE
+def _place(stream: Stream, offset: int, cluster: int) -> int:
+    """Where a byte of a stream stands on the volume; 0 where no run maps it."""
+    for run in stream.runs:
+        inside = offset - run.logical * cluster
+        if 0 <= inside < run.length * cluster and run.physical >= 0:
+            return run.physical * cluster + inside
+    return 0
 
-    table = tree.table
-    names = table.names
+
+def slack_names(tree: NtfsTree) -> list[SlackName]:
+    """Names in index slack that the table does not have: their record is another file's by now, or was used again."""
+    names = tree.table.names
     parents, texts = names.parent.tolist(), names.text
     known = set(zip(names.owner.tolist(), parents, texts, strict=True))
     known.update((-1, parent, text) for parent, text in zip(parents, texts, strict=True))
-    count = 0
+    gone: list[SlackName] = []
     for found in slack(tree):
         if (found.record, found.folder, found.name) in known:
             continue
         known.add((found.record, found.folder, found.name))
-        count += 1
-        if count > _FOUND_MOST:
+        gone.append(found)
+        if len(gone) >= _FOUND_MOST:
             tree.note(0, 0, GapReason.LIMIT, f"more than {_FOUND_MOST} names in the slack of indexes")
-            return
-        folder, _ = folders.path(found.folder, int(table.sequence[found.folder]))
-        kind: EntryKind = "dir" if found.flags & 0x10000000 else "file"
-        yield Entry(
-            f"{folder}/{found.name}", kind, 0, 0, None, None, max(0, found.record), False, None,
-            None, None, None, None, None, GONE,
-        )  # fmt: skip
+            break
+    return gone
+
+
+def slack_entry(tree: NtfsTree, folders: Folders, found: SlackName) -> Entry:
+    """A name out of index slack as an entry: nothing of its content is known, so its size is that of nothing."""
+    from headwater.formats.ntfs_tree import GONE
+
+    folder, _ = folders.path(found.folder, int(tree.table.sequence[found.folder]))
+    kind: EntryKind = "dir" if found.flags & 0x10000000 else "file"
+    number = max(0, found.record)
+    return Entry(
+        f"{folder}/{found.name}", kind, 0, 0, None, None, number, False, None, None, None, None, None, None, GONE
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.formats.ntfs_content import reparse_of
-from headwater.formats.ntfs_index import slack_names
+from headwater.formats.ntfs_index import slack_entry
 from headwater.formats.ntfs_paths import ORPHANS, ROOT, Folders, full_paths, shown
 from headwater.formats.ntfs_records import BROKEN, DIRECTORY, FREE, LIVE, Ints
 from headwater.formats.ntfs_table import TIMES, Table, nanoseconds
@@ -83,7 +83,8 @@ class Listing:
         """Every entry, see :class:`headwater.formats.ntfs_tree.NtfsTree`."""
         yield from self.of(np.arange(self.table.count))
         self._warn()
-        yield from slack_names(self._tree, self.folders)
+        for found in self._tree.slack:
+            yield slack_entry(self._tree, self.folders, found)
 
     def of(self, records: Ints) -> Iterator[Entry]:
         """The entries of these records, in order of record number; a file's names, then its named streams."""

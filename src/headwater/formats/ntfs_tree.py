@@ -9,7 +9,6 @@ directory's index still holds follow at the end. Symbolic links and junctions ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from headwater.formats import ntfs, ntfs_content
 from headwater.formats.ntfs_content import open_reparsed, open_stream, reparse_of
 from headwater.formats.ntfs_deleted import DeletedFiles
-from headwater.formats.ntfs_file import Attribute, MftMap, attributes_of, joined
+from headwater.formats.ntfs_file import KEY, Attribute, MftMap, attributes_of, joined
+from headwater.formats.ntfs_index import SlackName, slack_names
 from headwater.formats.ntfs_listing import Listing
 from headwater.formats.ntfs_runs import read_boot
 from headwater.formats.ntfs_table import Table, read_table
@@ -38,7 +38,6 @@ GONE = "gone"
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the record of this deleted name belongs to another file by now, or to none")
 
 _ASTRAY = (0, 0, GapReason.UNREADABLE, "the record that holds this stream cannot be read")
-_KEY = re.compile(r"([0-9]{1,12})(?:@([0-9]{1,12}))?(?::(.+))?", re.DOTALL)
 
 
 class NotNtfs(ValueError):
@@ -67,6 +66,7 @@ class NtfsTree:
         self._warnings: list[Gap] = []
         self._dropped = 0
         self._table: Table | None = None
+        self._slack: list[SlackName] | None = None
         self.deleted = DeletedFiles(self)
         if boot.backup:
             self.note(0, 512, GapReason.UNREADABLE, "the boot sector cannot be read; its backup at the end was used")
@@ -108,7 +108,14 @@ class NtfsTree:
 
     def release(self) -> None:
         """Let go of the columns; they are read again when they are asked for."""
-        self._table = None
+        self._table, self._slack = None, None
+
+    @property
+    def slack(self) -> list[SlackName]:
+        """Names that only the free space of directories' indexes still holds; read when they are first asked for."""
+        if self._slack is None:
+            self._slack = slack_names(self)
+        return self._slack
 
     def mft_source(self) -> ByteSource:
         """The bytes of $MFT."""
@@ -125,7 +132,7 @@ class NtfsTree:
         Raises:
             KeyError: no such key.
         """
-        match = _KEY.fullmatch(key)
+        match = KEY.fullmatch(key)
         count = self.mft.length // self.boot.record
         if match is None or int(match[1]) >= count or int(match[2] or 0) >= count:
             raise KeyError(key)
