@@ -79,7 +79,7 @@ def test_window_is_the_journal_s_where_the_files_times_were_set_back() -> None:
         for i, p in enumerate(paths())
     ]
     journal = [
-        (EventKind.FILE_CHANGED, START + i * SECOND, {"file_path": f"{p}.encrypted", "reason": "RENAME_NEW_NAME"})
+        (EventKind.FILE_RENAMED, START + i * SECOND, {"file_path": f"{p}.encrypted", "reason": "RENAME_NEW_NAME"})
         for i, p in enumerate(paths())
     ]
     assert run(MemoryEvents().say("fs.macb", "p1", *old)) == []
@@ -161,3 +161,18 @@ def test_notes_of_any_name_in_many_folders_are_told() -> None:
     notes = [(EventKind.FILE_CHANGED, START, {"file_path": f"/srv/data/{f}/+README-WARNING+.txt"}) for f in "abcd"]
     (found,) = run(events.say("fs.macb", "p1", *notes))
     assert "+README-WARNING+.txt" in found.text.en
+
+
+def test_journal_alone_tells_what_was_renamed() -> None:
+    journal = [
+        (EventKind.FILE_RENAMED, START + i * SECOND, {"file_path": f"{p}{end}", "reason": f"RENAME_{word}_NAME"})
+        for i, p in enumerate(paths())
+        for end, word in (("", "OLD"), (".lockbit", "NEW"))
+    ]
+    (found,) = run(MemoryEvents().say("windows.usnjrnl", "/$J", *journal))
+    assert (found.severity, found.facts["files"], found.facts["window"]) == (Severity.CRITICAL, 40, "journal")
+    honest = [
+        (EventKind.FILE_RENAMED, START + i * SECOND, {"file_path": f"{p}.tmp", "reason": "RENAME_NEW_NAME"})
+        for i, p in enumerate(paths())
+    ]
+    assert run(MemoryEvents().say("windows.usnjrnl", "/$J", *honest)) == []

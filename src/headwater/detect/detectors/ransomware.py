@@ -18,7 +18,7 @@ from typing import cast
 import polars as pl
 
 from headwater.detect.frames import HOUR, names, state, take
-from headwater.detect.ransom_view import Window, around, densest, journal_of, notes_in, window
+from headwater.detect.ransom_view import JOURNALS, Window, around, densest, journal_of, notes_in, window
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -91,7 +91,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     )
     # a master file table tells the same files again, by names' times as well; it serves where nothing else does
     listed = rows.filter(pl.col("feed") == "fs.macb")
-    rows = listed if listed.height else rows
+    rows = listed if listed.height else rows.filter(~pl.col("feed").is_in(JOURNALS))
     rows = rows.filter((pl.col("allocated").cast(pl.String) != "false").fill_null(True))
     # The change of the inode tells a renaming; where it is not recorded, the last writing serves.
     changed = rows.filter(pl.col("kind") == EventKind.FILE_CHANGED.value)
@@ -99,12 +99,15 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     notes = changed.filter(pl.col("file_path").str.contains(_NOTE))
     double = _double(changed)
     noted = False
+    told: set[tuple[int, str]] = set()
     for part in double.sort("source", "ext", "file_path").partition_by("source", "ext", maintain_order=True):
         here = pl.col("source") == part["source"][0]
         finding = _renamed(events, settings, part, notes.filter(here), changed.filter(here))
         if finding is not None:
             noted = noted or bool(notes.filter(here).height)
+            told.add((int(part["source"][0]), str(part["ext"][0])))
             yield finding
+    yield from _by_journal(events, settings, changed, notes, told)
     for finding in _in_place(events, settings, rows, notes):
         noted = noted or bool(notes.height)
         yield finding
@@ -147,6 +150,38 @@ def _renamed(
     share = files.filter(bearing)["file_path"].n_unique() * 1000 // max(1, files["file_path"].n_unique())
     facts: dict[str, Value] = {"extension": extension, "share_permille": share}
     return _stated(events, settings, _Encrypted(held, journal, notes, when, extension, known), zh, en, facts, files)
+
+
+def _by_journal(
+    events: Events, settings: Settings, files: pl.DataFrame, notes: pl.DataFrame, told: set[tuple[int, str]]
+) -> Iterator[Finding]:
+    """Renamings that only a journal shows any more: the files are gone, or the journal alone was collected."""
+    if not set(JOURNALS) & set(events.feeds()):
+        return
+    renamed = take(
+        events, feeds=list(JOURNALS), header=["file_path", "host"], own=["reason"],
+        where=(pl.col("kind") == EventKind.FILE_RENAMED.value)
+        & pl.col("reason").cast(pl.String).str.contains("(?i)rename_?new").fill_null(False)
+        & pl.col("file_path").str.contains(r"\.[A-Za-z0-9_\-@\[\]]{2,24}$"),
+    )  # fmt: skip
+    double = _double(renamed)
+    for part in double.sort("source", "ext", "ts", "file_path").partition_by("source", "ext", maintain_order=True):
+        source, extension = int(part["source"][0]), str(part["ext"][0])
+        part = part.unique("file_path", keep="first", maintain_order=True).filter(pl.col("before").is_not_null())
+        known = extension in _KNOWN
+        if (source, extension) in told or part.height < FILES or not (known or part["before"].n_unique() > 1):
+            continue
+        held = _dense(part)
+        if held is None:
+            continue
+        when = window(held, held)
+        zh = f"文件系统日志记录 {held.height} 个文件在 {when.seconds} 秒之内被改名为以 .{extension} 结尾（原扩展名保留在前），"
+        zh += "文件今已不在或未随检材提供"
+        en = f"The file system's journal holds {held.height} files that were renamed within {when.seconds} seconds to end in"
+        en += f" .{extension} behind their former extension; the files are not there any more or not in the item"
+        mine = notes.filter(pl.col("source") == source)
+        it = _Encrypted(held, held, mine, when, extension, known)
+        yield _stated(events, settings, it, zh, en, {"extension": extension}, files.filter(pl.col("source") == source))
 
 
 def _dense(files: pl.DataFrame, journal: pl.DataFrame | None = None) -> pl.DataFrame | None:
