@@ -286,7 +286,7 @@ def limits(
 def unsupported(rules: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Rules that were given and could not be run, with the reason."""
     matching = rules.get("yara", {})
-    yield from ((str(n), str(why)) for n, why in rules.get("sigma", {}).get("unsupported", []))
+    yield from ((str(u["rule"]), str(u["reason"])) for u in rules.get("sigma", {}).get("unsupported", []))
     yield from (
         (f"YARA {file} {rule}".rstrip(), f"{line}: {why}") for file, rule, line, why in matching.get("faults", [])
     )
