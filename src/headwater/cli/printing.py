@@ -102,4 +102,6 @@ def print_rows(rows: Iterable[Row], options: argparse.Namespace, language: str) 
         say(f"{row.id}  {in_language(row.when, language)}  {words}")
         for each in languages(language):
             say("    " + (row.text.zh if each == "zh" else row.text.en))
+        if row.aside is not None:
+            say(f"    ⊘ {in_language(row.aside, language)}")
         say(f"    → {in_language(row.cited, language)} · {in_language(FIRST, language)} {row.first}")

@@ -17,7 +17,7 @@ from headwater.model.errors import DetectError, StoreError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
-from headwater.procedure import contracts, indicators
+from headwater.procedure import contracts, indicators, suppressions
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.yara_scan import told
@@ -117,9 +117,10 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         found.update({f.id: f for f in findings})
         sigma = sigma.joined(report)
     placed = tuple(sorted((_placed(f, physical) for f in found.values()), key=_order))
-    steps = tuple(correlate(placed))
+    counted = suppressions.counted(corridor.ledger, placed)
+    steps = tuple(correlate(counted))
     searches = tuple(standing_searches(store, settings, accounts))
-    hypotheses = tuple(weigh(placed, steps, searches))
+    hypotheses = tuple(weigh(counted, steps, searches))
     rules: Json = {
         "detectors": {name: d.RULE.version for name, d in detectors.items()},
         "failed": failed,
@@ -128,6 +129,14 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
+
+
+def correlated(corridor: Corridor) -> Judged:
+    """Steps and hypotheses anew from the findings as they stand, after a person left some out or took them back."""
+    held = load(corridor.case)
+    counted = suppressions.counted(corridor.ledger, held.findings)
+    steps = tuple(correlate(counted))
+    return _save(corridor, replace(held, steps=steps, hypotheses=tuple(weigh(counted, steps, held.searches))))
 
 
 def _save(corridor: Corridor, judged: Judged) -> Judged:

@@ -13,6 +13,7 @@ from headwater.model.times import rfc3339
 from headwater.procedure.contracts import event_id, finding_json, step_json
 from headwater.procedure.corridor import Corridor
 from headwater.procedure.judgement import load
+from headwater.procedure.suppressions import standing
 
 FIRST = Text("首条", "first:")
 NO_TIME = Text("时间未记载", "time not recorded")
@@ -32,6 +33,7 @@ class Row:
     cited: Text
     first: str
     json: dict[str, Any]
+    aside: Text | None = None  # who set it aside, and why
 
 
 def languages(language: str) -> tuple[str, ...]:
@@ -57,6 +59,7 @@ def interval(first: int | None, last: int | None) -> Text:
 
 def findings(corridor: Corridor) -> Iterator[Row]:
     """The findings in the order of time."""
+    aside = standing(corridor.ledger)
     for finding in load(corridor.case).findings:
         rule = finding.rule
         words = (
@@ -66,7 +69,11 @@ def findings(corridor: Corridor) -> Iterator[Row]:
             Text(rule.id, rule.id),
         )
         when = interval(finding.ts_first, finding.ts_last)
-        yield Row(finding.id, words, when, finding.text, *cited([finding]), finding_json(finding))
+        set_aside = aside.get(finding.id)
+        yield Row(
+            finding.id, words, when, finding.text, *cited([finding]), finding_json(finding),
+            None if set_aside is None else set_aside.text,
+        )  # fmt: skip
 
 
 def steps(corridor: Corridor) -> Iterator[Row]:

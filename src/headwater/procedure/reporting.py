@@ -20,7 +20,7 @@ from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
-from headwater.procedure import chronicle, story
+from headwater.procedure import chronicle, story, suppressions
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
@@ -90,7 +90,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     authority, odd = authority_of(corridor.ledger), tuple(warnings(corridor))
     return report.ReportData(
         title=_title(corridor, zone, head),
-        overview=tuple(chronicle.overview(judged, items, odd)),
+        overview=(*chronicle.overview(judged, items, odd), *suppressions.sentences(corridor.ledger, judged.findings)),
         authority=authority,
         authority_notes=(*story.authority_notes(authority), *override_notes(corridor)),
         plan=story.plan(corridor.actors, items, entries, authority, corridor.settings),
@@ -102,6 +102,10 @@ def fill(corridor: Corridor) -> report.ReportData:
         timeline=timeline,
         steps=judged.steps,
         findings=judged.findings,
+        aside=tuple(
+            report.SetAside(s.finding, s.at, s.text, f"ledger-{s.seq}")
+            for s in suppressions.standing(corridor.ledger).values()
+        ),
         hypotheses=judged.hypotheses,
         searches=judged.searches,
         gaps=tuple(_gaps(corridor)),

@@ -26,7 +26,7 @@ from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally, Text
-from headwater.procedure import examination, indicators, standing, yara
+from headwater.procedure import examination, indicators, standing, suppressions, yara
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
 from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import (
@@ -324,6 +324,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
                 accounts[item.number], ranges[item.number] = done.accounts, done.coverage
             save_accounts(fresh, accounts)
             save_ranges(fresh, ranges)
+            suppressions.carry(corridor, again)
             judge(again, tuple(Path(r) for r in corridor.settings.rules))
             yield from _compare(corridor, again, left_out)
 

@@ -267,6 +267,16 @@ class HashRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """What a person said when setting a finding aside: the words, when (UTC ns), and the id of the ledger's entry."""
+
+    finding: str
+    at: int
+    text: Text
+    cite: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignatureSlot:
     """A place to sign; ``absent`` says why nobody does (law.md: absent_reason)."""
 
@@ -302,5 +312,6 @@ class ReportData:
     signatures: tuple[SignatureSlot, ...]
     timeline_left_out: int = 0  # events behind the steps that the timeline does not print
     unsupported_rules: tuple[str, ...] = ()  # rules that were given and could not be run
+    aside: tuple[SetAside, ...] = ()  # findings that a person set aside
     notamper: tuple[NoTamper, ...] = ()  # items held against the baseline
     extra_cites: tuple[str, ...] = ()  # further ids that may be cited though only a verb shows them

@@ -25,7 +25,7 @@ from headwater.report.blocks import (
     said,
     words,
 )
-from headwater.report.data import ReportData
+from headwater.report.data import ReportData, SetAside
 from headwater.report.references import References
 from headwater.report.shapes import column, exactly, given, table, through, unprinted
 from headwater.report.words import NONE
@@ -38,6 +38,7 @@ _TONE = {
     Severity.CRITICAL: "bad",
 }
 _DOT = mark(" · ", " · ")
+_ASIDE = Piece("doubt", Text("已排除", "set aside"))
 IN_FULL = 20  # findings of one rule that are told in full; of the others each has a row of one table
 PRINTED = 40  # rows of such a table in the printed form
 
@@ -87,14 +88,15 @@ def findings(report: ReportData, references: References, annex: Annex, limit: in
         )
     told: dict[str, int] = {}
     rest: dict[str, list[Finding]] = {}
+    aside = {one.finding: one for one in report.aside}
     for finding in report.findings:
         told[finding.rule.id] = told.get(finding.rule.id, 0) + 1
         if told[finding.rule.id] <= IN_FULL:
-            blocks.extend(_finding(finding, report.title.zone, references, annex))
+            blocks.extend(_finding(finding, report.title.zone, references, annex, aside.get(finding.id)))
         else:
             rest.setdefault(finding.rule.id, []).append(finding)
     for alike in rest.values():
-        blocks.extend(_in_rows(alike, report.title.zone, references, annex, limit))
+        blocks.extend(_in_rows(alike, report.title.zone, references, annex, limit, frozenset(aside)))
     if report.unsupported_rules:
         names = joined([(data(name),) for name in report.unsupported_rules])
         blocks.append(Heading(2, Text("未能执行的规则", "Rules that could not be run")))
@@ -102,7 +104,7 @@ def findings(report: ReportData, references: References, annex: Annex, limit: in
     return blocks
 
 
-def _finding(finding: Finding, zone: str, references: References, annex: Annex) -> list[Block]:
+def _finding(finding: Finding, zone: str, references: References, annex: Annex, aside: SetAside | None) -> list[Block]:
     rule, number = finding.rule, references.label(finding.id)
     tail: Cell = (Piece(_TONE[finding.severity], Text(*SEVERITY_TEXT[finding.severity])),)
     facts = joined([(code(f"{name} = {_value(value)}"),) for name, value in sorted(finding.facts.items())], _DOT)
@@ -120,6 +122,14 @@ def _finding(finding: Finding, zone: str, references: References, annex: Annex) 
         (Text("账户", "Account"), finding.user),
     )
     rows += [(label, (data(value),)) for label, value in named if value]
+    if aside is not None:
+        set_aside: Cell = (
+            Piece("doubt", aside.text),
+            _DOT,
+            *exactly(aside.at),
+            *references.cites((aside.cite,), finding.id),
+        )
+        rows.insert(0, (Text("排除标注", "Set aside"), set_aside))
     if facts:
         rows.append((Text("其他数值", "Further values"), facts))
     if finding.tally is not None:
@@ -131,7 +141,9 @@ def _finding(finding: Finding, zone: str, references: References, annex: Annex) 
     ]
 
 
-def _in_rows(alike: list[Finding], zone: str, references: References, annex: Annex, limit: int | None) -> list[Block]:
+def _in_rows(
+    alike: list[Finding], zone: str, references: References, annex: Annex, limit: int | None, aside: frozenset[str]
+) -> list[Block]:
     """The further findings of one rule: each its number, severity, time, whom it names, its values and records."""
     limit = None if limit is None else min(limit, PRINTED)
     title = alike[0].rule.title
@@ -156,7 +168,7 @@ def _in_rows(alike: list[Finding], zone: str, references: References, annex: Ann
         named = joined([(data(v),) for v in (finding.host, finding.user, finding.src_ip) if v])
         rows.append(
             (
-                (words(label, label), BREAK, severity),
+                (words(label, label), BREAK, severity, *((BREAK, _ASIDE) if finding.id in aside else ())),
                 through(finding.ts_first, finding.ts_last, zone),
                 named or (NONE,),
                 facts or (NONE,),

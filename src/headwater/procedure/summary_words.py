@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A summary as lines of at most 120 columns, in Chinese, English or both; Chinese characters count two columns."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from headwater.model.kinds import GAP_TEXT, SEVERITY_TEXT, STAGE_TEXT, GapReason, Severity, Stage
+from headwater.model.nouns import Text
+from headwater.procedure.listing import in_language
+from headwater.procedure.summary import Address, Days, Named, Summary
+
+WIDEST = 120
+_BARS = "▁▂▃▄▅▆▇█"
+_GRAVE_FIRST = tuple(reversed(tuple(Severity)))
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many columns; where it was cut it ends in an ellipsis."""
+    if columns(text) <= most:
+        return text
+    kept = ""
+    for c in text:
+        if columns(kept + c) > most - 1:
+            break
+        kept += c
+    return kept + "…"
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """A text cut or filled to a width."""
+    short = cut(text, width)
+    room = " " * (width - columns(short))
+    return room + short if right else short + room
+
+
+def spark(counts: tuple[int, ...]) -> str:
+    """One bar for each count: a blank for none, the lowest bar for the least, the highest for the most."""
+    most = max(counts, default=0)
+    return "".join(" " if not n else _BARS[min(7, (n * 8 - 1) // most)] for n in counts)
+
+
+def lines(found: Summary, language: str) -> Iterator[str]:
+    """The screen, line by line."""
+    for text in _every(found, language):
+        yield cut(text, WIDEST).rstrip()
+
+
+def _every(found: Summary, language: str) -> Iterator[str]:
+    def words(zh: str, en: str) -> str:
+        return in_language(Text(zh, en), language)
+
+    share = 100 * found.cited / found.events if found.events else 0.0
+    yield words(
+        f"事件 {found.events:,} 条：发现引证其中 {found.cited:,} 条（{share:.2f} %，至少），"
+        f"{found.events - found.cited:,} 条未被引证",
+        f"{found.events:,} events: findings cite {found.cited:,} ({share:.2f} %, at least), {found.events - found.cited:,} not",
+    )
+    aside = (
+        words(f"，其中 {found.suppressed} 项已排除", f", {found.suppressed} of them set aside")
+        if found.suppressed
+        else ""
+    )
+    yield (
+        words(f"发现 {found.findings:,} 项", f"{found.findings:,} findings")
+        + aside
+        + words(f"；步骤 {found.steps} 个", f"; {found.steps} steps")
+    )
+    yield from _matrix(found.matrix, language)
+    yield from _people(words("主机", "hosts"), found.hosts, language)
+    yield from _people(words("账户", "users"), found.users, language)
+    yield from _addresses(found, language)
+    yield from _days(found.days, language)
+    yield from _rules(found, language)
+    yield from _gaps(found.gaps, language)
+
+
+def _matrix(matrix: Mapping[str, Mapping[str, int]], language: str) -> Iterator[str]:
+    """Findings by stage and severity; only severities that occur have a column."""
+    if not matrix:
+        return
+    there = [s for s in _GRAVE_FIRST if any(s.value in row for row in matrix.values())]
+    first = 46 if language == "both" else 30
+    width = 16 if language == "both" else 12
+    heads = (padded(in_language(Text(*SEVERITY_TEXT[s]), language), width, right=True) for s in there)
+    yield padded("", first) + "".join(heads)
+    for stage in Stage:
+        row = matrix.get(stage.value)
+        if row:
+            cells = (padded(f"{row[s.value]:,}" if row.get(s.value) else "·", width, right=True) for s in there)
+            yield padded("  " + in_language(Text(*STAGE_TEXT[stage]), language), first) + "".join(cells)
+
+
+def _people(head: str, named: tuple[Named, ...], language: str) -> Iterator[str]:
+    """Names on as few lines as they take: ``web01 1,234 (5)``, in brackets the findings."""
+    if not named:
+        return
+    shown = [cut(n.name, 40) + f" {n.events:,}" + (f" ({n.findings})" if n.findings else "") for n in named]
+    text = head + in_language(Text("（事件数，括号内为发现数）：", " (events; in brackets, findings): "), language)
+    for each in shown:
+        if columns(text + each) > WIDEST - 3:
+            yield text.rstrip()
+            text = "    "
+        text += each + "  "
+    yield text.rstrip()
+
+
+def _addresses(found: Summary, language: str) -> Iterator[str]:
+    if not found.addresses:
+        return
+    most = len(found.addresses)
+    head = Text(
+        f"来源地址，共 {found.address_count:,} 个，列 {most} 个",
+        f"{found.address_count:,} source addresses, {most} shown",
+    )
+    yield in_language(head, language)
+    heads = (
+        ("", 26, False), (in_language(Text("位置", "where"), language), 13, False),
+        (in_language(Text("事件", "events"), language), 12, True), (in_language(Text("成功", "success"), language), 12, True),
+        (in_language(Text("失败", "failure"), language), 12, True), (in_language(Text("发现", "findings"), language), 14, True),
+    )  # fmt: skip
+    yield (
+        "".join(padded(t, w, right=r) for t, w, r in heads)
+        + "  "
+        + in_language(Text("首见–末见 UTC", "first – last, UTC"), "zh" if language == "zh" else "en")
+    )
+    for one in found.addresses:
+        yield _address(one, language)
+
+
+def _address(one: Address, language: str) -> str:
+    where = Text("内网", "inside") if one.inside else Text("外网", "outside")
+    first, last = ((t or "—")[:10] for t in (one.first, one.last))
+    return (
+        padded("  " + one.address, 26) + padded(in_language(where, language), 13)
+        + "".join(padded(f"{n:,}", 12, right=True) for n in (one.events, one.success, one.failure))
+        + padded(f"{one.findings:,}", 14, right=True) + "  " + (first if first == last else f"{first} – {last}")
+    )  # fmt: skip
+
+
+def _days(days: Days, language: str) -> Iterator[str]:
+    if not days.counts:
+        return
+    zh = f"日志事件按日（{days.zone}），{days.first} 至 {days.last}，每格 {days.width} 天，最多 {max(days.counts):,} 条"
+    en = f"log events by day ({days.zone}), {days.first} to {days.last}, {days.width} d a bar, at most {max(days.counts):,}"
+    if days.outside:
+        zh += f"；另有 {days.outside:,} 条在此期间之外"
+        en += f"; {days.outside:,} more lie outside"
+    for each in ("zh", "en") if language == "both" else (language,):
+        yield zh if each == "zh" else en
+    yield f"  [{spark(days.counts)}]"
+
+
+def _rules(found: Summary, language: str) -> Iterator[str]:
+    head = Text(
+        f"运行规则与检测器 {found.rules_run:,} 条，{found.fired_count} 条有发现",
+        f"{found.rules_run:,} rules and detectors ran, {found.fired_count} made findings",
+    )
+    yield in_language(head, language)
+    for one in found.fired:
+        severity = in_language(Text(*SEVERITY_TEXT[Severity(one.severity)]), language)
+        yield (
+            padded(f"{one.findings:,}", 7, right=True) + "  " + padded(severity, 16 if language == "both" else 12)
+            + padded(one.id, 26) + " " + padded(in_language(one.title, language), 46) + " " + one.author
+        )  # fmt: skip
+    if found.fired_count > len(found.fired):
+        more = found.fired_count - len(found.fired)
+        yield in_language(Text(f"  另 {more} 条", f"  and {more} more"), language)
+    if found.unable:
+        head = Text("未能运行的规则与清单", "rules and lists that could not run")
+        yield in_language(head, language) + f": {sum(found.unable.values()):,}"
+        yield from (f"{count:>7,}  {why}" for why, count in list(found.unable.items())[:4])
+        yield from (f"         {one}" for one in found.unable_first)
+
+
+def _gaps(gaps: Mapping[str, tuple[int, int]], language: str) -> Iterator[str]:
+    whole = sum(count for count, _ in gaps.values())
+    if not whole:
+        yield in_language(Text("缺口：无", "gaps: none"), language)
+        return
+    yield in_language(Text("缺口（未成事件的字节）", "gaps (bytes that gave no event)"), language) + f": {whole:,}"
+    for reason, (count, size) in sorted(gaps.items(), key=lambda g: (-g[1][0], g[0])):
+        try:
+            named = Text(*GAP_TEXT[GapReason(reason)])
+        except ValueError:  # a store of another version
+            named = Text(reason, reason)
+        yield f"{count:>7,}  {in_language(named, language)} · {size:,} B"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One screen must tell what counts, fit the screen, say what could not run, and stay inert whatever the evidence says."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headwater.cli.main import main
+from headwater.procedure import story
+from headwater.procedure.summary import Days, Named, Summary
+from headwater.procedure.summary_words import WIDEST, columns, cut, lines, spark
+from small_case import make_evidence
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("summary")
+    source, case = make_evidence(folder / "evidence"), folder / "case"
+    rules = folder / "rules"
+    rules.mkdir()
+    (rules / "root.yml").write_text(
+        "title: Root came in\nid: 11111111-1111-4111-8111-111111111111\nauthor: A. Uthor\nlevel: low\n"
+        "logsource: {product: linux, service: sshd}\ndetection: {s: {user: root}, condition: s}\n"
+    )
+    (rules / "zeek.yml").write_text(
+        "title: Not here\nid: 22222222-2222-4222-8222-222222222222\nauthor: A. Uthor\n"
+        "logsource: {product: zeek, service: dns}\ndetection: {s: {query: x}, condition: s}\n"
+    )
+    asked = ["investigate", os.fspath(source), "--case", os.fspath(case), "--no-authority", "a test", "--rules"]
+    asked += [os.fspath(rules), "--examiner", "A", "--examiner", "B", "--zone", "Asia/Shanghai"]
+    assert main(asked) == 0
+    return case
+
+
+def test_the_figures_are_those_of_the_case(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["summary", os.fspath(case), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    findings = [json.loads(line) for line in (case / "findings.jsonl").read_text().splitlines()]
+    assert said["findings"] == len(findings) == sum(sum(row.values()) for row in said["matrix"].values())
+    assert 0 < said["cited"] <= said["events"]
+    (worst,) = [a for a in said["addresses"] if a["address"] == "203.0.113.66"]
+    assert (worst["failure"], worst["success"], worst["inside"]) == (40, 1, False)
+    assert worst["first"].startswith("2026-03-01T19:00:00")
+    assert ("A. Uthor", 1) in [(r["author"], r["findings"]) for r in said["fired"]]
+    assert said["unable"] == {"no events of its log source": 1}
+    assert said["gaps"] == {"not-this-format": [1, len(b"this line is no syslog at all\n")]}
+    assert sum(said["days"]["counts"]) + said["days"]["outside"] > 40
+
+
+@pytest.mark.parametrize("language", ["zh", "en", "both"])
+def test_no_line_is_wider_than_the_screen(case: Path, capsys: pytest.CaptureFixture[str], language: str) -> None:
+    capsys.readouterr()
+    assert main(["summary", os.fspath(case), "--lang", language]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert 12 < len(said) <= 50
+    assert max(map(columns, said)) <= WIDEST
+    assert any("203.0.113.66" in line for line in said)
+
+
+_EMPTY = Summary(0, 0, 0, 0, 0, {}, (), (), (), 0, Days(), (), 0, 18, {}, ())
+
+
+def test_an_empty_case_and_hostile_names_break_no_line() -> None:
+    assert list(lines(_EMPTY, "en"))[-1] == "gaps: none"
+    hostile = replace(_EMPTY, hosts=tuple(Named("主" * 300 + str(n), 1, 0) for n in range(8)))
+    assert max(map(columns, lines(hostile, "both"))) <= WIDEST
+    assert columns(cut("检材" * 9, 7)) <= 7
+
+
+def test_bars_show_silence_as_silence_and_little_as_little() -> None:
+    assert spark((0, 1, 500, 1000)) == " ▁▄█"
+    assert spark(()) == ""
+
+
+def test_rules_that_could_not_run_are_named_with_their_reasons() -> None:
+    rules = {"sigma": {"unsupported": [{"rule": "Not here", "reason": "no events of feed zeek.dns"}]}}
+    assert list(story.unsupported(rules)) == [("Not here", "no events of feed zeek.dns")]
