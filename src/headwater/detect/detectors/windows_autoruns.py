@@ -152,7 +152,8 @@ def _command(text: str, said: dict[str, Any]) -> Iterator[Reason]:
     once = bool(said["spot"]) and "runonce" in said["spot"].lower()
     for sign in signs(text):
         if not sign.strong:
-            severity = Severity.MEDIUM if sign.place and said["kind"] != EventKind.STATE_AUTORUN.value else Severity.LOW
+            weighs = sign.name == "dual-use" or (sign.place and said["kind"] != EventKind.STATE_AUTORUN.value)
+            severity = Severity.MEDIUM if weighs else Severity.LOW
         else:
             # installers leave what they clean up in a temporary folder for the next start
             severity = Severity.LOW if sign.place and once else Severity.HIGH
