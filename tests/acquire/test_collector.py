@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from collecting_here import content, interpreters, listed, stream_of, tree_of
 
-from headwater.acquire import collector
+from headwater.acquire import collector, collector_shell
 from headwater.model.paths import decode_name, encode_name
 
 INTERPRETERS = interpreters()
@@ -382,3 +382,35 @@ def test_collector_writes_nothing_but_its_stream(ground: Path, tmp_path: Path) -
     assert not [
         line for line in text.splitlines() if any(c in line for c in (" mkdir(", " unlink(", " rename(", " utime"))
     ]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(ground: Path, shell: str) -> None:
+    from shutil import which
+
+    words = shell.split()
+    if which(words[0]) is None:
+        pytest.skip(f"{words[0]} is absent")
+    orders = [
+        _files(f"{ground}/**", f"{ground}/none*", "/proc/self/no-such"),
+        {"name": "say", "collect": [{"command": ["sh", "-c", "echo out; echo err >&2; exit 3"], "timeout": 20}]},
+        {"name": "hang", "collect": [{"command": ["sleep", "50"], "timeout": 1}]},
+        {"name": "p", "collect": [{"pseudo": ["/proc/net/tcp", "/proc/self/environ"]}]},
+    ]
+    program = collector_shell.program("0123456789abcdef", orders, tool='a $(touch x) `b` "c" \'', facts={})
+    done = subprocess.run(words, input=program, capture_output=True, timeout=90, cwd=ground)
+    assert done.returncode == 0, done.stderr[-500:]
+    tree = tree_of(done.stdout)
+    found = listed(tree)
+    assert tree.facts["tool"] == 'a $(touch x) `b` "c" \''
+    assert not [w for w in tree.warnings if w.detail.startswith(("no record", "the stream"))]
+    for path in ground.rglob("*"):
+        entry = found[encode_name(os.fsencode(path))]
+        if path.is_file() and not path.is_symlink():
+            assert content(tree, entry) == path.read_bytes()
+    assert content(tree, found["/@command/say.stdout"]) == b"out\n"
+    assert content(tree, found["/@command/say.stderr"]) == b"err\n"
+    assert json.loads(content(tree, found["/@command/say.json"]))["exit"] == 3
+    assert json.loads(content(tree, found["/@command/hang.json"]))["status"] == "timeout"
+    assert content(tree, found["/proc/net/tcp"]).startswith(b"  sl")
+    assert not (ground / "x").exists()

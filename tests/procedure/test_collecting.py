@@ -304,7 +304,6 @@ def test_volumes_of_an_image_stand_where_its_mount_table_puts_them() -> None:
 
 def _received(tmp_path: Path, script: str, limits: Limits) -> collect_receiving.Received:
     line = LocalLine(script.encode())
-    line._process.stdin.close()  # type: ignore[union-attr]
     return receive(line, tmp_path / "x.hwcol", "python", limits, lambda done: None)
 
 

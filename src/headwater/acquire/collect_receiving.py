@@ -55,7 +55,10 @@ class LocalLine:
         assert self._process.stdout is not None
         self._errors = bytearray()
         self._output = self._process.stdout.fileno()
+        self._words: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+        self._teller.start()
         self.say(script)
 
     def _listen(self) -> None:
@@ -83,19 +86,25 @@ class LocalLine:
         return got
 
     def say(self, words: bytes) -> None:
-        """Words for its standard input."""
+        """Words for its standard input; it may print before it has read them all, so nobody waits here."""
+        self._words.put(words)
+
+    def _tell(self) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(words)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended; reading tells
+            while (words := self._words.get()) is not None:
+                self._process.stdin.write(words)
+                self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it has ended, or was ended; reading tells
 
     def cancel(self) -> None:
         """End it."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        self._words.put(None)
+        self._teller.join(5)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:

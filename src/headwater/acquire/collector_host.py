@@ -3,6 +3,7 @@
 # Python 3.6 runs this: types stand in comments, which ruff does not read.
 """The collector's part 4: commands, the kernel's word on processes, and listings past the C library."""
 
+import errno
 import hashlib
 import os
 import select
@@ -100,7 +101,7 @@ class Host:
         deadline = time.monotonic() + timeout
         kinds = {child.stdout.fileno(): "D", child.stderr.fileno(): "X"}
         digests = {"D": hashlib.sha256(), "X": hashlib.sha256()}
-        md5, sizes, status = new_md5(), {"D": 0, "X": 0}, "success"
+        md5, sizes, status, said = new_md5(), {"D": 0, "X": 0}, "success", b""
         waiting = select.poll()
         for fd in kinds:
             waiting.register(fd, select.POLLIN | select.POLLHUP)
@@ -120,6 +121,7 @@ class Host:
                     del kinds[fd]
                     continue
                 sizes[kind] += len(data)
+                said += data[: 200 - len(said)] if kind == "X" else b""
                 digests[kind].update(data)
                 if kind == "D" and md5 is not None:
                     md5.update(data)
@@ -135,6 +137,8 @@ class Host:
             status = "timeout"
         elif status == "success" and not sizes["D"]:
             status = "failed" if end["exit"] and sizes["X"] else "empty"  # lsof: 1 where nothing fits
+        if status != "success" and said:
+            end["why"] = quoted(said.strip().replace(b"\n", b"; "))
         end.update(
             status=status, size=sizes["D"], sha256=digests["D"].hexdigest(), md5=None if md5 is None else md5.hexdigest(),
             errors=sizes["X"], errors_sha256=digests["X"].hexdigest(),
@@ -188,7 +192,7 @@ class Host:
             self.wire.record("F", fields, path, data)
         except OSError as error:
             self.sender.watch.set(0)
-            self.sender.failed(fields, path, error)
+            self._none(fields, path, error)
         finally:
             self.sender.watch.set(0)
             if fd >= 0:
@@ -227,7 +231,17 @@ class Host:
                 fields["mode"] = os.lstat(each).st_mode
                 self.sender.link(fields, each, target)
             except OSError as error:
-                self.sender.failed(fields, each, error)
+                self._none(fields, each, error)
+
+    def _none(self, fields, path, error):
+        # type: (Dict[str, Any], bytes, OSError) -> None
+        """What the kernel does not tell of a process: it has ended, or it is a thread of the kernel's own."""
+        base = b"/".join(path.split(b"/")[:3])
+        if error.errno in (errno.ENOENT, errno.ESRCH) and os.path.isdir(base):
+            fields.update(status="missing", why=quoted(b"the kernel tells none"))
+            self.wire.record("F", fields, path)
+        else:
+            self.sender.failed(fields, path, error)
 
     def deleted(self, artifact):
         # type: (str) -> None

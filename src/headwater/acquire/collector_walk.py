@@ -236,7 +236,9 @@ class Walker:
                 here = path + b"/" + name
                 left = step(states, name)[1]
                 try:
-                    if self.mounts.get(here, b"") in NETWORK | MADE_UP:
+                    if self.mounts.get(here, b"") in MADE_UP:  # its name is listed; there are no files in it
+                        continue
+                    if self.mounts.get(here, b"") in NETWORK:
                         kind = self.mounts[here].decode("latin-1")
                         raise OSError(errno.EREMOTE, "not entered: %s is mounted there" % kind)
                     if len(stack) >= DEPTH_MOST:
