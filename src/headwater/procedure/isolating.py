@@ -14,7 +14,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from headwater.acquire.ssh_stream import ConnectionLost
 from headwater.formats.atomic import write_atomic
@@ -96,7 +96,6 @@ def isolate(order: IsolateOrder) -> Isolated:
             timer = _confirmed(visit, wall, pid, trial, order.minutes, later)
         except (HeadwaterError, ConnectionLost) as error:
             _take_back(there, wall, pid, trial, order.trial, error)
-            raise AssertionError("not reached") from error
         after, _, _ = isolation.listed(visit.shell.run(isolation.listing_script(method), _SECONDS).output)
         state = {"method": method, "token": later if timer else "", "timer": str(timer or ""), "trial": str(order.trial),
                  "minutes": str(order.minutes or ""), "allow": [str(n) for n in allow], "ports": list(wall.ports),
@@ -188,7 +187,7 @@ def _confirmed(visit: Visit, wall: Wall, pid: int, token: str, minutes: int | No
     return int(said["timer"]) if minutes else None
 
 
-def _take_back(there: There, wall: Wall, pid: int, token: str, seconds: int, why: Exception) -> None:
+def _take_back(there: There, wall: Wall, pid: int, token: str, seconds: int, why: Exception) -> NoReturn:
     """The rules at once, if the session still answers; else the timer does it.
 
     Raises:
