@@ -129,6 +129,19 @@ def test_path_that_climbs_stays_a_name() -> None:
         assert "\x1b" not in entry.path
 
 
+def test_file_that_has_an_answers_name_does_not_pass_for_the_answer() -> None:
+    def write(wire: Wire) -> None:
+        for name in (b"/@command/ps-ef.stdout", b"/@raw/pids.txt", b"/@deleted/1/exe"):
+            wire.record("F", {"kind": "file", "status": "success"}, name, b"planted")
+        _small(wire)
+
+    found = _all(_made(write))
+    assert found["/@command/ps-ef.stdout"] == b"PID\n"
+    assert found["/@file/@command/ps-ef.stdout"] == b"planted"
+    assert "/@raw/pids.txt" not in found
+    assert "/@deleted/1/exe" not in found
+
+
 def test_lengths_that_lie_are_not_believed() -> None:
     head = b"HWCOL1 " + MARKER + b"\n" + MARKER + b" H 0 0\n"
     lies = (

@@ -24,7 +24,8 @@ shows files at their own paths; a command NAME as ``/@command/NAME.stdout``, ``.
 end); files and links of /proc and /sys that were read to their end (``pseudo=1``) at their own paths, whose only time is
 when they were read (accessed), which is when the kernel said so;
 ``/@deleted/PID/exe`` and ``/@deleted/PID/fd/N``, what was gone from the disk but still held; ``/@raw/pids.txt``,
-``/@raw/files/PATH`` and ``/@raw/ls-NAME.txt``, what the kernel said past the C library.
+``/@raw/files/PATH`` and ``/@raw/ls-NAME.txt``, what the kernel said past the C library. A file whose own path begins with one
+of these stands below ``/@file``.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ _KINDS: frozenset[str] = frozenset({"file", "dir", "link", "char", "block", "fif
 _PIECES = 2_000_000  # of one file; at 1 MiB each these are 2 TB
 _SIZE_MOST = 1 << 44  # ext4's largest file: a hole costs a liar nothing and whoever digests it hours
 _LISTED = 10_000  # what could not be had, one gap each; of the rest the number
+_OURS = ("/@command/", "/@raw/", "/@deleted/", "/@file/")
 _TIMES = ("modified", "accessed", "changed", "created")
 
 
@@ -254,8 +256,11 @@ def _entry(member: Member, names: Namesakes) -> Entry:
     when = {name: number_of(said.get(name)) for name in _TIMES}
     if said.get("pseudo") and not any(when.values()):
         when["accessed"] = number_of(said.get("at"))
+    path = member_path(member.path)
+    if path.startswith(_OURS) and not {"pseudo", "origin"} & said.keys():
+        path = f"/@file{path}"  # a file that truly has such a name must not pass for an answer
     return Entry(
-        path=names.of(member_path(member.path)),
+        path=names.of(path),
         kind=kind,
         size=member.size if kind == "file" else 0,
         mode=number_of(said.get("mode")) or 0,

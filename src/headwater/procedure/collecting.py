@@ -382,8 +382,8 @@ def note_of(done: Collected, chosen: Chosen, received: Received, came: Manifest)
         "system": {k: v[:500] for k, v in came.head.items()},
         "counts": dict(done.counts),
         "checked": came.result["checked"],
-        "unlike": list(done.unlike),
-        "trouble": list(done.trouble),
+        "unlike": list(done.unlike[:50]),
+        "trouble": list(done.trouble[:50]),  # the manifest names all
         "trouble_count": came.result["trouble_count"],
         "ended": received.ended,
         "end": {k: str(v)[:100] for k, v in came.result["end"].items()},
