@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -63,6 +65,7 @@ def remove(point: Path) -> None:
 def ntfs_image() -> Path:
     """The volume, made once for a test session."""
     folder = Path(tempfile.mkdtemp(prefix="headwater-ntfs-"))
+    atexit.register(shutil.rmtree, folder, True)
     image, point = folder / "image", folder / "mount"
     with image.open("wb") as file:
         file.truncate(16 << 20)

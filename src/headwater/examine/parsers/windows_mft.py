@@ -5,7 +5,8 @@ Reads:  /$MFT of a volume, and $MFT collected as a file.
 Time:   FILETIMEs of $STANDARD_INFORMATION and $FILE_NAME, UTC, 100 ns, by the clock of the host that wrote them.
 Format: https://flatcap.github.io/linux-ntfs/ntfs/concepts/file_record.html and the pages of its attributes.
 Limits: paths of deleted files hold as far as their folders' records were not used again; a 0 is no time; the names and
-        times that extension records hold stand on the base record; the content of files is not here.
+        times that extension records hold stand on the base record; the content of files is not here. A moment at which
+        a file was both made and written is one row, of kind file.created: ``si`` and ``fn`` tell of both.
 """
 
 from __future__ import annotations
