@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What looking for YARA rules costs: bytes per CPU second at 0, 30 and 300 rules, beside SHA-256 over the same bytes.
+
+Usage: benchmarks/yara.py [--megabytes N] FOLDER…   (default: /usr/bin /usr/lib /usr/share)
+Reads files of the machine, up to so many MB, into memory first; rules are made from a fixed seed: six texts of 8 to 30
+letters each, every third with a hexadecimal pattern with gaps, as public rules mostly are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import time
+from pathlib import Path
+
+from headwater.examine import yara_held
+from headwater.examine.yara_matches import scan
+from headwater.examine.yara_own import OWN_RULES
+from headwater.examine.yara_rules import Compiled, RuleFile, compile_rules
+from headwater.formats.sources import MemorySource
+
+
+def rules(count: int) -> str:
+    """Rules of six texts each."""
+    dice = random.Random(1)
+    made = []
+    for n in range(count):
+        texts = []
+        for t in range(6):
+            word = "".join(dice.choice("abcdefghijklmnopqrstuvwxyzABCXYZ0123_/.") for _ in range(dice.randint(8, 30)))
+            texts.append(f'$t{t} = "{word}"')
+        if n % 3 == 0:
+            body = " ".join(f"{dice.randrange(256):02x}" for _ in range(8))
+            texts.append(f"$h = {{ {body} [2-6] {body[:11]} }}")
+        made.append(f"rule r{n} {{ strings: {' '.join(texts)} condition: 3 of them }}")
+    return "\n".join(made)
+
+
+def corpus(folders: list[str], most: int) -> list[bytes]:
+    """Files of the machine, in order of name, until there are so many bytes."""
+    found: list[bytes] = []
+    for folder in folders:
+        share = most // len(folders)
+        for path in sorted(p for p in Path(folder).rglob("*") if p.is_file() and not p.is_symlink()):
+            if share <= 0:
+                break
+            if os.access(path, os.R_OK):
+                found.append(path.read_bytes()[:share])
+                share -= len(found[-1])
+    return found
+
+
+def _measure(name: str, compiled: Compiled, files: list[bytes], size: int) -> None:
+    fd = os.memfd_create("rules")
+    os.write(fd, compiled.whole)
+    yara_held.hold({"by_name": compiled.by_name}, (fd,))
+    os.close(fd)
+    began = time.process_time()
+    rows = sum(len(scan(MemorySource(f), "/f", 0, len(f)).rows) for f in files)
+    spent = time.process_time() - began
+    print(
+        f"{name:<14} {sum(compiled.count.values()):>5} rules  {spent:7.2f} CPU s  {size / spent / 1e6:8.0f} MB/CPU s  {rows} rows"
+    )
+
+
+def main() -> None:
+    """Print one line for each set of rules."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="*", default=["/usr/bin", "/usr/lib", "/usr/share"])
+    parser.add_argument("--megabytes", type=int, default=240)
+    options = parser.parse_args()
+    files = corpus(options.folders, options.megabytes * 1_000_000)
+    size = sum(map(len, files))
+    began = time.process_time()
+    for file in files:
+        hashlib.sha256(file).digest()
+    spent = time.process_time() - began
+    print(f"{len(files)} files, {size / 1e6:.0f} MB; sha256 {spent:.2f} CPU s, {size / spent / 1e6:.0f} MB/CPU s")
+    _measure("own", compile_rules([RuleFile("headwater", OWN_RULES)]), files, size)
+    for count in (1, 30, 300):
+        _measure("made", compile_rules([RuleFile("made", rules(count))]), files, size)
+
+
+if __name__ == "__main__":
+    main()
