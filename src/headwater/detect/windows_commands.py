@@ -59,6 +59,15 @@ SIGNS: tuple[Sign, ...] = (
          rf"|\\users\\[^\\\"]+\\(?:downloads|desktop|documents|music|pictures|videos)\\[^\"]*?{_EXECUTABLE}"
          rf"|\\windows\\(?:fonts|help|debug|tracing|addins|media|tasks)\\[^\"]*?{_EXECUTABLE}", True),
 )  # fmt: skip
+# Literals of which at least one stands in every text that a strong sign matches: the first, cheap sieve.
+SIEVE: tuple[str, ...] = (
+    "powershell", "pwsh", "iex", "invoke-", "download", "iwr", "bits", "certutil", "msiexec", "curl", "mshta", "javascript:",
+    "regsvr32", "scrobj.dll", "\\pipe\\", "cmd", "%comspec%", "base64", "assembly", "virtualalloc", "gzipstream", "vssadmin",
+    "shadowcopy", "wbadmin", "bcdedit", "mimikatz", "mimilib", "rubeus", "sharphound", "lazagne", "psexesvc", "meterpreter",
+    "cobaltstrike", "procdump", "\\users\\public", "temp\\", "%tmp%", "perflogs", "$recycle.bin", "%public%", "\\svchost", "\\lsass",
+    "\\csrss", "\\services.exe", "\\winlogon", "\\smss", "\\wininit", "\\spoolsv", "\\lsm.exe", "\\taskhost", "\\dllhost", "\\conhost",
+    "\\rundll32", "\\userinit", "\\dwm.exe", "\\ntoskrnl",
+)  # fmt: skip
 _SYSTEM = frozenset(
     {
         "svchost.exe", "lsass.exe", "csrss.exe", "services.exe", "winlogon.exe", "smss.exe", "wininit.exe", "spoolsv.exe", "lsm.exe",
