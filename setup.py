@@ -16,7 +16,7 @@ setup(
             "headwater.formats.compiled._scanner",
             sources=sorted(str(p.relative_to(HERE)) for p in (HERE / FOLDER).glob("*.c")),
             depends=sorted(str(p.relative_to(HERE)) for p in (HERE / FOLDER).glob("*.h")),
-            extra_compile_args=["-O3", "-fvisibility=hidden"],
+            extra_compile_args=["-O3", "-g0", "-fvisibility=hidden"],
             optional=True,
         )
     ]

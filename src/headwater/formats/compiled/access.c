@@ -20,20 +20,6 @@ typedef struct {
 
 static int is_hex(uint8_t c) { return hw_is_digit(c) || (uint8_t)((c | 32) - 'a') < 6; }
 
-static int is_ipv4(Text at, int64_t size) {
-    int dots = 0, run = 0;
-    if (size > 15) return 0;
-    for (int64_t k = 0; k < size; k++) {
-        if (hw_is_digit(at[k])) {
-            if (++run > 3) return 0;
-        } else {
-            if (at[k] != '.' || !run || ++dots > 3) return 0;
-            run = 0;
-        }
-    }
-    return dots == 3 && run > 0;
-}
-
 /* Hexadecimal digits with two colons or more, and dots behind the last. */
 static int is_ipv6(Text at, int64_t size) {
     int colons = 0, dots = 0;
@@ -113,7 +99,7 @@ static int peer_at(Text data, int64_t start, int64_t bracket, Column *out, int64
     int64_t user_end = bracket - 1 > user ? bracket - 1 : user;
     int dash = second == ident + 1 && data[ident] == '-';
     if (!dash && third == user + 1 && data[user] == '-') return 0;
-    if (is_ipv4(data + start, first - start) || is_ipv6(data + start, first - start)) {
+    if (hw_is_ipv4(data + start, first - start) || is_ipv6(data + start, first - start)) {
         hw_put(out + PEER, row, data, start, first);
     } else {
         for (int64_t k = start; k < first; k++)

@@ -89,6 +89,21 @@ static inline void hw_view(uint64_t *view, Text data, int64_t start, int64_t end
     }
 }
 
+/* Four groups of one to three digits with dots between them. */
+static inline int hw_is_ipv4(Text at, int64_t size) {
+    int dots = 0, run = 0;
+    if (size > 15) return 0;
+    for (int64_t k = 0; k < size; k++) {
+        if (hw_is_digit(at[k])) {
+            if (++run > 3) return 0;
+        } else {
+            if (at[k] != '.' || !run || ++dots > 3) return 0;
+            run = 0;
+        }
+    }
+    return dots == 3 && run > 0;
+}
+
 static inline void hw_mark(uint8_t *bits, int64_t row) { bits[row >> 3] |= (uint8_t)(1u << (row & 7)); }
 
 /* A nullable column of texts under construction: views of 16 bytes, one bit a row, and how many rows have a text. */

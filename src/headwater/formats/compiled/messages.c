@@ -188,20 +188,6 @@ static int fits(const Phrases *all, const Rule *rule, Text data, int64_t low, in
     return low <= high;
 }
 
-static int is_ipv4(Text at, int64_t size) {
-    int dots = 0, run = 0;
-    if (size > 15) return 0;
-    for (int64_t k = 0; k < size; k++) {
-        if (hw_is_digit(at[k])) {
-            if (++run > 3) return 0;
-        } else {
-            if (at[k] != '.' || !run || ++dots > 3) return 0;
-            run = 0;
-        }
-    }
-    return dots == 3 && run > 0;
-}
-
 typedef struct {
     Column *texts; /* one a field */
     int64_t *values, lines;
@@ -221,7 +207,7 @@ static void keep(const Phrases *all, const Rule *rule, const Found *found, Text 
         }
         if (found[k].low == found[k].high && part->field != out->user) continue;
         hw_put(column, row, data, found[k].low, found[k].high);
-        if (part->field == out->address && !is_ipv4(data + found[k].low, found[k].high - found[k].low)) out->odd++;
+        if (part->field == out->address && !hw_is_ipv4(data + found[k].low, found[k].high - found[k].low)) out->odd++;
     }
 }
 
