@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the examination; print the verdict, what carries it, and where the record lies."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.printing import say
+    from headwater.model.nouns import Text
     from headwater.procedure.custody import at_desk
     from headwater.procedure.notamper import Ask, no_tamper, speaks_against
     from headwater.reconstruct.notamper_terms import STANDING_TEXT, VERDICTS
@@ -77,17 +78,18 @@ def run(options: argparse.Namespace) -> int:
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         outcome = no_tamper(desk, ask)
     found = outcome.examined
-    words = VERDICTS[found.verdict]
-    say(f"E{number}  {words.zh}")
-    say(f"     {words.en}")
-    say(f"{found.operation.text.zh} · {found.operation.text.en}")
+
+    def both(text: Text) -> str:
+        return f"{text.zh} · {text.en}" if options.lang == "both" else getattr(text, str(options.lang))
+
+    say(f"E{number}  {both(VERDICTS[found.verdict])}")
+    say(both(found.operation.text))
     for sign in found.signs:
-        standing = STANDING_TEXT[sign.standing]
-        say(f"[{sign.layer}] {standing.zh} {standing.en}  {sign.text.zh} · {sign.text.en}")
+        say(f"[{sign.layer}] {both(STANDING_TEXT[sign.standing])}  {both(sign.text)}")
         for example in sign.examples[: _SHOWN if speaks_against(sign) else 0]:
             say(f"      {example.path}  {example.what}")
     for limit in found.limits:
-        say(f"局限 limit: {limit.zh} · {limit.en}")
+        say(f"{both(Text('局限', 'limit'))}: {both(limit)}")
     for path in outcome.paths:
-        say(f"记录 record: {path}")
+        say(f"{both(Text('记录', 'record'))}: {path}")
     return EXIT_DONE if found.verdict in {"A", "B"} else EXIT_NOT_CLEAN

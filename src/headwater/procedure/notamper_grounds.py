@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from headwater.confine.pool import Pool
-from headwater.model.custody import Evidence, Sealed, Verdict
+from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure.casework import BASELINE
 from headwater.procedure.corridor import REREAD, Corridor, facts_of, issued_ns, zone_for
 from headwater.procedure.custody import chains
-from headwater.procedure.imaging import BEGUN, IMAGED, STOPPED
+from headwater.procedure.imaging import BEGUN
 from headwater.procedure.investigate import digest_again
 from headwater.procedure.odd_times import acquired
 from headwater.reconstruct.notamper_terms import SECOND, Act, Baseline, Known, Sign, Standing
@@ -26,7 +26,7 @@ from headwater.vault.custody import open_ends
 
 # acts that reach into the system itself: a live image, a collection, isolation, memory, capture
 _TOUCHING = re.compile(r"^(?:image|collect|isolate|memory|capture|scene|first)(?:-|$)")
-_ENDS = {IMAGED, STOPPED}
+_BEGIN = "begin"
 _INSTANT = 60 * SECOND  # an entry is made when its act is over; what it did lies shortly before
 _LINE = re.compile(r"^\\?([0-9a-fA-F]{64}) [ *](.+)$")  # sha256sum(1)
 _KNOWN_MOST = 64 << 20
@@ -52,20 +52,19 @@ def baseline_of(corridor: Corridor) -> Baseline:
 def acts_of(corridor: Corridor, baseline: Baseline, until: int) -> tuple[list[Act], str]:
     """The acts of the ledger between T0 and ``until`` that reached into a system, and whether one says that it ran."""
     found: list[Act] = []
-    begun: Sealed | None = None
+    begun: dict[str, int] = {}  # by the act's first word, while it is under way
     stated = ""
     for sealed in corridor.ledger.entries():
         entry, at = sealed.entry, issued_ns(sealed)
-        if entry.action == BEGUN:
-            begun = sealed
-            stated = "running" if entry.note.get("state") == "live" else stated
+        name, _, part = entry.action.partition("-")
+        if part == _BEGIN:
+            begun[name] = at
+            stated = "running" if entry.action == BEGUN and entry.note.get("state") == "live" else stated
             continue
+        started = begun.pop(name, at - _INSTANT)
         if not _TOUCHING.match(entry.action) or at < baseline.t0:
             continue
-        first = at - _INSTANT
-        if entry.action in _ENDS and begun is not None:
-            first, begun = issued_ns(begun), None
-        first = _moment(entry.note.get("started"), first)
+        first = _moment(entry.note.get("started"), started)
         last = _moment(entry.note.get("ended"), at)
         if first <= until + _INSTANT:
             found.append(Act(max(first, baseline.t0), last, entry.action, f"ledger-{entry.seq}"))

@@ -15,18 +15,31 @@ from headwater.procedure.corridor import Corridor
 NOTAMPER, FOLDER = "notamper", "notamper"
 
 
+def _last(corridor: Corridor) -> dict[int, Sealed]:
+    """The entry of the last examination of each item, in order of item."""
+    last: dict[int, Sealed] = {}
+    for sealed in corridor.ledger.entries():
+        if sealed.entry.action == NOTAMPER:
+            last[sealed.entry.evidence[0]] = sealed
+    return dict(sorted(last.items()))
+
+
+def papers(corridor: Corridor) -> Iterator[tuple[Sealed, str, bool]]:
+    """Each paper of the last examinations: its entry, its name, and whether it is still the one that was entered."""
+    for sealed in _last(corridor).values():
+        for name, expected in sorted(sealed.entry.products.items()):
+            path = corridor.case / name
+            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            yield sealed, name, found == expected
+
+
 def results(corridor: Corridor) -> Iterator[tuple[int, dict[str, Any]]]:
     """(sequence number of its entry, record) of the last examination of each item, in order of item.
 
     Raises:
         IntegrityError: HW3003, a record is not the one that was entered.
     """
-    last: dict[int, Sealed] = {}
-    for sealed in corridor.ledger.entries():
-        if sealed.entry.action == NOTAMPER:
-            last[sealed.entry.evidence[0]] = sealed
-    for number in sorted(last):
-        sealed = last[number]
+    for number, sealed in _last(corridor).items():
         name = f"{FOLDER}/E{number}.json"
         path = corridor.case / name
         data = path.read_bytes() if path.is_file() else b""

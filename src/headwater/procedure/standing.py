@@ -12,6 +12,7 @@ from headwater.model.errors import VaultError
 from headwater.procedure.anchoring import against
 from headwater.procedure.corridor import Corridor
 from headwater.procedure.custody import OBJECTS, chains
+from headwater.procedure.notamper_held import papers
 from headwater.vault import items
 from headwater.vault.custody import open_ends
 from headwater.vault.storage import Folder
@@ -35,6 +36,7 @@ def rows(corridor: Corridor, trail: Trail, given: Sequence[str]) -> Iterator[Row
         yield (f"锚定 {name}", f"anchor {name}"), _RESULT[verdict.result], (verdict.words.zh, verdict.words.en)
     yield from _contents(corridor)
     yield from _custody(corridor)
+    yield from _notamper(corridor)
 
 
 def _contents(corridor: Corridor) -> Iterator[Row]:
@@ -54,6 +56,14 @@ def _contents(corridor: Corridor) -> Iterator[Row]:
         yield (f"存储内容 {name}", f"stored content {name}"), "not-claimable", ("台账未登记", "no entry names it")
     if held and not bad:
         yield ("登记检材", "added items"), "ok", (f"{len(held)} 项与台账相符", f"{len(held)} items match the ledger")
+
+
+def _notamper(corridor: Corridor) -> Iterator[Row]:
+    """The papers of no-tamper examinations against their entries."""
+    for sealed, name, same in papers(corridor):
+        what = (f"无污损检验记录 {name}", f"record of the no-tamper examination {name}")
+        why = (f"台账第 {sealed.entry.seq} 条", f"entry {sealed.entry.seq} of the ledger")
+        yield what, "ok" if same else "failed", why
 
 
 def _custody(corridor: Corridor) -> Iterator[Row]:

@@ -48,7 +48,7 @@ def examined(events: Events, question: Question, before: Sequence[Sign] = ()) ->
         *notamper_times.signs(noted, question),
         *notamper_volumes.signs(question, operation, times),
         *notamper_forged.signs(times, question, clock_set=clock_set, windows=windows),
-        *notamper_ntfs.signs(events, question, times),
+        *notamper_ntfs.signs(events, question, times, running=operation.running),
         *notamper_records.signs(events, question, dated),
         *notamper_content.signs(events, question, dated),
     ]

@@ -21,7 +21,10 @@ SLACK = 180 * SECOND  # buffers of loggers and web servers
 _QUARTER = 900 * SECOND
 _ZONES = 14 * 3600 * SECOND
 _ASSUMED = ("zone-assumed", "year-assumed")
-_SKIP = ("fs.macb", "fs.content", "fs.recovered", "file.compressed")
+_SKIP = (
+    "fs.macb", "fs.content", "fs.recovered", "file.compressed", "windows.mft", "windows.usnjrnl", "windows.logfile",
+    "windows.sds", "windows.registry",
+)  # fmt: skip
 _JOURNALS = ("linux.journal", "windows.eventlog", "linux.audit")  # one of these alone shows that a system ran
 _WITNESSES = (
     *_JOURNALS, "linux.syslog", "linux.auth", "linux.cron", "linux.kern", "linux.daemon", "linux.messages",

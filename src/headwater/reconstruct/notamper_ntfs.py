@@ -17,14 +17,20 @@ import polars as pl
 from headwater.model.nouns import Span, Text
 from headwater.model.ports import Events
 from headwater.reconstruct.notamper_terms import Example, Question, Sign, Standing, listed
+from headwater.reconstruct.notamper_usual import PLACES
 
 _MFT, _USN = "windows.mft", "windows.usnjrnl"
 _EXAMPLES = 400
 
 
-def signs(events: Events, question: Question, times: pl.DataFrame) -> Iterator[Sign]:
-    """Times of names, then entries of the change journal, of files that did not change after T0 by their own word."""
+def signs(events: Events, question: Question, times: pl.DataFrame, *, running: bool) -> Iterator[Sign]:
+    """Times of names, then entries of the change journal, of files that did not change after T0 by their own word.
+
+    ``running``: the system's own places are left out, since its services restore times as they write.
+    """
     feeds = events.feeds()
+    if running:
+        times = times.filter(~pl.any_horizontal(*(pl.col("file_path").str.contains(place) for place, _ in PLACES)))
     changed = times.filter(pl.col("t_kind") == "changed").group_by("file_path").agg(pl.col("ts").max().alias("own"))
     if _MFT in feeds:
         frame = events.scan(feeds=[_MFT], columns=("fn", "allocated"))

@@ -21,6 +21,8 @@ _NAMES = {
     "made": ("格式化", "made"), "mounted": ("最近挂载", "last mounted"), "written": ("最近写入", "last written"),
     "checked": ("最近检查", "last checked"), "first_error": ("首次出错", "first error"), "last_error": ("最近出错", "last error"),
 }  # fmt: skip
+_AFTER = "在基准时间之后", "after the baseline"
+_WITHIN = "在基准时间的不确定度之内", "within the baseline's uncertainty"
 _BOOT = 600 * SECOND  # from the start of a system to its mounts and back
 
 
@@ -64,10 +66,9 @@ def _superblock(volume: Volume, named: tuple[str, str], question: Question, oper
             continue
         standing = standing_of(at, question, operation, started=name in {"mounted", "checked", "made"})
         zh, en = _NAMES[name]
-        text = Text(
-            f"卷 {named[0]} {zh}于 {_at(at)}，晚于基准时间",
-            f"volume {named[1]} was {en} at {_at(at)}, after the baseline",
-        )
+        near = at <= question.baseline.t0 + question.baseline.epsilon
+        when_zh, when_en = _WITHIN if near else _AFTER
+        text = Text(f"卷 {named[0]} {zh}于 {_at(at)}，{when_zh}", f"volume {named[1]} was {en} at {_at(at)}, {when_en}")
         span = Span(question.source, volume.view or "/", *_SUPERBLOCK)
         yield Sign(3, "superblock", standing, text, 1, at, at, (Example(volume.view or "/", en, at, span),))
 
@@ -78,10 +79,11 @@ def _commits(volume: Volume, named: tuple[str, str], question: Question, operati
         if at > question.baseline.t0 - question.baseline.epsilon:
             by_standing.setdefault(standing_of(at, question, operation), []).append(at)
     for standing, held in by_standing.items():
+        near = max(held) <= question.baseline.t0 + question.baseline.epsilon
+        when_zh, when_en = _WITHIN if near else _AFTER
         text = Text(
-            f"卷 {named[0]} 的日志有 {len(held)} 个事务提交于基准时间之后，至 {_at(max(held))}",
-            f"the journal of volume {named[1]} holds {len(held)} transactions committed after the baseline, until "
-            f"{_at(max(held))}",
+            f"卷 {named[0]} 的日志有 {len(held)} 个事务{when_zh}提交，至 {_at(max(held))}",
+            f"the journal of volume {named[1]} holds {len(held)} transactions committed {when_en}, until {_at(max(held))}",
         )
         yield Sign(3, "journal-commits", standing, text, len(held), min(held), max(held))
 
