@@ -119,14 +119,17 @@ def _deleted(corridor: Corridor, steps: Sequence[Step], items: Sequence[Evidence
         store_of(corridor)
         .scan(kinds=["file.deleted"])
         .filter((pl.col("ts") >= whole.first) & (pl.col("ts") <= whole.last))
-        .select("source")
+        .select("source", "file_path")
         .collect()
     )
+    # the change journal and the journal of the metadata may each tell of one deletion
+    unnamed = rows["file_path"].null_count()
+    deleted = rows.drop_nulls().n_unique() + unnamed if rows.height > unnamed else unnamed
     yield DamageFigure(
         Text("此间被删除的文件", "Files deleted in that time"),
         Text(
-            f"文件系统仍有记载的 {rows.height:,} 个；由谁所删、原有多少字节、是否另有已无记载的，无法得知",
-            f"{rows.height:,} of which the file system still tells; who deleted them, how large they were and whether "
+            f"文件系统仍有记载的 {deleted:,} 个；由谁所删、原有多少字节、是否另有已无记载的，无法得知",
+            f"{deleted:,} of which the file system still tells; who deleted them, how large they were and whether "
             "there were others cannot be known",
         ),
         cites=tuple(f"evidence-{i.number}" for i in items),
