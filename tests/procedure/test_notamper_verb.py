@@ -54,7 +54,8 @@ def test_verdict_stands_in_the_ledger_and_the_report(
     told = capsys.readouterr().out
     assert "D：发现基准时间之后未能解释的改动" in told
     assert "/srv/data/ledger.csv" in told
-    assert "raw sectors" in told
+    assert "直接改写扇区" in told
+    assert "raw sectors" not in told, "one language is one language"
     record = json.loads((case / "notamper" / "E1.json").read_text())
     assert record["verdict"] == "D"
     assert {s["layer"] for s in record["signs"]} == {1, 2, 3, 4}
