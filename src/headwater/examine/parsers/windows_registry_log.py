@@ -39,7 +39,7 @@ READS = (
         "/Amcache.hve.LOG",
     ),
 )
-LOG_MOST = 1 << 30
+LOG_MOST = 256 << 20
 _ENDING = re.compile(r"\.log[12]?$", re.IGNORECASE)
 _ORDER = (".LOG", ".LOG1", ".LOG2")
 
@@ -57,10 +57,12 @@ def beside(path: str) -> tuple[str, ...]:
 
 def batches(file: File) -> Iterator[Batch]:
     """The keys and values that the log changes, and what those mean; then the writes that it keeps, with the count."""
-    data = file.pread(0, min(file.size, LOG_MOST))
+    whole = file.size <= LOG_MOST
+    data = file.pread(0, file.size) if whole else b""
     log = read_log(data)
-    if log is None or file.size > LOG_MOST:
-        gap = Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "no base block of a transaction log")
+    if log is None:
+        reason = GapReason.NOT_THIS_FORMAT if whole else GapReason.LIMIT
+        gap = Gap(0, file.size, reason, "no base block of a transaction log" if whole else "a log of more than 256 MiB")
         yield Batch(0, file.size, frame_of([]), (gap,) if file.size else (), (), Count(0))
         return
     number, replayed, changes, why = _applied(file, data, log)
