@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from headwater.examine.program_strings import STRING
 from headwater.model.errors import DetectError
 from headwater.model.nouns import Finding
 from headwater.procedure import yara
@@ -19,6 +20,16 @@ from headwater.procedure.verification import verify
 from small_case import make_evidence, order
 
 SHELL = b"<?php @eval($_POST['pw']); ?>"
+LINK = b"tcp://198.51.100.7:4444/x"
+PROGRAM = (
+    b"\x7fELF"
+    + bytes(200)
+    + b"\0"
+    + LINK
+    + bytes(50)
+    + "C:\\Users\\Public\\a.exe".encode("utf-16-le")
+    + b"\0\0 1.2.3.4 \0"
+)
 RULES = """
 rule planted { meta: author = "Li Si" description = "planted word" strings: $a = "IMPLANT-7" condition: $a }
 rule broken { condition: $nothing }
@@ -32,6 +43,9 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Findi
     for name in ("tmp/a.php", "srv/b.txt", "srv/c.txt"):
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_bytes(SHELL)
+    (source / "tmp" / ".x").write_bytes(PROGRAM)
+    (source / "opt").mkdir()
+    (source / "opt" / "tool").write_bytes(PROGRAM + b"another")  # without a package database only likely places count
     memory = base / "memory.img"
     memory.write_bytes(bytes(1 << 20) + b"\x01 IMPLANT-7 \x02" + bytes((1 << 20) - 13))
     rules = base / "rules"
@@ -65,6 +79,19 @@ def test_memory_is_looked_at_as_it_lies_and_its_bytes_are_shown(scanned: tuple[P
     corridor = open_case(case)
     with corridor.ledger:
         assert any(link.data == b"IMPLANT-7" for link in trace(corridor, finding.id))
+
+
+def test_strings_of_a_new_program_are_told_where_they_stand(scanned: tuple[Path, tuple[Finding, ...]]) -> None:
+    case, findings = scanned
+    rows = pl.read_parquet(case / "events" / "feed=file.strings" / "*.parquet").filter(pl.col("class").is_not_null())
+    assert set(rows["file_path"]) == {"/tmp/.x"}
+    (found,) = (f for f in findings if f.rule.id == "program-strings")
+    assert (found.spans[0].span.path, found.spans[0].span.offset, found.spans[0].ordinal) == (
+        "/tmp/.x",
+        205,
+        STRING + 1,
+    )
+    assert found.spans[0].claims["part"] == LINK.decode()
 
 
 def test_rule_that_does_not_compile_is_named(scanned: tuple[Path, tuple[Finding, ...]]) -> None:
