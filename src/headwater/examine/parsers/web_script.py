@@ -4,8 +4,9 @@
 Reads:  *.php, *.jsp, *.asp(x) anywhere; cgi, py, pl and sh under cgi-bin or www; pictures that contain PHP code.
 Time:   none: a file's content states no time (its times are in fs.macb).
 Format: https://www.php.net/manual/en/language.variables.superglobals.php; the Servlet, ASP.NET and CGI counterparts.
-Limits: follows a request value through plain assignments within one file only; the first 8 MiB; says what the code
-        can do, never that it ran.
+Limits: follows a request value within one file only, in PHP of at most 1 MiB by its syntax tree (variables, functions
+        of the file, names put together), else through plain assignments; the first 8 MiB; says what the code can do,
+        never that it ran.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from headwater.examine.php_flow import flows
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
 
 FEED = "web.script"
-VERSION = 1
+VERSION = 2
 READS = (
     "*.php",
     "*.php?",
@@ -167,8 +169,20 @@ def _php(text: str) -> Iterator[_Trait]:
             yield _Trait(m.start(), m.end() + len(code), "upload-write", asks(code)[1])
 
 
+def _by_tree(text: str, known: list[_Trait]) -> Iterator[_Trait]:
+    """What the syntax tree adds to what words showed; a file without a request's input or a decoder has no tree made."""
+    if not re.search(f"{_REQUEST}|{_DECODE}", text, re.IGNORECASE):
+        return
+    for flow in flows(text.encode("latin-1")):
+        if not any(k.name == flow.trait and k.start < flow.end and flow.start < k.end for k in known):
+            yield _Trait(flow.start, flow.end, flow.trait, flow.parameter)
+
+
 def _found(text: str) -> list[_Trait]:
-    traits = list(_php(text)) if "<?" in text and ("<?php" in text.lower() or "<?=" in text or "$_" in text) else []
+    traits: list[_Trait] = []
+    if "<?" in text and ("<?php" in text.lower() or "<?=" in text or "$_" in text):
+        traits = list(_php(text))
+        traits += _by_tree(text, traits)
     for name, pattern, reads in _OTHER:
         if not reads or re.search(reads, text, re.IGNORECASE):
             traits += [_Trait(m.start(), m.end(), name, _parameter(text)) for m in _matches(pattern, text)]
