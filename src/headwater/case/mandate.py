@@ -24,7 +24,7 @@ from headwater.model.times import from_rfc3339, rfc3339
 TARGET_KINDS = ("host", "machine-id", "serial", "instance-id", "address")
 METHODS = ("seize", "onsite", "online", "remote", "freeze", "obtain", "image", "live", "import")
 REMOTE = ("online", "remote", "live")
-OBTAINED = ("obtain", "import")  # handed over by the authority; what is imported was obtained by it before
+OBTAINED = ("obtain", "import", "image")  # handed over by the authority: a file, an image, or a disk to be imaged
 REMOTE_FIELDS = ("server_location", "remote_method", "screen_recording")
 # RFC 1918, RFC 4193, loopback and link-local: never a stranger's machine
 _OWN_NETWORKS = tuple(

@@ -24,7 +24,6 @@ from headwater.procedure.corridor import OPENED, Corridor, environment, evidence
 from headwater.procedure.custody import Desk, chains
 from headwater.procedure.signing import Hand
 from headwater.procedure.within_mandate import MANDATE, compared, mandate_of
-from headwater.procedure.within_mandate import within as within  # the gate, for callers that know it from here
 from headwater.vault import items, roles
 from headwater.vault.anchors import ANCHORED
 from headwater.vault.custody import State, open_ends
