@@ -238,6 +238,16 @@ def test_nothing_is_written_over_and_an_unknown_profile_takes_nothing(ground: Pa
         collect(_order("local:", ground, name="c", profile="nonsense"))
 
 
+def test_run_that_was_killed_leaves_its_part_and_the_next_goes_beside_it(ground: Path) -> None:
+    first = collect(_order("local:", ground))
+    left = Path(first.evidence.source_path).with_name("left-0002.hwcol.part")
+    left.write_bytes(b"what came before the power failed")
+    part = left.rename(left.with_name(Path(first.evidence.source_path).name.replace("0001", "0002") + ".part"))
+    second = collect(_order("local:", ground))
+    assert second.evidence.name.endswith("-0002-2.hwcol")
+    assert part.read_bytes() == b"what came before the power failed"
+
+
 def test_windows_profile_takes_logs_hives_mft_tasks_and_prefetch_from_an_image(ground: Path) -> None:
     if shutil.which("mkfs.ntfs") is None or shutil.which("ntfscp") is None:
         pytest.skip("ntfs-3g is absent")

@@ -26,6 +26,7 @@ from headwater.acquire.system_files import inert_text
 from headwater.model.errors import AcquireError
 
 _PIECE = 1 << 20
+PART = ".part"  # of the name of what is not whole yet
 _ALGORITHMS = ("sha256",)  # of the stream; each file in it has its own two
 _WAITING = 16  # pieces between wire and disk
 _SLACK = 64 << 20  # what may come beyond the limit that the collector was told, so that it can end in order
@@ -166,7 +167,7 @@ class Sink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._part = path.with_name(path.name + ".part")
+        self._part = path.with_name(path.name + PART)
         self._file = self._part.open("xb")
         self._digests = {name: hashlib.new(name, usedforsecurity=False) for name in _ALGORITHMS}
         self._queue: queue.Queue[bytes | None] = queue.Queue(_WAITING)
@@ -237,6 +238,9 @@ def receive(line: Line, path: Path, form: str, limits: Limits, progress: Callabl
                 got = line.read_into(room, limits.silence)
             except ConnectionLost as error:
                 ended = str(error)
+                break
+            except KeyboardInterrupt:  # what came was taken from a server that may be gone tomorrow
+                ended = "interrupted by whoever collects"
                 break
             if not got:
                 break

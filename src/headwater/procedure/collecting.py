@@ -36,15 +36,15 @@ from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
+from headwater.procedure.collecting_place import path_of, room_for
 from headwater.procedure.corridor import TOOL, Corridor, Progress, authority_of, environment, silent
 from headwater.procedure.intake import Held, call
 from headwater.procedure.scene_errand import Errand, There, at_server
-from headwater.procedure.scene_items import enter_item, file_item, next_number
+from headwater.procedure.scene_items import enter_item, file_item
 from headwater.procedure.scene_visit import LOCAL, Visit
 
 BEGUN, STOPPED = "collect-begin", "collect-stopped"
-KIND, ENDING = "collection", ".hwcol"
-_KEEP_FREE = 1 << 30  # of the disk that the stream is written to
+KIND = "collection"
 # what the collector leaves on a server besides the traces of the login (``LOGIN_TRACES``)
 TRACES: tuple[Text, ...] = (
     Text(
@@ -118,7 +118,7 @@ def collect(order: CollectOrder, progress: Progress = silent) -> Collected:
     """
     with at_server(order.errand, "collect", progress) as there:
         chosen = chosen_of(order, there.corridor, ("linux",))
-        path = path_of(order, there.corridor, there.visit.said.get("hostname") or there.visit.host)
+        path = path_of(order.out, there.corridor, there.visit.said.get("hostname") or there.visit.host)
         begin(there.corridor, order, chosen, path, {"visit": there.visit.plain()})
         try:
             received = _taken(there, order, chosen, path, progress)
@@ -150,22 +150,6 @@ def chosen_of(order: CollectOrder, corridor: Corridor, platforms: tuple[str, ...
     return chosen
 
 
-def path_of(order: CollectOrder, corridor: Corridor, host: str) -> Path:
-    """Where the stream goes; no file is written over."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in host)[:60].strip(".-") or "host"
-    folder = corridor.case.absolute() / "acquired"
-    path = folder / f"{plain}-{next_number(corridor):04d}" if order.out is None else order.out.absolute()
-    path = path if path.name.endswith(ENDING) else path.with_name(path.name + ENDING)
-    try:
-        if order.out is None:
-            folder.mkdir(exist_ok=True)
-        if path.exists():
-            raise AcquireError("HW2104", str(path), what="it exists already")
-    except OSError as error:
-        raise AcquireError("HW2104", str(path), what=error.strerror or str(error)) from error
-    return path
-
-
 def begin(corridor: Corridor, order: CollectOrder, chosen: Chosen, path: Path, more: Mapping[str, Any]) -> None:
     """Step 3."""
     note = {
@@ -184,22 +168,6 @@ def begin(corridor: Corridor, order: CollectOrder, chosen: Chosen, path: Path, m
         **more,
     }
     corridor.record(BEGUN, environment=environment(), note=note)
-
-
-def room_for(path: Path, most: int | None) -> int:
-    """How many bytes the stream may have.
-
-    Raises:
-        AcquireError: HW2104, the disk has no room.
-    """
-    try:
-        held = os.statvfs(path.parent)
-    except OSError as error:
-        raise AcquireError("HW2104", str(path), what=error.strerror or str(error)) from error
-    free = held.f_bavail * held.f_frsize - _KEEP_FREE
-    if free < 1 << 20:
-        raise AcquireError("HW2104", str(path), what="less than 1 GiB is free")
-    return min(free, most) if most else free
 
 
 def _taken(there: There, order: CollectOrder, chosen: Chosen, path: Path, progress: Progress) -> Received:

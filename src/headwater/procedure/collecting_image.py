@@ -30,10 +30,9 @@ from headwater.procedure.collecting import (
     manifest_of,
     note_of,
     outcome,
-    path_of,
     products_of,
-    room_for,
 )
+from headwater.procedure.collecting_place import path_of, room_for
 from headwater.procedure.corridor import TOOL, Corridor, Progress, environment, silent
 from headwater.procedure.intake import Held, call
 from headwater.procedure.opening import image_files, registered
@@ -58,7 +57,7 @@ def collect_image(order: CollectOrder, progress: Progress = silent, keys: tuple[
     ):
         within(corridor, None, errand.override, method="image")
         chosen = chosen_of(order, corridor, ("linux", "windows"))
-        path = path_of(order, corridor, image.name.split(".")[0])
+        path = path_of(order.out, corridor, image.name.split(".")[0])
         held = registered(corridor, files.paths)
         source: dict[str, Any] = {"image": [encode_name(os.fsencode(p.absolute())) for p in files.paths]}
         if held is not None:
