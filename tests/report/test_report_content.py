@@ -22,6 +22,7 @@ from headwater.report.findings import chosen
 from headwater.report.html import render_html
 from headwater.report.pdf import render_pdf
 from headwater.report.runs import runs
+from headwater.report.settings_data import SettingRow, SettingTable
 
 # Names that stand in Latin letters in Chinese text too.
 NAMES = {"SHA", "UTC", "GB"}
@@ -275,3 +276,17 @@ def test_quick_look_at_a_text_says_what_the_look_at_each_character_says() -> Non
         alone = inert.pieces(char + "\x00")[:-1]  # the zero byte takes the slow way
         assert inert.pieces(char) == alone
         assert inert.thin(char) == [(not inert.covers(char, "bold"), char)]
+
+
+def test_settings_show_what_is_remarked_on_first_and_say_what_they_leave_out() -> None:
+    base = samples.rich()
+    plain = SettingRow("web01", "root", (("uid", "0"),), 1, "p1!/etc/passwd", 0, 30)
+    odd = replace(plain, who="sysd0", offset=900, findings=(base.findings[0].id,))
+    held = replace(base, settings=(SettingTable(Text("账户", "Accounts"), 90, (odd, *[plain] * 49)),))
+    printed = [b for b in compose(held, 2, 300).body if isinstance(b, Table) and len(b.rows) == 12]
+    (accounts,) = [t for t in printed if t.columns[-1].label.en == "Remarks"]
+    assert any(p.kind == "cite" for p in accounts.rows[0].cells[-1])
+    assert all(p.kind == "none" for row in accounts.rows[1:] for p in row.cells[-1])
+    page = render_html(held, "en").decode()
+    assert "40 others are not listed here" in page
+    assert "Settings and rights" not in render_html(base, "en").decode()

@@ -20,7 +20,7 @@ from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
-from headwater.procedure import chronicle, story, suppressions
+from headwater.procedure import chronicle, settings_tables, story, suppressions
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
@@ -119,6 +119,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         hashes=tuple(_hashes(corridor, items)),
         signatures=_signatures(corridor.actors),
         timeline_left_out=left_out,
+        settings=tuple(settings_tables.tables(corridor, judged.findings)),
         notamper=tuple(item_of(r, (f"evidence-{r['evidence']}", f"ledger-{seq}")) for seq, r in results(corridor)),
         unsupported_rules=tuple(f"{n}: {why}" for n, why in story.unsupported(judged.rules)),
     )  # fmt: skip

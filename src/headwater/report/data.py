@@ -16,6 +16,7 @@ from enum import StrEnum
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Authority, Finding, Hypothesis, Search, Sentence, Step, Text
 from headwater.report.notamper_data import NoTamper
+from headwater.report.settings_data import SettingTable
 
 
 def event_id(evidence: int, path: str, offset: int, ordinal: int = 0) -> str:
@@ -314,4 +315,5 @@ class ReportData:
     unsupported_rules: tuple[str, ...] = ()  # rules that were given and could not be run
     aside: tuple[SetAside, ...] = ()  # findings that a person set aside
     notamper: tuple[NoTamper, ...] = ()  # items held against the baseline
+    settings: tuple[SettingTable, ...] = ()
     extra_cites: tuple[str, ...] = ()  # further ids that may be cited though only a verb shows them

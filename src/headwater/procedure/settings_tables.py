@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fill the tables of settings and rights from the events of state, and mark those that findings cite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from headwater.model.kinds import EventKind
+from headwater.model.nouns import Finding, Text
+from headwater.procedure.corridor import Corridor, store_of
+from headwater.report.settings_data import SettingRow, SettingTable
+from headwater.store.events import EventStore
+from headwater.store.parts import HEADER_SCHEMA
+
+MOST = 200  # rows of one table
+_TABLES: tuple[tuple[EventKind, Text], ...] = (
+    (EventKind.STATE_ACCOUNT, Text("账户", "Accounts")),
+    (EventKind.STATE_GROUP, Text("用户组", "Groups")),
+    (EventKind.STATE_SUDO, Text("提权授权", "Rights to act as another")),
+    (EventKind.STATE_KEY, Text("登录密钥", "Login keys")),
+    (EventKind.STATE_SERVICE, Text("服务", "Services")),
+    (EventKind.STATE_SCHEDULE, Text("计划任务", "Scheduled tasks")),
+    (EventKind.STATE_AUTORUN, Text("自启动项", "Autoruns")),
+    (EventKind.STATE_SHARE, Text("共享", "Shares")),
+    (EventKind.STATE_FIREWALL, Text("防火墙规则", "Firewall rules")),
+    (EventKind.STATE_MOUNT, Text("挂载", "Mounts")),
+    (EventKind.STATE_DEVICE, Text("外接设备", "Devices")),
+)
+_SHOWN = 8  # fields of one row
+_VALUE = 120  # characters of one value; the whole stands at the cited place
+_PLACE = ("source", "path", "offset", "ordinal")
+Place = tuple[int, str, int, int]
+
+
+def tables(corridor: Corridor, findings: Sequence[Finding]) -> Iterator[SettingTable]:
+    """One table for each kind of setting that the evidence keeps, in a fixed order."""
+    store = store_of(corridor)
+    remarked: dict[Place, list[str]] = {}
+    for finding in findings:
+        for cited in finding.spans:
+            span = cited.span
+            names = remarked.setdefault((span.evidence, span.path, span.offset, cited.ordinal), [])
+            if finding.id not in names:
+                names.append(finding.id)
+    if not store.feeds():
+        return
+    present = set(store.scan().select(pl.col("kind").unique()).collect().to_series().to_list())
+    for kind, title in _TABLES:
+        if str(kind) not in present:
+            continue
+        rows: list[SettingRow] = []
+        total = 0
+        for feed in store.feeds():
+            count, found = _rows(store, feed, kind, remarked)
+            total += count
+            rows.extend(found)
+        rows.sort(key=lambda row: (not row.findings, row.evidence, row.path, row.offset))
+        yield SettingTable(title, total, tuple(rows[:MOST]))
+
+
+def _rows(
+    store: EventStore, feed: str, kind: EventKind, remarked: Mapping[Place, Sequence[str]]
+) -> tuple[int, list[SettingRow]]:
+    """How many entries of a kind a feed holds, and the first of them with all that are remarked on."""
+    places = store.scan(kinds=[str(kind)], feeds=[feed]).select(_PLACE).collect()
+    if places.is_empty():
+        return 0, []
+    wanted = [place for place in places.iter_rows() if place in remarked]
+    first = places.sort(_PLACE).head(MOST)
+    keys = pl.concat([first, pl.DataFrame(wanted, schema=first.schema, orient="row")]).unique(maintain_order=True)
+    own = [c for c in store.columns(feed) if c not in HEADER_SCHEMA]
+    frame = store.scan(kinds=[str(kind)], feeds=[feed], columns=own)
+    held = frame.join(keys.lazy(), on=list(_PLACE), how="semi").collect().sort(_PLACE)
+    return places.height, [_row(row, own, remarked) for row in held.iter_rows(named=True)]
+
+
+def _row(row: Mapping[str, Any], own: Sequence[str], remarked: Mapping[Place, Sequence[str]]) -> SettingRow:
+    says = [(name, row[name]) for name in ("command_line", "file_path", "src_ip", "hash") if row.get(name)]
+    says += [
+        (name.removeprefix("own."), row[name])
+        for name in own
+        if row[name] is not None and row[name] is not False and name != "message"
+    ]
+    place = (row["source"], row["path"], row["offset"], row["ordinal"])
+    return SettingRow(
+        row["host"],
+        row["user"],
+        tuple((name, _brief(value)) for name, value in says[:_SHOWN]),
+        row["source"],
+        row["path"],
+        row["offset"],
+        row["length"],
+        tuple(remarked.get(place, ())),
+    )
+
+
+def _brief(value: object) -> str:
+    """A value in one short line."""
+    text = " ".join(str(value)[: 4 * _VALUE].split())
+    return text if len(text) <= _VALUE else text[: _VALUE - 1] + "…"
