@@ -26,11 +26,12 @@ def decompress(data: bytes, size: int) -> bytes:
     while len(out) < size:
         if at + _TABLE + 4 > len(padded):
             raise ValueError("an XPRESS stream that ends early")
-        at = _block(padded, at, min(size, len(out) + _BLOCK), out)
+        at = _block(padded, at, min(size, len(out) + _BLOCK), size, out)
     return bytes(out)
 
 
-def _block(data: bytes, at: int, size: int, out: bytearray) -> int:
+def _block(data: bytes, at: int, size: int, whole: int, out: bytearray) -> int:
+    """Decode until ``size`` bytes are there; its last match may go on into the next block, up to ``whole`` bytes."""
     lengths = [n for byte in data[at : at + _TABLE] for n in (byte & 15, byte >> 4)]
     table = lookup(lengths, _BITS)
     at += _TABLE
@@ -68,7 +69,7 @@ def _block(data: bytes, at: int, size: int, out: bytearray) -> int:
                     bits |= (data[at] | data[at + 1] << 8) << -extra
                 at += 2
                 extra += 16
-        copy(out, back, min(length, size - len(out)))
+        copy(out, back, min(length, whole - len(out)))
     return at
 
 
