@@ -278,3 +278,18 @@ def test_disk_outside_the_mandate(tmp_path: Path, loop: str, monkeypatch: pytest
     assert begun is not None
     assert begun.entry.note["override"] == "同案另一块盘，已口头批准"
     assert begun.entry.note["objections"][0]["result"] == "outside"
+
+
+def test_image_before_memory_is_a_decision_where_the_scene_has_a_plan(tmp_path: Path) -> None:
+    source = tmp_path / "disk.bin"
+    source.write_bytes(b"x" * 4096)
+    case = str(tmp_path / "case")
+    assert main(["case", "new", case, "--no-authority", "a test", "--examiner", "张三", "--examiner", "李四"]) == 0
+    assert main(["scene", "plan", case, "--type", "response", "--goal", "查明入侵"]) == 0
+    with pytest.raises(AcquireError, match="HW2150"):
+        image(order(tmp_path, source))
+    image(order(tmp_path, source, because="服务器已由他人关机"))
+    with Ledger(tmp_path / "case") as ledger:
+        (begun,) = [s.entry.note for s in ledger.entries() if s.entry.action == "image-begin"]
+    assert begun["scene"]["because"] == "服务器已由他人关机"
+    assert begun["scene"]["inversions"]

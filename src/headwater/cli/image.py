@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scene.add_argument(
         "--override", metavar="REASON", help="超出授权范围仍镜像的理由 · why although outside the authority"
     )
+    scene.add_argument("--because", metavar="REASON", help="取证顺序颠倒的理由 · why out of the order of the scene")
     scene.add_argument("--attack-source", action="store_true", help="攻击来源主机 · a host that attacks came from")
     scene.add_argument("--remote", action="append", default=[], metavar="NAME=VALUE",
                        help="远程取证：server_location、remote_method、screen_recording · of remote work, above the mandate's")  # fmt: skip
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,
         options.partition, options.live, options.state, options.state_by, options.write_blocker,
         options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
-        remote_fields(options.remote), options.attack_source,
+        remote_fields(options.remote), options.attack_source, options.because,
     )  # fmt: skip
     meter = Meter()
     try:

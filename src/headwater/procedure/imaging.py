@@ -83,6 +83,7 @@ class ImageOrder:
     command: tuple[str, ...] = ()
     remote: Mapping[str, str] = field(default_factory=dict)
     attack_source: bool = False
+    because: str | None = None  # why the image is taken out of the order of the scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
         left = finished(plan) if order.resume else None
         if left is not None:
             return _taken_up(corridor, order, plan, left)
+        passed = _in_order(corridor, order)
         reach = replace(order.reach, static=order.state == "static")
         with reached(order.source, reach, live=order.live or order.state == "live") as way:
             objections = within(
@@ -110,7 +112,7 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
             )  # fmt: skip
             protection = _guarded(order, plan, way.environment)
             source = _part(order, way.source)
-            begun = _begin(corridor, order, source, way, protection, objections)
+            begun = _begin(corridor, order, source, way, protection, objections, passed)
             desk = Desk(
                 progress=progress, sign=case_signer(corridor), now=utc_now, tool=TOOL, record=begun,
                 inspect=lambda folder, names, zeros: allocated_zeros(folder, names, zeros, e01=plan.format == "e01"),
@@ -124,6 +126,20 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
                 raise
             came = way.way()
         return _end(corridor, order, plan, imaged, came, objections)
+
+
+def _in_order(corridor: Corridor, order: ImageOrder) -> dict[str, Any]:
+    """The decision of the scene's order, where the case has a plan of its scene; nothing where it has none.
+
+    Raises:
+        AcquireError: HW2150, out of order without a reason; HW2151, a guard stands against it.
+    """
+    from headwater.procedure.scene import PLANNED, gate, server_of  # it reads what imaging enters
+
+    if corridor.ledger.last(PLANNED) is None:
+        return {}
+    asset = server_of(order.source) if is_remote(order.source) else order.source
+    return {"scene": gate(corridor, "image", asset, order.because).note()}
 
 
 def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged) -> ImageOutcome:
@@ -229,6 +245,7 @@ def _begin(
     way: Reached,
     protection: WriteProtection,
     objections: Sequence[Mapping[str, str]],
+    passed: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Step 4: the entry, and what of it goes into the sidecar."""
     record: dict[str, Any] = {
@@ -250,6 +267,7 @@ def _begin(
         "override": (order.override or "").strip(),
         "remote": dict(order.remote),
         "attack_source": order.attack_source,
+        **passed,
     }
     corridor.record(BEGUN, environment=environment() | dict(source.facts), note=note)
     return record
