@@ -21,6 +21,7 @@ from headwater.detect.sigma_columns import Columns, fields, needed
 from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
 from headwater.detect.sigma_plan import Plan
+from headwater.detect.sigma_route import requests
 from headwater.detect.sigma_rules import Compiled, Pack, compile_rules
 from headwater.detect.sigma_scan import Slice
 from headwater.detect.sigma_tree import Leaf, Or, Tree, Unsupported, Values, leaves
@@ -255,7 +256,7 @@ def _finding(events: Events, feed: str, rule: Compiled, kept: _Kept, claims: lis
         f"Sigma 规则“{card.title.zh}”（作者：{card.author}）命中 {kept.count} 条 {feed} 记录。",
         f'The Sigma rule "{card.title.en}" (author: {card.author}) matches {kept.count} records of {feed}.',
     )
-    if feed.startswith("web.access"):
+    if requests(feed):
         # A request fits a rule whatever the server answered: refused, it is background; answered, no proof.
         facts["reach"] = "answered" if kept.answered else "requested"
         if not kept.answered:

@@ -54,8 +54,11 @@ class Columns:
     def __init__(self, columns: Sequence[str]) -> None:
         self.all = tuple(columns)
         # Windows writes "Threat Name" where rules say ThreatName
-        self._own = {c.replace(" ", "").lower(): c for c in columns if c not in _HEADER}
-        self._own |= {c.removeprefix(OWN_PREFIX).lower(): c for c in columns if c not in _HEADER}
+        # two sources of one feed may write a name in two cases: each event states one of them
+        self._own: dict[str, list[str]] = {}
+        for column in (c for c in columns if c not in _HEADER):
+            for name in dict.fromkeys((column.removeprefix(OWN_PREFIX).lower(), column.replace(" ", "").lower())):
+                self._own.setdefault(name, []).append(column)
         self._any = {c.lower(): c for c in columns}
 
     def find(self, field: str) -> str | None:
@@ -68,7 +71,7 @@ class Columns:
         if name.startswith(EXACT):
             exact = name.removeprefix(EXACT)
             return (exact,) if exact in self.all else ()
-        found = [self._own[name]] if name in self._own else []
+        found = list(self._own.get(name, ()))
         for alias in _ALIASES.get(name, ()):
             column = self._any.get(alias.lower())
             if column is not None and column not in found and (not found or name in _BESIDE):

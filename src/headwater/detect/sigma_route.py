@@ -28,6 +28,11 @@ class Route:
         return [f for f in feeds if any(f == w or (w.endswith("*") and f.startswith(w[:-1])) for w in self.feeds)]
 
 
+def requests(feed: str) -> bool:
+    """Whether a feed's events are requests to a web server, which fit rules whatever the server answered."""
+    return bool(_WEB.chosen([feed]))
+
+
 def _one_of(field: str, *texts: str) -> Tree:
     found = tuple(Leaf(field, "text", (t,)) for t in texts)
     return found[0] if len(found) == 1 else Or(found)
@@ -54,16 +59,18 @@ _SERVICES: Mapping[str, Route] = {
     "syslog": Route(_LOG),
     "auditd": Route(("linux.audit*",)),
     "clamav": Route(_LOG),
-    "vsftpd": Route(_LOG),
+    "vsftpd": Route((*_LOG, "ftp.vsftpd")),
     "guacamole": Route(_LOG),
-    "modsecurity": Route((*_LOG, "web.error")),
+    "modsecurity": Route((*_LOG, "web.error", "web.modsecurity")),
 }
 _CATEGORIES: Mapping[str, Route] = {
     "process_creation": Route(("linux.*",), _kinds(EventKind.PROCESS_CREATE)),
     "file_event": Route(("fs.macb",), _kinds(EventKind.FILE_CREATED)),
     "network_connection": Route(("linux.*",), _kinds(EventKind.NETWORK_CONNECTION)),
 }
-_WEB = Route(("web.access*",))
+# access logs, those of IIS, and what a web application firewall logged of requests: one taxonomy
+WEB_FEEDS = ("web.access*", "windows.iis", "cloud.waf", "web.modsecurity")
+_WEB = Route(WEB_FEEDS)
 _ANY_LINUX = Route((*_LOG, *_AUTH, "linux.cron", "linux.history", "linux.audit*"))
 _NO_PRODUCT = {"webserver": _WEB, "proxy": Route(("web.proxy*",)), "dns": Route(("net.dns*",))}
 
@@ -71,8 +78,10 @@ _NO_PRODUCT = {"webserver": _WEB, "proxy": Route(("web.proxy*",)), "dns": Route(
 def route(logsource: Mapping[str, Any]) -> Route | str:
     """The route of a log source, or the reason why no feed here is meant."""
     product, category, service = (str(logsource.get(k) or "").lower() for k in ("product", "category", "service"))
-    if category == "webserver" and product in ("", "apache", "nginx", "linux"):
+    if category == "webserver" and product in ("", "apache", "nginx", "linux") and service != "iis":
         return _WEB
+    if product == "iis" or (category == "webserver" and service == "iis"):
+        return Route(("windows.iis",))
     if product in ("apache", "nginx") or (not product and service in ("apache", "nginx")):
         return Route(("web.error*",)) if service == "error" or not category else _WEB
     if product == "windows":
