@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
 from memory_events import MemoryEvents
 
 from headwater.detect import registry
 from headwater.detect.detectors import web_volume
+from headwater.detect.intrusion import Entries, Entry
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Severity
 from headwater.model.nouns import Finding
@@ -63,3 +65,13 @@ def test_sizes_that_are_none_break_nothing() -> None:
     site = Site().visited().sent("203.0.113.66", "/x.sql", None)
     assert not site.found()
     assert not Site().visited(3).sent("203.0.113.66", "/x.sql", -5).found()
+
+
+def test_one_who_entered_is_told_for_less_but_not_for_browsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = Entries([Entry(1, 0, 0, "203.0.113.66", "root", ())])
+    monkeypatch.setattr(web_volume, "entries", lambda *_: came)
+    (found,) = Site().visited().sent("203.0.113.66", "/api/export", 40 * MIB).found()
+    assert (found.severity, found.facts["entered"]) == (Severity.MEDIUM, True)
+    (dump,) = Site().visited().sent("203.0.113.66", "/db.sql", 40 * MIB).found()
+    assert dump.severity == Severity.HIGH
+    assert not Site().visited().sent("203.0.113.66", "/page1", MIB, 8).found()

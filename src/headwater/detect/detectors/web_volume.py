@@ -37,6 +37,7 @@ MIB = 1 << 20
 LEAST = 100 * MIB  # sent to one client, where nothing else is known of it
 LEAST_ENTERED = 5 * MIB  # to a client that entered this host
 TIMES = 20  # the volume of all but one client in a hundred
+TIMES_ENTERED = 5  # the same, of a client that entered
 CLIENTS = 20  # fewer are no population
 TOLD = 20
 # what a site's visitors do not fetch: dumps, archives, keys, configuration
@@ -94,9 +95,12 @@ def _weighed(
     """The finding on one client; None where its volume is nothing out of the ordinary."""
     if row["src_ip"] in settings.trusted_proxies or (inside(row["src_ip"]) and not entered):
         return None
-    much = population and row["sent"] >= LEAST and row["sent"] >= TIMES * max(_rest(part, row["src_ip"]), 1)
+    usual = _rest(part, row["src_ip"]) if population else float(LEAST) / TIMES
+    much = population and row["sent"] >= LEAST and row["sent"] >= TIMES * max(usual, 1)
     files = row["told"] >= LEAST_ENTERED
-    if not (much or files or (entered and row["sent"] >= LEAST_ENTERED)):
+    # one who came in and then browsed as all do took nothing that this log could show
+    above = entered and row["sent"] >= LEAST_ENTERED and row["sent"] >= TIMES_ENTERED * usual
+    if not (much or files or above):
         return None
     rows = take(
         events, kinds=[EventKind.WEB_REQUEST], header=["src_ip", "host", "outcome"],
