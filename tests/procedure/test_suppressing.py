@@ -76,3 +76,21 @@ def test_no_reason_no_finding_no_act(case: Path, capsys: pytest.CaptureFixture[s
     assert "HW1015" in capsys.readouterr().err
     assert main(["suppress", os.fspath(case), name, "--because", "x", "--undo"]) != 0
     assert len((case / "ledger.db").read_bytes()) == len(entries)
+
+
+def test_where_people_are_enrolled_their_roles_and_keys_decide(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs last: from the first enrolment on, nothing is entered unsigned in this case."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.fspath(tmp_path))
+    (tmp_path / "words").write_text("pw\n")
+    signed = ["--passphrase-file", os.fspath(tmp_path / "words")]
+    people = ["case", "people", os.fspath(case), "add"]
+    assert main([*people, "Adam", "--role", "admin", *signed]) == 0
+    assert main([*people, "Eve", "--role", "examiner", "--as", "Adam", *signed]) == 0
+    act = ["suppress", os.fspath(case), str(_rows(case, "findings.jsonl")[0]["id"]), "--because", "a drill"]
+    assert main(act) != 0
+    assert main([*act, "--as", "Adam", *signed]) != 0
+    assert "HW1011" in capsys.readouterr().err
+    assert main([*act, "--as", "Eve", *signed]) == 0
+    _all_ok(case)
