@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests as Microsoft IIS logged them in the W3C extended format (windows.iis).
 
-Reads:  **/LogFiles/W3SVC*/*.log and FTPSVC, HTTPERR; or content that begins with its directives.
+Reads:  **/LogFiles/W3SVC*/*.log and FTPSVC; or content that begins with its directives.
 Time:   UTC, whole seconds, whatever the host's zone; without a date column the day of the last ``#Date:`` above.
 Format: columns as the last ``#Fields:`` above names them; names are Sigma's, ``cs(User-Agent)`` as cs-user-agent.
 Limits: spaces are logged as ``+``, which is kept; without a ``#Fields:`` above a line is a gap; lines are buffered by the
@@ -28,7 +28,6 @@ READS = (
     "/LogFiles/W3SVC*/*.log",
     "/LogFiles/**/u_ex*.log",
     "/LogFiles/FTPSVC*/*.log",
-    "/LogFiles/HTTPERR/*.log",
     "/u_ex*.log",
 )
 _HEADER = {"c-ip": "src_ip", "s-ip": "dst_ip", "cs-username": "user", "s-computername": "host"}
