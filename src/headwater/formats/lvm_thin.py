@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import bisect
 import struct
-from collections.abc import Sequence
 
 from headwater.formats.crc32c import crc32c
 from headwater.formats.lvm_segments import Refused, Resolver
 from headwater.formats.lvm_text import Tree, number
-from headwater.formats.sources import Bad, BadRanges
+from headwater.formats.sources import BadRanges, RangeSource
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -100,7 +99,7 @@ def _fits(block: bytes, salt: int) -> bool:
     return crc32c(0xFFFFFFFF, block[4:]) ^ salt == int.from_bytes(block[:4], "little")
 
 
-class ThinSource:
+class ThinSource(RangeSource):
     """One thin volume; blocks without a place are zeros, or those of an origin outside the pool."""
 
     def __init__(self, pool: Pool, device: int, size: int, origin: ByteSource | None) -> None:
@@ -108,18 +107,7 @@ class ThinSource:
         self._root = pool.device(device)
         self._bad = BadRanges()
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._bad.listing()
-
-    def pread(self, offset: int, length: int) -> bytes:
-        length = min(length, self._size - offset)
-        if length <= 0 or offset < 0:
-            return b""
+    def _read(self, offset: int, length: int) -> bytes:
         parts: list[bytes] = []
         for source, at, take in self._map(offset, length):
             data = b"" if source is None else source.pread(at, take)

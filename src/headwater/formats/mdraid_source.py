@@ -14,7 +14,7 @@ import numpy as np
 
 from headwater.formats.galois import Block, one_from_q, two_from_pq
 from headwater.formats.mdraid_geometry import Geometry, Row
-from headwater.formats.sources import Bad, BadRanges
+from headwater.formats.sources import BadRanges, RangeSource
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -32,7 +32,7 @@ class Leg(NamedTuple):
     lost: tuple[tuple[int, int], ...]
 
 
-class ArraySource:
+class ArraySource(RangeSource):
     """An array as bytes; ``legs`` by place in it, None for a member that is not here."""
 
     def __init__(self, geometry: Geometry, legs: Sequence[Leg | None], size: int) -> None:
@@ -42,18 +42,7 @@ class ArraySource:
         self._bad = BadRanges()
         self.rebuilt = 0
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._bad.listing()
-
-    def pread(self, offset: int, length: int) -> bytes:
-        length = min(length, self._size - offset)
-        if length <= 0 or offset < 0:
-            return b""
+    def _read(self, offset: int, length: int) -> bytes:
         parts: list[bytes] = []
         while length > 0:
             copies, run = self._geometry.place(offset)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from headwater.formats import lznt1, lzx, xpress_huffman
 from headwater.formats.ntfs_file import Attribute, MftMap, Stream, joined
 from headwater.formats.ntfs_runs import Run
-from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece
+from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece, RangeSource
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -30,7 +30,7 @@ _WOF_CHUNKS = {0: 4096, 1: 32768, 2: 8192, 3: 16384}  # XPRESS4K, LZX, XPRESS8K,
 _CHUNKS_MOST = 1 << 24
 
 
-class UnitSource:
+class UnitSource(RangeSource):
     """Bytes that are made unit by unit; a unit that cannot be made is zeros and stands in ``bad``."""
 
     def __init__(self, size: int, unit: int, make: Callable[[int], bytes], below: ByteSource) -> None:
@@ -38,18 +38,7 @@ class UnitSource:
         self._bad = BadRanges()
         self._held: OrderedDict[int, bytes] = OrderedDict()
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._bad.listing()
-
-    def pread(self, offset: int, length: int) -> bytes:
-        length = min(length, self._size - offset)
-        if length <= 0 or offset < 0:
-            return b""
+    def _read(self, offset: int, length: int) -> bytes:
         parts = []
         while length:
             index, inside = divmod(offset, self._unit)

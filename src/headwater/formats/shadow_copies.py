@@ -9,10 +9,9 @@ the volume's own. What Windows did not keep (its free space, files excluded from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from headwater.formats.sources import Bad, BadRanges, SourceFile
+from headwater.formats.sources import BadRanges, RangeSource, SourceFile
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
@@ -35,7 +34,7 @@ class ShadowCopy(NamedTuple):
     facts: tuple[tuple[str, str], ...]
 
 
-class StoreSource:
+class StoreSource(RangeSource):
     """One copy as bytes; ``created`` in ns since 1970, UTC; ``index`` of its store from 0, oldest first."""
 
     block = _BLOCK
@@ -48,18 +47,7 @@ class StoreSource:
         self._size = size
         self._bad = BadRanges()
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._bad.listing()
-
-    def pread(self, offset: int, length: int) -> bytes:
-        length = min(length, self._size - offset)
-        if length <= 0 or offset < 0:
-            return b""
+    def _read(self, offset: int, length: int) -> bytes:
         before = len(self._source.bad)
         try:
             data = bytes(self._store.read_buffer_at_offset(length, offset))  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -57,6 +58,29 @@ class BadRanges:
 
     def listing(self) -> tuple[Bad, ...]:
         return tuple(self._ranges)
+
+
+class RangeSource(ABC):
+    """A source that gives any range within its size by :meth:`_read`, and notes in ``_bad`` what it could not."""
+
+    _size: int
+    _bad: BadRanges
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return self._bad.listing()
+
+    def pread(self, offset: int, length: int) -> bytes:
+        length = min(length, self._size - offset)
+        return b"" if length <= 0 or offset < 0 else self._read(offset, length)
+
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``, both within the size; zeros for what cannot be read."""
 
 
 class FileSource:

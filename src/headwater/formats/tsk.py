@@ -16,7 +16,7 @@ from typing import Any
 
 import pytsk3
 
-from headwater.formats.sources import Bad, BadRanges, MemorySource
+from headwater.formats.sources import BadRanges, MemorySource, RangeSource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.tsk_state import DATA, STATE_ERRORS, coverage_of, journal_gaps
 from headwater.formats.walking import MAX_WARNINGS, Bounds
@@ -54,7 +54,7 @@ class Image(pytsk3.Img_Info):
         return None
 
 
-class AttributeSource:
+class AttributeSource(RangeSource):
     """One attribute of one file, read through The Sleuth Kit; what it cannot read is zeros and listed as bad."""
 
     def __init__(self, file: pytsk3.File, attribute: Any, size: int) -> None:
@@ -63,18 +63,7 @@ class AttributeSource:
         self._size = size
         self._bad = BadRanges()
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._bad.listing()
-
-    def pread(self, offset: int, length: int) -> bytes:
-        length = min(length, self._size - offset)
-        if length <= 0 or offset < 0:
-            return b""
+    def _read(self, offset: int, length: int) -> bytes:
         parts = []
         while length:
             take = min(length, _CHUNK)
