@@ -49,8 +49,35 @@ def _line(offset: int, raw: bytes) -> Iterator[Line | Gap]:
         yield Line(offset, len(content), content.rstrip(b"\n").removesuffix(b"\r"))
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Whole lines that follow each other, each with its line end."""
+
+    offset: int
+    raw: bytes
+
+
+def lines_in(stretch: Stretch) -> Iterator[Line | Gap]:
+    """The lines of a stretch, less what zeros took of them."""
+    start = stretch.offset
+    pieces = stretch.raw.split(b"\n")
+    pieces.pop()
+    for piece in pieces:
+        yield from _line(start, piece + b"\n")
+        start += len(piece) + 1
+
+
 def lines(file: File) -> Iterator[Line | Gap]:
     """The lines of a file in order; unreadable, zeroed and over-long stretches as gaps. Memory stays bounded."""
+    for part in stretches(file):
+        if isinstance(part, Stretch):
+            yield from lines_in(part)
+        else:
+            yield part
+
+
+def stretches(file: File) -> Iterator[Stretch | Line | Gap]:
+    """The same, where what has no fault comes as whole lines together, about a megabyte at a time."""
     at = 0
     rest = b""
     dropping = False  # inside a line that is already longer than the limit
@@ -66,15 +93,16 @@ def lines(file: File) -> Iterator[Line | Gap]:
                 at + len(block), file.size - at - len(block), GapReason.TRUNCATED, "shorter than its stated size"
             )
         start = at - len(rest)
-        pieces = (rest + block).split(b"\n")
-        rest = pieces.pop()
-        for piece in pieces:
-            if dropping:
-                yield Gap(start, len(piece) + 1, GapReason.TOO_LONG, f"a line of more than {LINE_LIMIT} bytes")
-                dropping = False
-            else:
-                yield from _line(start, piece + b"\n")
-            start += len(piece) + 1
+        held = rest + block
+        whole = held.rfind(b"\n") + 1
+        rest = held[whole:]
+        first = held.find(b"\n") + 1 if dropping else 0
+        if first:
+            yield Gap(start, first, GapReason.TOO_LONG, f"a line of more than {LINE_LIMIT} bytes")
+            dropping = False
+        if whole > first:
+            yield Stretch(start + first, held[first:whole])
+        start += whole
         if len(rest) > LINE_LIMIT and rest.strip(b"\0"):
             yield Gap(start, len(rest), GapReason.TOO_LONG, f"a line of more than {LINE_LIMIT} bytes")
             start, rest, dropping = start + len(rest), b"", True
