@@ -11,6 +11,7 @@ from tiling import hold, run, shared, spoilt
 
 from headwater.examine.registry import all_parsers
 from headwater.formats import prefetch as reading
+from headwater.formats import xpress_huffman
 
 PARSER = all_parsers()["windows.prefetch"]
 SECOND = 1_000_000_000
@@ -53,6 +54,14 @@ def test_a_match_over_the_border_of_two_blocks_is_whole() -> None:
     rows, gaps, _ = run(PARSER, shared("plaso/test_data/winprefetch/ONEDRIVE.EXE-7E152375.pf").read_bytes())
     assert not gaps
     assert rows[0]["files"] == len(rows[0]["file_names"].split("\n"))
+
+
+def test_a_match_longer_than_a_block_is_whole() -> None:
+    """Two codes of one bit: a zero, and a match of it that goes on 4,464 bytes into the next block."""
+    table = bytearray(256)
+    table[0], table[135] = 0x01, 0x10
+    stream = bytes(table) + b"\x00\x40\x00\x00" + b"\xff\x00\x00" + (69_996).to_bytes(4, "little")
+    assert xpress_huffman.decompress(stream, 70_000) == bytes(70_000)
 
 
 def test_more_than_one_block_comes_back() -> None:
