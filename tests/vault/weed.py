@@ -36,9 +36,12 @@ def _free(count: int) -> list[int]:
     raise RuntimeError("no free ports")
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[Place]:
-    """A server for as long as the block lasts, with one bucket that has Object Lock."""
+def _started(folder: Path) -> tuple[subprocess.Popen[bytes], Place]:
+    """A server that answers; None of it is left where it does not.
+
+    Raises:
+        RuntimeError: it ended or did not come up: another program may have taken a port between our look and its start.
+    """
     master, volume, filer, s3 = _free(4)
     config = folder / "s3.json"
     who = {"name": "t", "credentials": [{"accessKey": "test", "secretKey": "secret"}], "actions": ["Admin"]}
@@ -50,24 +53,42 @@ def serving(folder: Path) -> Iterator[Place]:
     ]  # fmt: skip
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     place = Place(f"http://127.0.0.1:{s3}", "evidence", "test", "secret")
+    for _ in range(240):
+        try:
+            Bucket(place).make()
+            if Bucket(place).locks():
+                return process, place
+        except VaultError:
+            pass
+        if process.poll() is not None:
+            raise RuntimeError("weed ended")
+        time.sleep(0.25)
+    _ended(process)
+    raise RuntimeError("weed did not come up")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        for _ in range(240):
-            try:
-                Bucket(place).make()
-                if Bucket(place).locks():
-                    break
-            except VaultError:
-                pass
-            if process.poll() is not None:
-                raise RuntimeError("weed ended")
-            time.sleep(0.25)
-        else:
-            raise RuntimeError("weed did not come up")
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Place]:
+    """A server for as long as the block lasts, with one bucket that has Object Lock; tried three times."""
+    for attempt in range(3):
+        own = folder / f"weed-{attempt}"
+        own.mkdir()
+        try:
+            process, place = _started(own)
+            break
+        except RuntimeError:
+            if attempt == 2:
+                raise
+    try:
         yield place
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _ended(process)
