@@ -47,7 +47,7 @@ CLAIMS = (
     "target",
     "action",
 )
-FEEDS = ("windows.service", "windows.task", "windows.autorun")
+FEEDS = ("windows.service", "windows.task", "windows.task_file", "windows.autorun", "windows.lnk")
 _HEADER = ["user", "command_line", "host", "t_recorded"]
 _OWN = [
     "key",
@@ -127,7 +127,8 @@ def _worth() -> Any:
     started = pl.col("command_line").is_not_null() | pl.col("library").is_not_null() | pl.col("hidden").is_not_null()
     # of a task's several rows the one that tells its action
     task = (pl.col("kind") != EventKind.STATE_SCHEDULE.value) | pl.col("action").is_not_null()
-    return started & task
+    link = (pl.col("feed") != "windows.lnk") | (pl.col("kind") == EventKind.STATE_AUTORUN.value)  # others start nothing
+    return started & task & link
 
 
 def _reasons(said: dict[str, Any]) -> Iterator[Reason]:
