@@ -124,6 +124,18 @@ def test_more_sessions_than_are_told_are_counted() -> None:
     assert found[-2].severity == Severity.MEDIUM
 
 
+def test_network_logons_of_one_account_from_one_address_are_one_entry() -> None:
+    many = [logon(n, "bob", OUTSIDE, 3, f"{0x100 + n:#x}") for n in range(30)]
+    events = logged(
+        *many, follows(4634, 5, "0x100", "bob"), follows(4672, 12, "0x10c", "bob"), follows(4634, 90, "0x11d", "bob")
+    )
+    (found,) = run(windows_logons, events)
+    assert (found.severity, found.facts["times"], found.facts["privileged"]) == (Severity.MEDIUM, 30, True)
+    assert (found.ts_first, found.ts_last) == (BEGUN, BEGUN + 90 * SECOND)
+    (plain,) = run(windows_logons, logged(*many))
+    assert (plain.severity, plain.facts["privileged"]) == (Severity.LOW, False)
+
+
 def test_guessing_that_states_a_workstation_alone_and_the_logon_after_it() -> None:
     won = event(
         4624,

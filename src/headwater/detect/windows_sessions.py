@@ -55,6 +55,7 @@ class Session:
     begin: int
     rows: list[int]
     begun: bool = True
+    times: int = 1  # network logons of one account from one address are one entry, this many in all
     asked: bool = False  # only 1149 tells of it, which without network level authentication proves no password
     end: int | None = None
     ended: str = ""
@@ -86,14 +87,41 @@ def _number() -> Any:
 
 
 def _logons(events: Events) -> pl.DataFrame:
-    """Logons at the console, by remote desktop, and over the network from outside addresses."""
+    """Logons at the console, by remote desktop, and over the network from outside addresses, with ``times``."""
     rows = _scan(events, [EventKind.AUTH_SUCCESS], ("4624",))
-    rows = rows.filter(pl.col("user").is_not_null() & ~pl.col("user").str.contains(NOBODY))
+    rows = rows.filter(pl.col("user").is_not_null() & ~pl.col("user").str.contains(NOBODY)).with_columns(_number())
     over = pl.col("LogonType").is_in([str(n) for n in NETWORK]) & ~pl.col("user").str.ends_with("$")
     addresses = collected(rows.filter(over).select("src_ip").unique())["src_ip"].drop_nulls().to_list()
     outside = [a for a in addresses if not inside(a)]
-    local = pl.col("LogonType").is_in([str(n) for n in (*DESKTOP, *AT_HAND)])
-    return collected(rows.filter(local | (over & pl.col("src_ip").is_in(outside))).with_columns(_number()))
+    local = rows.filter(pl.col("LogonType").is_in([str(n) for n in (*DESKTOP, *AT_HAND)]))
+    once = pl.lit(1, dtype=pl.Int64).alias("times")
+    return pl.concat(
+        [collected(local.with_columns(once)), _network(events, rows.filter(over & pl.col("src_ip").is_in(outside)))]
+    )
+
+
+def _network(events: Events, rows: Any) -> pl.DataFrame:
+    """Of each account, address and type the first, the first privileged and the last logon, and how many there are.
+
+    A server that faces outside has them by the hundred thousand; one is made for each request.
+    """
+    keys = ["source", "host", "user", "src_ip", "LogonType"]
+    groups = rows.group_by(keys).agg(
+        pl.col("ts").min().alias("first"),
+        pl.col("ts").max().alias("last"),
+        pl.struct("ts", "number").n_unique().cast(pl.Int64).alias("times"),
+    )
+    privileged = (
+        _scan(events, [EventKind.PRIVILEGE_USE], ("4672",)).with_columns(_number()).select("source", "host", "number")
+    )
+    raised = rows.join(privileged, on=["source", "host", "number"], how="semi")
+    raised = raised.group_by(keys).agg(pl.col("ts").min().alias("raised"))
+    known = groups.join(raised, on=keys, how="left", nulls_equal=True)
+    narrow = collected(known)
+    kept = rows.join(narrow.lazy(), on=keys, how="inner", nulls_equal=True)
+    at = pl.col("ts")
+    kept = kept.filter((at == pl.col("first")) | (at == pl.col("last")) | (at == pl.col("raised")).fill_null(False))
+    return collected(kept.drop("first", "last", "raised"))
 
 
 def rows_of(events: Events) -> pl.DataFrame:
@@ -108,11 +136,12 @@ def rows_of(events: Events) -> pl.DataFrame:
     desktop = _scan(events, kinds, ("21", "22", "23", "24", "25")).filter(pl.col("provider") == _MANAGER)
     connected = _scan(events, [EventKind.AUTH_SUCCESS], ("1149",)).filter(pl.col("provider") == _CONNECTIONS)
     started = _scan(events, [EventKind.SYSTEM_BOOT], ("4608", "6005", "12"))
-    wanted = [*dict.fromkeys([*STAND, "kind", *_SHOWN, *OWN, "number"])]
+    wanted = [*dict.fromkeys([*STAND, "kind", *_SHOWN, *OWN, "number", "times"])]
     parts = [logons.select(wanted)]
-    parts += [collected(followed.select(wanted))]
+    once = pl.lit(1, dtype=pl.Int64).alias("times")
+    parts += [collected(followed.with_columns(once).select(wanted))]
     none = pl.lit(None, dtype=pl.String).alias("number")
-    parts += [collected(p.with_columns(none).select(wanted)) for p in (desktop, connected, started)]
+    parts += [collected(p.with_columns(none, once).select(wanted)) for p in (desktop, connected, started)]
     every = pl.concat(parts, how="vertical_relaxed").sort(ORDER, nulls_last=True)
     copies = ["source", "host", "provider", "event_code", "EventRecordID", "ts", "number"]
     first = every.filter(
@@ -123,7 +152,7 @@ def rows_of(events: Events) -> pl.DataFrame:
 
 def sessions(rows: pl.DataFrame) -> list[Session]:
     """The sessions that these events (:func:`rows_of`) tell of, in order of begin."""
-    said = rows.select("source", *_SHOWN, "ts", "number", "LogonType", "SessionId").to_dicts()
+    said = rows.select("source", *_SHOWN, "ts", "number", "LogonType", "SessionId", "times").to_dicts()
     made = _of_logons(said)
     boots: dict[tuple[int, str], list[int]] = {}
     for row in said:
@@ -159,11 +188,12 @@ def _of_logons(said: list[dict[str, Any]]) -> list[Session]:
         kind = int(row["LogonType"])
         mark = (row["source"], row["host"], bare(row["user"]), kind, row["src_ip"])
         twin = twins.get(mark)
-        if kind not in NETWORK and twin is not None and row["ts"] - twin.begin <= _SPLIT:
+        if twin is not None and (kind in NETWORK or row["ts"] - twin.begin <= _SPLIT):
             twin.rows.append(at)
             session = twin
         else:
             session = Session(row["source"], row["host"] or "", row["user"], row["src_ip"], kind, row["ts"], [at])
+            session.times = row["times"]
             twins[mark] = session
             made.append(session)
         session.ids.add(row["number"])
@@ -177,7 +207,7 @@ def _follow(held: list[Session], at: int, row: dict[str, Any]) -> None:
         return
     session, code = held[-1], row["event_code"]
     if code in ("4634", "4647"):
-        if session.end is None:
+        if session.end is None or session.logon_type in NETWORK:
             session.end, session.ended = row["ts"], "logoff"
             session.rows.append(at)
         return
@@ -241,7 +271,8 @@ def _take_in(held: Session, other: Session) -> None:
 
 def _restarted(session: Session, boots: list[int]) -> None:
     """A session without a recorded end is over when the host starts again."""
-    last = session.begin
-    at = bisect.bisect_right(boots, last)
+    if session.times > 1:
+        return
+    at = bisect.bisect_right(boots, session.begin)
     if at < len(boots) and (session.end is None or session.end > boots[at]):
         session.end, session.ended = boots[at], "restart"

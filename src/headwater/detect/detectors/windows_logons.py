@@ -126,6 +126,11 @@ def _session(events: Events, rows: pl.DataFrame, session: Session, severity: Sev
         zh, en = f"{zh}，来源地址 {session.src_ip}", f"{en} from {session.src_ip}"
     if session.privileged:
         zh, en = f"{zh}，带管理特权", f"{en} with an administrator's privileges"
+    if session.times > 1:
+        zh, en = (
+            f"{zh}，同一账户、地址和方式共 {session.times} 次登录",
+            f"{en}, the first of {session.times} such logons",
+        )
     if session.disconnects or session.reconnects:
         zh += f"，断开 {session.disconnects} 次、重连 {session.reconnects} 次"
         en += f"; disconnected {session.disconnects} and reconnected {session.reconnects} times"
@@ -143,7 +148,7 @@ def _session(events: Events, rows: pl.DataFrame, session: Session, severity: Sev
         en += "; remote desktop from the host itself, as a tunnel or a forwarded port makes it"
     facts: dict[str, Value] = {
         "logon_type": session.logon_type, "login_ts": session.begin, "ended": session.ended or "unknown",
-        "privileged": session.privileged, "reconnects": session.reconnects, "disconnects": session.disconnects,
+        "times": session.times, "privileged": session.privileged, "reconnects": session.reconnects, "disconnects": session.disconnects,
         "logon_id": ",".join(sorted(session.ids)) or None,
     }  # fmt: skip
     technique = "T1078" if session.logon_type in NETWORK or severity is Severity.INFO else "T1021.001"
