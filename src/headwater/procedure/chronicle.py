@@ -150,7 +150,7 @@ def overview(judged: Judged, items: Sequence[Evidence], odd: Sequence[Sentence] 
         yield Sentence(
             Text(
                 f"另有 {len(untold)} 步未在此列出，见“入侵步骤”。",
-                f"{len(untold)} further steps stand under 'The intruder's steps'.",
+                f"Not told here, under 'The intruder's steps': {len(untold)} more.",
             ),
             tuple(s.id for s in untold),
         )

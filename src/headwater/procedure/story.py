@@ -185,7 +185,7 @@ _STATE_TEXT = {
 
 def coverage(number: int, sums: Mapping[str, int]) -> Sentence:
     """One sentence on what became of the bytes of a medium; the figures tile it."""
-    zh = ";".join(f"{_STATE_TEXT[s][0]} {n:,} 字节" for s, n in sums.items())
+    zh = "；".join(f"{_STATE_TEXT[s][0]} {n:,} 字节" for s, n in sums.items())
     en = "; ".join(f"{n:,} bytes {_STATE_TEXT[s][1]}" for s, n in sums.items())
     total = sum(sums.values())
     return Sentence(

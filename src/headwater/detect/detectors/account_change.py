@@ -69,7 +69,7 @@ def _standing(events: Events) -> Iterator[Finding]:
     for row in _each_user(zero):
         user = row["user"][0]
         text = Text(
-            f"账户 {user} 的 UID 为 0，与 root 权限相同（登录 shell:{row['shell'][0] or '未记录'}）。",
+            f"账户 {user} 的 UID 为 0，与 root 权限相同（登录 shell：{row['shell'][0] or '未记录'}）。",
             f"The account {user} has UID 0, the same rights as root (shell: {row['shell'][0] or 'not recorded'}).",
         )
         facts = {"reason": "uid-0"}
@@ -133,7 +133,7 @@ def _one(events: Events, part: pl.DataFrame, installs: pl.DataFrame, held: Entri
         return  # a package's own account
     came = entries_before(held, source, first)
     did = list(dict.fromkeys(part["kind"].to_list()))
-    zh = f"账户 {name or '（未记录）'}:" + "、".join(_DID[k][0] for k in did)
+    zh = f"账户 {name or '（未记录）'}：" + "、".join(_DID[k][0] for k in did)
     en = f"Account {name or '(not recorded)'}: " + ", ".join(_DID[k][1] for k in did)
     groups = part["group"].drop_nulls().unique(maintain_order=True).to_list() if "group" in part.columns else []
     if groups:

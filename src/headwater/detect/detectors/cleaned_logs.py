@@ -135,7 +135,7 @@ def _rotations(events: Events, there: pl.DataFrame, every: pl.DataFrame) -> Iter
             parts_en.append(f"{base} itself is gone while its rotations are there")
         en = "; ".join(parts_en)
         yield state(
-            events, RULE, rows, CLAIMS, Text(";".join(parts_zh) + "。", en[0].upper() + en[1:] + "."),
+            events, RULE, rows, CLAIMS, Text("；".join(parts_zh) + "。", en[0].upper() + en[1:] + "."),
             severity=Severity.MEDIUM if security else Severity.LOW,
             confidence=Confidence.MEDIUM if security else Confidence.LOW,
             facts={"reason": "rotation", "path": base, "missing": ",".join(map(str, missing))}, moments=(),

@@ -126,7 +126,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 def _one(events: Events, settings: Settings, new: _New, row: pl.DataFrame, tried: pl.DataFrame | None) -> Finding:
     first_hour, last_hour = settings.usual_hours
     user, address, moment, guessed = row["user"][0], row["src_ip"][0], new.moment, new.guessed
-    zh = f"账户 {user} 于当地时间 {moment:%Y-%m-%d %H:%M:%S}({settings.zone})自 {address} 登录，"
+    zh = f"账户 {user} 于当地时间 {moment:%Y-%m-%d %H:%M:%S}（{settings.zone}）自 {address} 登录，"
     en = f"{user} logged in at {moment:%Y-%m-%d %H:%M:%S} local time ({settings.zone}) from {address}, "
     zh += f"该账户此前的登录均不来自此地址，且不在通常时段（{first_hour} 时至 {last_hour} 时）内"
     en += f"an address not seen before for that account, outside the usual hours ({first_hour} to {last_hour})"

@@ -147,7 +147,7 @@ def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[in
         zh += f"；盘上 {script['file_path'][0]} 的代码把该参数交给 shell 或解释器执行"
         en += f"; the code of {script['file_path'][0]} on disk passes that parameter to a shell or interpreter"
     for kind in kinds:
-        zh += f";{_PROOF_TEXT[kind][0]}"
+        zh += f"；{_PROOF_TEXT[kind][0]}"
         en += f"; {_PROOF_TEXT[kind][1]}"
     if confirmed and not kinds:
         zh += "；命令的执行由脚本代码与应答推断，未见主机上的直接痕迹"

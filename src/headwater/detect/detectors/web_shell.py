@@ -127,7 +127,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
     place = bool(_PLACE.search(path))
     hard = any(t in _HARD for t in traits) and not _PACKAGED.search(path)
     high = hard or (place and traits != ["known-family"]) or calls.height > 0
-    zh = f"{path} " + ",".join(_TRAIT[t][0] for t in traits)
+    zh = f"{path} " + "，".join(_TRAIT[t][0] for t in traits)
     en = f"{path} " + ", ".join(_TRAIT[t][1] for t in traits)
     if parameters:
         zh += f"（参数 {'、'.join(parameters[:5])}）"
@@ -138,7 +138,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
     who: list[str] = []
     if calls.height:
         who = calls["src_ip"].drop_nulls().unique().sort().to_list()
-        zh += f";{names(who[:5], len(who), 'zh')} 以带参数或 POST 方式请求 {calls.height} 次并得到 2xx 应答"
+        zh += f"；{names(who[:5], len(who), 'zh')} 以带参数或 POST 方式请求 {calls.height} 次并得到 2xx 应答"
         en += f"; {names(who[:5], len(who), 'en')} called it {often(calls.height)} (parameter or POST), answered 2xx"
     if not high:
         zh += "；未见其被使用的记录，也可能是管理用途"
