@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     for status, count in sorted(done.counts.items(), key=lambda p: -p[1]):
         say(f"  {words.get(status, ''):<4} {status:<8} {count}")
     for line in done.trouble[:20]:
-        say(f"  未得 not had: {line}")
+        say(f"  未取得 not had: {line}")
     for path in done.unlike[:20]:
         say(f"  校验值不符 differs from what the server stated: {path}")
     if done.withheld:

@@ -8,12 +8,43 @@ from collections.abc import Iterable, Mapping
 # (heading, verbs); a verb that stands nowhere here is shown under "further verbs", so that none is ever missing
 STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("授权立案 · authority and case", ("case", "add", "register")),
-    ("现场与提取 · scene and acquisition", ("scene", "collect", "disks", "image", "verify-image", "convert")),
+    (
+        "现场与提取 · scene and acquisition",
+        ("scene", "isolate", "memory", "capture", "collect", "disks", "image", "verify-image", "convert", "set"),
+    ),
     (
         "固定保全 · preservation",
-        ("custody", "seal", "unseal", "checkout", "return", "transfer", "hold", "anchor", "witness", "verify", "trace"),
+        (
+            "custody",
+            "seal",
+            "unseal",
+            "checkout",
+            "return",
+            "transfer",
+            "hold",
+            "anchor",
+            "witness",
+            "store",
+            "verify",
+            "trace",
+        ),
     ),
-    ("检验与还原 · examination and reconstruction", ("investigate", "open", "findings", "steps", "events", "search")),
+    (
+        "检验与还原 · examination and reconstruction",
+        (
+            "investigate",
+            "open",
+            "clock",
+            "summary",
+            "findings",
+            "steps",
+            "events",
+            "timeline",
+            "find",
+            "suppress",
+            "notamper",
+        ),
+    ),
     ("报告 · report", ("report", "defects", "export", "reference")),
 )
 _USUAL = (
