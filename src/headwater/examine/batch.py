@@ -8,6 +8,7 @@ the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own
 _GIVEN_BY_HARNESS = frozenset({"clock", "feed", "source", "path"})
 _TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
 HEAD_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER if name not in _GIVEN_BY_HARNESS}
+_HALVES = re.compile("[\\ud800-\\udc7f\\udd00-\\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,16 @@ def _column(values: list[Any]) -> pl.Series:
 
 
 def printable(text: str) -> str:
-    """Text that every engine takes: lone surrogates (bytes that were no UTF-8) become ``\\xNN`` escapes."""
+    """Text that every engine takes: lone surrogates (bytes that were no UTF-8) become ``\\xNN`` escapes.
+
+    Halves of surrogate pairs that never were bytes (``"\\ud800"`` in JSON) become ``\\uNNNN``.
+    """
     if text.isascii():
         return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
+        text = _HALVES.sub(lambda half: f"\\u{ord(half.group()):04x}", text)
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from headwater.examine.batch import printable
@@ -40,6 +42,14 @@ _KEYS: dict[str, str] = {
 _TIMES = ("@timestamp", "time_iso8601", "msec", "ts", "timestamp", "time", "time_local", "starttime", "date")
 _SPLIT = re.compile(r'"([^"\\]{1,64})"\s*:\s*"?$')
 _MOST_LINE = 1 << 18
+_MOST_PLANS, _MOST_KEYS = 256, 4096  # sets of keys that are remembered, and letters of one of them
+_LONG_NUMBER = "[0-9]{19}"
+_DEEP = 100  # so many brackets cannot be deeper than either reader goes
+_SECONDS = re.compile(r"[0-9]{9,11}(?:\.[0-9]+)?")
+_MILLISECONDS = re.compile(r"[0-9]{13}")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_FRACTION = re.compile(r"\.[0-9]+")
+_dumped = json.JSONEncoder(ensure_ascii=False).encode
 _CLF = re.compile(r"\[?[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:")
 
 
@@ -66,70 +76,119 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _entry(text: str) -> dict[str, Any] | None:
+def _entry(text: str, quick: bool = False) -> dict[str, Any] | None:
+    """The object that a text is, laid flat; None where it is none.
+
+    ``quick``: no number in it has nineteen digits, and it is not deep. A quick reader makes fractions of whole
+    numbers beyond 64 bits; what it refuses (half a surrogate pair, NaN) the exact one is asked about, so that both ways say the same.
+    """
     try:
-        found = json.loads(text)
+        found = orjson.loads(text) if quick else json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return _entry(text) if quick else None
     return _flat(found) if isinstance(found, dict) else None
 
 
 def _stated(value: Any) -> str | None:
+    if isinstance(value, str):
+        return printable(value)
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
     if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False)[:8192])
-    return printable(str(value))
+        return printable(_dumped(value)[:8192])
+    return str(value)
 
 
-def _time(entry: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, str, str] | None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a set of keys holds: every key with its field, and the keys that may hold the time, the likeliest first."""
+
+    fields: tuple[tuple[str, str], ...]
+    times: tuple[str, ...]
+
+
+class _Plans:
+    """Plans by the keys of an entry: a log has few sets of keys, and each is thought about once."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._made: dict[tuple[str, ...], _Plan] = {}
+
+    def of(self, entry: Mapping[str, Any]) -> _Plan:
+        keys = tuple(entry)
+        found = self._made.get(keys)
+        if found is None:
+            found = self._plan(keys)
+            if len(self._made) >= _MOST_PLANS:
+                self._made.clear()
+            if sum(map(len, keys)) + len(keys) <= _MOST_KEYS:
+                self._made[keys] = found
+        return found
+
+    def _plan(self, keys: tuple[str, ...]) -> _Plan:
+        lower = {key: key.lower() for key in keys}
+        fields = tuple((k, self._known.get(lower[k]) or _KEYS.get(lower[k], "")) for k in keys)
+        named = [k for k in keys if self._known.get(lower[k], "").startswith("@")]
+        return _Plan(fields, (*named, *(k for name in _TIMES for k in keys if lower[k] == name)))
+
+
+def _time(entry: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, str, str] | None:
     """Key, kind of time and text of the entry's time."""
-    named = [k for k in entry if known.get(k.lower(), "").startswith("@")]
-    for key in [*named, *(k for name in _TIMES for k in entry if k.lower() == name)]:
+    for key in keys:
         text = str(entry[key])
-        if re.fullmatch(r"[0-9]{9,11}(?:\.[0-9]+)?", text):
+        if _SECONDS.fullmatch(text):
             return key, "@seconds", text
-        if re.fullmatch(r"[0-9]{13}", text):
+        if _MILLISECONDS.fullmatch(text):
             return key, "@msec", text
         if _CLF.match(text):
             return key, "@clf", text
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})", text):
-            return key, "@iso", re.sub(r"\.[0-9]+", "", text)
+        if _ISO.fullmatch(text):
+            return key, "@iso", _FRACTION.sub("", text)
     return None
 
 
-def _fields(entry: dict[str, Any], known: Mapping[str, str]) -> dict[str, str | None] | None:
+def _fields(entry: dict[str, Any], plan: _Plan) -> dict[str, str | None] | None:
     """The fields of one entry; None where it is no request."""
-    time = _time(entry, known)
+    time = _time(entry, plan.times)
     out: dict[str, str | None] = {time[1]: time[2]} if time else {}
+    at = time[0] if time else None
     rest: dict[str, Any] = {}
-    for key, value in entry.items():
-        name = known.get(key.lower()) or _KEYS.get(key.lower(), "")
-        if (time and key == time[0]) or name.startswith("@"):
-            continue
+    for key, name in plan.fields:
         if name and name not in out:
-            out[name] = _stated(value)
-        else:
-            rest[key] = value
+            if key != at and name[0] != "@":
+                out[name] = _stated(entry[key])
+        elif key != at and name[:1] != "@":
+            rest[key] = entry[key]
     if rest:
-        out["extra"] = printable(json.dumps(rest, ensure_ascii=False)[:65_536])
+        out["extra"] = printable(_dumped(rest)[:65_536])
     if "cs-uri" in out and not str(out["cs-uri"]).startswith(("/", "http", "*")):
         return None
-    asked = {"request", "cs-uri", "cs-uri-stem"} & set(out)
+    asked = "request" in out or "cs-uri" in out or "cs-uri-stem" in out
     return out if asked and ("sc-status" in out or "src_ip" in out) else None
+
+
+def _request(text: str, quick: bool, plans: _Plans) -> dict[str, str | None] | None:
+    """The fields of one line; None where it is no request."""
+    entry = _entry(text, quick)
+    try:
+        return _fields(entry, plans.of(entry)) if entry is not None else None
+    except RecursionError:  # just shallow enough to be read, too deep to be written out again
+        return None
 
 
 def json_shape(known: Mapping[str, str]) -> Shape:
     """A shape for JSON lines; ``known`` says by the configuration which field a key holds."""
 
     def shape(lines: Lines, context: Context) -> Cut:
+        plans = _Plans(known)
         first = lines.data[np.minimum(lines.start, len(lines.data) - 1)]
         may = np.flatnonzero((first == 123) & (lines.end - lines.start <= _MOST_LINE))
         made: list[dict[str, str | None]] = []
         fits = np.zeros(len(lines), dtype=np.bool_)
-        for row, text in zip(may.tolist(), lines.take(may).text().to_list()):
-            entry = _entry(text)
-            fields = _fields(entry, known) if entry is not None else None
+        texts = lines.take(may).text()
+        quick = ~texts.str.contains(_LONG_NUMBER) & (texts.str.count_matches(r"[\[{]") <= _DEEP)
+        for row, text, small in zip(may.tolist(), texts.to_list(), quick.to_list()):
+            fields = _request(text, small, plans)
             if fields is not None:
                 fits[row] = True
                 made.append(fields)
@@ -162,7 +221,10 @@ def json_share(head: bytes) -> float:
     if not lines or not lines[0].startswith(b"{"):
         return 0.0
     entries = [_entry(line.decode("utf-8", "replace")) for line in lines]
+    plans = _Plans({})
     requests = [
-        e for e in entries if e and (f := _fields(e, {})) and ("request" in f or "cs-method" in f) and "sc-status" in f
+        e
+        for e in entries
+        if e and (f := _fields(e, plans.of(e))) and ("request" in f or "cs-method" in f) and "sc-status" in f
     ]
     return len(requests) / len(lines)
