@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from windows_events import SAMPLES, Happening, event, logged, read, run
 
-from headwater.detect.detectors import windows_installs
+from headwater.detect.detectors import windows_installs, windows_logons
 from headwater.model.kinds import Severity
 
 SYSTEM = "Service Control Manager"
@@ -36,7 +36,7 @@ def task(code: int, at: float, name: str, command: str, arguments: str = "") -> 
 def test_services_of_intruders_are_told(path: str, severity: Severity) -> None:
     (found,) = run(windows_installs, logged(service(1, "wsvc", path)))
     assert (found.severity, found.facts["item"]) == (severity, "wsvc")
-    assert found.spans[0].claims["command"] == path
+    assert found.spans[0].claims["file_path"] == path
     assert found.user is None
 
 
@@ -96,3 +96,19 @@ def test_installs_of_real_logs() -> None:
         pytest.skip("no reference data: evtx-attack-samples")
     assert told["WinPwnage"] == told["\\CYAlyNSS"] == Severity.HIGH
     assert told["spoolfool"] == Severity.MEDIUM
+
+
+def test_what_is_claimed_of_a_record_stands_in_the_record() -> None:
+    samples = [*(service(n, f"s{n}", "cmd.exe") for n in range(2)), task(4698, 3, r"\T", r"C:\Users\Public\x.exe")]
+    samples += [
+        event(4625, 5 + n, {"TargetUserName": "a", "LogonType": "3", "WorkstationName": "KALI"}) for n in range(6)
+    ]
+    samples.append(
+        event(4624, 20, {"TargetUserName": "a", "TargetLogonId": "0x1", "LogonType": "2", "WorkstationName": "PC"})
+    )
+    events = logged(*samples)
+    recorded = {row["offset"]: row for row in events.frames["windows.eventlog"].iter_rows(named=True)}
+    found = [*run(windows_installs, events), *run(windows_logons, events)]
+    assert len(found) == 5
+    for citation in (c for f in found for c in f.spans):
+        assert {k: recorded[citation.span.offset][k] for k in citation.claims} == citation.claims

@@ -88,6 +88,15 @@ def test_without_a_security_log_terminal_services_tell_and_a_missing_begin_is_sa
     assert "not recorded" in torn.text.en
 
 
+def test_a_connection_alone_is_not_told_as_a_logon() -> None:
+    name = f"{TERMINAL}RemoteConnectionManager"
+    arrived = event(1149, 9, {"Param1": "bob", "Param2": "SRV", "Param3": OUTSIDE}, name, name, "EventXML")
+    (found,) = run(windows_logons, logged(arrived))
+    assert (found.severity, found.src_ip) == (Severity.MEDIUM, OUTSIDE)
+    assert "logged on" not in found.text.en
+    assert "proves no password" in found.text.en
+
+
 def test_a_number_given_anew_after_a_start_is_another_session() -> None:
     boot = event(6005, 500, {}, "EventLog", "System")
     first, second = run(windows_logons, logged(logon(10, ip=WITHIN), boot, logon(900, ip=WITHIN), follows(4634, 950)))

@@ -36,17 +36,9 @@ RULE = Rule(
     severity=Severity.HIGH,
 )
 FEED = "windows.eventlog"
-CLAIMS = (
-    "kind",
-    "event_code",
-    "user",
-    "item",
-    "command",
-    "AccountName",
-    "StartType",
-    "Security_UserID",
-    "EventRecordID",
-)
+# as they stand in the record: the name and command under which a finding speaks of them are worked out from these
+CLAIMS = ("kind", "event_code", "user", "ServiceName", "file_path", "AccountName", "StartType", "Security_UserID", "TaskName",
+          "TaskContent", "TaskContentNew")  # fmt: skip
 _OWN = ("ServiceName", "AccountName", "StartType", "Security_UserID", "TaskName", "TaskContent", "TaskContentNew", "UserContext",
         "EventRecordID")  # fmt: skip
 _MADE, _GONE = ("7045", "4697", "4698", "4702", "106"), ("4699", "141")

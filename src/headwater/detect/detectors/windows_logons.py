@@ -75,7 +75,7 @@ _TYPES = {
     13: ("缓存凭据解锁", "unlocked with cached credentials"),
 }
 _DESKTOP = ("远程桌面服务", "to the terminal services")
-FAILED = ("kind", "event_code", "user", "workstation", "LogonType", "Status", "SubStatus")
+FAILED = ("kind", "event_code", "user", "WorkstationName", "Workstation", "LogonType", "Status", "SubStatus")
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
@@ -142,6 +142,8 @@ def _session(events: Events, rows: pl.DataFrame, session: Session, severity: Sev
         ),
         "": ("，未见会话结束的记录", "; no end is recorded"),
     }[session.ended]
+    if session.asked:
+        ends = ("", "")  # a connection has no end of its own
     zh, en = zh + ends[0], en + ends[1]
     if _loopback(session.src_ip) and severity is Severity.MEDIUM:
         zh += "；远程桌面来自本机回环地址，符合端口转发或隧道的特征"
