@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ import pytest
 from headwater.cli.main import main
 from headwater.model.errors import UsageError
 from headwater.procedure.corridor import Corridor, open_case, store_of
-from headwater.procedure.investigate import Outcome
+from headwater.procedure.investigate import Outcome, investigate
+from headwater.procedure.judgement import load
+from headwater.procedure.reporting import timeline
 from headwater.procedure.searching import Wanted, in_bytes, in_events
 from headwater.procedure.timeline import FORMS, Question, counts, page, save, values
+from headwater.procedure.tracing import trace
+from small_case import make_evidence, order
 
 
 @pytest.fixture
@@ -105,3 +110,37 @@ def test_verbs_print_what_they_find(worked: tuple[Path, Path, Outcome], capsys: 
     assert "auth" in capsys.readouterr().out
     assert main(["timeline", case, "--format", "csv"]) == 2
     assert main(["timeline", case, "--where", "1) OR (SELECT 1"]) == 2
+
+
+def test_search_reads_compressed_files_and_the_medium_and_refuses_nothing_at_all(tmp_path: Path) -> None:
+    source = make_evidence(tmp_path / "evidence")
+    secret = b"Mar  2 03:12:31 web01 sshd[990]: needle in a compressed log\n"
+    (source / "var/log/auth.log.2.gz").write_bytes(gzip.compress(secret, mtime=0))
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(1 << 20) + b"needle on the medium" + bytes(1 << 20))
+    case = tmp_path / "case"
+    investigate(replace(order(source, case), sources=(source, disk)))
+    held = open_case(case)
+    with held.ledger:
+        hits, account = in_bytes(held, Wanted("needle"), medium=False, most=10)
+        assert [(h.path, h.offset) for h in hits] == [("/var/log/auth.log.2.gz!gz", 33)]
+        assert not account.unread
+        hits, account = in_bytes(held, Wanted("needle"), medium=True, most=10)
+        assert [(h.evidence, h.path, h.offset) for h in hits] == [(2, "", 1 << 20)]
+        assert account.looked_through == disk.stat().st_size
+        assert account.failed == [(1, "a folder has no medium")]
+    for words in (["find", os.fspath(case), ""], ["timeline", os.fspath(case), "--limit", "0"]):
+        assert main(words) == 2
+
+
+def test_labels_of_the_report_lead_where_its_ids_lead(worked: tuple[Path, Path, Outcome]) -> None:
+    held = open_case(worked[1])
+    with held.ledger:
+        judged = load(worked[1])
+        rows = timeline(held, judged)[0]
+        pairs = [("E1", "evidence-1"), ("L1", "ledger-1"), ("F1", judged.findings[0].id), ("S1", judged.steps[0].id)]
+        pairs += [("Q1", judged.searches[0].id), ("H1", judged.hypotheses[0].id), ("T1", rows[0].id)]
+        for label, name in pairs:
+            assert [(k.kind, k.id) for k in trace(held, label)] == [(k.kind, k.id) for k in trace(held, name)]
+        with pytest.raises(UsageError):
+            trace(held, "F999999")

@@ -73,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"  {words.get(status, ''):<4} {status:<8} {count}")
     for line in done.trouble[:20]:
         say(f"  未取得 not had: {line}")
+    more = sum(done.counts.get(s, 0) for s in ("failed", "cut", "timeout")) - len(done.trouble[:20])
+    if more > 0:
+        say(f"  另有 {more:,} 项未取得，见清单 · {more:,} more were not had: see the manifest")
     for path in done.unlike[:20]:
         say(f"  校验值不符 differs from what the server stated: {path}")
     if done.withheld:

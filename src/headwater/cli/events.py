@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from headwater.cli.options import count_of
 from headwater.cli.printing import case_argument, json_argument, language_argument
 
 HELP = "按条件查询事件 · the events that meet a condition"
@@ -20,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="SQL 布尔表达式 · a boolean expression, e.g. \"src_ip = '203.0.113.7'\"",
     )
     parser.add_argument("--feed", metavar="NAME", help="只查一类日志 · one feed alone")
-    parser.add_argument("--limit", type=int, metavar="N", help="最多条数 · at most so many")
+    parser.add_argument("--limit", type=count_of, metavar="N", help="最多条数 · at most so many")
     json_argument(parser)
     language_argument(parser)
 

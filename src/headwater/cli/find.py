@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from headwater.cli.options import key_files, keys_of
+from headwater.cli.options import count_of, key_files, keys_of
 from headwater.cli.printing import case_argument, json_argument, language_argument
 from headwater.cli.timeline import question_arguments
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headwater.procedure.corridor import Corridor
     from headwater.procedure.searching import Wanted
 
+PAGE = 1000  # events of one page, where no limit is given
 HELP = "在全部事件、全部文件的字节或介质中查找文字 · find text in events, file bytes or the medium"
 
 
@@ -32,7 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--medium", action="store_true", help="在介质的字节中找，含未分配空间 · on the medium, unallocated space too"
     )
     parser.add_argument(
-        "--most", type=int, default=1000, metavar="N", help="每个文件最多几处，缺省 1000 · at most so many of one file"
+        "--most",
+        type=count_of,
+        default=1000,
+        metavar="N",
+        help="每个文件最多几处，缺省 1000 · at most so many of one file",
     )
     question_arguments(parser)
     json_argument(parser)
@@ -42,14 +47,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the matches; the exit code says whether all that was to be searched was read."""
+    from dataclasses import replace
+
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import event_line
     from headwater.cli.timeline import more, question_of
+    from headwater.model.errors import UsageError
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
     from headwater.procedure.searching import Wanted, in_events
     from headwater.procedure.timeline import checked_zone
 
+    if not options.text:
+        raise UsageError("HW0001", what="TEXT")
     corridor = open_case(options.case)
     corridor.keys = keys_of(options)
     wanted = Wanted(options.text, options.regex, options.ignore_case)
@@ -59,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         if options.bytes or options.medium:
             return _bytes(corridor, wanted, options, language)
         zone, asked = checked_zone(options.show_zone), question_of(options)
+        if asked.limit is None:
+            asked = replace(asked, limit=PAGE)
         last, count = "", 0
         for event, found in in_events(corridor, wanted, asked):
             event_line(event, options.json, zone, language, ",".join(found))

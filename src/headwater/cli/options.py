@@ -87,6 +87,13 @@ def size_of(text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
+def count_of(text: str) -> int:
+    """A count of one or more; argparse tells of what is none."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: 1, 2, 3 …")
+    return int(text)
+
+
 def pairs(given: Sequence[str]) -> dict[str, str]:
     """``NAME=VALUE`` words as a mapping.
 

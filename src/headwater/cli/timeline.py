@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.cli.options import count_of
 from headwater.cli.printing import case_argument, json_argument, language_argument
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def question_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=10.0, metavar="N", help="前后各几分钟，缺省 10 · on either side"
     )
     parser.add_argument("--after", metavar="ID", help="接上一页末条之后 · the page behind this event")
-    parser.add_argument("--limit", type=int, metavar="N", help="最多条数 · at most so many")
+    parser.add_argument("--limit", type=count_of, metavar="N", help="最多条数 · at most so many")
     parser.add_argument("--show-zone", default="UTC", metavar="ZONE", help="显示所用时区 · the zone of the times shown")
 
 

@@ -160,3 +160,9 @@ def gap_citations(rows: pl.DataFrame, limit: int = 200) -> tuple[GapCitation, ..
         )
         for r in picked.iter_rows(named=True)
     )
+
+
+def somebody() -> Any:
+    """That the account of a row is a person's or a program's: not Windows' null session, nor a machine of its domain."""
+    user = pl.col("user").str.to_uppercase()
+    return ~(user.str.ends_with("$") | (user == "ANONYMOUS LOGON")).fill_null(False)

@@ -6,17 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from headwater.examine import reading
 from headwater.examine.byte_search import Hit, hits, patterns
 from headwater.examine.opening import open_evidence
 from headwater.formats.keys import at_hand
 from headwater.model.paths import join
+from headwater.model.records import Facts
 from headwater.procedure.child_targets import Message, Targets, open_files
 
 _PROGRESS = 8 << 20
 
 
 def in_files(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
-    """Matches in the targets' bytes, file by file; of each file at most ``most``, and how many bytes were not read."""
+    """Matches in the targets' bytes and in what a compressed one holds, file by file.
+
+    Of each file at most ``most`` are told, and how many bytes were not read.
+    """
     targets = Targets(args, fds)
     wanted = patterns(args["text"], regex=args["regex"], ignore_case=args["ignore_case"])
     known: set[tuple[str, str]] = set()
@@ -35,6 +40,11 @@ def in_files(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             source, _ = targets.open(target)
             yield from _told(path, hits(source, wanted), int(args["most"]))
             unread = sum(length for _, length, _, _ in source.bad)
+            within = reading.prepare(source, path, None, Facts(), False)
+            if within.path != path:  # compressed: what it holds is looked through as well
+                yield from _told(within.path, hits(within.source, wanted), int(args["most"]))
+                if within.gap is not None:
+                    yield {"path": within.path, "unread": within.gap.length}, b""
         except (OSError, ValueError, KeyError):
             unread = int(target["size"])
         if unread:

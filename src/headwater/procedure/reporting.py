@@ -83,7 +83,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     entries = [s for s in corridor.ledger.entries() if s.entry.action not in _AFTERWARDS]
     head = entries[-1]
     accounts = load_accounts(corridor.case)
-    timeline, left_out = _timeline(corridor, judged)
+    rows, left_out = timeline(corridor, judged)
     sums = {number: totals(ranges) for number, ranges in load_ranges(corridor.case).items()}
     facts = {item.number: facts_of(corridor.ledger, item.number) for item in items}
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
@@ -99,7 +99,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         tools=tuple(_tools(entries)),
         confinement=story.confinement(entries),
         clocks=tuple(_clocks(corridor, items)),
-        timeline=timeline,
+        timeline=rows,
         steps=judged.steps,
         findings=judged.findings,
         aside=tuple(
@@ -290,7 +290,7 @@ def _year(ns: int | None) -> int | None:
     return None if text is None else int(text[:4])
 
 
-def _timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:
+def timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:
     """The events behind the steps, in order of time, with the words of their records."""
     by_step: dict[str, list[str]] = {}
     for step in judged.steps:

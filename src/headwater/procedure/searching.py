@@ -15,7 +15,7 @@ from headwater.model.errors import HeadwaterError, UsageError
 from headwater.procedure import contents
 from headwater.procedure.corridor import Corridor, clocks_of, evidence_of, source_of
 from headwater.procedure.folder_members import opened_targets
-from headwater.procedure.intake import Held, held, measured
+from headwater.procedure.intake import Held, held
 from headwater.procedure.investigate import pool_for
 from headwater.procedure.tasks import WALK, Unit
 from headwater.procedure.timeline import Question, condition, identified, place_of
@@ -98,8 +98,7 @@ def in_bytes(corridor: Corridor, wanted: Wanted, *, medium: bool, most: int) -> 
 
             with held(source_of(item)) as open_files:
                 if medium:
-                    size = int(measured(corridor, pool, item.number, open_files)["medium"]["size"])
-                    tasks = list(_stretches(item, open_files, size, search))
+                    tasks = list(_stretches(item, open_files, item.size, search))
                     for outcome in pool.run(tasks, take):
                         if outcome.status != "done":
                             account.failed.append((item.number, f"{outcome.task_id}: {outcome.status}"))

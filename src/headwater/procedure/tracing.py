@@ -44,12 +44,37 @@ def trace(corridor: Corridor, name: str) -> list[Link]:
     Raises:
         UsageError: HW0005, nothing is called that.
     """
-    links = list(_from(corridor, name))
+    links = list(_from(corridor, labelled(corridor, name)))
     if not links:
         raise UsageError("HW0005", what=name)
     numbers = sorted({n for link in links for n in link.facts.get("evidence", [])})
     links.extend(_upward(corridor, numbers))
     return links
+
+
+def labelled(corridor: Corridor, name: str) -> str:
+    """The id behind a label of the report (``E1``, ``L3``, ``F2``, ``S1``, ``H1``, ``Q4``, ``T7``); any other name as it is."""
+    match = re.fullmatch(r"([ELFSHQT])(\d{1,6})", name)
+    if match is None:
+        return name
+    letter, number = match.group(1), int(match.group(2))
+    if letter == "E":
+        return f"evidence-{number}"
+    if letter == "L":
+        return f"ledger-{number}"
+    judged = load(corridor.case)
+    if letter == "T":
+        from headwater.procedure.reporting import timeline  # it reads the events; the other labels need none
+
+        names = [row.id for row in timeline(corridor, judged)[0]]
+    else:
+        names = {
+            "F": [one.id for one in judged.findings],
+            "S": [one.id for one in judged.steps],
+            "H": [one.id for one in judged.hypotheses],
+            "Q": [one.id for one in judged.searches],
+        }[letter]
+    return names[number - 1] if 1 <= number <= len(names) else name
 
 
 def _from(corridor: Corridor, name: str) -> Iterator[Link]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from headwater.detect.frames import HOUR, ORDER, names, state
+from headwater.detect.frames import HOUR, ORDER, names, somebody, state
 from headwater.detect.grouped import PLACE, TOLD, chosen, collected, counted, edges, fetched, placed, users
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -81,7 +81,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & (pl.col("feed") != "linux.btmp")
     )
     failed = scan.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
-    passed = scan.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
+    passed = scan.filter((pl.col("kind") == EventKind.AUTH_SUCCESS.value) & somebody())
     groups, rows = _sprayed(failed)
     if groups.is_empty():
         return

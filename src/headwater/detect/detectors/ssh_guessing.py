@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from headwater.detect.frames import DAY, ORDER, names, state
+from headwater.detect.frames import DAY, ORDER, names, somebody, state
 from headwater.detect.grouped import (
     PLACE,
     TOLD,
@@ -75,7 +75,8 @@ def _rows(events: Events) -> tuple[Any, Any]:
     told = rows.filter(pl.col("kind") == EventKind.AUTH_FAILURE.value)
     pam = rows.filter((pl.col("kind") == EventKind.AUTH_PROBE.value) & pl.col("pam_module").is_not_null())
     pam = pam.join(told.select(_KEYS).unique(), on=list(_KEYS), how="anti")
-    return pl.concat([told, pam], how="vertical"), rows.filter(pl.col("kind") == EventKind.AUTH_SUCCESS.value)
+    passed = (pl.col("kind") == EventKind.AUTH_SUCCESS.value) & somebody()
+    return pl.concat([told, pam], how="vertical"), rows.filter(passed)
 
 
 def _guessing(events: Events, group: dict[str, Any], part: pl.DataFrame, cited: pl.DataFrame) -> Finding:
