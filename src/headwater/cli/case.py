@@ -188,7 +188,7 @@ def _duties(options: argparse.Namespace) -> int:
     overdue = False
     for clock in clocks:
         overdue = overdue or (clock.left_ns < 0 and not clock.done)
-        left = f"{clock.left_ns / 3.6e12:+.1f} h"
+        left = f"{abs(clock.left_ns) / 3.6e12:,.1f} h"
         state = (
             f"已办 done: {clock.done}"
             if clock.done

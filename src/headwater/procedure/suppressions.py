@@ -31,12 +31,14 @@ class Suppression:
     who: str
     because: str
     steps: bool
+    personal: bool = True  # entered by one person; else in the name of all at work, signed by none of them
 
     @property
     def text(self) -> Text:
         """In one line: who, why, and whether it still counts."""
-        zh = f"已由 {self.who} 排除（台账第 {self.seq} 条），理由：{self.because}"
-        en = f"set aside by {self.who} (ledger entry {self.seq}): {self.because}"
+        zh = f"已由 {self.who} 排除（台账第 {self.seq} 条{'' if self.personal else '，未经个人签名'}），理由：{self.because}"
+        unsigned = "" if self.personal else ", signed by no person"
+        en = f"set aside by {self.who} (ledger entry {self.seq}{unsigned}): {self.because}"
         return Text(zh + ("；不计入步骤" if self.steps else ""), en + ("; left out of the steps" if self.steps else ""))
 
 
@@ -51,7 +53,7 @@ def standing(ledger: Ledger) -> dict[str, Suppression]:
             name = str(entry.note["finding"])
             found[name] = Suppression(
                 name, entry.seq, from_rfc3339(entry.time), " / ".join(entry.actors) or "?", str(entry.note["because"]),
-                bool(entry.note["steps"]),
+                bool(entry.note["steps"]), len(entry.actors) == 1,
             )  # fmt: skip
     return found
 

@@ -123,11 +123,11 @@ def counts(corridor: Corridor, asked: Question, width: str) -> list[tuple[int, i
 
 
 def shown_in(ns: int | None, zone: str) -> str:
-    """A time for the eye, whole seconds with its offset, in a display zone; what is stored does not change."""
+    """A time for the eye with its offset, to the microsecond where it was recorded, in a display zone."""
     if ns is None:
         return "-"
     try:
-        there = datetime.fromtimestamp(ns // SECOND, ZoneInfo(zone))
+        there = datetime.fromtimestamp(ns // SECOND, ZoneInfo(zone)).replace(microsecond=ns % SECOND // 1000)
     except (OverflowError, ValueError, OSError):  # a year beyond what calendars here reach
         return f"{ns // SECOND} s"
     return there.isoformat(sep=" ")
