@@ -344,7 +344,7 @@ CHILD = textwrap.dedent(
     """
 )
 SIZE = 4_000_123
-KILLS = 200 if LONG else 20
+KILLS = 200 if LONG else 12
 
 
 def killed_after(folder: Path, form: str, seconds: float, resume: bool) -> int:
