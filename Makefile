@@ -31,7 +31,7 @@ lint: setup-dev
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" tests
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not long" tests
 
 test-long: setup-dev
 	HEADWATER_LONG=1 $(BIN)/python -m pytest -n 2 tests

@@ -180,3 +180,11 @@ def test_hostile_headers_neither_raise_otherwise_nor_hang() -> None:
             data[164:166] = data[212:214] = b"\0\0"  # rounds stay small
         with contextlib.suppress(AcquireError):  # a numbered refusal is an answer; any other error fails
             unlock(MemorySource(bytes(data)), [PASS]).source.pread(0, 10_000)
+
+
+def test_key_is_called_by_the_name_under_which_it_was_given_each_time() -> None:
+    medium = memory("stack", "disk")
+    for label in ("first name", "second name", "first name"):
+        table = volumes(medium, [Key(label, b"correct horse")])
+        (opened,) = [v for v in table.volumes if v.name.endswith("!luks")]
+        assert dict(opened.facts)["key"] == label

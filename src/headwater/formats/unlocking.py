@@ -54,7 +54,8 @@ def _luks(source: ByteSource, keys: Sequence[Key]) -> Opened:
     headers = [key.header for key in keys if key.header is not None]
     head = MemorySource(headers[0]) if headers else None
     # a passphrase is stretched on purpose; a child that opens the same volume for every task does it once
-    place = sha256((head or source).pread(0, 4096) + b"\0".join(key.secret for key in keys)).digest()
+    held = b"\0".join(key.label.encode("utf-8", "surrogatepass") + b"\0" + key.secret for key in keys)
+    place = sha256((head or source).pread(0, 4096) + held).digest()
     known = _opened_before.get(place)
     found = unlock(source, [known[0]] if known else keys, head)
     slot = known[1] if known else found.slot
