@@ -49,7 +49,7 @@ def _started(folder: Path) -> tuple[subprocess.Popen[bytes], Place]:
     words = [
         str(BINARY), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}",
         f"-volume.port={volume}", "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}", f"-s3.config={config}",
-        "-volume.max=20", "-master.volumeSizeLimitMB=32",
+        "-volume.max=20", "-master.volumeSizeLimitMB=32", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
     ]  # fmt: skip
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     place = Place(f"http://127.0.0.1:{s3}", "evidence", "test", "secret")
