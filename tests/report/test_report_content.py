@@ -266,7 +266,7 @@ def test_of_a_thousand_like_findings_and_steps_none_is_left_out_or_uncited() -> 
         assert f'href="#i-F-{n:04}"' in row
     body = compose(many, 2, 300).body  # the printed form
     tables = [b for b in body if isinstance(b, Table) and any(r.target.startswith("F-") for r in b.rows)]
-    assert [len(t.rows) for t in tables] == [40]
+    assert [len(t.rows) for t in tables] == [30]
     assert all(any(p.kind == "cite" for p in r.cells[-1]) for t in tables for r in t.rows)
 
 

@@ -104,5 +104,5 @@ def test_long_table_is_cut_in_print_and_says_where_the_rest_is() -> None:
     rows = base.hashes * 100
     long = replace(base, hashes=rows)
     packed = re.sub(r"\s", "", text_of(render_pdf(long, "zh")))
-    assert "其余200行未印出，见本报告的网页版。" in packed
+    assert "其余250行未印出，见本报告的网页版。" in packed
     assert render_html(long, "zh").count(samples.sha("rule").encode()) == 100

@@ -40,7 +40,7 @@ _TONE = {
 _DOT = mark(" · ", " · ")
 _ASIDE = Piece("doubt", Text("已排除", "set aside"))
 IN_FULL = 20  # findings of one rule that are told in full; of the others each has a row of one table
-PRINTED = 40  # rows of such a table in the printed form
+PRINTED = 30  # rows of such a table in the printed form
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ from headwater.report.document import compose
 from headwater.report.html import LANGUAGES
 from headwater.report.words import OWN
 
-ROWS = 200  # rows of the long tables; the page form has all. Layout takes about 25 KB of memory for each cell
+ROWS = 150  # rows of the long tables; the page form has all. Layout takes about 25 KB of memory for each cell
 _WHOLE = 1200  # characters of a row that is kept on one page; a longer one might not fit on any
 CELL = 300  # characters of one value in a cell; the page form shows more
 _HERE = Path(__file__).parent

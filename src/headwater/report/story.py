@@ -34,7 +34,7 @@ from headwater.report.words import BASIS, HYPOTHESIS, NONE, kind
 
 STEP = Text("步骤", "Step")
 IN_FULL = 20  # steps of one stage that are told in full; of the others each has a row of one table
-PRINTED = 40  # rows of such a table in the printed form
+PRINTED = 30  # rows of such a table in the printed form
 _UNKNOWN = Text("未查明", "not found")
 
 
