@@ -56,6 +56,11 @@ def test_expression_that_explodes_elsewhere_ends_here() -> None:
     assert list(hits(Held(data), patterns("(a+)+c", regex=True, ignore_case=False))) == []
 
 
+def test_text_that_cannot_be_written_is_refused_and_not_called_absent() -> None:
+    with pytest.raises(BadPattern):
+        patterns("\ud800", regex=False, ignore_case=False)
+
+
 def test_expression_that_is_none_or_matches_nothing_is_refused() -> None:
     for text in ("(", "a*", "", "(?=x)", r"(a)\1"):
         with pytest.raises(BadPattern):

@@ -129,6 +129,9 @@ def test_search_reads_compressed_files_and_the_medium_and_refuses_nothing_at_all
         assert [(h.evidence, h.path, h.offset) for h in hits] == [(2, "", 1 << 20)]
         assert account.looked_through == disk.stat().st_size
         assert account.failed == [(1, "a folder has no medium")]
+        (source / "var/log/auth.log.2.gz").unlink()  # what is gone was not searched, and must be said
+        hits, account = in_bytes(held, Wanted("needle"), medium=False, most=10)
+        assert [path for _, path, _ in account.unread] == ["/var/log/auth.log.2.gz"]
     for words in (["find", os.fspath(case), ""], ["timeline", os.fspath(case), "--limit", "0"]):
         assert main(words) == 2
 

@@ -68,6 +68,8 @@ def patterns(text: str, *, regex: bool, ignore_case: bool) -> list[Pattern]:
                 wanted.setdefault(re2.escape(text.encode(encoding, "surrogateescape")), encoding)
             except UnicodeEncodeError:
                 continue
+    if not wanted:
+        raise BadPattern("a text that no encoding can write")
     found = []
     for expression, encoding in wanted.items():
         try:

@@ -12,6 +12,7 @@ from headwater.confine.pool import Message, Task
 from headwater.examine.byte_search import BadPattern, patterns
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, UsageError
+from headwater.model.paths import join
 from headwater.procedure import contents
 from headwater.procedure.corridor import Corridor, clocks_of, evidence_of, source_of
 from headwater.procedure.folder_members import opened_targets
@@ -105,6 +106,12 @@ def in_bytes(corridor: Corridor, wanted: Wanted, *, medium: bool, most: int) -> 
                     continue
                 for unit in contents.plan(item, _listed(corridor, item)):
                     with opened_targets(item, unit.targets, open_files.fds) as (fds, ready, own):
+                        there = {(t["view"], t["key"]) for t in ready}
+                        account.unread.extend(
+                            (item.number, join(str(t["view"]), str(t["path"])), int(t["size"]))
+                            for t in unit.targets
+                            if (t["view"], t["key"]) not in there  # a folder's member that is not there any more
+                        )
                         args = search | {"files": open_files.args(), "own_fds": own, "targets": ready}
                         seconds = 600 + unit.size // (8 << 20)
                         task = Task(
