@@ -8,7 +8,7 @@ RFC 3339 time, the default of Debian 13 and of Ubuntu 24.04), RFC 5424; each may
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,14 @@ from headwater.model.kinds import TimeBasis
 _MOST_SPACES = 16
 # What stands in the host's place of logs that write the severity there.
 _SEVERITIES = ("EMERG", "ALERT", "CRIT", "ERR", "ERROR", "WARNING", "WARN", "NOTICE", "INFO", "DEBUG")
+# A host has the form of a name or an address, of more than digits, as a relay may chain them with a slash.
+_HOST = r"^[A-Za-z0-9:](?:[A-Za-z0-9._:/-]{0,253}[A-Za-z0-9.])?$"
+_MORE_THAN_DIGITS = r"[A-Za-z.:]"
+# What syslogd, login and anacron write behind the host without a tag, and the facility and severity of BusyBox.
+_UNTAGGED = (
+    r"^(?:last message repeated |message repeated |syslogd |exiting on signal |-- |Job `"
+    r"|[a-z0-9]{1,12}\.(?:emerg|alert|crit|err|warn|notice|info|debug) )"
+)
 _STRUCTURED = r'^((?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)(?: |$)(?s:(.*))$'
 
 
@@ -86,9 +94,21 @@ def _pid(lines: Lines, close: Ints, bracket: Flags) -> tuple[Flags, Ints, Ints]:
     return opened < 0, close + opened, pid
 
 
-def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
-    """Process and pid of ``tag[pid]:`` at ``at``, and where the text begins; without a tag all of it is text."""
+class _Tags(NamedTuple):
+    """Where ``tag[pid]:`` stands in each line, whether it has one and a pid, the pid, and where the text begins."""
+
+    at: Ints
+    end: Ints
+    tagged: Flags
+    numbered: Flags
+    pid: Ints
+    text: Ints
+
+
+def _tags(lines: Lines, at: Ints) -> _Tags:
+    """The tags at ``at``; without one all of it is text."""
     data = lines.data
+    at = _skip_spaces(lines, at)
     stop = lines.find(at, " ")
     nonempty = stop > at
     colon = nonempty & (data[stop - 1] == 58)
@@ -97,27 +117,44 @@ def _tag(lines: Lines, at: Ints) -> tuple[dict[str, pl.Series], Ints]:
     numbered &= opened > at
     end = np.where(numbered, opened, stop - 1)
     tagged = (colon | numbered) & (end > at)
-    columns = {
-        "process": lines.column(at, end, None if tagged.all() else tagged),
-        "pid": numbers(pid, tagged & numbered),
-    }
-    return columns, _skip_spaces(lines, np.where(tagged, np.minimum(stop + 1, lines.end), at))
+    text = _skip_spaces(lines, np.where(tagged, np.minimum(stop + 1, lines.end), at))
+    return _Tags(at, end, tagged, tagged & numbered, pid, text)
+
+
+def _hosts(lines: Lines, at: Ints, stop: Ints) -> Flags:
+    """Which words [at, stop) may be a host: no tag, no dash, and a host's form."""
+    last = lines.data[np.maximum(stop - 1, 0)]
+    may = (stop > at) & (last != 58) & (last != 93) & (lines.data[at] != 45)
+    words = lines.column(at, stop, None if may.all() else may)
+    form = words.str.contains(_HOST) & words.str.contains(_MORE_THAN_DIGITS)
+    return form.fill_null(False).to_numpy()
 
 
 def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
-    """Host, process, pid and text of what follows the time; ``at`` is the position behind the space."""
+    """Host, process, pid and text of what follows the time; ``at`` is the position behind the space.
+
+    The first word is a host only where a tag stands behind it (or what syslogd itself writes without one): agents that
+    write a time and a sentence would otherwise each bring hosts of their own.
+    """
     data = lines.data
     library = compiled.library()
     if library is not None:
         return _quick_rest(library, lines, at)
     at = np.minimum(at, lines.end)
     stop = lines.find(at, " ")
-    last = data[np.maximum(stop - 1, 0)]
-    # a host is no tag and no dash: such lines were written without one
-    named = (stop > at) & (last != 58) & (last != 93) & (data[at] != 45)
-    columns, text = _tag(lines, _skip_spaces(lines, np.where(named, np.minimum(stop + 1, lines.end), at)))
-    columns["host"] = lines.column(at, stop, None if named.all() else named)
-    return columns | classified(columns["process"], Lines(data, text, lines.end))
+    named = _hosts(lines, at, stop)
+    tags = _tags(lines, np.where(named, np.minimum(stop + 1, lines.end), at))
+    rows = np.flatnonzero(named & ~tags.tagged)
+    if len(rows):
+        some = lines.take(rows)
+        named[rows] = some.column(tags.at[rows], some.end).str.contains(_UNTAGGED).to_numpy()
+        tags = _tags(lines, np.where(named, np.minimum(stop + 1, lines.end), at))
+    columns = {
+        "host": lines.column(at, stop, None if named.all() else named),
+        "process": lines.column(tags.at, tags.end, None if tags.tagged.all() else tags.tagged),
+        "pid": numbers(tags.pid, tags.numbered),
+    }
+    return columns | classified(columns["process"], Lines(data, tags.text, lines.end))
 
 
 def _quick_rest(library: Any, lines: Lines, at: Ints) -> dict[str, pl.Series]:

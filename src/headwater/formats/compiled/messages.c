@@ -6,6 +6,7 @@
 #include "times.h"
 
 #define MOST_SPACES 16
+#define MOST_HOST 255 /* bytes */
 #define MOST_DIGITS 18
 #define MOST_PID 7 /* digits */
 #define NAME_SLOTS 8192
@@ -49,33 +50,85 @@ static int64_t pid_at(Text data, int64_t close, int64_t from, int64_t *pid) {
     return at - 1;
 }
 
+/* Whether data[at:stop] has the form of a host: a name or an address, of more than digits. No tag and no dash has it. */
+static int host_form(Text data, int64_t at, int64_t stop) {
+    if (stop <= at || stop - at > MOST_HOST) return 0;
+    int more = 0;
+    for (int64_t k = at; k < stop; k++) {
+        uint8_t c = data[k], letter = (uint8_t)((c | 32) - 'a') < 26;
+        if (letter || c == '.' || c == ':') {
+            more = 1;
+            if (c == '.' && k == at) return 0;
+        } else if (!hw_is_digit(c) && ((c != '_' && c != '/' && c != '-') || k == at || k == stop - 1)) {
+            return 0;
+        }
+    }
+    return more && data[stop - 1] != ':';
+}
+
+/* Whether `text` (of `size` bytes) begins as what is written behind the host without a tag, by syslogd, login, anacron, and
+ * by BusyBox, which writes facility and severity there. */
+static int untagged(Text text, int64_t size) {
+    static const char *const begins[] = {"last message repeated ", "message repeated ", "syslogd ", "exiting on signal ", "-- ",
+                                         "Job `"};
+    static const char *const severities[] = {"emerg ", "alert ", "crit ", "err ", "warn ", "notice ", "info ", "debug "};
+    for (size_t k = 0; k < sizeof begins / sizeof *begins; k++) {
+        int64_t length = (int64_t)strlen(begins[k]);
+        if (size >= length && !memcmp(text, begins[k], (size_t)length)) return 1;
+    }
+    int64_t at = 0;
+    while (at < size && at < 13 && ((uint8_t)(text[at] - 'a') < 26 || hw_is_digit(text[at]))) at++;
+    if (at < 1 || at > 12 || at >= size || text[at++] != '.') return 0;
+    for (size_t k = 0; k < sizeof severities / sizeof *severities; k++) {
+        int64_t length = (int64_t)strlen(severities[k]);
+        if (size - at >= length && !memcmp(text + at, severities[k], (size_t)length)) return 1;
+    }
+    return 0;
+}
+
+/* A tag in [at, limit): where it ends (-1 where none is) and where its word does. */
+typedef struct {
+    int64_t at, end, stop, pid;
+    int numbered;
+} Tag;
+
+static Tag tag_at(Text data, int64_t at, int64_t limit) {
+    at = behind_spaces(data, at, limit);
+    int64_t stop = hw_first(data, at, limit, ' ');
+    Tag tag = {at, -1, stop, 0, 0};
+    if (stop <= at) return tag;
+    int colon = data[stop - 1] == ':';
+    int64_t close = stop - 1 - colon, opened = -1;
+    if (close >= at && data[close] == ']') opened = pid_at(data, close, at, &tag.pid);
+    int64_t end = opened >= 0 ? opened : stop - 1;
+    if ((colon || opened >= 0) && end > at) tag.end = end;
+    tag.numbered = tag.end >= 0 && opened >= 0;
+    if (!tag.numbered) tag.pid = 0;
+    return tag;
+}
+
 /* Host, tag and text behind the time of each line; `at` is where the host should stand. Ends are -1 where there is no host
- * or no tag. */
+ * or no tag. A host has a host's form, and a tag behind it or what needs none. */
 HW_API int64_t hw_heads(Text data, int64_t size, const int64_t *from, const int64_t *end, int64_t rows, int64_t *host,
                         int64_t *host_end, int64_t *tag, int64_t *tag_end, int64_t *pid, uint8_t *numbered, int64_t *text) {
     for (int64_t k = 0; k < rows; k++) {
         int64_t limit = end[k], at = from[k] < limit ? from[k] : limit;
         if (at < 1 || limit > size - HW_PADDING) return HW_BAD;
         int64_t stop = hw_first(data, at, limit, ' ');
-        uint8_t last = data[stop - 1];
-        /* a host is no tag and no dash: such lines were written without one */
-        int named = stop > at && last != ':' && last != ']' && data[at] != '-';
+        int named = host_form(data, at, stop);
+        Tag found = tag_at(data, named && stop < limit ? stop + 1 : (named ? limit : at), limit);
+        if (named && found.end < 0 && !untagged(data + found.at, limit - found.at)) {
+            named = 0;
+            found = tag_at(data, at, limit);
+        }
         host[k] = at;
         host_end[k] = named ? stop : -1;
-        if (named) at = stop + 1 < limit ? stop + 1 : limit;
-        at = behind_spaces(data, at, limit);
-        stop = hw_first(data, at, limit, ' ');
-        int colon = stop > at && data[stop - 1] == ':';
-        int64_t close = stop - 1 - colon, opened = -1;
-        pid[k] = 0;
-        if (stop > at && close >= at && data[close] == ']') opened = pid_at(data, close, at, pid + k);
-        int64_t tag_stop = opened >= 0 ? opened : stop - 1;
-        int tagged = (colon || opened >= 0) && tag_stop > at;
-        numbered[k] = (uint8_t)(tagged && opened >= 0);
-        if (!numbered[k]) pid[k] = 0;
-        tag[k] = at;
-        tag_end[k] = tagged ? tag_stop : -1;
-        if (tagged) at = stop + 1 < limit ? stop + 1 : limit;
+        tag[k] = found.at;
+        tag_end[k] = found.end;
+        pid[k] = found.pid;
+        numbered[k] = (uint8_t)found.numbered;
+        at = found.at;
+        if (found.end >= 0) at = found.stop + 1 < limit ? found.stop + 1 : limit;
         text[k] = behind_spaces(data, at, limit);
     }
     return rows;
