@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "列出发现，附引证 · the findings of a case, with citations"
 
@@ -13,18 +14,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     from headwater.cli.printing import listing_arguments
 
     listing_arguments(parser)
+    parser.add_argument(
+        "--by",
+        choices=("severity", "time"),
+        default="severity",
+        help="排列：严重程度或时间 · the order of the findings",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print them in the order of time."""
+    """Print them; of a case still being examined, what a first look saw, and that it is no more."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import print_rows
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.listing import findings
+    from headwater.procedure.judgement import seen_first
+    from headwater.procedure.listing import SO_FAR, findings, in_language
 
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "findings")
-        print_rows(findings(corridor), options, corridor.settings.language)
+        language = corridor.settings.language
+        if seen_first(corridor.case) is not None:
+            print(in_language(SO_FAR, options.lang or language), file=sys.stderr)
+        print_rows(findings(corridor, by_time=options.by == "time"), options, language)
     return EXIT_DONE

@@ -81,8 +81,10 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.chronicle import story_lines
     from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
+    from headwater.procedure.listing import seen_lines
     from headwater.procedure.story import gap_line
 
+    language = options.lang or "both"
     changes: dict[str, Any] = {
         "zone": options.zone,
         "years": _years(options.year),
@@ -100,8 +102,7 @@ def run(options: argparse.Namespace) -> int:
         Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators),
     )  # fmt: skip
     with Meter() as meter:
-        outcome = investigate(order, meter)
-    language = options.lang or "both"
+        outcome = investigate(order, meter, lambda found: meter.tell(seen_lines(found, language)))
     for each in ("zh", "en") if language == "both" else (language,):
         for words in story_lines(outcome.judged, outcome.items, each, outcome.warnings):
             say(words)

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
+
+from headwater.cli.printing import inert
 
 _NAMES = {
     "hash": ("校验", "hashing"),
@@ -101,6 +104,15 @@ class Meter:
             self._open = True
         else:
             sys.stderr.write(words + "\n")
+        sys.stderr.flush()
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Lines of news between two stages."""
+        self._complete()
+        self.end()
+        self._stage = ""
+        for words in lines:
+            sys.stderr.write(inert(words) + "\n")
         sys.stderr.flush()
 
     def end(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,7 +21,7 @@ from headwater.formats.canonical import digest
 from headwater.formats.keys import Key
 from headwater.model.custody import Evidence, Sealed, Verdict
 from headwater.model.errors import UsageError
-from headwater.model.nouns import Authority
+from headwater.model.nouns import Authority, Finding
 from headwater.model.paths import decode_name, encode_name
 from headwater.model.times import from_rfc3339
 from headwater.vault.ledger import Ledger
@@ -68,6 +68,10 @@ def silent(stage: str, done: int, total: int | None, unit: str) -> None:
     """A progress that says nothing."""
 
 
+def unheard(findings: Sequence[Finding]) -> None:
+    """News that nobody asked for."""
+
+
 def utc_now() -> str:
     """The time of the machine's clock as RFC 3339 with nanoseconds; the ledger alone records it."""
     now = datetime.now(UTC)
@@ -96,6 +100,7 @@ class Corridor:
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
     progress: Progress = silent
     keys: tuple[Key, ...] = ()  # of encrypted volumes; the ledger knows their labels alone
+    news: Callable[[Sequence[Finding]], None] = unheard  # told what is seen before the work is done
 
     def record(
         self,

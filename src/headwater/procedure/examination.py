@@ -3,8 +3,8 @@
 
 1. One task per item lists its trees: file-system events, candidates, gaps, and what the system says of itself, which
    the mandate must cover before anything is parsed.
-2. The candidates, in the order of the listing, are cut into tasks by number and size alone, so that the cut is the
-   same on any number of workers.
+2. The candidates, the telling ones first and else in the order of the listing, are cut into tasks by number and size
+   alone, so that the cut is the same on any number of workers. Where much is left after the first, they are looked at.
 3. A task's parts are written under deterministic names, then its marker, which holds their digests; a task with a
    marker of the same fingerprint is not run again. So a killed run goes on where it stopped.
 4. A task that ends badly is split, file by file; a file that ends badly alone is *incomplete*: named, and a gap.
@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from headwater.examine.context import Taker, texts_of
 from headwater.examine.coverage import tile
 from headwater.examine.hive_artifacts import all_artifacts
 from headwater.examine.identity import NAMES, identify
+from headwater.examine.priority import first
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
@@ -41,6 +42,7 @@ from headwater.procedure.yara_scan import scan_all
 
 FILES_PER_TASK = 48
 BYTES_PER_TASK = 16 << 20
+MUCH = 512 << 20  # bytes still to be read, from which a first look is worth its seconds
 
 Json = dict[str, Any]
 
@@ -58,10 +60,17 @@ def _parser_versions() -> dict[str, int]:
     return versions | {f"artifact {a.name}": a.version for a in all_artifacts()}
 
 
-def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = None) -> Examined:
+def examine(
+    corridor: Corridor,
+    pool: Pool,
+    item: Evidence,
+    gate: Gate | None = None,
+    look: Callable[[], None] | None = None,
+) -> Examined:
     """Examine one item: list it, hold it against the mandate, parse it, account for it.
 
-    ``gate`` None: what was admitted before is derived again.
+    ``gate`` None: what was admitted before is derived again. ``look`` is called once the telling files are read, where
+    much is left to read after them.
 
     Raises:
         AuthorityError: HW1013, its listing says that it is not what the mandate names; no file was parsed.
@@ -72,13 +81,24 @@ def examine(corridor: Corridor, pool: Pool, item: Evidence, gate: Gate | None = 
         if gate is not None:
             admit(corridor, item, gate.override)
         units = _plan(corridor, item, listing["candidates"], listing["context"])
-        markers = _parse(corridor, pool, item, open_files, units)
+        soon = [u for u in units if u.soon]
+        later = [u for u in units if not u.soon]
+        runner = _Runner(corridor, pool, item, open_files, sum(u.size for u in units))
+        markers = _parse(runner, soon)
+        if look is not None and soon and _left(later, listing) > MUCH:
+            look()
+        markers |= _parse(runner, later)
         described = describe_all(corridor, pool, item, open_files, listing["contents"])
         scanned = scan_all(corridor, pool, item, open_files, listing)
         scanned += strings_all(corridor, pool, item, open_files, listing)
     keep_only(corridor.case, item, (WALK, *markers, *described, *scanned))
     accounts = [account for number in sorted(markers) for account in markers[number]["files"]]
     return Examined(accounts, _coverage(listing, accounts))
+
+
+def _left(later: Sequence[Unit], listing: Json) -> int:
+    """Bytes still to be read: of the other files by their parsers, and of all for what they hold."""
+    return sum(u.size for u in later) + sum(int(size) for _, _, _, size in listing["contents"])
 
 
 def _fingerprint(item: Evidence, extra: Any) -> str:
@@ -172,14 +192,22 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
 def _plan(
     corridor: Corridor, item: Evidence, candidates: Sequence[Json], context: Sequence[Mapping[str, str]]
 ) -> list[Unit]:
-    """Cut the candidates into tasks; order and cut depend on the listing alone."""
+    """Cut the candidates into tasks, the telling files first; order and cut depend on the listing alone."""
     units: list[Unit] = []
     companions = Companions(candidates)
-    for target in candidates:
+    soon = [first(str(t["path"]), int(t["size"])) for t in candidates]
+    order = [(t, True) for t, s in zip(candidates, soon, strict=True) if s]
+    order += [(t, False) for t, s in zip(candidates, soon, strict=True) if not s]
+    for target, early in order:
         last = units[-1] if units else None
-        full = last is None or len(last.targets) >= FILES_PER_TASK or last.size + int(target["size"]) > BYTES_PER_TASK
+        full = (
+            last is None
+            or last.soon != early
+            or len(last.targets) >= FILES_PER_TASK
+            or last.size + int(target["size"]) > BYTES_PER_TASK
+        )
         if full:
-            last = Unit(item, len(units) + 1)
+            last = Unit(item, len(units) + 1, soon=early)
             units.append(last)
         assert last is not None
         last.targets.append(dict(target) | companions.of(target))
@@ -191,8 +219,9 @@ def _plan(
     return units
 
 
-def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, units: Sequence[Unit]) -> dict[int, Json]:
+def _parse(runner: _Runner, units: Sequence[Unit]) -> dict[int, Json]:
     """Run the tasks that have no fitting marker; returns the markers of all, by number."""
+    corridor, item = runner.corridor, runner.item
     markers: dict[int, Json] = {}
     waiting: list[Unit] = []
     for unit in units:
@@ -201,9 +230,7 @@ def _parse(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, uni
             waiting.append(unit)
         else:
             markers[unit.number] = marker
-    total = sum(u.size for u in units)
-    progressed = total - sum(u.size for u in waiting)
-    runner = _Runner(corridor, pool, item, open_files, total, progressed)
+    runner.progressed += sum(u.size for u in units) - sum(u.size for u in waiting)
     failed = runner.run(waiting, markers)
     singles = [
         Unit(item, SPLIT + unit.number * FILES_PER_TASK + i, [target], unit.fingerprint, unit.context)
@@ -228,11 +255,9 @@ def _incomplete(case: Path, unit: Unit, why: str) -> Json:
 class _Runner:
     """Runs parsing tasks of one item over the pool and receives what they say."""
 
-    def __init__(
-        self, corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, total: int, progressed: int
-    ) -> None:
+    def __init__(self, corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, total: int) -> None:
         self.corridor, self.pool, self.item, self.open_files = corridor, pool, item, open_files
-        self.total, self.progressed = total, progressed
+        self.total, self.progressed = total, 0
         self.why: dict[int, str] = {}
 
     def run(self, units: Sequence[Unit], markers: dict[int, Json]) -> list[Unit]:

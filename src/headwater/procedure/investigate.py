@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from headwater.formats.keys import Key, plain
 from headwater.formats.manifests import manifest
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
-from headwater.model.nouns import Authority, Sentence
+from headwater.model.nouns import Authority, Finding, Sentence
 from headwater.model.paths import encode_name
 from headwater.procedure import indicators, yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
@@ -46,10 +47,11 @@ from headwater.procedure.corridor import (
     evidence_of,
     silent,
     source_of,
+    unheard,
 )
 from headwater.procedure.examination import examine
 from headwater.procedure.intake import Gate, held, measured, take_in
-from headwater.procedure.judgement import Judged, judge
+from headwater.procedure.judgement import Judged, first_look, judge
 from headwater.procedure.odd_times import warnings
 from headwater.procedure.reporting import gap_totals, write_report
 from headwater.vault.ledger import Ledger
@@ -94,8 +96,13 @@ def pool_for(workers: int, keys: Sequence[Key] = (), early: Sequence[Early] = ()
     return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM, prepare=given, early=early)
 
 
-def investigate(order: Order, progress: Progress = silent) -> Outcome:
-    """Run the whole procedure; the steps are numbered as in the module's docstring."""
+def investigate(
+    order: Order, progress: Progress = silent, news: Callable[[Sequence[Finding]], None] = unheard
+) -> Outcome:
+    """Run the whole procedure; the steps are numbered as in the module's docstring.
+
+    ``news`` is told what a first look finds in the telling files of a large item, long before the rest is read.
+    """
     sources = [s.absolute() for s in order.sources]
     new = not case_folder.is_case(order.case)
     authority = _authority(order, new)  # before anything is made
@@ -111,12 +118,13 @@ def investigate(order: Order, progress: Progress = silent) -> Outcome:
         new = True
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
         corridor = _open(order, ledger, sources, authority)
-        corridor.progress = progress
+        corridor.progress, corridor.news = progress, news
         matching = yara.keep(order.case, order.yara)
         indicators.keep(order.case, lists)
         with pool_for(order.workers, order.keys, yara.early(order.case)) as pool:
             items = [take_in(corridor, pool, number, source, order.gate) for number, source in enumerate(sources, 1)]
-            examined = {item.number: examine(corridor, pool, item, order.gate) for item in items}
+            look = partial(first_look, corridor)
+            examined = {item.number: examine(corridor, pool, item, order.gate, look) for item in items}
             accounts = {number: done.accounts for number, done in examined.items()}
             ranges = {number: done.coverage for number, done in examined.items()}
             products = {

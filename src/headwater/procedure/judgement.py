@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.correlate.steps import correlate
 from headwater.detect import registry
@@ -24,10 +24,14 @@ from headwater.procedure.yara_scan import told
 from headwater.reconstruct.hypotheses import weigh
 from headwater.reconstruct.searches import standing_searches
 
+if TYPE_CHECKING:
+    from headwater.store.events import EventStore
+
 FINDINGS, STEPS, SEARCHES, HYPOTHESES, RULES = (
     "findings.jsonl", "steps.jsonl", "searches.jsonl", "hypotheses.jsonl", "rules.json",
 )  # fmt: skip
 
+SEEN_FIRST = "seen-first.jsonl"  # of a run under way
 JUDGED = (FINDINGS, STEPS, SEARCHES, HYPOTHESES, RULES)
 
 Json = dict[str, Any]
@@ -91,14 +95,8 @@ def _order(finding: Finding) -> tuple[Any, ...]:
     return (first, -SEVERITY_ORDER[finding.severity], finding.rule.id, finding.id)
 
 
-def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
-    """Run every detector and rule, correlate and weigh; write the four files of lines and enter it in the ledger.
-
-    A detector that fails is named in ``rules.json`` and in the report; the others go on.
-    """
-    store, settings = store_of(corridor), _settings(corridor)
-    accounts = load_accounts(corridor.case)
-    physical = Physical(accounts)
+def _detected(corridor: Corridor, store: EventStore, settings: Settings) -> tuple[dict[str, Finding], list[Json]]:
+    """What our own detectors find, by id, and which of them failed and why."""
     found: dict[str, Finding] = {}
     failed: list[Json] = []
     detectors = registry.all_detectors()
@@ -109,6 +107,36 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
                 found[finding.id] = finding
         except DetectError as error:
             failed.append({"detector": name, "why": error.names.get("what", "")})
+    return found, failed
+
+
+def first_look(corridor: Corridor) -> None:
+    """What our own detectors see in what is read so far: told, and kept for ``findings`` until the case is judged.
+
+    Nothing of it is entered or reported: what is read later can add to it, explain it or take it back.
+    """
+    found, _ = _detected(corridor, store_of(corridor), _settings(corridor))
+    seen = sorted(found.values(), key=_order)
+    contracts.save_lines(corridor.case / SEEN_FIRST, map(contracts.finding_json, seen))
+    corridor.news(seen)
+
+
+def seen_first(case: Path) -> tuple[Finding, ...] | None:
+    """The findings of the first look, while the case is still being examined for the first time; else None."""
+    if (case / FINDINGS).exists() or not (case / SEEN_FIRST).exists():
+        return None
+    return tuple(contracts.finding_of(r) for r in _lines(case / SEEN_FIRST))
+
+
+def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
+    """Run every detector and rule, correlate and weigh; write the four files of lines and enter it in the ledger.
+
+    A detector that fails is named in ``rules.json`` and in the report; the others go on.
+    """
+    store, settings = store_of(corridor), _settings(corridor)
+    accounts = load_accounts(corridor.case)
+    physical = Physical(accounts)
+    found, failed = _detected(corridor, store, settings)
     found.update({f.id: f for f in indicators.findings(corridor.case, store)})
     sigma = SigmaReport()
     for folder in rule_folders:
@@ -122,7 +150,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
     searches = tuple(standing_searches(store, settings, accounts))
     hypotheses = tuple(weigh(counted, steps, searches))
     rules: Json = {
-        "detectors": {name: d.RULE.version for name, d in detectors.items()},
+        "detectors": {name: d.RULE.version for name, d in registry.all_detectors().items()},
         "failed": failed,
         "sigma": sigma.plain(),
         "indicators": indicators.told(corridor.case),
@@ -149,6 +177,7 @@ def _save(corridor: Corridor, judged: Judged) -> Judged:
         RULES: contracts.save_lines(case / RULES, [judged.rules]),
         **indicators.sealed(case),
     }
+    (case / SEEN_FIRST).unlink(missing_ok=True)
     last = corridor.ledger.last(DETECTED)
     if last is None or dict(last.entry.products) != products:
         corridor.record(

@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT
+from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_ORDER, SEVERITY_TEXT, STAGE_TEXT
 from headwater.model.nouns import Finding, Step, Text
 from headwater.model.times import rfc3339
 from headwater.procedure.contracts import event_id, finding_json, step_json
 from headwater.procedure.corridor import Corridor
-from headwater.procedure.judgement import load
+from headwater.procedure.judgement import load, seen_first
 from headwater.procedure.suppressions import standing
 
 FIRST = Text("首条", "first:")
+SO_FAR = Text(
+    "初步发现（检验仍在进行，不入报告，可能增减）：",
+    "seen so far (the examination goes on; not part of the report, may yet change):",
+)
 NO_TIME = Text("时间未记载", "time not recorded")
 
 
@@ -57,10 +61,32 @@ def interval(first: int | None, last: int | None) -> Text:
     return Text(words + " UTC", words + " UTC")
 
 
-def findings(corridor: Corridor) -> Iterator[Row]:
-    """The findings in the order of time."""
+def seen_lines(found: Sequence[Finding], language: str, most: int = 20) -> Iterator[str]:
+    """What a first look saw, the most serious first, as lines; ``most`` of them, and how many more there are."""
+    serious = sorted(found, key=by_severity)
+    yield in_language(SO_FAR, language)
+    for finding in serious[:most]:
+        severity, when = Text(*SEVERITY_TEXT[finding.severity]), interval(finding.ts_first, finding.ts_last)
+        head = f"  {in_language(severity, language)} · {in_language(when, language)} · "
+        yield head + in_language(finding.text, language)
+    if len(serious) > most:
+        yield f"  … +{len(serious) - most}"
+    if not serious:
+        yield "  " + in_language(Text("至此无发现。", "nothing so far."), language)
+
+
+def by_severity(finding: Finding) -> tuple[int, int, str]:
+    """The most serious first, then by time; those without a time last."""
+    first = finding.ts_first if finding.ts_first is not None else 2**63
+    return (-SEVERITY_ORDER[finding.severity], first, finding.id)
+
+
+def findings(corridor: Corridor, *, by_time: bool = False) -> Iterator[Row]:
+    """The findings, the most serious first or in the order of time; of a case under way those of the first look."""
     aside = standing(corridor.ledger)
-    for finding in load(corridor.case).findings:
+    found = seen_first(corridor.case)
+    found = load(corridor.case).findings if found is None else found
+    for finding in found if by_time else sorted(found, key=by_severity):
         rule = finding.rule
         words = (
             Text(*SEVERITY_TEXT[finding.severity]),

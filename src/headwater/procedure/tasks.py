@@ -39,6 +39,7 @@ class Unit:
     targets: list[Json] = field(default_factory=list)
     fingerprint: str = ""
     context: dict[str, dict[str, str]] = field(default_factory=dict)  # by view, by path: see examine/context.py
+    soon: bool = False  # of the files that are read before the others
 
     @property
     def size(self) -> int:
