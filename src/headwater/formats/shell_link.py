@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from headwater.formats import shell_items
 
@@ -20,6 +21,7 @@ _TEXT_MOST = 4096  # characters
 _ID_LIST, _INFO, _UNICODE = 1, 2, 0x80
 _STRINGS = ((4, "description"), (8, "relative_path"), (16, "folder"), (32, "arguments"), (64, "icon"))
 _DRIVES = {1: "no root", 2: "removable", 3: "fixed", 4: "network", 5: "optical", 6: "RAM disk"}
+_GREGORIAN = 122_192_928_000_000_000  # 100 ns from 1582-10-15 to 1970
 _ENVIRONMENT, _TRACKER = 0xA0000001, 0xA0000003
 
 
@@ -28,7 +30,7 @@ class Link:
     """``end``: where it ends in the data. Times are FILETIMEs of the target when the link was written, 0 where not set.
 
     ``said``: what else it states, by name: local, network, items (paths of the target), volume_serial, volume_label,
-    drive, machine, droid, birth_droid, mac, environment, and the strings.
+    drive, machine, droid, birth_droid, droid_time, mac, environment, and the strings.
     """
 
     end: int
@@ -131,13 +133,26 @@ def _block(data: bytes, said: dict[str, str]) -> None:
         said["environment"] = _wide(data[268:788]) or _ansi(data[8:268])
     elif kind == _TRACKER and len(data) >= 96:
         said["machine"] = _ansi(data[16:32])
-        said["droid"] = f"{_guid(data[32:48])} {_guid(data[48:64])}"
-        said["birth_droid"] = f"{_guid(data[64:80])} {_guid(data[80:96])}"
-        if data[55] >> 4 == 1:  # an identifier of version 1 ends in the address of a network card
-            said["mac"] = data[58:64].hex(":")
+        said.update(tracked(data[32:64], data[64:96]))
 
 
-def _guid(raw: bytes) -> str:
+def tracked(droid: bytes, birth: bytes) -> dict[str, str]:
+    """What two pairs of identifiers (volume, file; 32 bytes each) say of a target: now and when it was made.
+
+    ``mac`` and ``droid_time`` (UTC): an identifier of version 1 has in it the address of a network card and when it was given.
+    """
+    said = {"droid": f"{guid(droid[:16])} {guid(droid[16:])}", "birth_droid": f"{guid(birth[:16])} {guid(birth[16:])}"}
+    if droid[23] >> 4 == 1:
+        said["mac"] = droid[26:32].hex(":")
+        low, middle, high = struct.unpack_from("<IHH", droid, 16)
+        given = (high & 0xFFF) << 48 | middle << 32 | low  # 100 ns since 1582-10-15
+        seconds, rest = divmod(given - _GREGORIAN, 10_000_000)
+        if 0 <= seconds < 1 << 32:
+            said["droid_time"] = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:07d}Z"
+    return said
+
+
+def guid(raw: bytes) -> str:
     return "-".join(p.hex() for p in (raw[3::-1], raw[5:3:-1], raw[7:5:-1], raw[8:10], raw[10:16]))
 
 
