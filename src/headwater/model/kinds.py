@@ -133,6 +133,10 @@ class EventKind(StrEnum):
     PACKAGE_STATUS = "package.status"
     WEB_REQUEST = "web.request"
     WEB_ERROR = "web.error"
+    BROWSER_VISIT = "browser.visit"  # a page that a browser on this host opened
+    BROWSER_DOWNLOAD = "browser.download"
+    TRANSFER_JOB = "transfer.job"  # a file that the system was to fetch or send by itself
+    SERVICE_ACCESS = "service.access"  # a client's first and last use of a server's role
     FILE_MODIFIED = "file.modified"
     FILE_ACCESSED = "file.accessed"
     FILE_CHANGED = "file.changed"  # inode change (ctime)
@@ -145,6 +149,7 @@ class EventKind(StrEnum):
     SYSTEM_TIME = "system.time"  # the clock was set
     KERNEL_MESSAGE = "kernel.message"
     NETWORK_CONNECTION = "network.connection"
+    NETWORK_USAGE = "network.usage"  # how much a program sent and received in a stretch of time
     FIREWALL_BLOCK = "firewall.block"
     COMMAND_HISTORY = "command.history"  # a shell history line
     LOG_CLEARED = "log.cleared"
@@ -187,4 +192,5 @@ class EventKind(StrEnum):
     STATE_SHARE = "state.share"
     STATE_STRING = "state.string"  # a telling string in a new or changed program
     STATE_MATCH = "state.match"  # what a YARA rule matches in a file or on a medium
+    MALWARE_DETECTED = "malware.detected"  # what an antivirus program found, or did with what it found
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)
