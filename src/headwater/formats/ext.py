@@ -18,6 +18,7 @@ from headwater.formats.ext_content import Contents
 from headwater.formats.ext_coverage import coverage
 from headwater.formats.ext_deleted import DeletedTree
 from headwater.formats.ext_directories import Name, Names, names_in
+from headwater.formats.ext_fast_view import Fast, Patched
 from headwater.formats.ext_inode import FLAG_EA_INODE, FLAG_ENCRYPT, FLAG_INDEX, FLAG_INLINE, InodeTable, Row
 from headwater.formats.ext_journal import journal_places, view_of
 from headwater.formats.ext_layout import ROOT_INODE, NotExt, read_groups, read_superblock
@@ -53,12 +54,15 @@ class ExtTree:
     ``source`` may be an overlay of the journal's blocks: places are then those where the bytes really stand.
     """
 
-    def __init__(self, source: ByteSource, notes: Sequence[Gap] = ()) -> None:
+    def __init__(self, source: ByteSource, notes: Sequence[Gap] = (), fast: Fast | None = None) -> None:
         self._source = source
+        self._fast = fast or Fast()
         self.block = read_superblock(source)
         self.groups, gaps = read_groups(source, self.block)
+        self.groups = self._fast.groups or self.groups
         self._inodes = InodeTable(source, self.block, self.groups)
         self._contents = Contents(source, self.block, self._inodes)
+        self._contents.fixed = self._fast.maps
         self._warnings: list[Gap] = [*notes, *gaps]
         self._dropped = 0
         self.kind = self.block.kind
@@ -153,10 +157,13 @@ class ExtTree:
 
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(offset, length) on the volume of the inode records; offset -1 where there is no such inode."""
-        places = self._inodes.places(numbers)
+        own = places = self._inodes.places(numbers)
+        lengths = np.full(len(numbers), self.inode_size, np.int64)
         if isinstance(self._source, Overlay):
-            places = self._source.located(places)
-        return places, np.full(len(numbers), self.inode_size, np.int64)
+            places = self._source.located(own)
+        if isinstance(self._source, Patched):
+            lengths = self._source.lengths(own, self.inode_size)
+        return places, lengths
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
         """Ranges of the volume by the block bitmaps; superblocks, descriptors, bitmaps, inode tables are metadata."""
@@ -164,6 +171,8 @@ class ExtTree:
 
     def directory(self, row: Row) -> Iterator[tuple[bytes, bool]]:
         """The blocks of a directory's content, with whether each is one of a hash tree's directory."""
+        if row.number in self._fast.fresh:
+            return
         if row.flags & FLAG_INLINE:
             data = self._contents.open(row).pread(0, min(row.size, self.inode_size))
             # the first four bytes are the parent's inode; the rest goes on in the extended attribute
@@ -187,6 +196,14 @@ class ExtTree:
                         )
                         return
                     yield data, indexed
+
+    def names(self, row: Row) -> Iterator[Names]:
+        """The names of a directory, block by block, then those that fast commits added."""
+        for data, indexed in self.directory(row):
+            found = names_in(data, self.block, indexed)
+            yield found._replace(names=self._fast.now(row.number, found.names))
+        if more := self._fast.more(row.number):
+            yield Names(more, 0)
 
     # what recovery and the walk need
     @property
@@ -213,8 +230,8 @@ class ExtTree:
         above = self.row(parent)
         if parent == number or above is None or above.mode & 0xF000 != 0x4000:
             return None
-        for data, indexed in self.directory(above):
-            for name in names_in(data, self.block, indexed).names:
+        for found in self.names(above):
+            for name in found.names:
                 if name.live and name.inode == number:
                     return parent, name.name
         return None
@@ -278,12 +295,11 @@ class _Walk:
             if row is None:
                 continue
             below = len(stack)
-            for data, indexed in tree.directory(row):
+            for found in tree.names(row):
                 self._budget -= 1
                 if self._budget < 0:
                     tree.warn(number, GapReason.LIMIT, "directories claim more blocks than the volume has")
                     return
-                found = names_in(data, tree.block, indexed)
                 if found.broken:
                     text = f"{found.broken} bytes of a directory block are no records"
                     tree.warn(number, GapReason.NOT_THIS_FORMAT, text)
@@ -325,7 +341,7 @@ def open_ext(source: ByteSource, play: bool = True) -> ExtTree:
     """
     found = view_of(source, read_superblock(source), play)
     try:
-        tree = ExtTree(found.source, found.gaps)
+        tree = ExtTree(found.source, found.gaps, found.fast)
     except NotExt:
         # the journal holds a superblock that cannot be: what is recorded is all there is
         found = view_of(source, read_superblock(source), False)

@@ -9,6 +9,7 @@ not be followed is told as a bad range of the content.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -61,9 +62,12 @@ class Contents:
         self._source = source
         self._block = block
         self._inodes = inodes
+        self.fixed: Mapping[int, list[Run]] = {}  # maps that fast commits changed, by inode
 
     def map(self, row: Row) -> Map:
         """The runs of an inode's block map in the content's order, with words for what could not be followed."""
+        if row.number in self.fixed:
+            return Map(list(self.fixed[row.number]), [])
         raw = self._inodes.raw(row.number)[_MAP_AT : _MAP_AT + _MAP_SIZE].ljust(_MAP_SIZE, b"\0")
         found = self._extents(raw) if row.flags & FLAG_EXTENTS else self._indirect(raw, row.size)
         return Map(tidy(found.runs, self._block.blocks, found.faults), found.faults)

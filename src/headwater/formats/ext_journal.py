@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from headwater.formats.ext_content import Contents
+from headwater.formats.ext_fast import read_fast_commits
+from headwater.formats.ext_fast_view import Fast, play_fast
 from headwater.formats.ext_inode import InodeTable
 from headwater.formats.ext_layout import STATE_CLEAN, STATE_ERRORS, Superblock, read_groups
 from headwater.formats.jbd2 import MAGIC, NotJournal, Replay, replay
@@ -25,12 +27,14 @@ _MAX_JOURNAL = 1 << 22  # blocks; mke2fs makes at most 1 GiB
 
 
 class View(NamedTuple):
-    """``source``: what to read the tree from; ``view``: ``clean``, ``replayed`` or ``recorded``."""
+    """``source``: what to read the tree from; ``view``: ``clean``, ``replayed`` or ``recorded``; ``fast``: what fast
+    commits change beside blocks."""
 
     source: ByteSource
     view: str
     gaps: tuple[Gap, ...]
     notes: tuple[str, ...]
+    fast: Fast | None = None
 
 
 def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
@@ -96,13 +100,26 @@ def _replayed(source: ByteSource, block: Superblock, places: list[int], found: R
     }
     span = (places[0], len(places) * block.block_size)
     gaps = [Gap(*span, GapReason.UNREADABLE, f"journal: {fault}") for fault in found.faults]
-    if found.fast_commits:
-        text = "the journal holds fast commits, which are not played back: the last writes are not in this tree"
-        gaps.append(Gap(*span, GapReason.NOT_REPLAYED, text))
     until = f", committed until {rfc3339(max(found.committed))}" if found.committed else ""
     note = (
         f"the volume was not cleanly unmounted: {found.transactions} transactions of its journal "
         f"({found.first} to {found.last}{until}) were played back in memory, replacing {len(blocks)} blocks; "
         "the tree is the view after that, and the evidence itself is unchanged"
     )
-    return View(Overlay(source, block.block_size, blocks), "replayed", tuple(gaps), (note,))
+    over = Overlay(source, block.block_size, blocks)
+    area = [places[n] for n in found.fast]
+    commits = read_fast_commits(source, area, block.block_size, found.expected)
+    if commits.fault:
+        gaps.append(Gap(area[0], len(area) * block.block_size, GapReason.UNREADABLE, f"journal: {commits.fault}"))
+    if not commits.changes:
+        return View(over, "replayed", tuple(gaps), (note,))
+    patched, fast = play_fast(source, block, read_groups(over, block)[0], blocks, commits.changes)
+    fast.commits = commits.commits
+    if fast.left_out:
+        text = f"{fast.left_out} of {len(commits.changes)} records of fast commits name what this volume cannot have"
+        gaps.append(Gap(area[0], len(area) * block.block_size, GapReason.NOT_REPLAYED, text))
+    more = (
+        f"{fast.commits} fast commits after the last transaction ({len(commits.changes)} records, {fast.inodes} inodes) "
+        "were played back in memory as well; folders keep the times that the journal gives them"
+    )
+    return View(patched, "replayed", tuple(gaps), (note, more), fast)

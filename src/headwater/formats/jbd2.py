@@ -23,7 +23,6 @@ _DESCRIPTOR, _COMMIT, _SUPER_1, _SUPER_2, _REVOKE = 1, 2, 3, 4, 5
 _INCOMPAT_64BIT, _INCOMPAT_CSUM_2, _INCOMPAT_CSUM_3, _INCOMPAT_FAST = 0x2, 0x8, 0x10, 0x20
 _KNOWN = 0x3F
 _ESCAPED, _SAME_UUID, _LAST = 1, 2, 8
-_FAST_HEAD = 9
 _LANES = 2048
 _HEADER = struct.Struct(">III")
 
@@ -42,7 +41,10 @@ class Replay:
     last: int = 0
     revoked: int = 0
     faults: list[str] = field(default_factory=list)
-    fast_commits: bool = False
+    fast: range = range(
+        0
+    )  # the journal's blocks that hold fast commits, where there may be some after the last transaction
+    expected: int = 0  # the transaction that such fast commits belong to
     committed: list[int] = field(default_factory=list)  # commit times, ns since 1970
 
 
@@ -186,10 +188,8 @@ def replay(source: ByteSource, places: Sequence[int], block_size: int) -> Replay
             result.revoked += 1
             continue
         result.blocks[tag.block] = (tag.journal, tag.escaped)
-    if journal.fast:
-        head = journal.block(journal.end) if journal.end < len(places) else b""
-        kind, _, _, tid = struct.unpack_from("<HHII", head.ljust(12, b"\0"), 0)
-        result.fast_commits = kind == _FAST_HEAD and tid == end
+    # the block between the ring and the fast commits is in neither (j_last and j_fc_first of the kernel)
+    result.fast, result.expected = range(journal.end + 1, min(journal.end + journal.fast, len(places))), end
     return result
 
 
