@@ -35,9 +35,12 @@ class Chunk:
 
 
 def chunks(
-    file: File, starts: re.Pattern[bytes], plain: re.Pattern[bytes] | None = None
+    file: File,
+    starts: re.Pattern[bytes],
+    plain: re.Pattern[bytes] | None = None,
+    read: Callable[[File], Iterator[Line | Gap]] = lines,
 ) -> Iterator[Chunk | Gap | Skip]:
-    """The records of a file; lines that fit ``plain`` are skipped where no record is open (banners, headers)."""
+    """The records of a file; lines that fit ``plain`` end a record and are skipped (banners, headers)."""
     held: list[Line] = []
     size = 0
 
@@ -47,7 +50,7 @@ def chunks(
             yield Chunk(held[0].offset, sum(line.length for line in held), text)
             held.clear()
 
-    for line in lines(file):
+    for line in read(file):
         if isinstance(line, Gap):
             yield from done()
             yield line
@@ -96,6 +99,7 @@ class TextLog:
     kind: EventKind = EventKind.LOG_MESSAGE
     provider: str | None = None
     plain: re.Pattern[bytes] | None = None
+    read: Callable[[File], Iterator[Line | Gap]] = lines
 
 
 def event(
@@ -141,7 +145,7 @@ def meaning(
 
 def text_records(file: File, log: TextLog) -> Iterator[Record]:
     """The events of a file of one format."""
-    for chunk in chunks(file, log.starts, log.plain):
+    for chunk in chunks(file, log.starts, log.plain, log.read):
         yield made(chunk, log) if isinstance(chunk, Chunk) else chunk
 
 
