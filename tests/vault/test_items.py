@@ -128,7 +128,7 @@ def test_case_opened_first_can_be_shown_and_its_people_listed(home: Path, capsys
     assert main(["case", "people", str(case), "list"]) == 0
     said = capsys.readouterr().out
     assert "王五  某局  approver" in said
-    assert "legal_basis" in said  # not recorded, and said so
+    assert "法律依据 legal basis: 未记载 not recorded" in said
     assert main(["case", "new", str(case), "--no-authority", "x"]) == 2
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.cli.options import pairs
+from headwater.cli.printing import json_argument, language_argument
 from headwater.cli.signing import signing_arguments
 
 HELP = "立案、授权、人员、基准时间、期限 · open a case; its scope, people, baseline and duties"
@@ -48,11 +49,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _mandate(new)
     new.add_argument("--no-authority", metavar="REASON", help="确无授权的理由 · why there is none")
     new.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · may be repeated")
+    new.add_argument("--authority-scope", metavar="TEXT", help="授权范围 · what it covers, in its own words")
     new.add_argument("--zone", metavar="ZONE", help="时区 · time zone")
+    new.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
     for name, words in _HEAD:
         new.add_argument(f"--{name}", metavar="TEXT", help=words)
     show = act("show", "案件概况 · what the case is")
-    show.add_argument("--json", action="store_true", help="JSON")
+    json_argument(show)
+    language_argument(show)
     people = act("people", "人员 · people")
     people.add_argument("do", choices=("list", "add", "dismiss"), help="查看、登记、停用 · list, enrol, dismiss")
     people.add_argument("name", nargs="?", metavar="NAME", help="姓名 · name")
@@ -106,11 +110,12 @@ def _new(options: argparse.Namespace) -> None:
     given = _given(options)
     scope = "; ".join(f"{k}={v}" for k, v in given["targets"])
     claim = Claim(
-        options.authority, options.authority_no or None, options.authority_by or None, scope or None,
+        options.authority, options.authority_no or None, options.authority_by or None,
+        options.authority_scope or scope or None,
         options.authority_from or None, options.authority_until or None, options.no_authority,
     )  # fmt: skip
     names = ("zone", *(n.replace("-", "_") for n, _ in _HEAD))
-    changes = {n: getattr(options, n) for n in names}
+    changes = {n: getattr(options, n) for n in names} | {"language": options.lang}
     new_case(options.case, claim, Mandate(**given), changes, options.examiner, options.command)
 
 
@@ -211,6 +216,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import line, say
     from headwater.cli.signing import hand_of
     from headwater.procedure import casework
+    from headwater.procedure.case_words import case_lines
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
 
@@ -234,6 +240,6 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             line(found)
         else:
-            for name, value in found.items():
-                say(f"{name}: {value}")
+            for words in case_lines(found, options.lang or corridor.settings.language):
+                say(words)
     return EXIT_DONE

@@ -37,7 +37,7 @@ _EXITS = (
     "130 中断 interrupted"
 )
 _USAGE = "用法 usage: "
-_NO_VERB = {"errand", "main", "options", "printing", "meter", "signing", "welcome"}
+_NO_VERB = {"complaints", "errand", "main", "options", "printing", "meter", "signing", "welcome"}
 
 
 def verbs() -> list[str]:
@@ -69,7 +69,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raises UsageError HW0001 instead of leaving the program."""
-        raise UsageError("HW0001", self.prog, what=message)
+        from headwater.cli.complaints import in_both
+
+        raise UsageError("HW0001", self.prog, what=in_both(message))
 
 
 def build() -> argparse.ArgumentParser:
@@ -123,8 +125,10 @@ def complain(error: HeadwaterError) -> None:
     """The error on stderr: number, both languages, hints."""
     from headwater.cli.printing import inert
 
-    print(f"{error.code} {inert(error.text('zh'))}", file=sys.stderr)
-    print(f"{error.code} {inert(error.text('en'))}", file=sys.stderr)
+    for language in ("zh", "en"):
+        print(f"{error.code} {inert(error.text(language))}", file=sys.stderr)
+        for reason in error.reasons:
+            print(f"       · {inert(reason.zh if language == 'zh' else reason.en)}", file=sys.stderr)
     for language in ("zh", "en"):
         hint = error.hint(language)
         if hint:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import re2
 
+from headwater.model.nouns import Text
 from headwater.model.ports import ByteSource
 
 ENCODINGS = ("utf-8", "utf-16-le", "gb18030")
@@ -44,7 +45,11 @@ class Pattern:
 
 
 class BadPattern(ValueError):
-    """An expression that RE2 does not take; the message says why."""
+    """What cannot be looked for; ``text`` says why."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.text = Text(zh, en)
 
 
 def patterns(text: str, *, regex: bool, ignore_case: bool) -> list[Pattern]:
@@ -69,15 +74,15 @@ def patterns(text: str, *, regex: bool, ignore_case: bool) -> list[Pattern]:
             except UnicodeEncodeError:
                 continue
     if not wanted:
-        raise BadPattern("a text that no encoding can write")
+        raise BadPattern("没有一种编码能写出这段文字", "a text that no encoding can write")
     found = []
     for expression, encoding in wanted.items():
         try:
             compiled = re2.compile(expression, options)
         except re2.error as error:
-            raise BadPattern(str(error)[:300]) from error
+            raise BadPattern(f"正则表达式有误（{str(error)[:300]}）", f"no expression: {str(error)[:300]}") from error
         if not expression or compiled.search(b"") is not None:
-            raise BadPattern("it matches where nothing stands")
+            raise BadPattern("空串也与之相符，处处都会命中", "it matches where nothing stands")
         found.append(Pattern(compiled, encoding))
     return found
 

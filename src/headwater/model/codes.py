@@ -50,6 +50,12 @@ CODES: dict[str, Code] = {
         "条件是一个 SQL 布尔表达式，如 \"src_ip = '203.0.113.7'\"。",
         "A condition is one SQL boolean expression, such as \"src_ip = '203.0.113.7'\".",
     ),
+    "HW0008": Code(
+        "查找的内容无法使用：{what}",
+        "what is looked for cannot be used: {what}",
+        "正则表达式按 RE2 语法；不带 --regex 时按原文查找。",
+        "An expression is in RE2's syntax; without --regex the text is looked for as it stands.",
+    ),
     "HW0007": Code(
         "案件目录正被另一进程使用：{where}",
         "another process is using the case folder {where}",

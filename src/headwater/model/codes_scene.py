@@ -8,14 +8,14 @@ from __future__ import annotations
 
 SCENE: dict[str, tuple[str, str] | tuple[str, str, str, str]] = {
     "HW2150": (
-        "违反取证顺序：{act}——{what}",
-        "out of order: {act} - {what}",
+        "违反取证顺序：{act}",
+        "out of order: {act}",
         '先完成前面的步骤，或以 --because "理由" 说明；理由作为决定记入台账。',
         'Do what comes first, or give --because "reason": it is recorded as a decision.',
     ),
     "HW2151": (
-        "现场保护规则不允许：{act}——{what}",
-        "the scene's rules forbid it: {act} - {what}",
+        "现场保护规则不允许：{act}",
+        "the scene's rules forbid it: {act}",
         '先完成所缺各项，或逐项 scene waive … --because "理由"；确已发生的，以 --happened --because 如实登记。',
         "Do what is missing, or waive each by scene waive … --because; what has happened is recorded with --happened --because.",
     ),

@@ -18,29 +18,52 @@ The table of codes stands in ``CODES``; each has a message and a hint in both la
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
 from headwater.model.codes import CODES
 
 
-class HeadwaterError(Exception):
-    """Base of every error that a person sees; ``code`` is stable, ``where`` says what it concerns."""
+@runtime_checkable
+class Bilingual(Protocol):
+    """Words in both languages, such as ``nouns.Text``."""
 
-    def __init__(self, code: str, where: str = "", **names: object) -> None:
+    @property
+    def zh(self) -> str: ...
+    @property
+    def en(self) -> str: ...
+
+
+class HeadwaterError(Exception):
+    """Base of every error that a person sees; ``code`` is stable, ``where`` says what it concerns.
+
+    ``names`` fill the places of the message; a ``Text`` among them speaks each language in its own message. ``reasons``
+    are further sentences, each a line of its own.
+    """
+
+    def __init__(self, code: str, where: str = "", *, reasons: Sequence[Bilingual] = (), **names: object) -> None:
         if code not in CODES:
             raise KeyError(f"unknown error code {code}")
         self.code = code
         self.where = where
-        self.names = {k: str(v) for k, v in names.items()}
-        super().__init__(f"{code} {self.text('en')}")
+        self.reasons = tuple(reasons)
+        self.names = {k: v.en if isinstance(v, Bilingual) else str(v) for k, v in names.items()}
+        self._zh = {k: v.zh for k, v in names.items() if isinstance(v, Bilingual)}
+        super().__init__("; ".join([f"{code} {self.text('en')}", *(r.en for r in self.reasons)]))
+
+    def _filled(self, form: str, language: str) -> str:
+        names = self.names | (self._zh if language == "zh" else {})
+        return form.format_map(names | {"where": self.where})
 
     def text(self, language: str) -> str:
         """The message in ``zh`` or ``en``, with its named places filled."""
         entry = CODES[self.code]
-        return (entry.zh if language == "zh" else entry.en).format_map(self.names | {"where": self.where})
+        return self._filled(entry.zh if language == "zh" else entry.en, language)
 
     def hint(self, language: str) -> str:
         """What the person can do, in ``zh`` or ``en``; may be empty."""
         entry = CODES[self.code]
-        return (entry.hint_zh if language == "zh" else entry.hint_en).format_map(self.names | {"where": self.where})
+        return self._filled(entry.hint_zh if language == "zh" else entry.hint_en, language)
 
 
 class UsageError(HeadwaterError):

@@ -20,7 +20,7 @@ from headwater.formats.canonical import digest
 from headwater.model.errors import AuthorityError, UsageError, VaultError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
-from headwater.procedure.corridor import OPENED, Corridor, environment, evidence_of, utc_now
+from headwater.procedure.corridor import OPENED, Corridor, authority_of, environment, evidence_of, utc_now
 from headwater.procedure.custody import Desk, chains
 from headwater.procedure.signing import Hand
 from headwater.procedure.within_mandate import MANDATE, compared, mandate_of
@@ -126,9 +126,13 @@ def summary(corridor: Corridor) -> dict[str, Any]:
     trail = corridor.ledger.examined(signatures=False)
     mandate = mandate_of(corridor)
     baseline = corridor.ledger.last(BASELINE)
+    head = ("case_no", "case_name", "cause", "client", "requirement")
     return {
-        "case_no": corridor.settings.case_no,
-        "cause": corridor.settings.cause,
+        **{name: getattr(corridor.settings, name) for name in head},
+        "authority": asdict(authority_of(corridor.ledger)),
+        "actors": list(corridor.actors),
+        "evidence": [{"number": e.number, "source": e.source_path, "sha256": e.digests["sha256"]}
+                     for e in evidence_of(corridor.ledger)],
         "mandate": asdict(mandate),
         "not_recorded": list(mandate.missing()),
         "people": [{"name": p.name, "organisation": p.organisation, "roles": list(p.roles), "public_key": p.public}
@@ -137,7 +141,7 @@ def summary(corridor: Corridor) -> dict[str, Any]:
         "entries": trail.entries,
         "head": trail.head,
         "root": trail.root,
-        "remarks": [r.en for r in trail.remarks],
+        "remarks": [{"zh": r.zh, "en": r.en} for r in trail.remarks],
         "settings": digest(asdict(corridor.settings)),
     }  # fmt: skip
 

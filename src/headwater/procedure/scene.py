@@ -15,7 +15,6 @@ from typing import Any
 from headwater.acquire.ssh_session import target_of
 from headwater.model.custody import Sealed
 from headwater.model.errors import AcquireError, AuthorityError, UsageError
-from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
 from headwater.procedure.corridor import Corridor, environment, utc_now
 from headwater.procedure.custody import Desk
@@ -132,18 +131,10 @@ def gate(
     reason, name = (because or "").strip(), plan.asset(asset)
     judged = judge(plan.rules, history(corridor), Done(act, name, at), tuple(plan.assets))
     if judged.guards and not (happened and reason):
-        raise AcquireError("HW2151", name, act=_both(ACTS[act].text), what=_listed(judged.guards))
+        raise AcquireError("HW2151", name, act=ACTS[act].text, reasons=judged.guards)
     if judged.inversions and not reason:
-        raise AcquireError("HW2150", name, act=_both(ACTS[act].text), what=_listed(judged.inversions))
+        raise AcquireError("HW2150", name, act=ACTS[act].text, reasons=judged.inversions)
     return Passed(name, at, judged, reason, happened)
-
-
-def _both(text: Text) -> str:
-    return f"{text.zh} {text.en}"
-
-
-def _listed(texts: tuple[Text, ...]) -> str:
-    return "; ".join(_both(t) for t in texts)
 
 
 def standing(corridor: Corridor) -> list[Row]:

@@ -122,7 +122,8 @@ def _check(corridor: Corridor, wanted: HandAct) -> None:
     if wanted.waives and wanted.waives not in WAIVABLE:
         raise AuthorityError("HW1018", what=wanted.waives, known=", ".join(WAIVABLE))
     if wanted.waives and not wanted.because.strip():
-        raise AcquireError("HW2150", wanted.asset, act=wanted.waives, what="不做的理由 the reason for leaving it out")
+        untold = Text("未说明不做的理由。", "the reason for leaving it out is not given.")
+        raise AcquireError("HW2150", wanted.asset, act=ACTS[wanted.waives].text, reasons=(untold,))
     if wanted.consistency and wanted.consistency not in CONSISTENCY:
         raise AuthorityError("HW1018", what=wanted.consistency, known=", ".join(CONSISTENCY))
 

@@ -53,7 +53,8 @@ def plan_words(corridor: Corridor, rows: Sequence[Row]) -> Iterator[str]:
         state = STATES[row.state]
         when = (rfc3339(row.when) or "")[:19] + "Z" if row.when is not None else row.due and f"应于 due {row.due}"
         mark = "x" if row.state in {"done", "waived"} else " "
-        words = f"{row.stage.zh} · {row.need.zh} · {row.need.en}  {state.zh} {state.en}  {when}"
+        stage = "" if row.stage.zh in row.need.zh or row.need.zh in row.stage.zh else f"{row.stage.zh}："
+        words = f"{stage}{row.need.zh} · {row.need.en}  {state.zh} {state.en}  {when}"
         yield f"[{mark}] {words}".rstrip()
     clocks, prompts = casework.duties_of(corridor)
     for clock in clocks:

@@ -60,8 +60,20 @@ class Account:
     failed: list[tuple[int, str]] = field(default_factory=list)
 
 
+def _refused(wanted: Wanted) -> None:
+    try:
+        patterns(wanted.text, regex=wanted.regex, ignore_case=wanted.ignore_case)
+    except BadPattern as error:
+        raise UsageError("HW0008", what=error.text) from error
+
+
 def in_events(corridor: Corridor, wanted: Wanted, asked: Question) -> Iterator[tuple[Json, tuple[str, ...]]]:
-    """Events that hold the text in any of their text columns, in the order of time, each with those columns' names."""
+    """Events that hold the text in any of their text columns, in the order of time, each with those columns' names.
+
+    Raises:
+        UsageError: HW0008, an expression that cannot be used.
+    """
+    _refused(wanted)
     after = None if asked.after is None else place_of(corridor, asked.after)
     rows = find_text(
         corridor.case, clocks_of(corridor), wanted.text, regex=wanted.regex, ignore_case=wanted.ignore_case,
@@ -78,12 +90,9 @@ def in_bytes(corridor: Corridor, wanted: Wanted, *, medium: bool, most: int) -> 
     Matches are in order of item, path and offset.
 
     Raises:
-        UsageError: HW0006, an expression that cannot be used.
+        UsageError: HW0008, an expression that cannot be used.
     """
-    try:
-        patterns(wanted.text, regex=wanted.regex, ignore_case=wanted.ignore_case)
-    except BadPattern as error:
-        raise UsageError("HW0006", what=str(error)) from error
+    _refused(wanted)
     account = Account()
     hits: list[ByteHit] = []
     search = {"text": wanted.text, "regex": wanted.regex, "ignore_case": wanted.ignore_case, "most": most}

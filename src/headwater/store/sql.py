@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from headwater.model.errors import StoreError, UsageError
+from headwater.model.nouns import Text
 from headwater.store.clocks import Clock, ts_sql
 from headwater.store.events import EventStore
 from headwater.store.parts import HEADER_SCHEMA
@@ -26,11 +27,36 @@ _FETCH = 5_000
 _ORDER = 'ts NULLS LAST, source, path, "offset", ordinal'
 _PLACE = '(source, path, "offset", ordinal)'
 _NO_TEXT = frozenset({"path", "feed", "kind", "t_basis", "clock"})  # columns of ours, not of the records
+_REFUSALS = (
+    (r'Referenced column "([^"]*)" not found', "没有名为 {} 的列", "no column is named {}"),
+    (
+        r'Referenced table "([^"]*)" not found',
+        "没有名为 {} 的表；各列直接写列名",
+        "no table {}; write a column's name alone",
+    ),
+    (r'syntax error at or near "([^"]*)"', "在 {} 处不合语法", "not an expression at {}"),
+    (r"[Ff]unction with name (\S+) does not exist", "没有名为 {} 的函数", "no function is named {}"),
+    (
+        r"Could not convert string '([^']*)'",
+        "{} 无法与该列的类型比较",
+        "{} cannot be compared with a column of that type",
+    ),
+)
 Place = tuple[int | None, int, str, int, int]  # ts, source, path, offset, ordinal
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def engine_words(message: str) -> Text:
+    """Why the engine refuses a condition, in both languages: its first line, the commonest reasons in words of ours."""
+    line = message.splitlines()[0] if message else "not an expression"
+    for form, zh, en in _REFUSALS:
+        found = re.search(form, line)
+        if found:
+            return Text(zh.format(found[1]), en.format(found[1]))
+    return Text(f"查询引擎称：{line}", line)
 
 
 def _checked(condition: str) -> str:
@@ -43,14 +69,14 @@ def _checked(condition: str) -> str:
         try:
             row = bare.execute("SELECT json_serialize_sql(?)", [f"SELECT 1 WHERE ({condition}\n)"]).fetchone()
         except duckdb.Error as error:
-            raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
+            raise UsageError("HW0006", what=engine_words(str(error))) from error
     text = str(row[0]) if row else "{}"
     tree: dict[str, Any] = json.loads(text)
     if tree.get("error", True):
-        raise UsageError("HW0006", what=tree.get("error_message", "not an expression"))
+        raise UsageError("HW0006", what=engine_words(str(tree.get("error_message", ""))))
     statements = tree.get("statements", [])
     if len(statements) != 1 or '"SUBQUERY"' in text or statements[0]["node"].get("type") != "SELECT_NODE":
-        raise UsageError("HW0006", what="one expression without subqueries")
+        raise UsageError("HW0006", what=Text("只可是一个表达式，不含子查询", "one expression without subqueries"))
     return condition
 
 
@@ -104,7 +130,7 @@ def _run(
     try:
         return engine.execute(query, dict(given or {}))
     except duckdb.Error as error:
-        raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
+        raise UsageError("HW0006", what=engine_words(str(error))) from error
 
 
 def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
@@ -114,7 +140,7 @@ def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
             for row in rows:
                 yield dict(zip(names, row, strict=True))
     except duckdb.Error as error:  # a cast or an expression that fails on a row further down
-        raise UsageError("HW0006", what=str(error).splitlines()[0]) from error
+        raise UsageError("HW0006", what=engine_words(str(error))) from error
 
 
 def select_events(

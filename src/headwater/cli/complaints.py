@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the standard library's argument parser complains of, in Chinese as well."""
+
+from __future__ import annotations
+
+import re
+
+from headwater.model.nouns import Text
+
+# argparse of CPython 3.11 to 3.13; what none of these fits is passed on as it stands
+_FORMS = (
+    (r"the following arguments are required: (.+)", "缺少必填参数：{0}"),
+    (r"unrecognized arguments: (.+)", "不认识的参数：{0}"),
+    (r"one of the arguments (.+) is required", "下列参数须给出其一：{0}"),
+    (r"ambiguous option: (.+) could match (.+)", "选项不明确：{0} 可指 {1}"),
+    (r"argument (.+?): invalid choice: (.+) \(choose from (.+)\)", "参数 {0}：{1} 不在可选值内（{2}）"),
+    (r"argument (.+?): invalid (?:int|float) value: (.+)", "参数 {0}：{1} 不是数"),
+    (r"argument (.+?): invalid .+ value: (.+)", "参数 {0}：{1} 不合要求"),
+    (r"argument (.+?): expected one argument", "参数 {0}：须跟一个值"),
+    (r"argument (.+?): expected at least one argument", "参数 {0}：须至少跟一个值"),
+    (r"argument (.+?): expected (\d+) arguments?", "参数 {0}：须跟 {1} 个值"),
+    (r"argument (.+?): not allowed with argument (.+)", "参数 {0} 不能与 {1} 同用"),
+    (r"argument (.+?): ignored explicit argument (.+)", "参数 {0} 不带值，给出的 {1} 无处可用"),
+    (r"argument (.+?): (.+)", "参数 {0}：{1}"),
+)
+
+
+def in_both(message: str) -> Text:
+    """A complaint of argparse in both languages; the words that the person typed stay as they are."""
+    for form, zh in _FORMS:
+        found = re.fullmatch(form, message, re.DOTALL)
+        if found:
+            return Text(zh.format(*found.groups()), message)
+    return Text(message, message)

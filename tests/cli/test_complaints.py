@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person who reads no English must be able to read what is wrong with the line that they typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from headwater.cli.main import main
+from headwater.cli.printing import inert
+
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["findings"], ["findings", "c", "--lang", "fr"], ["nosuchverb"], ["findings", "c", "--nosuch"],
+        ["events", "c", "--limit", "many"], ["events", "c", "--limit"], ["image", "x"], ["findings", "c", "--json=1"],
+        ["scene", "plan"],
+    ],
+)  # fmt: skip
+def test_every_complaint_about_a_command_line_says_in_chinese_what_is_wrong(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    zh, en = capsys.readouterr().err.splitlines()[:2]
+    assert _HAN.search(zh.partition("：")[2])
+    assert not _HAN.search(en)
+
+
+@pytest.mark.parametrize(
+    ("condition", "zh", "en"),
+    [
+        ("srcip = '1'", "没有名为 srcip 的列", "no column is named srcip"),
+        ("src_ip = = 1", "在 = 处不合语法", "not an expression at ="),
+        ("nosuch(src_ip)", "没有名为 nosuch 的函数", "no function is named nosuch"),
+    ],
+)
+def test_a_condition_that_cannot_be_used_is_explained_in_both_languages(
+    worked: tuple[Path, Path, object], capsys: pytest.CaptureFixture[str], condition: str, zh: str, en: str
+) -> None:
+    capsys.readouterr()
+    assert main(["events", str(worked[1]), "--where", condition]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert zh in said[0]
+    assert en in said[1]
+    assert not _HAN.search(said[1])
+
+
+def test_an_expression_that_cannot_be_looked_for_gets_no_advice_about_sql(
+    worked: tuple[Path, Path, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], ["--bytes"]):
+        capsys.readouterr()
+        assert main(["find", str(worked[1]), "a(b", "--regex", *more]) == 2
+        said = capsys.readouterr().err
+        assert "HW0008 查找的内容无法使用：正则表达式有误" in said
+        assert "SQL" not in said
+
+
+def test_several_reasons_stand_each_on_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = str(tmp_path / "case")
+    assert main(["case", "new", case, "--no-authority", "a test", "--examiner", "甲"]) == 0
+    assert main(["scene", "plan", case, "--type", "response", "--asset", "web\n01"]) == 0
+    capsys.readouterr()
+    assert main(["scene", "record", case, "power-off", "--asset", "web\n01", "--unattested", "x"]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "HW2151 现场保护规则不允许：关闭电源"
+    assert lines[1:3] == [
+        "       · " + inert(f"web\n01：{w}") for w in ("内存尚未提取", "已解锁的加密卷（LUKS、BitLocker）密钥尚未固定")
+    ]
+    assert lines[3].startswith("HW2151 the scene's rules forbid it")
