@@ -193,10 +193,10 @@ def _framed(rows: Rows, sizes: Any, made: dict[str, pl.Series], times: Any, time
         dtype = pl.Int64 if name in INTEGERS else pl.String
         own.setdefault(name, pl.repeat(None, height, dtype=dtype, eager=True))
     frame = pl.DataFrame([s.alias(n) for n, s in (fixed | own).items()])
-    return _headed(frame, {name.lower(): own_column(name) for name in made})
+    return headed(frame, {name.lower(): own_column(name) for name in made})
 
 
-def _headed(frame: pl.DataFrame, places: dict[str, str]) -> pl.DataFrame:
+def headed(frame: pl.DataFrame, places: dict[str, str]) -> pl.DataFrame:
     """The frame with its header columns in front."""
     fields = evtx_meanings.Fields(places)
     provider, number = pl.col("Provider_Name"), pl.col("EventID")

@@ -43,7 +43,26 @@ _KINDS: Mapping[str, Mapping[EventKind, Sequence[int]]] = {
         K.SYSTEM_TIME: (4616,),
     },
     "Microsoft-Windows-Eventlog": {K.LOG_CLEARED: (104, 517, 1102)},
-    "Security": {K.LOG_CLEARED: (517,)},
+    "Security": {  # before Windows Vista
+        K.LOG_CLEARED: (517,),
+        K.AUTH_SUCCESS: (528, 540, 672, 680),
+        K.AUTH_FAILURE: (*range(529, 538), 539, 675, 676, 681),
+        K.SESSION_OPEN: (682,),
+        K.SESSION_CLOSE: (538, 551, 683),
+        K.PRIVILEGE_USE: (552, 576, 577, 578),
+        K.PROCESS_CREATE: (592,),
+        K.PROCESS_EXIT: (593,),
+        K.SERVICE_INSTALL: (601,),
+        K.SCHEDULE_CHANGE: (602,),
+        K.AUDIT_CONFIG: (612, 643),
+        K.ACCOUNT_CREATE: (624, 645),
+        K.ACCOUNT_CHANGE: (626, 627, 628, 629, 642, 644, 646, 671, 685),
+        K.ACCOUNT_DELETE: (630, 647),
+        K.GROUP_CHANGE: (*range(631, 642), *range(648, 669)),
+        K.SYSTEM_BOOT: (512,),
+        K.SYSTEM_SHUTDOWN: (513,),
+        K.SYSTEM_TIME: (520,),
+    },
     "EventLog": {K.SYSTEM_BOOT: (6005,), K.SYSTEM_SHUTDOWN: (6006, 6008)},
     "Microsoft-Windows-Kernel-General": {K.SYSTEM_BOOT: (12,), K.SYSTEM_SHUTDOWN: (13,), K.SYSTEM_TIME: (1,)},
     "User32": {K.SYSTEM_SHUTDOWN: (1074,)},
@@ -107,6 +126,9 @@ def kinds(provider: pl.Expr, number: pl.Expr, fields: Fields) -> pl.Expr:
     kind = key.replace_strict(_KIND_OF, default=K.LOG_MESSAGE.value, return_dtype=pl.String).fill_null(
         K.LOG_MESSAGE.value
     )
+    if fields.has("EventType"):  # a log before Windows Vista: the same number for both outcomes
+        refused = (provider == "Security") & number.is_in((672, 680)) & (fields("EventType") == "audit failure")
+        kind = pl.when(refused.fill_null(False)).then(pl.lit(K.AUTH_FAILURE.value)).otherwise(kind)
     if not fields.has("Status"):
         return kind
     status = fields("Status").str.to_lowercase()
