@@ -167,6 +167,7 @@ class EventKind(StrEnum):
     STATE_PACKAGE_FILE = "state.package_file"  # a file of a package, with the digest that the database states
     STATE_FILE = "state.file"  # what a file holds as it stands: digests, type, entropy
     STATE_SHADOW = "state.shadow"  # a file as a shadow copy has it, which the volume has not any more, or not so
+    STATE_REPLAYED = "state.replayed"  # a file that a volume's blocks and its journal tell differently
     STATE_SECURITY = "state.security"  # owner and access list of files, as a volume keeps them
     STATE_STREAM = "state.stream"  # an alternate data stream of a file as it stands
     STATE_RECOVERED = "state.recovered"  # a file that is not there any more, and what can be claimed of it

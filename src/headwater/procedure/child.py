@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine import reading, recovered, registry, shadow
+from headwater.examine import reading, registry, told
 from headwater.examine.batch import Batch
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
@@ -158,15 +158,9 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             for some in _bundles((c for c in worth if c), ("path", "key")):
                 yield {"candidates": some}, b""
             yield {"entries": listed}, b""
-        if lost := shadow.differences_of(view.tree):
-            frame = shadow.frame(lost, view.name, getattr(view.tree, "created", None))
-            blob = encode_events(frame, clock=str(number), feed=shadow.FEED, source=number, path=None)
-            yield {"family": "events", "feed": shadow.FEED, "part": part}, blob
-            part += 1
-        if found := recovered.recovered_of(view.tree):
-            frame = recovered.frame(found, view.name)
-            blob = encode_events(frame, clock=str(number), feed=recovered.FEED, source=number, path=None)
-            yield {"family": "events", "feed": recovered.FEED, "part": part}, blob
+        for feed, frame in told.frames_of(view):
+            blob = encode_events(frame, clock=str(number), feed=feed, source=number, path=None)
+            yield {"family": "events", "feed": feed, "part": part}, blob
             part += 1
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
         if taker.left_out:

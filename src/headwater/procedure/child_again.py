@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine import reading, recovered, shadow
+from headwater.examine import reading, told
 from headwater.examine.opening import open_evidence
 from headwater.formats.keys import at_hand
 from headwater.model.records import Facts
@@ -66,12 +66,7 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
                 for row in chosen.iter_rows(named=True)
                 if (row["offset"], row["ordinal"]) in pairs
             )
-        more = []
-        if lost := shadow.differences_of(view.tree):
-            more.append(shadow.frame(lost, view.name, getattr(view.tree, "created", None)))
-        if found := recovered.recovered_of(view.tree):
-            more.append(recovered.frame(found, view.name))
-        for again in more:
+        for _, again in told.frames_of(view):
             rows.extend(
                 {k: v for k, v in row.items() if v is not None}
                 for row in again.iter_rows(named=True)

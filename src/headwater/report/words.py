@@ -202,6 +202,7 @@ _KINDS = {
     "state.device": "外接设备记录",
     "state.share": "共享现状",
     "state.shadow": "卷影副本中的旧文件",
+    "state.replayed": "卷上所记与日志回放后不一致的文件",
     "state.security": "文件属主与权限现状",
     "state.stream": "备用数据流",
     "state.recovered": "恢复的已删除文件",
