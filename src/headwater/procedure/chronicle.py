@@ -55,7 +55,7 @@ def span_of(ns: int) -> Text:
 
 
 def moves(steps: Sequence[Step]) -> tuple[list[Move], list[Step]]:
-    """The steps as at most seven lines in order of time, and those that no line tells; those without a time come last.
+    """The steps as at most eight lines in order of time, and those that no line tells; those without a time come last.
 
     Where there are too many, the first of each stage are kept, then the earliest.
     """
@@ -67,7 +67,7 @@ def moves(steps: Sequence[Step]) -> tuple[list[Move], list[Step]]:
             found[-1].steps.append(step)
         else:
             found.append(Move([step]))
-    if len(found) <= _MOVES:
+    if len(found) <= _MOVES + 1:  # the line that would say what is left out can tell it instead
         return found, []
     firsts = {id(next(m for m in found if m.steps[0].stage is stage)) for stage in {m.steps[0].stage for m in found}}
     kept = [m for m in found if id(m) in firsts]

@@ -181,15 +181,20 @@ def _files(corridor: Corridor, pool: Pool, number: int, source: Path) -> tuple[E
 
 
 def measured(
-    corridor: Corridor, pool: Pool, number: int, open_files: Held, algorithms: Sequence[str] = ALGORITHMS
+    corridor: Corridor,
+    pool: Pool,
+    number: int,
+    open_files: Held,
+    algorithms: Sequence[str] = ALGORITHMS,
+    stage: str = "hash",
 ) -> dict[str, Any]:
-    """Digests, kind and views of the open files, from a confined child."""
+    """Digests, kind and views of the open files, from a confined child; ``stage`` names the progress."""
     total = sum(f.size for f in open_files.files)
 
     def progress(message: Message) -> None:
-        corridor.progress("hash", int(message.header["progress"]), int(message.header["total"]), "bytes")
+        corridor.progress(stage, int(message.header["progress"]), int(message.header["total"]), "bytes")
 
-    corridor.progress("hash", 0, total, "bytes")
+    corridor.progress(stage, 0, None, "bytes")  # how large the medium in the files is, the child will say
     task = Task(
         f"measure-{number}",
         "headwater.procedure.child:measure",

@@ -247,7 +247,9 @@ def digest_again(corridor: Corridor, pool: Pool, item: Evidence) -> Verdict:
         if item.kind == "folder":
             found = _folder_digest(source)
         else:
-            found = str(measured(corridor, pool, item.number, open_files, ("sha256",))["medium"]["sha256"])
+            found = str(
+                measured(corridor, pool, item.number, open_files, ("sha256",), "read-again")["medium"]["sha256"]
+            )
     return Verdict("source-read-again", "match" if found == expected else "mismatch", "sha256", expected, found)
 
 

@@ -95,6 +95,12 @@ def _order(finding: Finding) -> tuple[Any, ...]:
     return (first, -SEVERITY_ORDER[finding.severity], finding.rule.id, finding.id)
 
 
+def by_severity(finding: Finding) -> tuple[int, int, str]:
+    """The order in which people read findings: the most serious first, then by time; those without a time last."""
+    first = finding.ts_first if finding.ts_first is not None else 2**63
+    return (-SEVERITY_ORDER[finding.severity], first, finding.id)
+
+
 def _detected(corridor: Corridor, store: EventStore, settings: Settings) -> tuple[dict[str, Finding], list[Json]]:
     """What our own detectors find, by id, and which of them failed and why."""
     found: dict[str, Finding] = {}

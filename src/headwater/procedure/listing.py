@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_ORDER, SEVERITY_TEXT, STAGE_TEXT
+from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT
 from headwater.model.nouns import Finding, Step, Text
 from headwater.model.times import rfc3339
 from headwater.procedure.contracts import event_id, finding_json, step_json
 from headwater.procedure.corridor import Corridor
-from headwater.procedure.judgement import load, seen_first
+from headwater.procedure.judgement import by_severity, load, seen_first
 from headwater.procedure.suppressions import standing
 
 FIRST = Text("首条", "first:")
@@ -73,12 +73,6 @@ def seen_lines(found: Sequence[Finding], language: str, most: int = 20) -> Itera
         yield f"  … +{len(serious) - most}"
     if not serious:
         yield "  " + in_language(Text("至此无发现。", "nothing so far."), language)
-
-
-def by_severity(finding: Finding) -> tuple[int, int, str]:
-    """The most serious first, then by time; those without a time last."""
-    first = finding.ts_first if finding.ts_first is not None else 2**63
-    return (-SEVERITY_ORDER[finding.severity], first, finding.id)
 
 
 def findings(corridor: Corridor, *, by_time: bool = False) -> Iterator[Row]:

@@ -7,7 +7,7 @@ entries behind it, so that the same case gives the same bytes again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ from headwater.procedure.corridor import (
     zone_for,
 )
 from headwater.procedure.damage import figures
+from headwater.procedure.event_words import Texts
 from headwater.procedure.image_fields import DIGEST_OF, fields
-from headwater.procedure.judgement import Judged, load
+from headwater.procedure.judgement import Judged, by_severity, load
 from headwater.procedure.notamper_held import results
 from headwater.procedure.odd_times import warnings
 from headwater.procedure.within_mandate import override_notes
@@ -48,6 +49,7 @@ from headwater.report.pdf import render_pdf
 
 LANGUAGES = ("zh", "en", "both")
 TIMELINE_MOST = 400
+_SUMMARY = 300  # characters of a record's words
 GAPS_MOST = 300
 PRODUCTS_MOST = 5  # of one entry of the ledger; of more, the first two are printed
 _PLACE = ["source", "path", "offset", "ordinal"]
@@ -101,7 +103,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         clocks=tuple(_clocks(corridor, items)),
         timeline=rows,
         steps=judged.steps,
-        findings=judged.findings,
+        findings=tuple(sorted(judged.findings, key=by_severity)),
         aside=tuple(
             report.SetAside(s.finding, s.at, s.text, f"ledger-{s.seq}")
             for s in suppressions.standing(corridor.ledger).values()
@@ -290,6 +292,12 @@ def _year(ns: int | None) -> int | None:
     return None if text is None else int(text[:4])
 
 
+def _said(row: Mapping[str, Any], texts: Texts, language: str) -> str:
+    """The words of a record: a command as it is, else what its provider's text says with its values, else its telling fields."""
+    words = None if row["command_line"] else texts.say(row, language)
+    return story.summary(row) if words is None else " ".join(words.text.split())[:_SUMMARY]
+
+
 def timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:
     """The events behind the steps, in order of time, with the words of their records."""
     by_step: dict[str, list[str]] = {}
@@ -306,11 +314,12 @@ def timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineR
     store = store_of(corridor)
     places = store.scan().select("ts", *_PLACE).join(_keys(wanted), on=_PLACE, how="semi")
     order = places.collect(engine="streaming").sort("ts", *_PLACE, nulls_last=True)
+    texts = Texts.of(corridor)
     # the words of those that are printed alone: all of them might not fit into memory
     printed = _keys(order.head(TIMELINE_MOST).select(_PLACE).iter_rows())
     offsets = order.head(TIMELINE_MOST)["offset"].unique().implode()
     rows = (
-        store.scan(columns=("message", "MESSAGE", "cs-uri", "cs-method"))
+        store.scan(columns=("message", "MESSAGE", "cs-uri", "cs-method", *texts.fields()))
         .filter(pl.col("offset").is_in(offsets))
         .join(printed, on=_PLACE, how="semi")
         .collect(engine="streaming")
@@ -322,7 +331,7 @@ def timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineR
         found.append(
             report.TimelineRow(
                 id=event_id(*key), ts=row["ts"], basis=TimeBasis(row["t_basis"]), kind=row["kind"], host=row["host"],
-                user=row["user"], src_ip=row["src_ip"], summary=story.summary(row), evidence=row["source"],
+                user=row["user"], src_ip=row["src_ip"], summary=_said(row, texts, corridor.settings.language), evidence=row["source"],
                 path=row["path"], offset=row["offset"], length=row["length"], steps=tuple(sorted(wanted[key])),
             )
         )  # fmt: skip

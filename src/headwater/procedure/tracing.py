@@ -18,8 +18,9 @@ from headwater.model.nouns import Citation, Finding, Span
 from headwater.model.times import rfc3339
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
+from headwater.procedure.event_words import Texts
 from headwater.procedure.fetching import JournalEntry, bytes_of, journal_entries
-from headwater.procedure.judgement import load
+from headwater.procedure.judgement import by_severity, load
 from headwater.report.findings import chosen
 from headwater.store.sql import contract
 
@@ -69,7 +70,7 @@ def labelled(corridor: Corridor, name: str) -> str:
         names = [row.id for row in timeline(corridor, judged)[0]]
     else:
         names = {
-            "F": [one.id for one in judged.findings],
+            "F": [one.id for one in sorted(judged.findings, key=by_severity)],
             "S": [one.id for one in judged.steps],
             "H": [one.id for one in judged.hypotheses],
             "Q": [one.id for one in judged.searches],
@@ -185,6 +186,9 @@ def _event(corridor: Corridor, name: str) -> Iterator[Link]:
     if row is None:
         return
     yield Link("event", name, event_json(contract(row)) | {"evidence": [source]})
+    words = Texts.of(corridor).say(row, corridor.settings.language)
+    if words is not None:
+        yield Link("event-text", words.source, plain(words) | {"evidence": [source]})
     citation = Citation(Span(source, path, offset, int(row["length"])), row["ts"], {}, ordinal)
     yield from _spans(corridor, [citation])
 
