@@ -172,6 +172,7 @@ class EventKind(StrEnum):
     STATE_STREAM = "state.stream"  # an alternate data stream of a file as it stands
     STATE_RECOVERED = "state.recovered"  # a file that is not there any more, and what can be claimed of it
     STATE_SETTING = "state.setting"  # a line of a program's configuration as it stands
+    STATE_EVENT_TEXT = "state.event_text"  # the text of an event number, as the program that logs it carries it
     STATE_PROCESS = "state.process"  # a process as a command or /proc tells of it
     STATE_SOCKET = "state.socket"  # a socket as a command or /proc/net tells of it
     STATE_MODULE = "state.module"  # a kernel module as loaded

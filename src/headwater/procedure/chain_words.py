@@ -24,13 +24,20 @@ _TITLES = {
     "event": Text("事件", "Event"),
     "bytes": Text("字节", "Bytes"),
     "message": Text("该条目的报文", "Message of that entry"),
+    "event-text": Text("该事件的说明文本", "Text of that event"),
     "item": Text("检材", "Evidence"),
     "evidence": Text("检材与校验值", "Evidence and digests"),
     "custody": Text("保管链", "Custody"),
     "ledger": Text("台账条目", "Ledger entry"),
     "authority": Text("授权", "Authority"),
 }
-_DEPTH = {"finding": 1, "event": 1, "bytes": 2, "message": 3}  # under a step; what leads upwards stands at the margin
+_DEPTH = {
+    "finding": 1,
+    "event": 1,
+    "bytes": 2,
+    "event-text": 2,
+    "message": 3,
+}  # under a step; what leads upwards stands at the margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,17 @@ def _message(facts: Mapping[str, Any], language: str) -> Iterator[str]:
     yield " · ".join(f"{name} = {facts['fields'][name]}" for name in _SHOWN if facts["fields"].get(name))
 
 
+def _event_text(facts: Mapping[str, Any], language: str) -> Iterator[str]:
+    yield from str(facts["text"]).splitlines()
+    digest = facts["hash"] or in_language(NOT_RECORDED, language)
+    yield _said(
+        f"文本取自检材中的 {facts['file']}（SHA-256 {digest}），语言号 {facts['language']:#06x}，占位符以该事件的字段填入",
+        f"the text is from {facts['file']} in the evidence (SHA-256 {digest}), language {facts['language']:#06x}; its inserts are "
+        "the event's own fields",
+        language,
+    )
+
+
 def _event(facts: Mapping[str, Any], language: str) -> Iterator[str]:
     yield f"{facts['ts'] or in_language(NOT_RECORDED, language)} · {in_language(kind(str(facts['kind'])), language)}"
     held = " · ".join(f"{name} = {facts[name]}" for name in _HEADER if facts.get(name) not in (None, ""))
@@ -194,6 +212,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
     "event": _event,
     "bytes": _bytes,
     "message": _message,
+    "event-text": _event_text,
     "evidence": _evidence,
     "item": lambda facts, language: iter(()),
     "custody": _custody,

@@ -33,6 +33,7 @@ from headwater.model.kinds import GapReason
 from headwater.procedure.companions import Companions
 from headwater.procedure.contents import describe_all
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
+from headwater.procedure.event_texts import texts_all
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
 from headwater.procedure.strings_scan import strings_all
@@ -91,6 +92,7 @@ def examine(
         described = describe_all(corridor, pool, item, open_files, listing["contents"])
         scanned = scan_all(corridor, pool, item, open_files, listing)
         scanned += strings_all(corridor, pool, item, open_files, listing)
+        scanned += texts_all(corridor, pool, item, open_files, listing)
     keep_only(corridor.case, item, (WALK, *markers, *described, *scanned))
     accounts = [account for number in sorted(markers) for account in markers[number]["files"]]
     return Examined(accounts, _coverage(listing, accounts))

@@ -182,6 +182,7 @@ _KINDS = {
     "state.match": "YARA 规则匹配",
     "malware.detected": "杀毒软件检出",
     "state.string": "程序中的字符串",
+    "state.event_text": "事件说明文本",
     "state.process": "进程现状",
     "state.socket": "网络套接字现状",
     "state.module": "已加载内核模块",
