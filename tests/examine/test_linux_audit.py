@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from tiling import GOLDEN, golden, hold, run, spoilt
 
+from headwater.examine.lines import line_batches
 from headwater.examine.parsers import linux_audit
 from headwater.model.records import File
 
@@ -93,9 +94,9 @@ def test_words_that_no_key_claims_are_kept() -> None:
 def test_what_is_joined_does_not_depend_on_the_blocks() -> None:
     chance = random.Random(3)
     data = b"".join(_data(chance.choice(FIXTURES)).rstrip(b"\n") + b"\n" for _ in range(16))
-    whole = pl.concat([b.events for b in linux_audit.batches(File.of(data))], how="diagonal")
+    whole = pl.concat([b.events for b in line_batches(linux_audit.GRAMMAR, File.of(data))], how="diagonal")
     for block in (5000, 20_011):
-        parts = list(linux_audit.batches(File.of(data), block))
+        parts = list(line_batches(linux_audit.GRAMMAR, File.of(data), block))
         again = pl.concat([b.events for b in parts], how="diagonal_relaxed")
         assert len(parts) > 2
         assert again.select(whole.columns).equals(whole)
@@ -109,6 +110,6 @@ def test_one_serial_without_end_is_bounded_work() -> None:
 
 def test_enriched_names_differ_from_numbers_in_more_than_case() -> None:
     for name in FIXTURES:
-        for batch in linux_audit.batches(File.of(_data(name))):
+        for batch in line_batches(linux_audit.GRAMMAR, File.of(_data(name))):
             lowered = [c.lower() for c in batch.events.columns]
             assert len(set(lowered)) == len(lowered)

@@ -3,27 +3,31 @@
 
 A derived event stands on the bytes of its EXECVE line (of its SYSCALL line where there is none) as ordinal 1 and cites all
 its records in ``records``: "offset+length,…". Its partners are, for each type, the nearest record of the same time and
-serial within :data:`WINDOW` events; so what is joined depends on the file alone and not on how it was cut into blocks.
+serial fewer than :data:`WINDOW` lines and :data:`REACH` bytes away; so what is joined depends on the file alone and not on how
+it was cut into blocks. The compiled scanner does the same in ``audit_join.c`` and ``audit_programs.c``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from headwater.examine.audit_fields import EXEC_CALLS
-from headwater.examine.batch import HEAD_SCHEMA, Batch
+from headwater.examine.audit_lines import audit_shape
+from headwater.examine.line_near import LINES as WINDOW
+from headwater.examine.line_near import REACH, Near
 from headwater.examine.line_views import Flags, Ints
+from headwater.examine.lines import Cut
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import own_column
 
 _ROW_BITS = 40
 _FAR = 1 << 61
-WINDOW = 256  # events; the records of one serial stand within a few lines of each other
-_PROCESSES = 65_536  # how many pids are remembered for naming parents
+_PROCESSES, _REMEMBERED = 65_536, 64 << 20  # how many pids are remembered for naming parents, and bytes of their texts
 _SLIM = (
     *("row", "offset", "length", "t_recorded", "serial", "type", "host", "user", "outcome", "pid", "command_line"),
     *("auid", "uid", "euid", "gid", "ppid", "ses", "tty", "exe", "comm", "cwd", "key", "arch", "syscall_number"),
@@ -37,18 +41,32 @@ _Program = tuple[str | None, str | None, str | None]
 
 
 @dataclass(slots=True)
-class _Join:
-    """What is remembered from block to block: rows near the end, and the last program of each pid."""
+class Programs:
+    """The last program of each pid that this file has named so far, those named last at the end."""
 
-    tail: pl.DataFrame | None = None
-    rows: int = 0
-    programs: dict[int, _Program] = field(default_factory=dict)
+    held: dict[int, _Program] = field(default_factory=dict)
+    size: int = 0
+
+    def remember(self, pid: int, program: _Program) -> None:
+        self._forget(pid)
+        self.held[pid] = program
+        self.size += _weight(program)
+        while len(self.held) > _PROCESSES or self.size > _REMEMBERED:
+            self._forget(next(iter(self.held)))
+
+    def _forget(self, pid: int) -> None:
+        gone = self.held.pop(pid, None)
+        if gone is not None:
+            self.size -= _weight(gone)
 
 
-def _slim(events: pl.DataFrame, first: int) -> pl.DataFrame:
-    """The rows that a join can need, numbered from ``first`` on among all events of the file."""
-    frame = events.with_columns(pl.int_range(first, first + events.height, dtype=pl.Int64).alias("row"))
-    frame = frame.select([pl.col(c) if c in frame.columns else pl.lit(None).alias(c) for c in _SLIM])
+def _weight(program: _Program) -> int:
+    return sum(len(text.encode()) for text in program[:2] if text is not None)
+
+
+def _slim(events: pl.DataFrame) -> pl.DataFrame:
+    """The rows that a join can need."""
+    frame = events.select([pl.col(c) if c in events.columns else pl.lit(None).alias(c) for c in _SLIM])
     return frame.filter(pl.col("type").is_in(["SYSCALL", "EXECVE", "CWD", "PROCTITLE"]))
 
 
@@ -66,7 +84,7 @@ class _Records:
 
     def __init__(self, near: pl.DataFrame) -> None:
         self.near = near
-        self.row = near["row"].to_numpy()
+        self.row, self._offset = near["row"].to_numpy(), near["offset"].to_numpy()
         time, serial = near["t_recorded"].to_numpy(), near["serial"].to_numpy()
         self._order = np.lexsort((serial, time))  # stable: within one happening the rows stay in order
         time, serial = time[self._order], serial[self._order]
@@ -89,7 +107,8 @@ class _Records:
         # records of another time or serial are farther than any row
         back, forth = wanted - codes[behind - 1], codes[behind] - wanted
         found = np.where(forth <= back, these[behind], these[behind - 1])
-        return np.where(np.minimum(forth, back) < WINDOW, found, -1)
+        reach = np.abs(self._offset[found] - self._offset[anchors])
+        return np.where((np.minimum(forth, back) < WINDOW) & (reach < REACH), found, -1)
 
     def gathered(self, places: Ints, columns: Iterable[str], prefix: str = "") -> list[pl.Series]:
         """Columns at these places, null where a place is -1."""
@@ -108,7 +127,9 @@ def _joined(near: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
     anchors = np.sort(np.concatenate([records.of("EXECVE", low, high), alone]))
     if not len(anchors):
         return near.clear()
-    columns = records.gathered(anchors, ("offset", "length", "t_recorded", "host", "serial", "type", "command_line"))
+    columns = records.gathered(
+        anchors, ("row", "offset", "length", "t_recorded", "host", "serial", "type", "command_line")
+    )
     for kind, names in (
         ("SYSCALL", ("pid", "user", "outcome", *_FROM_CALL)),
         ("CWD", ("cwd",)),
@@ -141,29 +162,26 @@ def _cited(found: pl.DataFrame) -> pl.Series:
     )
 
 
-def _parents(frame: pl.DataFrame, join: _Join) -> pl.DataFrame:
+def _parents(frame: pl.DataFrame, programs: Programs) -> pl.DataFrame:
     """The program that each parent was running, where an earlier event of this file says it; remembers each new one."""
-    programs = join.programs
     parents = []
     nothing: _Program = (None, None, None)
     for offset, length, pid, ppid, image, line in frame.select(
         "offset", "length", "pid", "ppid", "Image", "CommandLine"
     ).iter_rows():
-        parents.append(nothing if ppid is None else programs.get(ppid, nothing))
+        parents.append(nothing if ppid is None else programs.held.get(ppid, nothing))
         if pid is not None:
-            programs.pop(pid, None)
-            programs[pid] = (image, line, f"{offset}+{length}")
-            if len(programs) > _PROCESSES:
-                del programs[next(iter(programs))]
+            programs.remember(pid, (image, line, f"{offset}+{length}"))
     names = ("ParentImage", "ParentCommandLine", "parent_record")
     return pl.DataFrame(parents, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
-def _derived(found: pl.DataFrame, join: _Join) -> pl.DataFrame:
+def _derived(found: pl.DataFrame, programs: Programs) -> pl.DataFrame:
     """The events of processes, each with its parent's program."""
     line = pl.when(pl.col("type") == "EXECVE").then("command_line").otherwise("PROCTITLE.command_line")
     image, pid, ppid = pl.col("SYSCALL.exe"), pl.col("SYSCALL.pid"), pl.col("SYSCALL.ppid")
     frame = found.select(
+        "row",
         "offset",
         "length",
         "t_recorded",
@@ -172,7 +190,6 @@ def _derived(found: pl.DataFrame, join: _Join) -> pl.DataFrame:
         *[pl.col(f"SYSCALL.{name}").alias(name) for name in _FROM_CALL],
         ordinal=pl.lit(1, dtype=pl.Int64),
         t_basis=pl.lit(TimeBasis.UTC.value),
-        t_kind=pl.lit("logged"),
         kind=pl.lit(EventKind.PROCESS_CREATE.value),
         provider=pl.lit("auditd"),
         outcome=pl.col("SYSCALL.outcome"),
@@ -190,44 +207,22 @@ def _derived(found: pl.DataFrame, join: _Join) -> pl.DataFrame:
         ProcessId=pid,
         ParentProcessId=ppid,
     )
-    return frame.hstack(_parents(frame, join))
+    return frame.hstack(_parents(frame, programs))
 
 
-def _finished(batch: Batch, near: pl.DataFrame, low: int, join: _Join) -> Batch:
-    """The batch with its derived events among its own, and without columns in which it says nothing."""
-    events = batch.events
-    silent = [
-        c for c, n in zip(events.columns, events.null_count().row(0)) if n == len(events) and c not in HEAD_SCHEMA
-    ]
-    events = events.drop(silent)
-    found = _joined(near, low, low + events.height)
+def joined_rows(near: Near, memory: dict[str, Any]) -> Cut:
+    """The events of the lines of ``near`` that are its own, and those derived from them."""
+    cut = audit_shape(near.lines)
+    rows = np.flatnonzero(cut.fits)
+    events = pl.DataFrame({**cut.columns, "row": rows, "offset": near.offset[rows], "length": near.length[rows]})
+    found = _joined(_slim(events), near.low, near.high) if events.height else events
+    mine = events.filter(pl.col("row").is_between(near.low, near.high, closed="left"))
     if found.height:
-        extra = _derived(found, join)
+        extra = _derived(found, memory.setdefault("programs", Programs()))
         extra = extra.drop([c for c, n in zip(extra.columns, extra.null_count().row(0)) if n == len(extra)])
-        events = pl.concat([events, extra], how="diagonal_relaxed")
-        events = events[events.select(pl.arg_sort_by("offset", "ordinal")).to_series()]
-    return replace(batch, events=events)
-
-
-def with_processes(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches of a file's lines, with derived events added; holds back what a later line can still complete."""
-    join = _Join()
-    waiting: list[tuple[Batch, pl.DataFrame, int]] = []
-    for batch in batches:
-        waiting.append((batch, _slim(batch.events, join.rows), join.rows))
-        join.rows += batch.events.height
-        while waiting and join.rows - waiting[0][2] - waiting[0][0].events.height >= WINDOW:
-            yield _next(waiting, join)
-    while waiting:
-        yield _next(waiting, join)
-
-
-def _next(waiting: list[tuple[Batch, pl.DataFrame, int]], join: _Join) -> Batch:
-    batch, _, low = waiting[0]
-    frames = ([] if join.tail is None else [join.tail]) + [slim for _, slim, _ in waiting]
-    near = pl.concat(frames, how="vertical_relaxed")
-    done = _finished(batch, near, low, join)
-    high = low + batch.events.height
-    join.tail = near.filter(pl.col("row").is_between(high - WINDOW, high, closed="left"))
-    waiting.pop(0)
-    return done
+        mine = pl.concat([mine.with_columns(pl.lit(0, dtype=pl.Int64).alias("ordinal")), extra], how="diagonal_relaxed")
+        mine = mine[mine.select(pl.arg_sort_by("row", "ordinal")).to_series()]
+    line = mine["row"].to_numpy() - near.low
+    ordinal = mine["ordinal"].to_numpy() if found.height else np.zeros(len(line), dtype=np.int64)
+    columns = {name: mine[name] for name in mine.columns if name not in ("row", "offset", "length", "ordinal")}
+    return Cut(cut.fits[near.low : near.high], columns, line, ordinal)

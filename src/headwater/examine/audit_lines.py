@@ -24,12 +24,11 @@ from headwater.examine.audit_fields import (
     STORED,
     UNKNOWN,
 )
-from headwater.examine.audit_quick import quick_audit_shape
 from headwater.examine.audit_tokens import Words, words_of
 from headwater.examine.batch import printable
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_views import Flags
-from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.examine.lines import Cut
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import own_column
 
@@ -188,7 +187,7 @@ def _pick(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def audit_shape(lines: Lines, context: Context) -> Cut:
+def audit_shape(lines: Lines) -> Cut:
     """Lines with an audit head; ``serial`` beyond int64 and times beyond 10 digits of seconds are no audit lines."""
     head = lines.text().str.extract_groups(_HEAD).struct.unnest()
     serial = head.to_series(5).str.to_integer(strict=False)
@@ -267,6 +266,3 @@ def _whole(pieces: list[str]) -> str:
         return printable(bytes.fromhex(joined).decode("utf-8", "surrogateescape"))
     except ValueError:
         return joined
-
-
-LINES = LineGrammar(shapes=(quick_audit_shape, audit_shape), own=OWN)

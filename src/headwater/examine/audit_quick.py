@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audit lines cut and typed by the compiled scanner; what it does not take is left to :mod:`headwater.examine.audit_lines`.
+"""Audit lines cut, typed and joined to processes by the compiled scanner; :mod:`headwater.examine.audit_lines` is the other way.
 
 1. The heads of all lines: host, type, time, serial.
 2. The few distinct types say what their records mean for the header: whose account it is, whether arguments follow.
-3. The words of all lines become columns of their keys, and with (2) columns of the header.
+3. The words of all lines become columns of their keys, and with (2) columns of the header. A line that the scanner does not take is
+   read by the other way, and its values are put into the same columns.
+4. Records of one serial are joined; rows move apart to make room for the derived events (:mod:`headwater.examine.audit_derived`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from headwater.examine import audit_derived
+from headwater.examine.audit_columns import OUTCOMES, Columns
 from headwater.examine.audit_fields import (
     ABOUT_ACCOUNT,
     ARGUMENTS,
@@ -24,19 +28,18 @@ from headwater.examine.audit_fields import (
     KINDS,
     KNOWN,
     NUMBERS,
-    STORED,
     UNKNOWN,
 )
+from headwater.examine.audit_lines import audit_shape
 from headwater.examine.audit_tokens import key_table
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_views import PADDING, Flags, Ints, Texts, constant
-from headwater.examine.lines import Context, Cut
+from headwater.examine.line_near import Near
+from headwater.examine.line_views import Flags, Ints, constant
+from headwater.examine.lines import Cut
 from headwater.examine.message_phrases import numbered_names
 from headwater.formats import compiled
-from headwater.model.kinds import EventKind, Outcome, TimeBasis
-from headwater.model.records import own_column
+from headwater.model.kinds import EventKind, TimeBasis
 
-_FIXED = ("user", "target_user", "src_ip", "process", "command_line", "file_path")  # in the order of audit.c
 _NAMED = (
     *("msg", "op", "res", "success", "UID", "AUID", "ID", "acct", "addr", "comm", "exe", "cmd", "proctitle", "name"),
     *("auid", "ses", "old-auid", "old-ses", *ARGUMENTS),
@@ -44,9 +47,9 @@ _NAMED = (
 _AS_IT_IS, _INTEGER, _ENCODED, _ARGUMENT, _NO_COLUMN = range(5)
 _ACTS, _ABOUT, _PATH, _EXECUTES = 1, 2, 4, 8
 _PUBKEY, _ADDS = 2, 4  # of the operation, as audit.c flags it
-_GOOD, _BAD = 1, 2
+_BAD = 2
 _KIND_NAMES = tuple(EventKind)
-_OUTCOMES = pl.Series([None, Outcome.SUCCESS.value, Outcome.FAILURE.value], dtype=pl.String)
+_KIND_TEXTS = [k.value for k in _KIND_NAMES]
 
 
 def _sort(key: str) -> int:
@@ -69,26 +72,44 @@ def _constants() -> tuple[NDArray[Any], ...]:
     return (*key_table(), sorts, np.array([KNOWN.index(k) for k in _NAMED], dtype=np.int32), unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """The heads of the lines that have one, in order."""
+@dataclass(slots=True)
+class Rows:
+    """The lines that are audit records, in order: which of the lines near they are, and what their heads say."""
 
-    rows: Ints
-    spans: Ints  # of host and type, four places a line
+    line: Ints
+    spans: Ints  # of host and type, four places a row
     ns: Ints
     serial: Ints
-    body: Ints
+    body: Ints  # where the words begin; -1 where the other way has to read the line
+    codes: Ints  # the number of the type
+    types: list[str]
+    kind: NDArray[np.uint32]
+
+    def part(self, parts: dict[str, int]) -> NDArray[np.uint8]:
+        """A number for each row by its type, 0 for other types."""
+        return np.array([parts.get(name, 0) for name in self.types], dtype=np.uint8)[self.codes]
 
 
-def _heads(library: Any, lines: Lines) -> _Heads:
+def _rows(library: Any, lines: Lines) -> Rows:
     count, at = len(lines), compiled.at
     spans = np.empty((count, 4), dtype=np.int64)
     ns, serial, body = (np.empty(count, dtype=np.int64) for _ in range(3))
     start, end = compiled.whole(lines.start), compiled.whole(lines.end)
     made = (at(array) for array in (spans, ns, serial, body))
     compiled.checked(library.hw_audit_heads(at(lines.data), len(lines.data), at(start), at(end), count, *made))
-    rows = np.flatnonzero(body >= 0)
-    return _Heads(rows, spans[rows], ns[rows], serial[rows], body[rows])
+    mine = body >= 0
+    odd = np.flatnonzero(~mine)
+    if len(odd):
+        mine[odd] = audit_shape(lines.take(odd)).fits
+        spans[body < 0] = 0
+    line = np.flatnonzero(mine) if not mine.all() else np.arange(count)
+    if len(line) < count:
+        spans, ns, serial, body = spans[line], ns[line], serial[line], body[line]
+    types = numbered_names(lines.data, spans[:, 2], spans[:, 3]) if len(line) else None
+    if types is None:  # more types than there can be
+        body[:] = -1
+        types = np.zeros(len(line), dtype=np.int64), [""]
+    return Rows(line, spans, ns, serial, body, *types, np.zeros(len(line), dtype=np.uint32))
 
 
 def _meaning(kind: str) -> int:
@@ -96,9 +117,9 @@ def _meaning(kind: str) -> int:
     return found | (_PATH if kind == "PATH" else 0) | (_EXECUTES if kind == "EXECVE" else 0)
 
 
-def _kinds(codes: Ints, names: list[str], outcome: NDArray[np.uint8], op: NDArray[np.uint8]) -> pl.Series:
+def _kinds(rows: Rows, outcome: NDArray[np.uint8], op: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """The kind of every record by its type, by whether it failed, and by what was done."""
-    log = EventKind.LOG_MESSAGE
+    log, names, codes = EventKind.LOG_MESSAGE, rows.types, rows.codes
     usual = np.array([_KIND_NAMES.index(KINDS.get(n, (log, None))[0]) for n in names], dtype=np.uint32)
     other = [KINDS.get(n, (log, None))[1] for n in names]
     failing = np.array([u if k is None else _KIND_NAMES.index(k) for u, k in zip(usual, other)], dtype=np.uint32)
@@ -110,97 +131,93 @@ def _kinds(codes: Ints, names: list[str], outcome: NDArray[np.uint8], op: NDArra
     ):
         if name in names:
             found = np.where(which & (codes == names.index(name)), np.uint32(_KIND_NAMES.index(kind)), found)
-    return pl.Series([k.value for k in _KIND_NAMES], dtype=pl.String).gather(pl.Series(found.astype(np.uint32)))
+    return found.astype(np.uint32)
 
 
-@dataclass(slots=True)
-class _Words:
-    """What audit.c gave back: which of the lines fit, and the columns under construction."""
-
-    fits: Flags
-    taken: int
-    texts: Texts
-    values: Ints
-    column: NDArray[np.int32]
-    outcome: NDArray[np.uint8]
-    op: NDArray[np.uint8]
-
-    def columns(self, first_counted: int) -> dict[str, pl.Series]:
-        """The header's columns and those of the keys."""
-        made = {name: self.texts.column(k, self.taken) for k, name in enumerate(_FIXED) if self.texts.has(k)}
-        for key in np.flatnonzero(self.column).tolist():
-            number = int(self.column[key]) - 1
-            if not self.texts.has(number):
-                continue
-            name = "pid" if KNOWN[key] == "pid" else own_column(STORED.get(KNOWN[key], KNOWN[key]))
-            if number < first_counted:
-                made[name] = self.texts.column(number, self.taken)
-            else:
-                made[name] = self.texts.numbers(number, self.values[number - first_counted, : self.taken])
-        return made
-
-
-def _words(library: Any, lines: Lines, heads: _Heads, flags: NDArray[np.uint8], most: int, counted: int) -> _Words:
-    count, at = len(heads.rows), compiled.at
-    room = 2 * len(lines.data)  # nothing decoded or joined is longer than what it is made of
-    pool = np.zeros(room + PADDING, dtype=np.uint8)
-    texts = Texts(lines.data, count, [""] * most, pool, counted)
+def _words(library: Any, lines: Lines, rows: Rows, columns: Columns) -> Flags:
+    """Fills the columns with the words of all rows; which rows were taken."""
+    count, at = len(rows.line), compiled.at
     fits = np.empty(count, dtype=np.bool_)
-    values = np.zeros((counted, count), dtype=np.int64)
-    column = np.zeros(library.hw_audit_room(3), dtype=np.int32)
-    outcome, op = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.uint8)
+    outcome, op = columns.outcome, np.zeros(count, dtype=np.uint8)
     work = np.zeros(library.hw_audit_room(0), dtype=np.uint8)
     known = [at(array) for array in _constants()]
-    places = np.array([*known, *texts.places(), *map(at, (values, column, pool, outcome, op))], dtype=np.uint64)
-    end = compiled.whole(lines.end[heads.rows])
-    taken = compiled.checked(
+    own = (columns.number, columns.pool, outcome, op, compiled.whole(rows.spans))
+    places = np.array([*known, *columns.places(), *map(at, own)], dtype=np.uint64)
+    end = compiled.whole(lines.end[rows.line])
+    flags = np.array([_meaning(name) for name in rows.types], dtype=np.uint8)[rows.codes]
+    compiled.checked(
         library.hw_audit_words(
-            at(lines.data),
-            len(lines.data),
-            at(heads.body),
-            at(end),
-            count,
-            at(flags),
-            room,
-            at(fits),
-            at(places),
-            at(work),
+            at(lines.data), len(lines.data), at(rows.body), at(end), count, columns.stride, at(flags), columns.room,
+            at(fits), at(places), at(work),
         )
-    )
-    return _Words(fits, taken, texts, values, column, outcome[:taken], op[:taken])
+    )  # fmt: skip
+    rows.kind = _kinds(rows, outcome[:count], op)
+    return fits
 
 
-def quick_audit_shape(lines: Lines, context: Context) -> Cut:
-    """The lines that the compiled scanner takes; none where it was not built."""
-    library = compiled.library()
-    if library is None or not len(lines):
-        return Cut.none(lines)
-    heads = _heads(library, lines)
-    types = numbered_names(lines.data, heads.spans[:, 2], heads.spans[:, 3]) if len(heads.rows) else None
-    if types is None:
-        return Cut.none(lines)
-    codes, names = types
-    flags = np.array([_meaning(name) for name in names], dtype=np.uint8)[codes]
-    most, counted = library.hw_audit_room(1), library.hw_audit_room(2)
-    words = _words(library, lines, heads, flags, most, counted)
-    if not words.taken:
-        return Cut.none(lines)
-    chosen = words.fits
-    spans = heads.spans[chosen]
-    host, kind = spans[:, 1] > spans[:, 0], lines.column(spans[:, 2], spans[:, 3])
-    columns = {
-        **words.columns(most),
-        "t_recorded": pl.Series(heads.ns[chosen]),
-        "t_basis": constant(TimeBasis.UTC.value, words.taken),
-        "kind": _kinds(codes[chosen], names, words.outcome, words.op),
-        "outcome": _OUTCOMES.gather(pl.Series(words.outcome.astype(np.uint32))),
-        "event_code": kind,
-        "provider": constant("auditd", words.taken),
-        "type": kind,
-        "serial": pl.Series(heads.serial[chosen]),
+def _odd_lines(lines: Lines, rows: Rows, columns: Columns, odd: Ints) -> None:
+    """The rows that the scanner did not take, read by the other way, in the same columns."""
+    given = audit_shape(lines.take(rows.line[odd]).gathered()).columns
+    names = given["type"].to_list()
+    for name in dict.fromkeys(names):
+        if name not in rows.types:
+            rows.types.append(name)
+    number = {name: k for k, name in enumerate(rows.types)}
+    rows.codes[odd] = [number[name] for name in names]
+    rows.ns[odd], rows.serial[odd] = given["t_recorded"].to_numpy(), given["serial"].to_numpy()
+    rows.kind[odd] = [_KIND_TEXTS.index(kind) for kind in given["kind"].to_list()]
+    columns.outcome[odd] = [OUTCOMES.index(outcome) for outcome in given["outcome"].to_list()]
+    known = {"t_recorded", "t_basis", "kind", "outcome", "serial", "event_code", "provider"}
+    for name, values in given.items():
+        if name not in known and values.null_count() < len(values):
+            columns.put(name, odd, values)
+    columns.seal()
+
+
+def quick_rows(library: Any, near: Near, memory: dict[str, Any]) -> Cut:
+    """The events of the lines of ``near`` that are its own, and those derived from them."""
+    lines = near.lines
+    rows = _rows(library, lines)
+    part = rows.part(audit_derived.PARTS)
+    if (rows.body < 0).any():  # whose types are not known yet: each may give an event
+        part = np.ones(len(rows.line), dtype=np.uint8)
+    room = len(rows.line) + int(np.count_nonzero((part == audit_derived.CALL) | (part == audit_derived.EXECUTED)))
+    columns = Columns(library, lines.data, len(rows.line), room + 1)
+    fits = _words(library, lines, rows, columns)
+    if not fits.all():
+        _odd_lines(lines, rows, columns, np.flatnonzero(~fits))
+        part = rows.part(audit_derived.PARTS)
+    derived = audit_derived.derive(library, near, rows, columns, part, memory)
+    return _cut(near, rows, columns, derived)
+
+
+def _cut(near: Near, rows: Rows, columns: Columns, derived: audit_derived.Derived) -> Cut:
+    """The rows of lines from ``low`` to ``high`` and the derived events on them, as columns."""
+    low, high = (int(k) for k in np.searchsorted(rows.line, (near.low, near.high)))
+    fits = np.zeros(near.high - near.low, dtype=np.bool_)
+    fits[rows.line[low:high] - near.low] = True
+    # for each event the row that it stands on
+    count = high - low + int(derived.extra[low:high].sum())
+    if count == high - low:
+        base, ordinal = np.arange(low, high), np.zeros(count, dtype=np.int64)
+    else:
+        base = np.repeat(np.arange(low, high), derived.extra[low:high] + 1)
+        ordinal = np.zeros(count, dtype=np.int64)
+        ordinal[1:] = base[1:] == base[:-1]
+    first = int(derived.moved[low]) if high > low else 0
+    made = columns.series(first, count, len(rows.line) + int(derived.extra.sum()))
+    kind, outcome = rows.kind[base], columns.outcome[base]
+    here = np.flatnonzero(ordinal)
+    kind[here] = _KIND_NAMES.index(EventKind.PROCESS_CREATE)
+    outcome[here] = np.where(derived.call >= 0, columns.outcome[derived.call], 0)
+    columns_of_all = {
+        "t_recorded": pl.Series(rows.ns[base]),
+        "t_basis": constant(TimeBasis.UTC.value, count),
+        "kind": pl.Series(_KIND_TEXTS, dtype=pl.String).gather(pl.Series(kind)),
+        "outcome": pl.Series(OUTCOMES, dtype=pl.String).gather(pl.Series(outcome.astype(np.uint32))),
+        "provider": constant("auditd", count),
+        "serial": pl.Series(rows.serial[base]),
     }
-    if host.any():
-        columns["host"] = lines.column(spans[:, 0], spans[:, 1], host)
-    fits = np.zeros(len(lines), dtype=np.bool_)
-    fits[heads.rows[chosen]] = True
-    return Cut(fits, columns)
+    if "type" in made:
+        made["event_code"] = made["type"]
+    return Cut(fits, {**made, **columns_of_all}, rows.line[base] - near.low, ordinal)

@@ -80,24 +80,28 @@ def _release_array(array: Any) -> None:
 class _Counted:
     """One array of 64-bit integers with its bits of validity, handed over in the same way."""
 
-    def __init__(self, values: Ints, validity: Bytes) -> None:
+    def __init__(self, values: Ints, validity: Bytes | None, first: int, rows: int) -> None:
         self._parts = (values, validity)
+        self._bounds = (first, rows)
         self._structs: tuple[_Schema, _Array] | None = None
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         values, validity = self._parts
-        buffers = (ctypes.c_void_p * 2)(validity.ctypes.data, values.ctypes.data)
-        self._structs, capsules = _capsules(b"l", len(values), -1, buffers, (self._parts, buffers))
+        buffers = (ctypes.c_void_p * 2)(0 if validity is None else validity.ctypes.data, values.ctypes.data)
+        nulls = 0 if validity is None else -1
+        self._structs, capsules = _capsules(b"l", self._bounds, nulls, buffers, (self._parts, buffers))
         return capsules
 
 
-def _capsules(form: bytes, rows: int, nulls: int, buffers: Any, kept: object) -> tuple[Any, tuple[object, object]]:
-    """The structs of one array and their capsules; ``kept`` lives until the consumer releases it."""
+def _capsules(
+    form: bytes, bounds: tuple[int, int], nulls: int, buffers: Any, kept: object
+) -> tuple[Any, tuple[object, object]]:
+    """The structs of one array and their capsules; ``kept`` lives until the consumer releases it; first row and rows in ``bounds``."""
     number = next(_numbers)
     _kept[number] = kept
     schema = _Schema(form, b"", None, 2, 0, None, None, ctypes.cast(_release_schema, ctypes.c_void_p), None)
     where, release = ctypes.cast(buffers, ctypes.c_void_p), ctypes.cast(_release_array, ctypes.c_void_p)
-    array = _Array(rows, nulls, 0, len(buffers), 0, where, None, None, release, number)
+    array = _Array(bounds[1], nulls, bounds[0], len(buffers), 0, where, None, None, release, number)
     return (schema, array), (
         _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
         _new_capsule(ctypes.addressof(array), b"arrow_array", None),
@@ -108,20 +112,33 @@ class _Exported:
     """One string view array as the PyCapsule protocol wants it; it is handed over at once, and only once."""
 
     def __init__(
-        self, views: NDArray[np.uint64], data: Bytes, validity: Bytes | None, pool: Bytes | None = None
+        self, views: NDArray[np.uint64], texts: Sequence[Bytes], validity: Bytes | None, bounds: tuple[int, int]
     ) -> None:
-        self._parts = (views, data, validity, data if pool is None else pool)
+        self._parts = (views, tuple(texts), validity)
+        self._bounds = bounds
         self._structs: tuple[_Schema, _Array] | None = None
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-        views, data, validity, pool = self._parts
-        sizes = np.array([len(data), len(pool)], dtype=np.int64)
+        views, texts, validity = self._parts
+        sizes = np.array([len(text) for text in texts], dtype=np.int64)
         valid_at = 0 if validity is None else validity.ctypes.data
-        texts = (data.ctypes.data, pool.ctypes.data)
-        buffers = (ctypes.c_void_p * 5)(valid_at, views.ctypes.data, *texts, sizes.ctypes.data)
+        places = (text.ctypes.data for text in texts)
+        buffers = (ctypes.c_void_p * (3 + len(texts)))(valid_at, views.ctypes.data, *places, sizes.ctypes.data)
         nulls = 0 if validity is None else -1
-        self._structs, capsules = _capsules(b"vu", len(views), nulls, buffers, (self._parts, sizes, buffers))
+        self._structs, capsules = _capsules(b"vu", self._bounds, nulls, buffers, (self._parts, sizes, buffers))
         return capsules
+
+
+def buffered(
+    views: NDArray[np.uint64], texts: Sequence[Bytes], validity: Bytes | None, first: int, rows: int
+) -> pl.Series:
+    """So many rows from ``first`` on of a column of string views into several buffers; null where a bit of validity is 0."""
+    return pl.Series(_Exported(views, texts, validity, (first, rows)))
+
+
+def counted(values: Ints, validity: Bytes | None, first: int, rows: int) -> pl.Series:
+    """As :func:`buffered`, of integers."""
+    return pl.Series(_Counted(values, validity, first, rows))
 
 
 MASK8 = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)  # the first n bytes of a word
@@ -157,14 +174,12 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
 class Texts:
     """Columns of string views that the compiled scanner fills for one block: places for it, then series from it."""
 
-    def __init__(
-        self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None, counted: int = 0
-    ) -> None:
-        """``pool``: a second buffer for texts that do not stand in the block; ``counted``: columns of numbers, bits alone."""
-        self._data, self._names, self._pool = data, names, pool
+    def __init__(self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None) -> None:
+        """``pool``: a second buffer for texts that do not stand in the block."""
+        self._texts, self._names = (data,) if pool is None else (data, pool), names
         self._views = np.zeros((len(names), rows, 2), dtype=np.uint64)
-        self._bits = np.zeros((len(names) + counted, (rows + 7) // 8), dtype=np.uint8)
-        self._counts = np.zeros(len(names) + counted, dtype=np.int64)
+        self._bits = np.zeros((len(names), (rows + 7) // 8), dtype=np.uint8)
+        self._counts = np.zeros(len(names), dtype=np.int64)
 
     def places(self) -> tuple[int | None, ...]:
         """Where the views, the bits of validity and the counts of texts begin."""
@@ -179,18 +194,7 @@ class Texts:
     def column(self, number: int, rows: int) -> pl.Series:
         """One column."""
         validity = None if self._counts[number] == rows else self._bits[number, : (rows + 7) // 8]
-        return pl.Series(_Exported(self._views[number, :rows], self._data, validity, self._pool))
-
-    def has(self, number: int) -> bool:
-        """Whether any row of a column has a value."""
-        return bool(self._counts[number])
-
-    def numbers(self, number: int, values: Ints) -> pl.Series:
-        """A column of numbers by its bits."""
-        rows = len(values)
-        if self._counts[number] == rows:
-            return pl.Series(values)
-        return pl.Series(_Counted(values, self._bits[number, : (rows + 7) // 8]))
+        return buffered(self._views[number], self._texts, validity, 0, rows)
 
     def columns(self, rows: int) -> dict[str, pl.Series]:
         """The columns that have a text in their first ``rows`` rows."""
@@ -207,14 +211,14 @@ def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> p
     if library is not None:
         return _compiled_column(library, data, start, end, valid)
     if valid is None:
-        return pl.Series(_Exported(_views(data, start, end), data, None))
+        return buffered(_views(data, start, end), (data,), None, 0, len(start))
     if 2 * np.count_nonzero(valid) > len(valid):
         start = np.where(valid, start, 0)
         views = _views(data, start, np.where(valid, end, start))
     else:
         views = np.zeros((len(start), 2), dtype=np.uint64)
         views[valid] = _views(data, start[valid], end[valid])
-    return pl.Series(_Exported(views, data, np.packbits(valid, bitorder="little")))
+    return buffered(views, (data,), np.packbits(valid, bitorder="little"), 0, len(start))
 
 
 def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: Flags | None) -> pl.Series:
@@ -224,7 +228,7 @@ def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: F
     flags = None if valid is None else compiled.whole(valid, "?")
     start, end = compiled.whole(start), compiled.whole(end)
     compiled.checked(library.hw_views(at(data), len(data), at(start), at(end), at(flags), rows, at(views), at(bits)))
-    return pl.Series(_Exported(views, data, bits))
+    return buffered(views, (data,), bits, 0, rows)
 
 
 def constant(text: str | None, rows: int) -> pl.Series:
@@ -234,7 +238,7 @@ def constant(text: str | None, rows: int) -> pl.Series:
     data = np.frombuffer(text.encode() + bytes(PADDING), dtype=np.uint8)
     views = np.empty((rows, 2), dtype=np.uint64)
     views[:] = _views(data, np.zeros(1, dtype=np.int64), np.array([len(data) - PADDING]))
-    return pl.Series(_Exported(views, data, None))
+    return buffered(views, (data,), None, 0, rows)
 
 
 def numbers(values: Ints, valid: Flags) -> pl.Series:

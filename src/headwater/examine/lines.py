@@ -14,8 +14,9 @@ done to whole columns: a shape cuts by position (:mod:`headwater.examine.line_vi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
 from headwater.examine.line_blocks import LINE_LIMIT, LineBlock, Lines, line_blocks
+from headwater.examine.line_near import Kept, Near, kept, with_neighbours
 from headwater.examine.line_time import YearlessTimes
 from headwater.examine.line_views import Flags, Ints, constant
 from headwater.examine.line_years import Years, years_of
@@ -34,18 +36,29 @@ BLOCK = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a shape may know beside the lines: facts about the file, and its years where lines have none."""
+    """What a shape may know beside the lines: facts about the file, and its years where lines have none.
+
+    ``near``: for grammars that ask for it, the lines among their neighbours. ``memory``: of this file and this shape alone, from
+    block to block.
+    """
 
     file: File
     years: Years | None = None
+    near: Near | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Which of the lines a shape fits, and columns (header or own names) with one value for each line that fits."""
+    """Which of the lines a shape fits, and columns (header or own names) with one value for each line that fits.
+
+    ``line``: where a line gives several events, for each event which of the lines it stands on, in order; ``ordinal`` is then theirs.
+    """
 
     fits: Flags
     columns: Mapping[str, pl.Series]
+    line: Ints | None = None
+    ordinal: Ints | None = None
 
     @staticmethod
     def none(lines: Lines) -> Cut:
@@ -75,7 +88,8 @@ class LineGrammar:
 
     ``own``: the source's own fields, already under :func:`headwater.model.records.own_column`, and their types; a batch
     has those that any of its lines has. ``skips``: what a line begins with that says nothing by its format, and the reason. ``yearless``:
-    finds times without a year, for formats that have such; its file is then read twice.
+    finds times without a year, for formats that have such; its file is then read twice. ``near``: its one shape is to be given the
+    lines among their neighbours.
     """
 
     shapes: tuple[Shape, ...]
@@ -83,6 +97,7 @@ class LineGrammar:
     skips: tuple[tuple[bytes, str], ...] = ()
     yearless: Callable[[Lines], YearlessTimes] | None = None
     limit: int = LINE_LIMIT
+    near: bool = False
 
 
 def _blank(lines: Lines) -> Flags:
@@ -118,29 +133,29 @@ def _events(block: LineBlock, rows: Ints, grammar: LineGrammar, context: Context
         if not len(rows):
             break
         cut = shape(lines, context)
-        mine = rows[cut.fits]
+        mine = rows[cut.fits] if cut.line is None else rows[cut.line]
         if len(mine):
-            frames.append(_frame(cut.columns, block.offset[mine], block.length[mine], grammar))
+            frames.append(_frame(cut, block.offset[mine], block.length[mine], grammar))
         if cut.fits.any():
             rows, lines = rows[~cut.fits], lines.take(~cut.fits).gathered()
     if not frames:
-        return _frame({}, np.zeros(0, np.int64), np.zeros(0, np.int64), grammar), rows
+        return _frame(Cut.none(lines), np.zeros(0, np.int64), np.zeros(0, np.int64), grammar), rows
     if len(frames) == 1:
         return frames[0], rows
     return pl.concat(frames, how="diagonal").sort("offset"), rows
 
 
-def _frame(columns: Mapping[str, pl.Series], offset: Ints, length: Ints, grammar: LineGrammar) -> pl.DataFrame:
+def _frame(cut: Cut, offset: Ints, length: Ints, grammar: LineGrammar) -> pl.DataFrame:
     height = len(offset)
     made: dict[str, pl.Series] = {}
     for name, dtype in {**HEAD_SCHEMA, **grammar.own}.items():
-        series = columns.get(name)
+        series = cut.columns.get(name)
         if name == "offset":
             series = pl.Series(name, offset)
         elif name == "length":
             series = pl.Series(name, length)
         elif name == "ordinal":
-            series = pl.repeat(0, height, dtype=pl.Int64, eager=True)
+            series = pl.repeat(0, height, dtype=pl.Int64, eager=True) if cut.ordinal is None else pl.Series(cut.ordinal)
         elif series is None or (name in grammar.own and series.null_count() == height):
             if name in grammar.own:
                 continue  # a field that no line of the batch has costs nothing
@@ -163,7 +178,25 @@ def _unfit(block: LineBlock, rows: Ints) -> Iterator[Gap]:
 
 def _batch(block: LineBlock, grammar: LineGrammar, context: Context) -> Batch:
     skip, skipped = _skip(block, grammar)
-    events, unfit = _events(block, np.flatnonzero(~skip), grammar, context)
+    return _made(block, np.flatnonzero(~skip), skipped, grammar, context)
+
+
+def _near_batches(blocks: Iterable[LineBlock], grammar: LineGrammar, context: Context) -> Iterator[Batch]:
+    """A batch for each block, made when the lines behind it are known."""
+    skips: deque[list[Skipped]] = deque()
+
+    def told() -> Iterator[Kept]:
+        for block in blocks:
+            skip, skipped = _skip(block, grammar)
+            skips.append(skipped)
+            yield kept(block, skip)
+
+    for own, found in with_neighbours(told()):
+        yield _made(own.block, own.rows, skips.popleft(), grammar, replace(context, near=found))
+
+
+def _made(block: LineBlock, rows: Ints, skipped: list[Skipped], grammar: LineGrammar, context: Context) -> Batch:
+    events, unfit = _events(block, rows, grammar, context)
     gaps = merge_gaps([*block.gaps, *_unfit(block, unfit)])
     return Batch(block.start, block.end, events, gaps, tuple(skipped))
 
@@ -195,7 +228,11 @@ def line_batches(grammar: LineGrammar, file: File, block: int = BLOCK) -> Iterat
         blocks = line_blocks(file, block, grammar.limit)
         years = years_of(file, (find(part.lines) for part in blocks))
     context = Context(file, years)
-    yield from _held_back(_batch(part, grammar, context) for part in line_blocks(file, block, grammar.limit))
+    parts = line_blocks(file, block, grammar.limit)
+    if grammar.near:
+        yield from _held_back(_near_batches(parts, grammar, context))
+    else:
+        yield from _held_back(_batch(part, grammar, context) for part in parts)
 
 
 def one_record(grammar: LineGrammar, raw: bytes, facts: Facts | None = None) -> pl.DataFrame:

@@ -11,24 +11,39 @@ Limits: a parent's program is known only where this file saw it begin, and a pid
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from headwater.examine.audit_join import with_processes
-from headwater.examine.audit_lines import LINES
-from headwater.examine.batch import Batch
-from headwater.examine.lines import line_batches
-from headwater.model.records import File
+import polars as pl
+
+from headwater.examine.audit_join import joined_rows
+from headwater.examine.audit_lines import OWN
+from headwater.examine.audit_quick import quick_rows
+from headwater.examine.line_blocks import Lines
+from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.formats import compiled
+from headwater.model.records import own_column
 
 FEED = "linux.audit"
 VERSION = 1
 READS = ("/var/log/audit/audit.log*", "/audit.log", "/audit.log.?", "/audit.log.??")
-_BLOCK = 4 << 20  # audit lines have many words: a block is held as columns several times its size
 _LINE = re.compile(rb"(?:node=[^ \n]+ )?type=[A-Z][A-Z0-9_\[\]]* msg=audit\([0-9]+\.[0-9]+:[0-9]+\):")
+_DERIVED = {
+    **dict.fromkeys(("records", "Image", "CommandLine", "CurrentDirectory", own_column("User")), pl.String),
+    **dict.fromkeys(("ProcessId", "ParentProcessId"), pl.Int64),
+    **dict.fromkeys(("ParentImage", "ParentCommandLine", "parent_record"), pl.String),
+}
 
 
-def batches(file: File, block: int = _BLOCK) -> Iterator[Batch]:
-    """Every line an event (ordinal 0); process creations joined from several lines follow as ordinal 1."""
-    return with_processes(line_batches(LINES, file, block))
+def _events(lines: Lines, context: Context) -> Cut:
+    """Every line an event (ordinal 0); a process that was created is joined from several lines and follows as ordinal 1."""
+    if context.near is None:
+        return Cut.none(lines)
+    library = compiled.library()
+    if library is None:
+        return joined_rows(context.near, context.memory)
+    return quick_rows(library, context.near, context.memory)
+
+
+GRAMMAR = LineGrammar(shapes=(_events,), own={**OWN, **_DERIVED}, near=True)
 
 
 def recognise(head: bytes) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # who only asks which way it is need not wait for numpy
     from numpy.typing import NDArray
 
-VERSION = 3  # as HW_VERSION in lines.c
+VERSION = 4  # as HW_VERSION in lines.c
 _HERE = Path(__file__).resolve().parent
 _I64, _AT = ctypes.c_int64, ctypes.c_void_p
 # name of the function: its arguments ("p" a place in memory, "i" a number); all give back a number
@@ -37,8 +37,13 @@ _FUNCTIONS = {
     "hw_phrases": "pippippppppiiippppp",
     "hw_logins": "pipipiippppppp",
     "hw_audit_heads": "pippipppp",
-    "hw_audit_words": "pippipippp",
+    "hw_audit_words": "pippiipippp",
     "hw_audit_room": "i",
+    "hw_audit_join": "piiiiiii",
+    "hw_audit_move": "piip",
+    "hw_audit_copy": "piippipi",
+    "hw_programs_name": "ppiii",
+    "hw_programs_texts": "pp",
     "hw_encode": "pp",
 }
 _forbidden = False
@@ -80,8 +85,11 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
         function = getattr(found, name)
         function.restype = _I64
         function.argtypes = [_AT if a == "p" else _I64 for a in arguments]
-    found.hw_free.restype = None
-    found.hw_free.argtypes = [_AT]
+    for name in ("hw_free", "hw_programs_free"):
+        getattr(found, name).restype = None
+        getattr(found, name).argtypes = [_AT]
+    found.hw_programs_new.restype = _AT
+    found.hw_programs_new.argtypes = []
     return found
 
 

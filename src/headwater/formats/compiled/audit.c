@@ -4,22 +4,19 @@
  * what a word is and what its value means. A line in which a word belongs to no known key, comes twice, or has a value that
  * its key should not have, is left to the Python.
  */
+#include "audit.h"
 #include "times.h"
 
 #define MOST_WORDS 96
 #define MOST_KEYS 512
 #define WIDEST_KEY 16
 #define SLOT_BITS 12
-#define TEXTS 72   /* columns of texts: the fixed ones, then one for each key in order of appearance */
-#define COUNTED 40 /* columns of integers */
 #define MOST_ARGUMENTS 16
 
 /* What a type of record means for the header, as flags of a line. */
 enum { ACTS = 1, ABOUT = 2, PATH = 4, EXECUTES = 8 };
 /* What a key's value is. */
 enum { AS_IT_IS, INTEGER, ENCODED, ARGUMENT, NO_COLUMN };
-/* The fixed columns. */
-enum { USER, TARGET, PEER, PROCESS, COMMAND, FILE_PATH, FIXED };
 /* Keys that the header is made of, by their place in the list that Python gives. */
 enum { K_MSG, K_OP, K_RES, K_SUCCESS, K_UID, K_AUID, K_ID, K_ACCT, K_ADDR, K_COMM, K_EXE, K_CMD, K_TITLE, K_NAME, K_YOUNG_AUID,
        K_YOUNG_SES, K_OLD_AUID, K_OLD_SES, K_FIRST_ARGUMENT, KEYS };
@@ -42,20 +39,18 @@ typedef struct {
     const uint8_t *sort;        /* of each key */
     const int32_t *named;       /* the numbers of KEYS keys */
     Text unknown;               /* for each key 8 bytes: the size and the text that stands for nothing */
-    uint64_t *views;
-    uint8_t *bits;
-    int64_t *counts;
-    int64_t *values; /* of COUNTED columns, with bits and counts behind those of the texts */
+    Columns to;
     int32_t *column; /* for each key its column plus one; 0 where it has none yet */
     uint8_t *pool;
     uint8_t *outcome; /* 0 none, 1 good, 2 bad */
     uint8_t *op;      /* 1 there is one, 2 it is pubkey, 4 it adds a user */
+    const int64_t *spans; /* host and type of each line */
 } Places;
 
 typedef struct {
     Places to;
     Text data;
-    int64_t lines, row, pooled, pool_room;
+    int64_t stride, row, pooled, pool_room;
     int64_t stamp[MOST_KEYS]; /* the row in which a key was seen last, plus one */
     Value value[MOST_KEYS];
     int texts, counted;
@@ -168,10 +163,9 @@ static int whole_number(const Value *value, int64_t *number) {
 }
 
 static void put(Work *work, int column, const Value *value) {
-    uint64_t *view = work->to.views + 2 * (work->lines * column + work->row);
+    uint64_t *view = work->to.to.views + 2 * (work->stride * column + work->row);
     view[0] = value->view[0], view[1] = value->view[1];
-    hw_mark(work->to.bits + (work->lines + 7) / 8 * column, work->row);
-    work->to.counts[column]++;
+    hw_mark_in(&work->to.to, work->stride, column, work->row);
 }
 
 static const Value *of(const Work *work, int name) {
@@ -323,12 +317,21 @@ static void put_own(Work *work, const Word *words, int count) {
         int key = words[k].key, column = to->column[key] - 1;
         if (work->stamp[key] != work->row + 1 || column < 0) continue;
         if (to->sort[key] == INTEGER) {
-            to->values[(column - TEXTS) * work->lines + work->row] = (int64_t)work->value[key].view[0];
-            hw_mark(to->bits + (work->lines + 7) / 8 * column, work->row);
-            to->counts[column]++;
+            to->to.values[(column - TEXTS) * work->stride + work->row] = (int64_t)work->value[key].view[0];
+            hw_mark_in(&to->to, work->stride, column, work->row);
         } else {
             put(work, column, work->value + key);
         }
+    }
+}
+
+static void put_head(Work *work) {
+    const int64_t *span = work->to.spans + 4 * work->row;
+    Value value;
+    for (int k = 0; k < 2; k++) {
+        if (span[2 * k + 1] <= span[2 * k]) continue;
+        of_block(&value, work->data, span[2 * k], span[2 * k + 1]);
+        put(work, k ? TYPE : HOST, &value);
     }
 }
 
@@ -365,6 +368,7 @@ static int values_of(Work *work, Word *words, int count, int64_t body, int64_t e
         if (!work->value[words[k].key].at) work->stamp[words[k].key] = 0;
     if (!put_header(work, flags)) return 0;
     put_own(work, words, count);
+    put_head(work);
     return 1;
 }
 
@@ -411,29 +415,37 @@ HW_API int64_t hw_audit_heads(Text data, int64_t size, const int64_t *start, con
     return lines;
 }
 
-/* The words of lines whose heads are known, as columns; `flags` say what the type of each means. `fits` gets a flag for every
- * line, everything in `places` one entry for every line that fits, in order. Returns how many fit. */
-HW_API int64_t hw_audit_words(Text data, int64_t size, const int64_t *body, const int64_t *end, int64_t lines,
+/* The words of lines whose heads are known (`body` is not -1), as columns of `stride` rows, a row a line; `flags` say what the type
+ * of each means. `fits` gets a flag for every line; the rows of those that do not fit stay without a value. Returns how many fit. */
+HW_API int64_t hw_audit_words(Text data, int64_t size, const int64_t *body, const int64_t *end, int64_t lines, int64_t stride,
                               const uint8_t *flags, int64_t pool_room, uint8_t *fits, const Places *places, Work *work) {
     Word words[MOST_WORDS];
+    int64_t taken = 0;
+    if (stride < lines) return HW_BAD;
     memset(work, 0, sizeof *work);
-    *work = (Work){.to = *places, .data = data, .lines = lines, .pool_room = pool_room, .texts = FIXED};
+    *work = (Work){.to = *places, .data = data, .stride = stride, .pool_room = pool_room, .texts = FIXED, .counted = FIXED_COUNTED};
     for (int64_t k = 0; k < lines; k++) {
+        fits[k] = 0;
+        if (body[k] == -1) continue;
+        const int64_t *span = places->spans + 4 * k;
         if (body[k] < 4 || end[k] < body[k] || end[k] > size - HW_PADDING) return HW_BAD;
+        if (span[0] < 0 || span[2] < 0 || span[1] > body[k] || span[3] > body[k]) return HW_BAD;
         int64_t pooled = work->pooled;
         int count = words_of(work, body[k], end[k], words);
+        work->row = k;
         fits[k] = (uint8_t)values_of(work, words, count, body[k], end[k], flags[k]);
+        taken += fits[k];
         if (!fits[k]) {
             work->pooled = pooled;
             for (int n = 0; n < count; n++)
                 if (words[n].key >= 0) work->stamp[words[n].key] = 0;
         }
-        work->row += fits[k];
     }
-    return work->row;
+    return taken;
 }
 
 /* How many bytes the last argument of hw_audit_words needs, and how many columns of texts and of integers there are. */
 HW_API int64_t hw_audit_room(int64_t which) {
-    return which == 0 ? (int64_t)sizeof(Work) : which == 1 ? TEXTS : which == 2 ? COUNTED : MOST_KEYS;
+    const int64_t rooms[] = {(int64_t)sizeof(Work), TEXTS, COUNTED, MOST_KEYS, FIXED, FIXED_COUNTED};
+    return which >= 0 && which < (int64_t)(sizeof rooms / sizeof *rooms) ? rooms[which] : HW_BAD;
 }

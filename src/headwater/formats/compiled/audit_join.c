@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Processes that were created, joined from the audit records of one serial; headwater.examine.audit_join says what is joined
+ * with what. A derived event gets a row behind the row that it stands on, so the rows behind it move down.
+ */
+#include "audit.h"
+
+#define WINDOW 256         /* lines */
+#define REACH (4LL << 20)  /* bytes */
+#define MOST_CALLS 16
+
+typedef struct {
+    Columns to;
+    const int64_t *ns, *serial, *place, *offset, *length; /* of each row; `place` is the number of its line */
+    const uint8_t *part, *outcome;
+    const uint64_t *calls; /* eight bytes of an architecture, number of a call that runs a program; pairs */
+    int32_t *before, *behind, *slots; /* of each row the neighbours of its time and serial */
+    int32_t *partners; /* four for each derived event: the row it stands on, those of the call, the folder and the title; -1 */
+} Join;
+
+static uint64_t mixed(uint64_t a, uint64_t b) {
+    a = (a ^ b * 0xD6E8FEB86659FD93ULL) * 0x9E3779B97F4A7C15ULL;
+    return a ^ a >> 32;
+}
+
+/* Links the rows that take part by their time and serial. */
+static void link_rows(const Join *join, int64_t rows, int64_t slots) {
+    for (int64_t k = 0; k < rows; k++) {
+        join->before[k] = join->behind[k] = -1;
+        if (!join->part[k]) continue;
+        int64_t at = (int64_t)(mixed((uint64_t)join->ns[k], (uint64_t)join->serial[k]) & (uint64_t)(slots - 1));
+        for (int32_t last; (last = join->slots[at]); at = (at + 1) & (slots - 1)) {
+            last--;
+            if (join->ns[last] != join->ns[k] || join->serial[last] != join->serial[k]) continue;
+            join->before[k] = last;
+            join->behind[last] = (int32_t)k;
+            break;
+        }
+        join->slots[at] = (int32_t)k + 1;
+    }
+}
+
+/* The nearest row of a part with the time and serial of `row`, the later of two; -1 where none is near. */
+static int32_t nearest(const Join *join, int64_t row, int part) {
+    int64_t back = row, forth = row;
+    const int64_t *place = join->place;
+    while (back >= 0 && place[row] - place[back] < WINDOW && join->part[back] != part) back = join->before[back];
+    while (forth >= 0 && place[forth] - place[row] < WINDOW && join->part[forth] != part) forth = join->behind[forth];
+    int64_t far_back = back < 0 ? WINDOW : place[row] - place[back], far_forth = forth < 0 ? WINDOW : place[forth] - place[row];
+    int64_t found = far_forth <= far_back ? forth : back;
+    if (far_back >= WINDOW && far_forth >= WINDOW) return -1;
+    int64_t reach = join->offset[found] - join->offset[row];
+    return reach < REACH && -reach < REACH ? (int32_t)found : -1;
+}
+
+/* Whether a call runs a program, and succeeded. */
+static int executes(const Join *join, int64_t stride, int64_t row, int arch, int number) {
+    if (join->outcome[row] != GOOD || arch < 0 || number < 0) return 0;
+    if (!hw_has(&join->to, stride, arch, row) || !hw_has(&join->to, stride, number, row)) return 0;
+    const uint64_t *view = join->to.views + 2 * (stride * arch + row);
+    if ((uint32_t)view[0] != 8) return 0;
+    uint64_t text = view[0] >> 32 | view[1] << 32;
+    uint64_t call = (uint64_t)join->to.values[stride * (number - TEXTS) + row];
+    for (int k = 0; k < MOST_CALLS; k += 2)
+        if (join->calls[k] == text && join->calls[k + 1] == call) return 1;
+    return 0;
+}
+
+/* Finds the derived events of the lines `low` to `high`: commands, and calls without one, with their partners, in order of row.
+ * `slots` is a power of two, more than twice the rows, and zeroed. Returns how many. */
+HW_API int64_t hw_audit_join(const Join *join, int64_t rows, int64_t stride, int64_t slots, int64_t low, int64_t high, int64_t arch,
+                             int64_t number) {
+    int64_t count = 0;
+    if (rows > stride || slots < 2 * rows || slots & (slots - 1) || arch >= TEXTS || number >= TEXTS + COUNTED) return HW_BAD;
+    if (number >= 0 && number < TEXTS) return HW_BAD;
+    link_rows(join, rows, slots);
+    for (int64_t k = 0; k < rows; k++) {
+        if (join->place[k] < low || join->place[k] >= high) continue;
+        int32_t call = -1;
+        if (join->part[k] == CALL) {
+            if (!executes(join, stride, k, (int)arch, (int)number) || nearest(join, k, EXECUTED) >= 0) continue;
+            call = (int32_t)k;
+        } else if (join->part[k] == EXECUTED) {
+            call = nearest(join, k, CALL);
+            if (call >= 0 && join->outcome[call] == BAD) continue;
+        } else {
+            continue;
+        }
+        int32_t *to = join->partners + 4 * count++;
+        to[0] = (int32_t)k, to[1] = call, to[2] = nearest(join, k, FOLDER), to[3] = nearest(join, k, TITLE);
+    }
+    return count;
+}
+
+/* The last row below `end` that has a value, or -1. */
+static int64_t last_of(const uint8_t *bits, int64_t end) {
+    while (end & 7) {
+        end--;
+        if (bits[end >> 3] >> (end & 7) & 1) return end;
+    }
+    while (end && !bits[end / 8 - 1]) {
+        if (end >= 64 && !hw_word(bits + end / 8 - 8)) end -= 64;
+        else end -= 8;
+    }
+    while (end-- && !(bits[end >> 3] >> (end & 7) & 1)) continue;
+    return end;
+}
+
+/* Moves the rows of all columns to where `moved` says; nothing moves up, and order stays. */
+HW_API int64_t hw_audit_move(const Columns *to, int64_t rows, int64_t stride, const int64_t *moved) {
+    if (rows > stride || (rows && (moved[rows - 1] >= stride || moved[0] < 0))) return HW_BAD;
+    for (int64_t k = 1; k < rows; k++)
+        if (moved[k] <= moved[k - 1]) return HW_BAD;
+    for (int column = 0; column < TEXTS + COUNTED; column++) {
+        if (!to->counts[column]) continue;
+        uint8_t *bits = hw_bits_of(to, stride, column);
+        uint64_t *views = to->views + 2 * stride * column;
+        int64_t *values = column < TEXTS ? NULL : to->values + stride * (column - TEXTS);
+        for (int64_t k = last_of(bits, rows); k >= 0 && moved[k] != k; k = last_of(bits, k)) {
+            int64_t there = moved[k];
+            if (values) values[there] = values[k];
+            else views[2 * there] = views[2 * k], views[2 * there + 1] = views[2 * k + 1];
+            bits[k >> 3] &= (uint8_t)~(1u << (k & 7));
+            hw_mark(bits, there);
+        }
+    }
+    return 0;
+}
+
+/* Gives derived rows the values that their partners have: `pairs` are columns from and to and which partner. */
+HW_API int64_t hw_audit_copy(const Columns *to, int64_t rows, int64_t stride, const int64_t *moved, const int32_t *partners, int64_t count,
+                             const int32_t *pairs, int64_t many) {
+    for (int64_t n = 0; n < many; n++) {
+        int from = pairs[3 * n], into = pairs[3 * n + 1], which = pairs[3 * n + 2];
+        int number = from >= TEXTS;
+        if (from < 0 || from >= TEXTS + COUNTED || into < 0 || into >= TEXTS + COUNTED || number != (into >= TEXTS)) return HW_BAD;
+        if (which < 0 || which > 3) return HW_BAD;
+        if (!to->counts[from]) continue;
+        for (int64_t k = 0; k < count; k++) {
+            int32_t partner = partners[4 * k + which];
+            if (partner < 0) continue;
+            if (partner >= rows || partners[4 * k] >= rows || partners[4 * k] < 0) return HW_BAD;
+            int64_t row = moved[partner], there = moved[partners[4 * k]] + 1;
+            if (row < 0 || row >= stride || there >= stride) return HW_BAD;
+            if (!hw_has(to, stride, from, row)) continue;
+            if (number) {
+                to->values[stride * (into - TEXTS) + there] = to->values[stride * (from - TEXTS) + row];
+            } else {
+                const uint64_t *view = to->views + 2 * (stride * from + row);
+                uint64_t *copy = to->views + 2 * (stride * into + there);
+                copy[0] = view[0], copy[1] = view[1];
+            }
+            hw_mark_in(to, stride, into, there);
+        }
+    }
+    return 0;
+}
