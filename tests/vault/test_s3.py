@@ -7,6 +7,8 @@ import base64
 import hashlib
 import io
 import json
+import random
+from typing import Any
 
 import pytest
 
@@ -55,3 +57,39 @@ def test_bucket_without_lock_or_wrong_key_is_refused(place: Place) -> None:
         LockedStore(Place(place.url, place.bucket, place.access_key, "wrong"), 1)
     with pytest.raises(VaultError):
         LockedStore(Place("http://127.0.0.1:9", "b", "a", "s"), 1)
+
+
+def test_image_larger_than_one_upload_is_stored_whole_locked_and_readable_at_any_place(place: Place) -> None:
+    content = random.Random(7).randbytes(2 * (5 << 20) + 12_345)
+    store = LockedStore(place, 30, single=6 << 20, part=5 << 20)
+    put = store.put(io.BytesIO(content))
+    assert (put.size, put.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert b"".join(store.blocks(put.sha256)) == content
+    edge = 5 << 20  # where two parts meet
+    assert store.read_at(put.sha256, edge - 10, 20) == content[edge - 10 : edge + 10]
+    assert json.loads(store.verdict(put.sha256))["result"] == "match"
+    key = f"{put.sha256[:2]}/{put.sha256}"
+    assert Bucket(place).short("DELETE", key, query={"versionId": put.version})[0] == 403
+    assert store.put(io.BytesIO(content)).version == put.version
+
+
+def test_upload_that_fails_between_two_parts_leaves_nothing_behind(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LockedStore(place, 1, single=6 << 20, part=5 << 20)
+    sent = store.bucket.request
+
+    def cut(method: str, key: str, **more: Any) -> Any:
+        if (more.get("query") or {}).get("partNumber") == "2":
+            raise VaultError("HW3019", key, what="cable pulled")
+        return sent(method, key, **more)
+
+    monkeypatch.setattr(store.bucket, "request", cut)
+    content = random.Random(8).randbytes((5 << 20) + (5 << 20))
+    with pytest.raises(VaultError, match="cable pulled"):
+        store.put(io.BytesIO(content))
+    monkeypatch.undo()
+    status, _, data = store.bucket.short("GET", "", query={"uploads": ""})
+    assert status == 200
+    assert b"<UploadId>" not in data
+    assert hashlib.sha256(content).hexdigest() not in store.names()

@@ -21,10 +21,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError, VaultError
+from headwater.vault import s3_parts
 from headwater.vault.storage import BLOCK, Stored, named
 
 _SECONDS = 60.0
@@ -32,6 +33,12 @@ _PUT_MOST = 5 << 30  # one PUT takes no more: https://docs.aws.amazon.com/Amazon
 _XML_MOST = 16 << 20
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _VERDICT = ".verdict.json"
+
+
+class Body(Protocol):
+    """What is sent is read from it."""
+
+    def read(self, most: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Bucket:
 
     def request(
         self, method: str, key: str, *, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None,
-        body: bytes | BinaryIO = b"", sha256: str = _EMPTY, length: int = 0,
+        body: bytes | Body = b"", sha256: str = _EMPTY, length: int = 0,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:  # fmt: skip
         """One request; the caller closes the connection.
 
@@ -124,11 +131,14 @@ class Bucket:
 class LockedStore:
     """The port of ``storage`` over a bucket with Object Lock; ``days`` is how long each content is locked.
 
-    ``prefix`` parts several stores in one bucket; it ends with ``/`` or is empty.
+    ``prefix`` parts several stores in one bucket; it ends with ``/`` or is empty. ``single``: bytes up to which a content
+    is sent at once; what is larger goes in parts of ``part`` bytes.
     """
 
-    def __init__(self, place: Place, days: int, prefix: str = "") -> None:
-        self._prefix = prefix
+    def __init__(
+        self, place: Place, days: int, prefix: str = "", *, single: int = _PUT_MOST, part: int = s3_parts.PART
+    ) -> None:
+        self._prefix, self._single, self._part = prefix, single, part
         self.bucket = Bucket(place)
         self._days = days
         if not self.bucket.locks():
@@ -153,8 +163,6 @@ class LockedStore:
                 for _ in self.blocks(sha256):
                     pass
                 return Stored(sha256, size, known[0])
-            if size > _PUT_MOST:
-                raise VaultError("HW3019", sha256, what=f"{size} bytes: more than one upload takes")
             held.seek(0)
             version = self._upload(self._key(sha256), held, size, sha256, part.digest())
         found = hashlib.sha256()
@@ -174,11 +182,13 @@ class LockedStore:
 
     def _upload(self, key: str, held: BinaryIO, size: int, sha256: str, md5: bytes) -> str:
         until = datetime.now(UTC) + timedelta(days=self._days)
-        headers = {
+        lock = {
             "x-amz-object-lock-mode": "COMPLIANCE",
             "x-amz-object-lock-retain-until-date": f"{until:%Y-%m-%dT%H:%M:%SZ}",
-            "Content-MD5": base64.b64encode(md5).decode(),
         }
+        if size > self._single:
+            return s3_parts.upload(self.bucket, key, held, size, lock, self._part)
+        headers = lock | {"Content-MD5": base64.b64encode(md5).decode()}
         connection, answer = self.bucket.request("PUT", key, headers=headers, body=held, sha256=sha256, length=size)
         try:
             data = answer.read(_XML_MOST)
