@@ -194,5 +194,8 @@ class EventKind(StrEnum):
     STATE_SHARE = "state.share"
     STATE_STRING = "state.string"  # a telling string in a new or changed program
     STATE_MATCH = "state.match"  # what a YARA rule matches in a file or on a medium
+    STATE_PROGRAM = "state.program"  # a Windows program as it stands: header, digest, embedded signature
+    STATE_CATALOG = "state.catalog"  # digests of files that a signed catalog lists
+    STATE_RIGHT = "state.right"  # what an account may do by the local policy of Windows
     MALWARE_DETECTED = "malware.detected"  # what an antivirus program found, or did with what it found
     STATE_CONTENT = "state.content"  # a suspicious trait of a file's content (web shell, ransom note)

@@ -20,6 +20,7 @@ _TABLES: tuple[tuple[EventKind, Text], ...] = (
     (EventKind.STATE_ACCOUNT, Text("账户", "Accounts")),
     (EventKind.STATE_GROUP, Text("用户组", "Groups")),
     (EventKind.STATE_SUDO, Text("提权授权", "Rights to act as another")),
+    (EventKind.STATE_RIGHT, Text("用户权利指派", "User rights")),
     (EventKind.STATE_KEY, Text("登录密钥", "Login keys")),
     (EventKind.STATE_SERVICE, Text("服务", "Services")),
     (EventKind.STATE_SCHEDULE, Text("计划任务", "Scheduled tasks")),

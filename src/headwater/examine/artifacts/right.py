@@ -19,7 +19,7 @@ from headwater.model.kinds import EventKind
 from headwater.model.records import Event
 
 FEED = "windows.right"
-VERSION = 1
+VERSION = 2
 HIVES = ("security",)
 _NAMES = (
     "CreateToken", "AssignPrimaryToken", "LockMemory", "IncreaseQuota", "MachineAccount", "Tcb", "Security", "TakeOwnership", "LoadDriver",
@@ -49,7 +49,7 @@ def read(hive: Hive, place: Place) -> Iterator[Event]:
 
 def _told(place: Place, value: Value, key: Key, sid: str, told: list[str]) -> Event:
     return tell(
-        place, value, key, EventKind.STATE_SETTING, key.written, setting="user rights", sid=sid, data=" ".join(told)
+        place, value, key, EventKind.STATE_RIGHT, key.written, setting="user rights", sid=sid, data=" ".join(told)
     )
 
 
