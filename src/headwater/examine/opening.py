@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
+from headwater.formats.carving import CarvedTree
 from headwater.formats.collection import CollectionTree, is_collection
+from headwater.formats.ext import ExtTree
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
 from headwater.formats.keys import Key
 from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.ntfs_shadow import shadow_tree
+from headwater.formats.ntfs_tree import NtfsTree
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource, physical_ranges
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.formats.volumes import Volume, volumes
+from headwater.formats.xfs import XfsTree
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name, join, layers
 from headwater.model.ports import ByteSource
@@ -195,13 +199,37 @@ def _shadow(tree: Tree, volume: Volume, views: Sequence[View]) -> Tree | None:
 
 
 def _further(view: View) -> list[View]:
-    """The deleted files of a volume whose file system can tell of them, as a view of its own."""
-    if view.derived:
+    """The deleted files of a volume whose file system can tell of them, and what is carved from its free space."""
+    if view.derived or view.volume is None:
         return []
+    found: list[tuple[str, Tree]] = []
     deleted = getattr(view.tree, "deleted", None)
+    if deleted is not None:
+        found.append(("deleted", deleted))
+    unit = _unit(view.tree)
+    if unit:
+        found.append(("carved", CarvedTree(view.tree, view.volume, unit, lambda: _beginnings(deleted))))
+    return [
+        View(join(view.name, name), tree, view.offset, view.size, view.on_medium, True, view.volume)
+        for name, tree in found
+    ]
+
+
+def _unit(tree: Tree) -> int:
+    """Bytes of a block, where files begin, of the file systems that tell which blocks are free; 0 for others."""
+    if isinstance(tree, ExtTree):
+        return tree.block.block_size
+    if isinstance(tree, XfsTree):
+        return tree.head.block_size
+    return tree.boot.cluster if isinstance(tree, NtfsTree) else 0
+
+
+def _beginnings(deleted: Tree | None) -> set[int]:
+    """Where on the volume the contents begin that came back with their names."""
     if deleted is None:
-        return []
-    return [View(join(view.name, "deleted"), deleted, view.offset, view.size, view.on_medium, True, view.volume)]
+        return set()
+    files = (deleted.extents(entry.key) for entry in deleted.entries() if entry.kind == "file" and entry.size)
+    return {extents[0][0] for extents in files if extents}
 
 
 def _unopened(source: ByteSource, length: int) -> Gap:

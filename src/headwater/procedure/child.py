@@ -224,7 +224,8 @@ def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
         return None  # the same bytes as in the volume that this is a copy of
     path = join(view.name, entry.path)
     bare = reading.bare(path)
-    loose = kind in {"file", "archive", "folder"} or any(part in bare for part in _SNIFFED)
+    nameless = getattr(view.tree, "view", "") == "carved"  # what it is, its content alone tells
+    loose = nameless or kind in {"file", "archive", "folder"} or any(part in bare for part in _SNIFFED)
     if not registry.by_path(bare) and not loose:
         return None
     return {

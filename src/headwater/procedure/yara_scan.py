@@ -39,7 +39,7 @@ _WALL = 600.0  # seconds for a task, and one more for each 4 MiB
 _LIKELY = (
     re.compile(
         r"(?:^|!)/(?:tmp|var/tmp|dev/shm|run|root|home|srv|www|var/www|etc|var/spool|Users|ProgramData|inetpub|PerfLogs)/"
-        r"|/(?:[Tt]emp|htdocs|wwwroot|webapps|uploads?)/|!deleted!|^deleted!",
+        r"|/(?:[Tt]emp|htdocs|wwwroot|webapps|uploads?)/|!(?:deleted|carved)!|^(?:deleted|carved)!",
     ),
     re.compile(r"(?:^|!)/(?:usr/)?(?:local|s?bin|opt|libexec)/|/Windows/(?:System32|SysWOW64|Tasks)/|/Program Files"),
 )

@@ -16,7 +16,7 @@ from headwater.examine.batch import Batch, Skipped, merge_gaps
 from headwater.examine.evtx_events import Names, Rows, empty, frame_of
 from headwater.formats.evtx_chunks import SLACK, ChunkRecords, Found, read_chunk
 from headwater.formats.evtx_groups import Block
-from headwater.formats.evtx_layout import CHUNK, FILE_HEADER, FILE_MAGIC, FileHeader, file_header
+from headwater.formats.evtx_layout import CHUNK, CHUNK_MAGIC, FILE_HEADER, FILE_MAGIC, FileHeader, file_header
 from headwater.formats.evtx_templates import Templates
 from headwater.model.kinds import GapReason
 from headwater.model.records import Count, File, Gap, Skip
@@ -28,7 +28,7 @@ _CHUNKS = 256  # of one batch
 
 
 def recognise(head: bytes) -> bool:
-    return head.startswith(FILE_MAGIC)
+    return head.startswith((FILE_MAGIC, CHUNK_MAGIC))
 
 
 def _head(file: File, data: bytes) -> tuple[FileHeader | None, Gap | Skip]:
@@ -69,6 +69,8 @@ def _skipped(skips: list[Skip]) -> tuple[Skipped, ...]:
 def batches(file: File) -> Iterator[Batch]:
     """Batches of whole chunks, in the order of the file; the last one has the count."""
     data = file.pread(0, FILE_HEADER)
+    if data.startswith(CHUNK_MAGIC):
+        data = b""  # chunks without their file, out of unallocated space
     header, first = _head(file, data)
     gaps: list[Gap] = [first] if isinstance(first, Gap) and first.length else []
     skips: list[Skip] = [first] if isinstance(first, Skip) else []
