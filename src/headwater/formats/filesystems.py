@@ -156,7 +156,7 @@ class UnreadTree:
 def open_filesystem(source: ByteSource, play: bool = True) -> Tree | None:
     """The tree of the file system on a volume; None where no known file system, container or cipher is recognised.
 
-    A journal that was not played back is played back in memory where that is possible (ext3, ext4, XFS), and the tree's
+    A journal that was not played back is played back in memory where that is possible (ext3, ext4, XFS, NTFS), and the tree's
     ``view`` and ``notes`` say so; where it is not, the warnings say that the tree is older than the last writes.
     ``play`` False asks for the tree as it was recorded.
     """
@@ -194,9 +194,9 @@ def _open_xfs(source: ByteSource, kind: str, play: bool) -> Tree:
 
 
 def _open_ntfs(source: ByteSource, kind: str, play: bool) -> Tree:
-    from headwater.formats.ntfs_tree import NtfsTree
+    from headwater.formats.ntfs_log_view import open_ntfs
 
-    return NtfsTree(source)
+    return open_ntfs(source, play)
 
 
 def _open_tsk(source: ByteSource, kind: str, play: bool) -> Tree:

@@ -58,7 +58,8 @@ class LogRecord(NamedTuple):
     """One record. ``at`` and ``length``: its span in $LogFile, page heads within it included.
 
     ``kind``: 1 an operation, 2 a checkpoint. ``vcn`` and ``block`` (512 bytes each, within the cluster) name the target;
-    ``slack``: it stands behind the end of its page's newest records, from an earlier round.
+    ``slack``: it stands behind the end of its page's newest records, from an earlier round. ``lcns``: the clusters of the
+    target on the volume, as they were then.
     """
 
     at: int
@@ -78,6 +79,7 @@ class LogRecord(NamedTuple):
     block: int
     vcn: int
     slack: bool
+    lcns: tuple[int, ...] = ()
 
 
 def operation(code: int) -> str:
@@ -119,6 +121,12 @@ class Log:
         self.shift = newest.shift if newest is not None else _bits_for(size)
         self.data_at = newest.data_at if newest is not None else 64
         self._mask = (1 << 64 - self.shift) - 1
+        self._tails = dict(self._tail(at) for at in (2 * PAGE, 3 * PAGE))
+
+    def _tail(self, at: int) -> tuple[int, int]:
+        """The log's two first pages are copies of pages at its end that may not be in their place yet: (place, copy)."""
+        page = self.page(at)
+        return (int.from_bytes(page[8:16], "little") if page else -1), at
 
     def page(self, at: int) -> bytes:
         """One record page with its fixups undone; empty where none stands there, or a torn one."""
@@ -185,14 +193,16 @@ class Log:
                 at + place, span + _HEAD, lsn, previous, undo_next, kind, transaction, 0, 0, data, b"", 0, 0, 0, 0, 0,
                 place > end > 0,
             )  # fmt: skip
-        redo_op, undo_op, redo_at, redo_n, undo_at, undo_n, target, _, offset, within = _OPERATION.unpack_from(data, 0)
+        redo_op, undo_op, redo_at, redo_n, undo_at, undo_n, target, clusters, offset, within = _OPERATION.unpack_from(
+            data, 0
+        )
         block, _, vcn = struct.unpack_from("<HHQ", data, 20)
         if redo_op >= 64 or undo_op >= 64 or redo_at + redo_n > len(data) or undo_at + undo_n > len(data):
             return None
         return LogRecord(
             at + place, span + _HEAD, lsn, previous, undo_next, kind, transaction, redo_op, undo_op,
             data[redo_at : redo_at + redo_n], data[undo_at : undo_at + undo_n], target, offset, within, block, vcn,
-            place > end > 0,
+            place > end > 0, struct.unpack_from(f"<{clusters}Q", data, _CLIENT) if _CLIENT + 8 * clusters <= len(data) else (),
         )  # fmt: skip
 
     def _data(self, at: int, page: bytes, place: int, length: int) -> tuple[bytes | None, int]:
@@ -203,7 +213,7 @@ class Log:
             at += PAGE
             if at + PAGE > self.size:
                 return None, 0  # it goes on at the log's beginning, which newer rounds overwrite first
-            page = self.page(at)
+            page = self._newest(at)
             if not page:
                 return None, 0
             more = page[self.data_at : self.data_at + length - got]
@@ -211,6 +221,12 @@ class Log:
             got += len(more)
             span += self.data_at + len(more)
         return b"".join(parts), span
+
+    def _newest(self, at: int) -> bytes:
+        """The page at a place, or its copy where that one ends in a later record."""
+        page = self.page(at)
+        copy = self.page(self._tails[at]) if at in self._tails else b""
+        return copy if copy and (not page or copy[32:40][::-1] > page[32:40][::-1]) else page
 
 
 def _bits_for(size: int) -> int:

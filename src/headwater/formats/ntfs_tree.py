@@ -23,6 +23,7 @@ from headwater.formats.ntfs_index import SlackName, slack_names
 from headwater.formats.ntfs_listing import Listing
 from headwater.formats.ntfs_runs import read_boot
 from headwater.formats.ntfs_table import Table, read_table
+from headwater.formats.overlay import Patched
 from headwater.formats.sources import ChainSource, MemorySource
 from headwater.formats.trees import Coverage, Entry
 from headwater.formats.walking import MAX_WARNINGS
@@ -31,7 +32,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
 _DATA = 0x80
-_LOG, _VOLUME, _BITMAP = 2, 3, 6
+LOG_FILE, _VOLUME, _BITMAP = 2, 3, 6
 _LOG_HEAD = 65536 * 2
 _CHUNK = 1 << 20
 GONE = "gone"
@@ -60,6 +61,8 @@ class NtfsTree:
         if boot is None:
             raise NotNtfs("neither its boot sector nor the backup can be read")
         self.source, self.boot = source, boot
+        self.view = ""  # ``replayed`` or ``recorded`` where it was not cleanly dismounted
+        self.notes: tuple[str, ...] = ()
         self.mft = MftMap(source, boot)
         if not self.mft.length:
             raise NotNtfs("no $MFT where the boot sector points, nor its mirror")
@@ -90,12 +93,11 @@ class NtfsTree:
             self._warnings.append(Gap(at, length, reason, detail))
 
     def _journal(self) -> None:
-        log = self.system(_LOG).pread(0, _LOG_HEAD)
+        log = self.system(LOG_FILE).pread(0, _LOG_HEAD)
         held = [a.resident for a in attributes_of(self.mft.record(_VOLUME), _VOLUME) if a.type == 0x70]
         if log and ntfs.log_clean(log) is False:
-            text = "the volume was not cleanly dismounted: $LogFile holds changes that are not in this tree"
-            self.note(0, self.source.size, GapReason.NOT_REPLAYED, text)
-        elif held and held[0] is not None and ntfs.volume_dirty(held[0]):
+            return  # told by who opened it: the log may be played back
+        if held and held[0] is not None and ntfs.volume_dirty(held[0]):
             text = "the volume is marked dirty: its last changes may be missing from this tree"
             self.note(0, self.source.size, GapReason.NOT_REPLAYED, text)
 
@@ -174,6 +176,12 @@ class NtfsTree:
             return MemorySource(b"")
 
     def extents(self, key: str) -> tuple[tuple[int, int], ...]:
+        """:meth:`_extents`; nothing where playing $LogFile back changed some of these bytes."""
+        found = self._extents(key)
+        played = self.source if isinstance(self.source, Patched) else None
+        return () if played and not all(played.untouched(at, size) for at, size in found) else found
+
+    def _extents(self, key: str) -> tuple[tuple[int, int], ...]:
         """Ranges on the volume that hold the content, in order; of a resident one, its place in the record.
 
         The last two bytes of each sector of a record stand in the record's head (its fixups), not in these ranges.
@@ -196,8 +204,12 @@ class NtfsTree:
         return tuple((p.offset, p.length) for p in pieces if p.source is not None)
 
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(offset, length) on the volume of the MFT records; offset -1 where there is no such record."""
-        return self.mft.spans(numbers)
+        """(offset, length) on the volume of the MFT records; offset -1 where there is none, or it is not as $LogFile makes it."""
+        places, lengths = self.mft.spans(numbers)
+        if isinstance(self.source, Patched):
+            known = zip(places.tolist(), lengths.tolist())
+            places = np.where([p < 0 or self.source.untouched(p, n) for p, n in known], places, -1)
+        return places, lengths
 
     def clusters_in_use(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """(first cluster, one byte for each: 1 in use) by $Bitmap, in stretches."""

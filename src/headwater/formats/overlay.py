@@ -86,3 +86,46 @@ class Overlay:
 
     def close(self) -> None:
         """Nothing of its own to close: the volume stays with whoever opened it."""
+
+
+class Patched:
+    """A volume with stretches of bytes replaced by what playing a log back made of them; they stand nowhere as they are."""
+
+    def __init__(self, source: ByteSource, patches: Mapping[int, bytes]) -> None:
+        """``patches``: where on the volume each begins → its bytes; they do not overlap."""
+        self._source = source
+        self._starts = sorted(patches)
+        self._data = [patches[n] for n in self._starts]
+        self._longest = max(map(len, self._data), default=0)
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return self._source.bad
+
+    def _touched(self, offset: int, length: int) -> range:
+        low = bisect.bisect_right(self._starts, offset - self._longest)
+        return range(low, bisect.bisect_left(self._starts, offset + length))
+
+    def pread(self, offset: int, length: int) -> bytes:
+        data = self._source.pread(offset, length)
+        touched = self._touched(offset, len(data))
+        if not data or not touched:
+            return data
+        result = bytearray(data)
+        for index in touched:
+            start, new = self._starts[index], self._data[index]
+            low, high = max(offset, start), min(offset + len(data), start + len(new))
+            if low < high:
+                result[low - offset : high - offset] = new[low - start : high - start]
+        return bytes(result)
+
+    def untouched(self, offset: int, length: int) -> bool:
+        """Whether the volume itself holds these bytes as they are read here."""
+        return not any(self._starts[n] + len(self._data[n]) > offset for n in self._touched(offset, length))
+
+    def close(self) -> None:
+        """Nothing of its own to close: the volume stays with whoever opened it."""
