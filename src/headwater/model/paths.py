@@ -12,6 +12,9 @@ import re
 from urllib.parse import unquote_to_bytes
 
 LAYER = "!"
+CONTAINER = (
+    "container."  # begins the layer that names a container: the paths behind it are those that the container sees
+)
 _UNSAFE = re.compile("[%!\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
 
 
@@ -46,3 +49,13 @@ def file_layer(path: str) -> str:
         if layer.startswith("/"):
             return layer
     return path
+
+
+def container_of(path: str) -> str | None:
+    """The layer of a path that names the container in which it is seen; None for what is the host's own."""
+    return next((layer for layer in layers(path) if layer.startswith(CONTAINER)), None)
+
+
+def outside(view: str) -> str:
+    """The view that a container's files lie in: the name without the layer of the container."""
+    return LAYER.join(layer for layer in layers(view) if not layer.startswith(CONTAINER))

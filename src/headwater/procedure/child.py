@@ -17,6 +17,7 @@ import polars as pl
 
 from headwater.examine import reading, registry, told
 from headwater.examine.batch import Batch
+from headwater.examine.container_hosts import Containers
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
 from headwater.examine.identity import identify
@@ -31,7 +32,9 @@ from headwater.model.kinds import GapReason
 from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
+from headwater.procedure.child_containers import hosts_within
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
+from headwater.procedure.tasks import told_of
 from headwater.store.parts import encode_events, encode_gaps
 
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.
@@ -141,6 +144,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         facts[view.name] = {"file_system": view.tree.kind, "view": str(getattr(view.tree, "view", ""))}
         facts[view.name].update({f"volume {name}": value for name, value in view.facts})
         taker = Taker(view.name, view.tree)
+        containers = None if view.derived or opened.kind == "file" else Containers(view)
         for frame, entries in listing(view, opened.kind):
             listed += len(entries)
             if frame is not None and frame.height:
@@ -150,14 +154,11 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
                 part += 1
             if not view.derived:
                 identify(view.tree, entries, facts[view.name])
-            for some in _bundles(_whole(view, entries, opened.kind), (2,)):
-                yield {"contents": some}, b""
-            for texts in _bundles(taker.take(entries), ("path", "text")):
-                yield {"context": texts}, b""
-            worth = (_candidate(view, entry, opened.kind) for entry in entries)
-            for some in _bundles((c for c in worth if c), ("path", "key")):
-                yield {"candidates": some}, b""
+            yield from _worth(view, entries if containers is None else containers.take(entries), taker, opened.kind)
             yield {"entries": listed}, b""
+        if containers is not None:
+            yield from _contained(containers, view, number, opened.kind, facts)
+            yield from _worth(view, list(containers.rest()), taker, opened.kind)
         for feed, frame in told.frames_of(view):
             blob = encode_events(frame, clock=str(number), feed=feed, source=number, path=None)
             yield {"family": "events", "feed": feed, "part": part}, blob
@@ -170,6 +171,26 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         yield {"ranges": ranges}, b""
     locked = sum(gap.reason == GapReason.ENCRYPTED for _, gap in gaps)
     yield {"result": {"entries": listed, "facts": facts, "medium": _medium_size(opened), "locked": locked}}, b""
+
+
+def _worth(view: View, entries: Sequence[Entry], taker: Taker, kind: str) -> Iterator[Message]:
+    """What of these entries is to be described, known beside others, and parsed."""
+    for some in _bundles(_whole(view, entries, kind), (2,)):
+        yield {"contents": some}, b""
+    for texts in _bundles(taker.take(entries), ("path", "text")):
+        yield {"context": texts}, b""
+    found = (_candidate(view, entry, kind) for entry in entries)
+    for worth in _bundles((c for c in found if c), ("path", "key")):
+        yield {"candidates": worth}, b""
+
+
+def _contained(
+    containers: Containers, view: View, number: int, kind: str, facts: dict[str, dict[str, str]]
+) -> Iterator[Message]:
+    return hosts_within(
+        containers, view, number, facts, _bundles,
+        lambda its, entries: _whole(its, entries, kind), lambda its, entry: _candidate(its, entry, kind),
+    )  # fmt: skip
 
 
 def _bundles(items: Iterable[Any], texts: Sequence[str] | Sequence[int]) -> Iterator[list[Any]]:
@@ -243,14 +264,17 @@ class _Collector:
         self.gaps: dict[str, list[tuple[str, Gap]]] = {}
         self.parts: dict[str, int] = {}
 
-    def add(self, feed: str, path: str, batch: Batch) -> Iterator[Message]:
-        """Take in one batch; give out a part where the feed has enough."""
+    def add(self, feed: str, path: str, batch: Batch, clock: str | None = None) -> Iterator[Message]:
+        """Take in one batch; give out a part where the feed has enough. ``clock``: where it is not the item's own."""
         self.gaps.setdefault(feed, []).extend((path, gap) for gap in batch.gaps)
         taken, rows = self.size.get(feed, (0, 0))
         self.size[feed] = (taken + batch.end - batch.start, rows + batch.events.height)
         if batch.events.height:
             self.frames.setdefault(feed, []).append(
-                batch.events.with_columns(pl.lit(path, dtype=pl.String).alias("path"))
+                batch.events.with_columns(
+                    pl.lit(path, dtype=pl.String).alias("path"),
+                    pl.lit(clock or str(self.number), dtype=pl.String).alias("clock"),
+                )
             )
         if self.size[feed][0] >= PART_BYTES or self.size[feed][1] >= PART_ROWS:
             yield from self._flush(feed)
@@ -265,7 +289,7 @@ class _Collector:
         if not frames:
             return
         whole = frames[0] if len(frames) == 1 else pl.concat(_aligned(frames), how="diagonal")
-        blob = encode_events(whole, clock=str(self.number), feed=feed, source=self.number, path=None)
+        blob = encode_events(whole, clock=None, feed=feed, source=self.number, path=None)
         part = self.parts.get(feed, 0)
         self.parts[feed] = part + 1
         yield {"family": "events", "feed": feed, "part": part}, blob
@@ -294,16 +318,22 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     targets = Targets(args, fds)
     for target in args["targets"]:
         ready, extents = targets.ready(target, args)
+        each = [(one, str(one["path"]) + ready.path[len(str(target["path"])) :]) for one in told_of(target)]
         if ready.gap is not None:
-            collector.gap("file.compressed", target["path"], ready.gap)
+            for one, _ in each:
+                collector.gap("file.compressed", str(one["path"]), ready.gap)
         if not ready.parsers:
-            yield {"account": _account(target, ready, None, {}, extents)}, b""
+            for one, path in each:
+                yield {"account": _account(one, ready, path, None, {}, extents)}, b""
         for parser in ready.parsers:
             tally: dict[str, int] = {"records": 0, "parsed": 0, "gap": 0, "skipped": 0, "slack": 0}
             for batch in reading.run(parser, ready):
                 _add_up(tally, batch)
-                yield from collector.add(batch.feed or parser.feed, ready.path, batch)
-            yield {"account": _account(target, ready, parser, tally, extents), "progress": target["size"]}, b""
+                for one, path in each:
+                    yield from collector.add(batch.feed or parser.feed, path, batch, one.get("clock"))
+            for one, path in each:
+                yield {"account": _account(one, ready, path, parser, tally, extents)}, b""
+            yield {"progress": target["size"]}, b""
     yield from collector.finish()
     yield {"result": {}}, b""
 
@@ -323,12 +353,13 @@ def _add_up(tally: dict[str, int], batch: Batch) -> None:
 def _account(
     target: Mapping[str, Any],
     ready: reading.Reading,
+    path: str,
     parser: registry.Parser | None,
     tally: Mapping[str, int],
     extents: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
     return {
-        "path": ready.path, "target": {k: v for k, v in target.items() if k != "fd"}, "size": ready.size,
+        "path": path, "target": {k: v for k, v in target.items() if k != "fd"}, "size": ready.size,
         "parser": parser.name if parser else "", "version": parser.version if parser else 0,
         "feed": parser.feed if parser else "", "tally": dict(tally),
         "extents": [list(e) for e in extents[:EXTENTS_MOST]],

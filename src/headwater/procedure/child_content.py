@@ -8,7 +8,7 @@ from typing import Any
 
 from headwater.examine import content
 from headwater.model.kinds import GapReason
-from headwater.model.paths import join
+from headwater.model.paths import join, outside
 from headwater.model.records import Gap
 from headwater.procedure.child_targets import Message, Targets
 from headwater.store.parts import encode_events, encode_gaps
@@ -28,7 +28,7 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     progress = 0
     for target in args["targets"]:
         path = join(target["view"], target["path"])
-        same = (str(target["view"]), str(target["key"]))
+        same = (outside(str(target["view"])), str(target["key"]))
         try:
             row = known.get(same) or _row(targets, target)
         except (OSError, ValueError, KeyError) as error:

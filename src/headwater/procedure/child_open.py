@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+from headwater.examine.container_hosts import container_view
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.archives import ArchiveKind, archive_kind, open_archive
 from headwater.formats.compressed import Layer, layer_of
@@ -23,7 +24,7 @@ from headwater.formats.trees import Entry, Tree
 from headwater.formats.virtual_blocks import BlockMedium, faults_in
 from headwater.formats.volumes import volumes
 from headwater.model.errors import AcquireError, HeadwaterError
-from headwater.model.paths import join, layers
+from headwater.model.paths import container_of, join, layers, outside
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 from headwater.procedure.child_targets import Message, open_files
@@ -86,7 +87,7 @@ def _locate(opened: Opened, path: str, name: str) -> _Place:
     parts = [part for part in layers(path) if part]
     first = next((i for i, part in enumerate(parts) if part.startswith("/")), len(parts))
     volume = join(*parts[:first])
-    view = next((v for v in opened.views if v.name == volume), None)
+    view = next((v for v in opened.views if v.name == volume), None) or _container(opened, volume)
     if first == len(parts):
         return _Place(view, view.tree if view else None, "/", _volume(opened, volume, name))
     if view is None:
@@ -108,6 +109,13 @@ def _locate(opened: Opened, path: str, name: str) -> _Place:
             raise AcquireError("HW2044", name, what=path)
         tree, inner = open_archive(source, kind), rest.pop(0)
     return _Place(view, tree, inner)
+
+
+def _container(opened: Opened, volume: str) -> View | None:
+    """The view of a container on one of the volumes; None where the name is no container's."""
+    name = container_of(volume)
+    view = next((v for v in opened.views if v.name == outside(volume)), None) if name is not None else None
+    return container_view(view, name) if view is not None and name is not None else None
 
 
 def _volume(opened: Opened, volume: str, name: str) -> ByteSource:

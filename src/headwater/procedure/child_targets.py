@@ -17,7 +17,7 @@ from headwater.formats.keys import at_hand
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.formats.trees import Entry
-from headwater.model.paths import decode_name
+from headwater.model.paths import decode_name, outside
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, File
 
@@ -47,7 +47,7 @@ class Targets:
         if "fd" in target:
             fd = self._fds[int(target["fd"])]
             return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
-        view = self._views[target["view"]]
+        view = self.view(target["view"])
         return view.tree.open(target["key"]), list(view.places(self._medium, view.tree.extents(target["key"])))
 
     def ready(
@@ -68,8 +68,8 @@ class Targets:
         return self._medium
 
     def view(self, name: str) -> View:
-        """A view by its name; KeyError where the item has none of that name."""
-        return self._views[name]
+        """A view by its name, of a container the one that its files lie in; KeyError where the item has none of that name."""
+        return self._views[name] if name in self._views else self._views[outside(name)]
 
 
 def listing(view: View, kind: str) -> Iterator[tuple[pl.DataFrame | None, list[Entry]]]:

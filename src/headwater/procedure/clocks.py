@@ -14,7 +14,15 @@ from pathlib import Path
 from headwater.case import settings as case_settings
 from headwater.correlate.skew import Skew, estimates
 from headwater.model.errors import UsageError
-from headwater.procedure.corridor import Corridor, evidence_of, facts_of, store_of, zone_for
+from headwater.procedure.corridor import (
+    Corridor,
+    container_words,
+    container_zone,
+    evidence_of,
+    facts_of,
+    store_of,
+    zone_for,
+)
 from headwater.procedure.investigate import record_settings
 from headwater.procedure.judgement import judge
 from headwater.procedure.reporting import write_report
@@ -22,7 +30,10 @@ from headwater.procedure.reporting import write_report
 
 @dataclass(frozen=True, slots=True)
 class ItemClock:
-    """One item's clock: zone and its ground, ns ahead of the reference as assumed, events by basis of their time."""
+    """One item's clock: zone and its ground, ns ahead of the reference as assumed, events by basis of their time.
+
+    Of a container on the item ``name`` is the item's with the container's.
+    """
 
     evidence: int
     name: str
@@ -33,18 +44,24 @@ class ItemClock:
 
 
 def clocks(corridor: Corridor) -> list[ItemClock]:
-    """The clocks of all items, in order of number."""
+    """The clocks of all items, in order of number, each item's before those of the containers on it."""
     store = store_of(corridor)
-    counted: dict[int, dict[str, int]] = {}
+    counted: dict[str, dict[str, int]] = {}
     if store.feeds():
-        rows = store.scan().group_by("source", "t_basis").len().collect().sort("source", "t_basis")
-        for source, basis, count in rows.iter_rows():
-            counted.setdefault(int(source), {})[str(basis)] = int(count)
+        rows = store.scan().group_by("clock", "t_basis").len().collect().sort("clock", "t_basis")
+        for clock, basis, count in rows.iter_rows():
+            counted.setdefault(str(clock), {})[str(basis)] = int(count)
     found = []
     for item in evidence_of(corridor.ledger):
-        zone, ground = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
+        facts = facts_of(corridor.ledger, item.number)
+        zone, ground = zone_for(corridor.settings, item.number, facts)
         skew = int(corridor.settings.skews_ns.get(str(item.number), 0))
-        found.append(ItemClock(item.number, item.name, zone, ground, skew, counted.get(item.number, {})))
+        found.append(ItemClock(item.number, item.name, zone, ground, skew, counted.get(str(item.number), {})))
+        for said in facts.values():
+            if "container" in said:
+                name = f"{item.name} · {container_words(said)}"
+                bases = counted.get(said["clock"], {})
+                found.append(ItemClock(item.number, name, *container_zone(said), skew, bases))
     return found
 
 

@@ -217,6 +217,19 @@ def zone_for(settings: CaseSettings, number: int, facts: Mapping[str, Mapping[st
     return "UTC", "nothing says otherwise"
 
 
+def container_words(said: Mapping[str, str]) -> str:
+    """A container's name and the beginning of its id, as its engine has them."""
+    return f"{said.get('container_name') or said.get('container_image', '')} ({said['container_engine']} {said['container'][:12]})"
+
+
+def container_zone(said: Mapping[str, str]) -> tuple[str, str]:
+    """The zone of a container's wall clocks, and where that comes from; without a word of its own it runs in UTC."""
+    zone = said.get("container_zone", "")
+    if zone and _known(zone):
+        return zone, said.get("container_zone_from", "")
+    return "UTC", "a container without a zone of its own"
+
+
 def _known(zone: str) -> bool:
     from headwater.case.settings import check_zone
     from headwater.model.errors import AuthorityError
@@ -236,13 +249,18 @@ def store_of(corridor: Corridor) -> EventStore:
 
 
 def clocks_of(corridor: Corridor) -> dict[str, Clock]:
-    """One clock per item of evidence, named by its number."""
+    """One clock per item of evidence, named by its number, and one for each container on it."""
     from headwater.store.clocks import Clock
 
     clocks = {}
     for item in evidence_of(corridor.ledger):
-        zone, _ = zone_for(corridor.settings, item.number, facts_of(corridor.ledger, item.number))
-        clocks[str(item.number)] = Clock(zone, int(corridor.settings.skews_ns.get(str(item.number), 0)))
+        facts = facts_of(corridor.ledger, item.number)
+        zone, _ = zone_for(corridor.settings, item.number, facts)
+        skew = int(corridor.settings.skews_ns.get(str(item.number), 0))
+        clocks[str(item.number)] = Clock(zone, skew)
+        for said in facts.values():
+            if "container" in said:  # it runs by its host's clock, in a zone of its own
+                clocks[said["clock"]] = Clock(container_zone(said)[0], skew)
     return clocks
 
 

@@ -17,7 +17,7 @@ from headwater.model.errors import DetectError, StoreError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
-from headwater.procedure import contracts, indicators, suppressions
+from headwater.procedure import contained, contracts, indicators, suppressions
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.yara_scan import told
@@ -150,7 +150,9 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         findings, report = run_rules(folder, store, settings)
         found.update({f.id: f for f in findings})
         sigma = sigma.joined(report)
-    placed = tuple(sorted((_placed(f, physical) for f in found.values()), key=_order))
+    facts = {i.number: facts_of(corridor.ledger, i.number) for i in evidence_of(corridor.ledger)}
+    named = contained.named(found.values(), facts)
+    placed = tuple(sorted((_placed(f, physical) for f in named), key=_order))
     counted = suppressions.counted(corridor.ledger, placed)
     steps = tuple(correlate(counted))
     searches = tuple(standing_searches(store, settings, accounts))

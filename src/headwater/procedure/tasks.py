@@ -8,7 +8,7 @@ is not run again. Parts and markers of a task that is not part of the plan any m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,12 @@ class Unit:
     def marker(self, case: Path) -> Path:
         """Where the proof of its completion stands."""
         return case / "tasks" / f"{self.item.number:04d}-{self.number:06d}.json"
+
+
+def told_of(target: Mapping[str, Any]) -> list[Json]:
+    """A target under each of the paths that its bytes are seen by: its own first."""
+    first = {k: v for k, v in target.items() if k != "also"}
+    return [first, *({**first, **other} for other in target.get("also", ()))]
 
 
 class Receiver:
@@ -110,12 +116,13 @@ class Receiver:
 
     def _account_for_lost(self) -> None:
         for target, reason, why in self.lost:
-            self.gap("file.incomplete", str(target["path"]), Gap(0, int(target["size"]), reason, why))
-            account = {
-                "path": target["path"], "target": target, "size": target["size"], "parser": "", "version": 0,
-                "feed": "", "tally": {}, "extents": [], "incomplete": why,
-            }  # fmt: skip
-            self.files.append(account)
+            for one in told_of(target):
+                self.gap("file.incomplete", str(one["path"]), Gap(0, int(one["size"]), reason, why))
+                account = {
+                    "path": one["path"], "target": one, "size": one["size"], "parser": "", "version": 0,
+                    "feed": "", "tally": {}, "extents": [], "incomplete": why,
+                }  # fmt: skip
+                self.files.append(account)
 
     def finish(self) -> Json:
         """Write the marker; returns its content."""

@@ -29,13 +29,14 @@ GAP_SCHEMA: dict[str, Any] = {
 SORT = ("t_recorded", "source", "path", "offset", "ordinal")
 
 
-def encode_events(frame: pl.DataFrame, *, clock: str, feed: str, source: int, path: str | None) -> bytes:
-    """Events of one batch as Parquet bytes: header first, own columns by name; ``path`` None keeps the frame's own."""
+def encode_events(frame: pl.DataFrame, *, clock: str | None, feed: str, source: int, path: str | None) -> bytes:
+    """Events of one batch as Parquet bytes: header first, own columns by name; ``path`` or ``clock`` None: the frame's own."""
     given = [
-        pl.lit(clock, dtype=pl.String).alias("clock"),
         pl.lit(feed, dtype=pl.String).alias("feed"),
         pl.lit(source, dtype=pl.Int64).alias("source"),
     ]
+    if clock is not None:
+        given.append(pl.lit(clock, dtype=pl.String).alias("clock"))
     if path is not None:
         given.append(pl.lit(path, dtype=pl.String).alias("path"))
     frame = frame.with_columns(given)
