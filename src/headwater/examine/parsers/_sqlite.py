@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headwater.formats.sqlite_file import Database, Fault, NotSqlite, Row, open_sqlite
@@ -12,7 +12,8 @@ from headwater.model.kinds import GapReason
 from headwater.model.records import Count, Event, File, Gap, Record, Value
 
 Columns = Mapping[str, Stored]
-Make = Callable[[Row, Columns], Event | None]
+Make = Callable[[Row, Columns], "Event | Sequence[Event] | None"]
+Plan = Callable[[Database], Mapping[str, Make]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ def number(stored: Stored) -> int | None:
     return None
 
 
-def rows_of(file: File, makers: Mapping[str, Make]) -> Iterator[Record]:
+def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
     """Events of the named tables in order of table and rowid; faults as gaps; the count at the end.
 
-    A row that its maker has nothing to say of counts as lost and is a gap. Slack is what stands in no row's cell.
+    A row that its maker has nothing to say of (None) counts as lost and is a gap; one whose maker gives an empty sequence
+    is told of elsewhere and not counted. Slack is what stands in no row's cell. ``makers`` may be made from the database,
+    where rows are joined.
     """
     try:
         database = open_sqlite(ParserSource(file))
@@ -78,6 +81,8 @@ def rows_of(file: File, makers: Mapping[str, Make]) -> Iterator[Record]:
         yield Count(0, 0, 0)
         return
     declared = lost = used = 0
+    if callable(makers):
+        makers = makers(database)
     for table in sorted(set(makers) & set(database.tables())):
         for item in database.rows(database.tables()[table].root):
             if isinstance(item, Fault):
@@ -85,12 +90,15 @@ def rows_of(file: File, makers: Mapping[str, Make]) -> Iterator[Record]:
                 declared += 1
                 yield Gap(item.offset, item.length, GapReason.NOT_THIS_FORMAT, item.why)
                 continue
-            declared += 1
             used += item.length
-            event = makers[table](item, named(database, table, item))
-            if event is None:
-                lost += 1
+            made = makers[table](item, named(database, table, item))
+            if made is None:
+                declared, lost = declared + 1, lost + 1
                 yield Gap(item.offset, item.length, GapReason.NOT_THIS_FORMAT, f"a row of {table} without sense")
-            else:
-                yield event
+            elif isinstance(made, Event):
+                declared += 1
+                yield made
+            elif made:
+                declared += 1
+                yield from made
     yield Count(declared, lost, max(0, file.size - used))

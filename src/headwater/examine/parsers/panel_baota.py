@@ -10,7 +10,7 @@ Limits: the panel can clear its logs; passwords are left out of the events, thei
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from headwater.examine.parsers._sqlite import Columns, Make, rows_of, text, value
@@ -79,7 +79,7 @@ def _state(table: str, kind: K) -> Make:
     return make
 
 
-_TABLES: dict[str, Callable[[Row, Columns], Event | None]] = {
+_TABLES: dict[str, Make] = {
     "logs": _log,
     "users": _state("users", K.STATE_ACCOUNT),
     "sites": _state("sites", K.STATE_SERVICE),
