@@ -19,7 +19,7 @@ INSIDE = f"p2!container.shop.{ID[:12]}!/var/log/auth.log"
 def _finding(*paths: str, host: str | None = None) -> Finding:
     rule = Rule("x", "1", "", Text("一", "one"), next(iter(Stage)), ("T1059",), Severity.LOW)
     spans = tuple(Citation(Span(1, path, 0, 1), None, {}) for path in paths)
-    return Finding(rule, Text("一", "one"), spans, Confidence.POSSIBLE, Severity.LOW, host=host, id="F-0")
+    return Finding(rule, Text("一", "one"), spans, next(iter(Confidence)), Severity.LOW, host=host, id="F-0")
 
 
 def _host(finding: Finding) -> str | None:
