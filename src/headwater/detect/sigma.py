@@ -86,6 +86,9 @@ class _Kept:
         if isinstance(low, int) and isinstance(high, int):
             self.first = low if self.first is None else min(self.first, low)
             self.last = high if self.last is None else max(self.last, high)
+        if rows.height > CITED:
+            order = rows.select(pl.arg_sort_by(ORDER, nulls_last=True)).to_series()
+            rows = rows[pl.concat([order.head(CITED // 2), order.tail(CITED // 2)])]
         both = rows if self.rows is None else pl.concat([self.rows, rows])
         both = both.sort(ORDER, nulls_last=True)
         self.rows = both if both.height <= CITED else pl.concat([both.head(CITED // 2), both.tail(CITED // 2)])
@@ -192,12 +195,12 @@ def _run(
     plan.close()
     kept: list[dict[int, _Kept]] = [{} for _ in ready]
     claims = [_claims(r, columns) for r in ready]
+    wanted = [list(dict.fromkeys([*STAND, *_WHO, *c])) for c in claims]
     for frame in _slices(events, feed, ready, columns, sequel, keyword):
         for number, at in Slice(plan, frame).matches():
-            rows = frame[at]
-            sequel.take(ready[number], rows, columns)
-            wanted = list(dict.fromkeys([*STAND, *_WHO, *claims[number]]))
-            for part in rows.select(wanted).partition_by("source"):
+            if sequel.wants(ready[number]):
+                sequel.take(ready[number], frame[at], columns)
+            for part in frame.select(wanted[number])[at].partition_by("source"):
                 kept[number].setdefault(int(part["source"][0]), _Kept()).take(part)
     for rule, held, named in zip(ready, kept, claims, strict=True):
         found = [_finding(events, feed, rule, held[s], named, columns) for s in sorted(held)]

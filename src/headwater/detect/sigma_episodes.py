@@ -58,6 +58,10 @@ class Sequel:
         wanted = {c for r in rules for f in self._fields.get(r.card.id, ()) for c in columns.every(f)}
         return sorted(wanted)
 
+    def wants(self, rule: Compiled) -> bool:
+        """Whether a correlation speaks of a rule."""
+        return rule.card.id in self._fields
+
     def take(self, rule: Compiled, rows: pl.DataFrame, columns: Columns) -> None:
         """Keep matches of a rule where a correlation speaks of it."""
         wanted = self._fields.get(rule.card.id)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from headwater.detect.addresses import parsed
@@ -26,6 +28,7 @@ LONGEST_FOR_RUST = 1 << 20
 LEAST = 3  # ASCII characters of a text that is worth an entry in the automaton
 _ALTERNATIVES = 24
 
+Marks = npt.NDArray[np.bool_]
 Test = Callable[[str], tuple[int, int] | None]  # where in the value the leaf matches, in characters
 
 
@@ -209,35 +212,35 @@ def linear(pattern: str) -> bool:
     return True
 
 
-def matching(leaf: Leaf, values: Sequence[str]) -> list[bool]:
-    """The check of many values at once.
+def matching(leaf: Leaf, values: pl.Series, lower: pl.Series) -> Marks:
+    """The check of many values at once; ``lower`` has them in lower case.
 
     Raises:
         Unsupported: as :func:`tester`.
     """
     if leaf.op == "regex" and len(values) > 4 and linear(leaf.value):
-        cut = pl.Series(values).str.slice(0, LONGEST_FOR_RUST)
-        return cut.str.contains(leaf.value).to_list()
+        longest = values.str.len_bytes().max()
+        cut = values.str.slice(0, LONGEST_FOR_RUST) if cast(int, longest) > LONGEST_FOR_RUST else values
+        return cast(Marks, cut.str.contains(leaf.value).to_numpy())
     if len(values) > 4 and text_of(leaf).op == "text":
-        found = _plain(text_of(leaf), values)
+        found = _plain(text_of(leaf), values if leaf.cased else lower)
         if found is not None:
-            return found
+            return cast(Marks, found.to_numpy())
     test = tester(leaf)
-    return [test(v) is not None for v in values]
+    return np.fromiter((test(v) is not None for v in values.to_list()), bool, len(values))
 
 
-def _plain(leaf: Leaf, values: Sequence[str]) -> list[bool] | None:
+def _plain(leaf: Leaf, text: pl.Series) -> pl.Series | None:
     """A text with ``*`` at its ends only, sought in many values at once; None for other shapes."""
-    text = pl.Series(values) if leaf.cased else pl.Series(values).str.to_lowercase()
     match words(leaf):
         case (Wild(many=True), str(word), Wild(many=True)):
-            return text.str.contains(word, literal=True).to_list()
+            return text.str.contains(word, literal=True)
         case (str(word), Wild(many=True)):
-            return text.str.starts_with(word).to_list()
+            return text.str.starts_with(word)
         case (Wild(many=True), str(word)):
-            return text.str.ends_with(word).to_list()
+            return text.str.ends_with(word)
         case (str(word),):
-            return (text == word).to_list()
+            return text == word
     return None
 
 

@@ -147,6 +147,8 @@ class Plan:
             return known
         number = self._numbers[leaf] = len(self.needs)
         how, texts = _how(leaf)
+        if leaf.field is None and any("\n" in t for t in texts):
+            how, texts = EVERY, ()  # it may stand across two columns of the event
         self.needs.append(Need(leaf, column, how, texts))
         dictionary = self.dictionaries.setdefault(column, Dictionary())
         for text in texts:

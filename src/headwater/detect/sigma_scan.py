@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from headwater.detect.sigma_columns import KEYWORDS
+from headwater.detect.sigma_columns import KEYWORDS, Columns
 from headwater.detect.sigma_leaf import matching
 from headwater.detect.sigma_plan import CONTAINS, ENDS, EVERY, STARTS, VERIFY, Dictionary, Node, Plan
+from headwater.detect.sigma_tree import Leaf
+from headwater.formats.distinct import distinct
 
 Rows = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
@@ -29,21 +31,10 @@ SAMPLE, COMMON = 2048, 0.04  # values tried first; a text in more of them than t
 class Coded:
     """One column of a slice: its unique values, in lower case as well, and for each row which of them it has."""
 
-    def __init__(self, text: pl.Series) -> None:
-        coded = text.cast(pl.Categorical(pl.Categories.random()))
-        unique = coded.unique().drop_nulls()
-        self.count = len(unique)
-        if self.count:
-            place = np.empty(int(cast(int, unique.to_physical().max())) + 1, np.int64)
-            place[unique.to_physical().to_numpy()] = np.arange(self.count)
-            physical = coded.to_physical()
-            codes = place[physical.fill_null(int(unique.to_physical()[0])).to_numpy()]
-            if physical.null_count():
-                codes[physical.is_null().to_numpy()] = self.count
-            self.codes = codes
-        else:
-            self.codes = np.zeros(len(text), np.int64)
-        self.values = unique.cast(pl.String)
+    def __init__(self, column: pl.Series) -> None:
+        found = distinct(column if column.dtype == pl.Int64 else column.cast(pl.String))
+        self.values, self.codes = found.values.cast(pl.String), found.codes
+        self.count = len(self.values)
         self.lower = self.values.str.to_lowercase()
         self.counts = np.bincount(self.codes, minlength=self.count + 1)
         self._order: Rows | None = None
@@ -52,6 +43,14 @@ class Coded:
     def null(self) -> Marks:
         """Which rows have no value."""
         return cast(Marks, self.codes == self.count)
+
+    def matching(self, leaf: Leaf, which: Rows) -> Marks:
+        """Whether each of these values, by number, fits a leaf."""
+        values, lower = self.values, self.lower
+        if len(which) < self.count:
+            at = pl.Series(which)
+            values, lower = values.gather(at), lower.gather(at)
+        return matching(leaf, values, lower)
 
     def rows(self, which: Rows) -> Rows:
         """The rows that have one of these values, in order."""
@@ -68,6 +67,25 @@ class Coded:
         return np.sort(np.concatenate(parts))
 
 
+class Spoken(Coded):
+    """All text of each event, for keywords: every row is a value of its own, and is put together only when asked for."""
+
+    def __init__(self, columns: Columns, frame: pl.DataFrame) -> None:
+        self._text, self._frame = columns.keywords(), frame
+        self.count = frame.height
+        self.codes = np.arange(frame.height)
+        self.counts = np.ones(frame.height + 1, np.int64)
+
+    def matching(self, leaf: Leaf, which: Rows) -> Marks:
+        """Whether a leaf fits the text of each of these rows."""
+        values = self._frame[which].select(self._text.alias("t")).to_series()
+        return matching(leaf, values, values.str.to_lowercase())
+
+    def rows(self, which: Rows) -> Rows:
+        """The rows themselves."""
+        return which
+
+
 class Slice:
     """A slice of events, ready for the rules of a plan."""
 
@@ -76,14 +94,17 @@ class Slice:
         self.height = frame.height
         self._columns: dict[str, Coded] = {}
         for name in plan.fields():
-            text = plan.columns.keywords() if name == KEYWORDS else plan.columns.text(name)
-            if text is not None:
+            if name == KEYWORDS:
+                self._columns[name] = Spoken(plan.columns, frame)
+            elif (text := plan.columns.stated(name)) is not None:
                 self._columns[name] = Coded(frame.select(text.alias("t")).to_series())
         self._found: dict[int, Rows] = {}  # of a leaf, the unique values that match or may match
         self._known: dict[int, npt.NDArray[np.int8]] = {}  # of a leaf, for each unique value: unknown, no, yes
         self._scopes: dict[int, Marks] = {}
         for name, dictionary in plan.dictionaries.items():
-            if name in self._columns:
+            if name == KEYWORDS:
+                self._look_up_keywords(frame, dictionary)
+            elif name in self._columns:
                 self._look_up(name, self._columns[name], dictionary)
 
     def _look_up(self, name: str, column: Coded, dictionary: Dictionary) -> None:
@@ -107,6 +128,19 @@ class Slice:
         pattern, value, first, last = _sought(dictionary, column.lower)
         if len(pattern):
             self._share(dictionary, pattern, value, first, last)
+
+    def _look_up_keywords(self, frame: pl.DataFrame, dictionary: Dictionary) -> None:
+        """Keywords are texts without line feed, so that one in the text of an event stands in one of its columns."""
+        gathered: dict[int, list[Rows]] = {}
+        for name in self._plan.columns.spoken() if dictionary.patterns else ():
+            column = Coded(frame[name])
+            pattern, value, _, _ = _sought(dictionary, column.lower)
+            for number in np.unique(pattern).tolist():
+                rows = column.rows(np.unique(value[pattern == number]))
+                for leaf in dictionary.texts[dictionary.patterns[number]]:
+                    gathered.setdefault(leaf, []).append(rows)
+        for leaf, parts in gathered.items():
+            self._found[leaf] = np.unique(np.concatenate(parts))
 
     def _share(self, dictionary: Dictionary, pattern: Rows, value: Rows, first: Marks, last: Marks) -> None:
         """Give the values in which each text was found to the leaves that ask for it."""
@@ -231,13 +265,14 @@ class Slice:
             known[column.count] = 1
             self._known[number] = known
         codes = column.codes[rows]
-        marks = np.zeros(len(known), bool)
-        marks[codes] = True
-        open_ = np.flatnonzero(marks & (known == 0))
-        if len(open_):
-            values = column.values.gather(open_).to_list()
-            known[open_] = np.where(np.asarray(matching(need.leaf, values), bool), 2, 1)
-        return cast(Marks, known[codes] == 2)
+        state = known[codes]
+        if not state.all():
+            marks = np.zeros(len(known), bool)
+            marks[codes[state == 0]] = True
+            open_ = np.flatnonzero(marks)
+            known[open_] = np.where(column.matching(need.leaf, open_), 2, 1)
+            state = known[codes]
+        return cast(Marks, state == 2)
 
     def _reference(self, value: tuple[str, bool, bool], column: Coded, rows: Rows) -> Marks:
         """A field compared with another field of the same event."""

@@ -45,6 +45,7 @@ _FUNCTIONS = {
     "hw_programs_name": "ppiii",
     "hw_programs_texts": "pp",
     "hw_encode": "pp",
+    "hw_codes": "pppi",
 }
 _forbidden = False
 

@@ -15,14 +15,14 @@
 
 HW_API void hw_free(void *memory) { free(memory); }
 
-static void release(Input *input) {
+void hw_release(Input *input) {
     for (int64_t k = 0; k < input->count; k++)
         if (input->chunks[k].release) input->chunks[k].release(input->chunks + k);
     free(input->chunks);
 }
 
 /* All chunks of a stream; 0 where it is of another kind or fails. */
-static int take(struct ArrowArrayStream *stream, Input *input) {
+int hw_take(struct ArrowArrayStream *stream, Input *input) {
     struct ArrowSchema schema = {0};
     int64_t room = 0;
     memset(input, 0, sizeof *input);
@@ -152,7 +152,6 @@ typedef struct {
     uint32_t size, hash;
 } Waiting;
 
-#define TOGETHER 32
 #define IS_NULL (-1)
 #define AS_BEFORE (-2)
 
@@ -173,10 +172,8 @@ static int number_some(Dictionary *found, Waiting *texts, int count, uint32_t *c
     return 1;
 }
 
-/* Numbers the texts of up to TOGETHER rows of a chunk; a view equal to the one before needs no looking up.
- * Returns how many rows have a text, or HW_BAD. */
-static int number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
-                       uint32_t *last_code, int64_t *total, uint32_t *codes) {
+int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
+                   uint32_t *last_code, int64_t *total, uint32_t *codes) {
     Waiting texts[TOGETHER];
     uint32_t numbers[TOGETHER];
     int which[TOGETHER], count = 0, seen = 0, any = *last_code != NULL_CODE;
@@ -217,7 +214,7 @@ static int number_texts(const Input *input, Dictionary *found, Encoded *out, int
         uint32_t code = NULL_CODE;
         for (int64_t k = chunk->offset; k < end; k += TOGETHER) {
             int some = end - k < TOGETHER ? (int)(end - k) : TOGETHER;
-            int texts = number_rows(chunk, k, some, found, last, &code, total, found->codes + row);
+            int texts = hw_number_rows(chunk, k, some, found, last, &code, total, found->codes + row);
             if (texts < 0) return HW_BAD;
             row += some;
             seen += texts;
@@ -382,12 +379,12 @@ HW_API int64_t hw_encode(struct ArrowArrayStream *stream, Encoded *out) {
     Input input;
     int done = 0;
     memset(out, 0, sizeof *out);
-    if (take(stream, &input) && input.rows > 0 && input.rows < MOST_BYTES / 8) {
+    if (hw_take(stream, &input) && input.rows > 0 && input.rows < MOST_BYTES / 8) {
         out->rows = input.rows;
         done = input.format == 'v' ? encode_texts(&input, out)
              : input.format == 'l' ? hw_encode_integers(&input, out)
                                    : hw_encode_booleans(&input, out);
     }
-    release(&input);
+    hw_release(&input);
     return done;
 }

@@ -11,6 +11,7 @@
 #define MOST_BYTES (1LL << 30) /* of one page */
 #define SAMPLE 16384           /* so many distinct values tell whether a dictionary is worth its room */
 #define NULL_CODE UINT32_MAX
+#define TOGETHER 32 /* rows whose texts are numbered side by side */
 
 enum { PLAIN = 0, RLE_DICTIONARY = 8, DELTA_BINARY_PACKED = 5 };
 
@@ -54,6 +55,13 @@ static inline int hw_is_valid(const uint8_t *bits, int64_t row) { return !bits |
 /* Whether so many distinct values of so many seen are too many for a dictionary; asked now and then. */
 static inline int hw_too_many(int64_t distinct, int64_t seen) { return distinct >= SAMPLE && distinct * 4 > seen * 3; }
 
+/* All chunks of a stream; 0 where it is of another kind or fails. What came is to be released in either case. */
+int hw_take(struct ArrowArrayStream *stream, Input *input);
+void hw_release(Input *input);
+/* Numbers the texts of up to TOGETHER rows of a chunk; a view equal to the one before needs no looking up.
+ * Returns how many rows have a text, or HW_BAD. */
+int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
+                   uint32_t *last_code, int64_t *total, uint32_t *codes);
 int hw_begin(Dictionary *found, int64_t rows, int sized);
 void hw_end(Dictionary *found);
 /* The number of a value; NULL_CODE where there is no memory. */
