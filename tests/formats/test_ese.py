@@ -28,7 +28,7 @@ from ese_writing import (
     page,
 )
 
-from headwater.formats import xpress_plain
+from headwater.formats import ese_file, xpress_plain
 from headwater.formats.ese_file import Database, Fault, NotEse, Row, open_ese
 from headwater.formats.ese_values import plain
 from headwater.formats.sources import MemorySource
@@ -221,6 +221,19 @@ def test_a_packed_long_value_is_unpacked_and_a_missing_one_is_told() -> None:
     found = _open(bytes(broken))
     (row,) = [r for r in found.rows(found.tables()["T"]) if isinstance(r, Row)]
     assert (row.unread, "l" in row.values) == (("l",), False)
+
+
+def test_records_that_share_one_long_value_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ese_file, "_LONG_ALL", 1 << 20)
+    rows = [{"a": n, "l": bytes(200_000) if not n else b"x" * 500} for n in range(60)]
+    data = bytearray(database([Tab("T", [("a", LONG_INT), ("l", LONG_BINARY)], rows)], 32768, chunk=8000))
+    for number in range(2, 61):
+        at = data.find(struct.pack("<HHB", 256, 4, 5) + struct.pack("<I", number))
+        data[at + 5 : at + 9] = struct.pack("<I", 1)
+    found = _open(bytes(data))
+    read = [row for row in found.rows(found.tables()["T"]) if isinstance(row, Row)]
+    assert len(read) == 60
+    assert 0 < sum("l" in row.unread for row in read) < 60
 
 
 def test_bent_databases_end_in_faults_and_no_more_records_than_bytes() -> None:

@@ -20,6 +20,7 @@ from headwater.model.ports import ByteSource
 __all__ = ["Database", "Fault", "Header", "NotEse", "Row", "Table", "Value", "open_ese"]
 CATALOG = 4  # the page at which the table of all tables begins
 LONG_MOST = 16 << 20  # bytes of one long value
+_LONG_ALL = 256 << 20  # bytes of all of them, or four times the file: records can share one
 _CHUNKS = 1 << 14
 _TABLES_MOST, _COLUMNS_MOST = 100_000, 1 << 16
 _TABLE, _COLUMN, _LONG = 1, 2, 4
@@ -61,6 +62,7 @@ class Database:
     pages: Pages
     faults: list[Fault] = field(default_factory=list)  # of the catalog
     seen: set[int] = field(default_factory=set)
+    _given: int = 0  # bytes of long values so far
     _tables: dict[str, Table] | None = None
 
     @property
@@ -152,7 +154,8 @@ class Database:
         if not parts or parts[0].key != key or len(parts[0].data) < 8:
             return None
         (size,) = struct.unpack_from("<I", parts[0].data, 4)
-        if size > LONG_MOST:
+        self._given += size
+        if size > LONG_MOST or self._given > max(_LONG_ALL, 4 * self.pages.source.size):
             return None
         pieces = [(int.from_bytes(p.key[len(key) :], "big"), p) for p in parts[1:]]
         out = bytearray()

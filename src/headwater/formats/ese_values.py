@@ -23,6 +23,7 @@ LongValue = Callable[
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 4, 7: 8, 8: 8, 14: 4, 15: 8, 16: 16, 17: 2}
 _WHOLE = {2: "<B", 3: "<h", 4: "<i", 5: "<q", 6: "<f", 7: "<d", 14: "<I", 15: "<q", 17: "<H"}
+_FORMS = {kind: struct.Struct(form) for kind, form in _WHOLE.items()}
 TEXT, BIT = (10, 12), 1
 _COMPRESSED, _SEPARATED, _MANY, _TWO, _NULL, _ENCRYPTED = 0x2, 0x4, 0x8, 0x10, 0x20, 0x40
 _HAS_DEFAULT, _BY_CALLBACK = 0x10, 0x80
@@ -53,19 +54,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table by number; ``small``: whether its pages are of the kind up to 8 KiB."""
+    """The columns of a table by number; ``small``: whether its pages are of the kind up to 8 KiB.
+
+    ``fixed``: number, beginning, end and how to unpack it, in order; it is made once for all the records of a table.
+    """
 
     by_number: dict[int, Column]
     small: bool
-    starts: dict[int, int] = field(default_factory=dict)
+    fixed: list[tuple[int, int, int, struct.Struct | None, Column]] = field(default_factory=list)
+    rest: list[Column] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         at = 4
-        for number in sorted(n for n in self.by_number if n < 128):
-            column = self.by_number[number]
+        for number, column in sorted(self.by_number.items()):
+            if number >= 128:
+                self.rest.append(column)
+                continue
             # the catalog states 4 for all of its own columns
             at = column.at if column.at is not None and column.at > at else at
-            self.starts[number] = at
+            form = _FORMS.get(column.kind)
+            self.fixed.append((number, at, at + column.width, form, column))
             at += column.width
 
 
@@ -82,44 +90,47 @@ def read(data: bytes, columns: Columns, long_value: LongValue) -> tuple[dict[str
     last_fixed, last_variable, after_fixed = struct.unpack_from("<BBH", data)
     variable = max(0, last_variable - 127)
     begin = after_fixed + 2 * variable
-    if last_fixed > 127 or begin > len(data) or after_fixed < 4 + (last_fixed + 7) // 8:
-        raise BadRecord("a record whose fixed part leaves it")
     bits = after_fixed - (last_fixed + 7) // 8
-    found: dict[str, Value] = {}
-    unread: list[str] = []
+    if last_fixed > 127 or begin > len(data) or bits < 4:
+        raise BadRecord("a record whose fixed part leaves it")
     ends = struct.unpack_from(f"<{variable}H", data, after_fixed)
     tagged = begin + (ends[-1] & 0x7FFF if ends else 0)
     if tagged > len(data):
         raise BadRecord("a record whose variable part leaves it")
+    found: dict[str, Value] = {}
+    nulls = int.from_bytes(data[bits:after_fixed], "little")
+    for number, start, end, form, column in columns.fixed:
+        if number > last_fixed:
+            _take(found, column, _default(column))
+        elif not nulls >> (number - 1) & 1:
+            if end > bits:
+                raise BadRecord("a fixed column that leaves its part")
+            if form is not None and form.size == end - start:
+                (found[column.name],) = form.unpack_from(data, start)
+            else:
+                _take(found, column, data[start:end])
+    if not columns.rest:
+        return found, ()
+    unread: list[str] = []
     fields = _tagged(data, tagged, columns.small)
-    for number, column in columns.by_number.items():
-        raw: bytes | None = None
-        if number > 255:
-            if number in fields:
-                held, lost = _field(column, fields[number], long_value)
-                if lost:
-                    unread.append(column.name)
-                if held is not None:
-                    found[column.name] = held
-                continue
-            raw = _default(column)
-        elif number < 128:
-            if number > last_fixed:
-                raw = _default(column)
-            elif not data[bits + (number - 1) // 8] >> (number - 1) % 8 & 1:
-                at = columns.starts[number]
-                raw = data[at : at + column.width]
-                if at + column.width > bits:
-                    raise BadRecord("a fixed column that leaves its part")
-        elif number > last_variable:
-            raw = _default(column)
-        else:
-            index = number - 128
-            if not ends[index] & 0x8000:
-                raw = data[begin + (ends[index - 1] & 0x7FFF if index else 0) : begin + ends[index]]
-        if raw is not None:
-            found[column.name] = _scalar(column, raw)
+    for column in columns.rest:
+        index = column.number - 128
+        if column.number in fields:
+            held, lost = _field(column, fields[column.number], long_value)
+            if lost:
+                unread.append(column.name)
+            if held is not None:
+                found[column.name] = held
+        elif index >= variable:
+            _take(found, column, _default(column))
+        elif not ends[index] & 0x8000:
+            _take(found, column, data[begin + (ends[index - 1] & 0x7FFF if index else 0) : begin + ends[index]])
     return found, tuple(unread)
+
+
+def _take(found: dict[str, Value], column: Column, raw: bytes | None) -> None:
+    if raw is not None:
+        found[column.name] = _scalar(column, raw)
 
 
 def _default(column: Column) -> bytes | None:
@@ -193,9 +204,9 @@ def _scalar(column: Column, raw: bytes) -> Scalar:
         return raw.decode("cp1252" if column.codepage == 1252 else "latin-1", "replace").rstrip("\0")
     if column.kind == BIT and len(raw) == 1:
         return raw != b"\0"
-    form = _WHOLE.get(column.kind)
-    if form is not None and struct.calcsize(form) == len(raw):
-        value: int | float = struct.unpack(form, raw)[0]
+    form = _FORMS.get(column.kind)
+    if form is not None and form.size == len(raw):
+        value: int | float = form.unpack(raw)[0]
         return value
     return raw
 
