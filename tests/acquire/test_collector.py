@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -414,3 +415,35 @@ def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(ground: 
     assert json.loads(content(tree, found["/@command/hang.json"]))["status"] == "timeout"
     assert content(tree, found["/proc/net/tcp"]).startswith(b"  sl")
     assert not (ground / "x").exists()
+
+
+def test_walk_without_a_mount_table_says_that_it_may_enter_what_is_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headwater.acquire import collector_walk
+
+    said: list[tuple[bytes, int | None]] = []
+
+    class Hearer:
+        class watch:
+            @staticmethod
+            def set(seconds: int) -> None: ...
+
+        class wire:
+            @staticmethod
+            def record(kind: str, fields: dict[str, str], last: bytes) -> None: ...
+
+        @staticmethod
+        def failed(fields: dict[str, str], path: bytes, error: OSError) -> None:
+            said.append((path, error.errno))
+
+    table = tmp_path / "mountinfo"
+    for words, why in ((None, errno.ENOENT), (b"not a mount table\n", errno.EINVAL)):
+        if words is not None:
+            table.write_bytes(words)
+        monkeypatch.setattr(collector_walk, "MOUNTS", bytes(table))
+        walker = collector_walk.Walker(Hearer())  # type: ignore[arg-type]
+        walker.collect("a", [b"/nonexistent/*"], [])
+        walker.collect("b", [b"/nonexistent/*"], [])
+        assert said == [(bytes(table), why)]
+        said.clear()

@@ -46,19 +46,24 @@ MADE_UP = frozenset(
 )
 
 
+MOUNTS = b"/proc/self/mountinfo"
+
+
 def mounts():
-    # type: () -> dict[bytes, bytes]
-    """Mount points and the types of what is mounted there, from the kernel."""
-    found = {}
+    # type: () -> Tuple[dict[bytes, bytes], Optional[OSError]]
+    """Mount points and the types of what is mounted there, from the kernel; and why not, where it does not say."""
+    found = {}  # type: dict[bytes, bytes]
     try:
-        with open("/proc/self/mountinfo", "rb") as table:
+        with open(MOUNTS, "rb") as table:
             for line in table:
                 words = line.split()
                 point = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m.group(1), 8)]), words[4])
                 found[point] = words[words.index(b"-") + 1]
-    except (OSError, ValueError, IndexError):
-        pass  # without the table every folder is entered
-    return found
+    except OSError as error:
+        return found, error  # without the table every folder is entered, and the record says so
+    except (ValueError, IndexError):
+        return found, OSError(errno.EINVAL, "not a mount table: every folder is entered")
+    return found, None
 
 
 def small(path, most=1 << 20):
@@ -99,7 +104,7 @@ class Walker:
         self.sender = sender
         self.rules = []  # type: List[Rule]
         self.before = []  # type: List[Rule]
-        self.mounts = mounts()
+        self.mounts, self.blind = mounts()
         self.linked = set()  # type: Set[bytes]
         self.homes = homes(small(b"/etc/passwd"))
         self.roots = served()
@@ -113,6 +118,9 @@ class Walker:
         Patterns that begin at the same folder share one walk: a search of the whole disk is made once.
         """
         self.artifact = artifact
+        if self.blind is not None:  # said once, with the first artifact
+            self._refused(MOUNTS, self.blind)
+            self.blind = None
         self.open = {}
         no = compiled(exclude)
         groups = {}  # type: dict[bytes, List[List[bytes]]]
