@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What remote-control programs and the antivirus wrote down is told; knocking alone and an idle log are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from memory_events import MemoryEvents
+
+from headwater.detect.detectors import antivirus, remote_control
+from headwater.examine.registry import all_parsers
+from headwater.model.kinds import Severity
+from headwater.model.ports import Settings
+from headwater.model.records import Event, File
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def fixture(name: str, *files: str, into: MemoryEvents | None = None) -> MemoryEvents:
+    """The events of fixtures of a parser, as a case has them."""
+    events = into or MemoryEvents()
+    paths = json.loads((GOLDEN / name / "paths.json").read_text())
+    parser = all_parsers()[name.replace("_", ".", 1)]
+    assert parser.parse is not None
+    for file in files:
+        found = parser.parse(File.of((GOLDEN / name / file).read_bytes(), "p1!" + paths[file]))
+        events.put(parser.feed, "p1!" + paths[file], [r for r in found if isinstance(r, Event)])
+    return events
+
+
+def test_an_entry_by_password_is_told_with_the_other_sides_number() -> None:
+    events = fixture("remote_anydesk", "ad_svc.trace", "connection_trace.txt")
+    (found,) = remote_control.detect(events, Settings())
+    assert "547911884" in found.text.zh
+    assert "198.51.100.21" in found.text.en
+    assert found.facts["refused"] == 2
+
+
+def test_an_entry_through_teamviewer_is_told() -> None:
+    events = fixture("remote_teamviewer", "TeamViewer15_Logfile.log", "Connections_incoming.txt")
+    (found,) = remote_control.detect(events, Settings())
+    assert "1660360496" in found.text.en
+    assert "dynamic password" in found.text.en
+
+
+def test_connections_that_were_not_let_in_say_nothing() -> None:
+    assert list(remote_control.detect(fixture("remote_rustdesk", "RustDesk_rCURRENT.log"), Settings())) == []
+
+
+def test_commands_sent_to_sunlogin_are_told_and_plain_requests_are_not() -> None:
+    events = fixture("remote_sunlogin", "sunlogin_service.20260302-103000.log")
+    (found,) = remote_control.detect(events, Settings())
+    assert found.severity is Severity.HIGH
+    assert found.src_ip == "192.168.31.45"
+    assert "powershell.exe whoami" in found.text.en
+    assert found.facts["requests"] == 1
+
+
+def test_what_defender_found_is_told_by_threat_with_what_it_did() -> None:
+    events = fixture("windows_mplog", "MPLog-20260302-032210.log")
+    fixture("windows_quarantine", "entry.bin", into=events)
+    found = {f.facts["threat"]: f for f in antivirus.detect(events, Settings())}
+    shell = found["Backdoor:ASP/Sample!MSR"]
+    assert shell.rule.techniques == ("T1505.003",)
+    assert "MP_THREAT_ACTION_QUARANTINE" in shell.text.en
+    assert "nothing is recorded" in found["Trojan:Win32/Cut"].text.en
+
+
+def test_a_test_file_weighs_nothing() -> None:
+    events = MemoryEvents()
+    from headwater.model.kinds import EventKind
+
+    events.say(
+        "windows.mplog",
+        "p1!/a.log",
+        (EventKind.MALWARE_DETECTED, None, {"threat": "Virus:DOS/EICAR_Test_File", "action": "blocked"}),
+    )
+    (found,) = antivirus.detect(events, Settings())
+    assert found.severity is Severity.INFO
