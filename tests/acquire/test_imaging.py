@@ -133,6 +133,25 @@ def test_sleuthkit_sees_another_size(tmp_path: Path) -> None:
     assert "Size in bytes:\t51200" in told.replace("Size of data in bytes:", "Size in bytes:")
 
 
+@needs("fls")
+@needs("mke2fs")
+@pytest.mark.parametrize("level", ["fast", "none"])
+def test_sleuthkit_lists_other_files_in_our_image_than_in_the_disk(tmp_path: Path, level: str) -> None:
+    tree = tmp_path / "tree"
+    for at in range(40):
+        (tree / f"folder {at % 7}").mkdir(parents=True, exist_ok=True)
+        (tree / f"folder {at % 7}" / f"文件{at}.txt").write_bytes(content(at * 700))
+    disk = tmp_path / "disk.raw"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(disk), "8M"], check=True, capture_output=True)
+    image(tmp_path, disk.read_bytes(), level=level, segment=64 << 10)
+    told = [
+        subprocess.run(["fls", "-r", "-p", "-l", str(path)], capture_output=True, check=True).stdout
+        for path in (disk, tmp_path / "web01.E01")
+    ]
+    assert told[0] == told[1]
+    assert told[1].count(b".txt") == 40
+
+
 def test_sidecar_says_less_than_was_done(tmp_path: Path) -> None:
     data = bytes(65536) + content(40_000) + bytes(65536 * 4)
     done = image(tmp_path, data, algorithms=("sha256", "sm3"))
