@@ -36,6 +36,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="指标清单：文本、CSV、STIX 2.1、MISP · a list of indicators: text, CSV, STIX 2.1, MISP",
     )  # fmt: skip
     parser.add_argument(
+        "--known", action="append", type=Path, default=[], metavar="FILE",
+        help="已知文件集：校验值清单、NSRL 的 CSV 等 · a set of known files: digests, NSRL's CSV …",
+    )  # fmt: skip
+    parser.add_argument(
         "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
     )
     parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
@@ -99,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers, keys_of(options),
-        Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators),
+        Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators), tuple(options.known),
     )  # fmt: skip
     with Meter() as meter:
         outcome = investigate(order, meter, lambda found: meter.tell(seen_lines(found, language)))

@@ -32,7 +32,7 @@ from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority, Finding, Sentence
 from headwater.model.paths import encode_name
-from headwater.procedure import indicators, yara
+from headwater.procedure import indicators, known, yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
@@ -47,6 +47,7 @@ from headwater.procedure.corridor import (
     evidence_of,
     silent,
     source_of,
+    store_of,
     unheard,
 )
 from headwater.procedure.examination import examine
@@ -76,6 +77,7 @@ class Order:
     gate: Gate = field(default_factory=Gate)
     yara: tuple[Path, ...] = ()
     indicators: tuple[Path, ...] = ()
+    known: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def investigate(
             raise DetectError("HW6001", str(folder))
     yara.check(order.yara)
     lists = indicators.read(order.indicators)
+    known.check(order.known)
     if case_folder.prepare(order.case):
         new = True
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
@@ -133,6 +136,7 @@ def investigate(
                 yara.NAME: matching,
             }
             _seal(corridor, pool, items, products)
+            known.keep(order.case, order.known, store_of(corridor))
             pool.close()  # idle children hold memory that detection needs; reading again starts new ones
             judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
             if order.read_again:

@@ -17,7 +17,7 @@ from headwater.model.errors import DetectError, StoreError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
-from headwater.procedure import contained, contracts, indicators, suppressions
+from headwater.procedure import contained, contracts, indicators, known, suppressions
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.yara_scan import told
@@ -151,7 +151,8 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         found.update({f.id: f for f in findings})
         sigma = sigma.joined(report)
     facts = {i.number: facts_of(corridor.ledger, i.number) for i in evidence_of(corridor.ledger)}
-    named = contained.named(found.values(), facts)
+    held = known.of_case(corridor.case, store)
+    named = tuple(known.weighed(contained.named(found.values(), facts), held))
     placed = tuple(sorted((_placed(f, physical) for f in named), key=_order))
     counted = suppressions.counted(corridor.ledger, placed)
     steps = tuple(correlate(counted))
@@ -162,6 +163,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "failed": failed,
         "sigma": sigma.plain(),
         "indicators": indicators.told(corridor.case),
+        "known": known.told(corridor.case, held, placed),
         "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
@@ -184,6 +186,7 @@ def _save(corridor: Corridor, judged: Judged) -> Judged:
         HYPOTHESES: contracts.save_lines(case / HYPOTHESES, map(plain, judged.hypotheses)),
         RULES: contracts.save_lines(case / RULES, [judged.rules]),
         **indicators.sealed(case),
+        **known.sealed(case),
     }
     (case / SEEN_FIRST).unlink(missing_ok=True)
     last = corridor.ledger.last(DETECTED)

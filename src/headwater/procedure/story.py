@@ -10,6 +10,7 @@ from headwater.case.settings import CaseSettings
 from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GAP_TEXT, GapReason, TimeBasis
 from headwater.model.nouns import Authority, Sentence, Text
+from headwater.procedure import known
 from headwater.procedure.judgement import Judged
 from headwater.report import data as report
 from headwater.report.words import AUTHORITY_FIELDS
@@ -275,6 +276,7 @@ def limits(
         ),
         ids,
     )
+    yield from (Sentence(text, ("tools",)) for text in known.words(judged.rules.get("known", {})))
     for failure in judged.rules.get("failed", []):
         name = str(failure["detector"])
         yield Sentence(
