@@ -43,6 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     known.add_argument("--known-at", default="", metavar="TIME", help="清单取得的时间 · when they were taken")
     known.add_argument("--known-from", default="", metavar="TEXT", help="清单的来历 · what they are")
+    known.add_argument("--seal-key", action="append", type=Path, default=[], metavar="FILE",
+                       help="journald 封缄的验证密钥（journalctl --setup-keys 所示）所在文件 · journald's verification key")  # fmt: skip
     key_files(parser)
     parser.add_argument("--no-reread", action="store_true", help="不再次计算检材校验值 · do not digest the item again")
     parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
@@ -73,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     ask = Ask(
         number, options.baseline, options.source, options.ahead, options.uncertainty, options.state, tuple(options.act),
         tuple(options.service), tuple(options.known), options.known_at, options.known_from, _number(options.against),
-        not options.no_reread, options.lang, keys_of(options),
+        not options.no_reread, options.lang, keys_of(options), tuple(options.seal_key),
     )  # fmt: skip
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         outcome = no_tamper(desk, ask)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,10 +13,17 @@ from headwater.formats import ext_versions
 from headwater.formats.ext import ExtTree
 from headwater.formats.ext_layout import ROOT_INODE
 from headwater.formats.jbd2 import NotJournal
+from headwater.formats.journal_layout import STATES, header_of
+from headwater.formats.journal_seal import SEALED, SealKey, check_seals, seal_keys
 from headwater.formats.keys import at_hand
+from headwater.formats.trees import Entry
+from headwater.model.paths import join
 from headwater.procedure.child_targets import Message, open_files
 
 PER_MESSAGE = 1_000  # rows
+JOURNALS_MOST = 1_000
+KEYS_MOST = 20
+JOURNAL = re.compile(r"(?:/\w+)?/(?:var|run)/log/journal/.+\.journal~?$")
 
 
 def traces(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
@@ -34,6 +42,44 @@ def traces(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             for at in range(0, len(rows or ()), PER_MESSAGE):
                 yield {"view": view.name, "list": name, "rows": rows[at : at + PER_MESSAGE]}, b""
     yield {"result": {}}, b""
+
+
+def seals(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """What the seals of each systemd journal say, one message each. ``keys``: texts with verification keys."""
+    keys = [key for text in args["keys"] for key in seal_keys(str(text))][:KEYS_MOST]
+    left = JOURNALS_MOST
+    for view in open_evidence(open_files(args, fds), keys=at_hand()).views:
+        if view.derived:
+            continue
+        for entry in view.tree.entries():
+            if entry.kind == "file" and entry.allocated and left and JOURNAL.match(entry.path):
+                found = _sealed(view, entry, keys)
+                if found is not None:
+                    left -= 1
+                    yield {"seal": found}, b""
+    yield {"result": {}}, b""
+
+
+def _sealed(view: View, entry: Entry, keys: Sequence[SealKey]) -> dict[str, Any] | None:
+    """One journal: plain values as :class:`headwater.reconstruct.notamper_terms.Seal` wants them; None for no journal."""
+    source = view.tree.open(entry.key)
+    header = header_of(source.pread(0, 272))
+    if header is None:
+        return None
+    tried = [check_seals(source.pread, source.size, header, key) for key in keys if header.compatible & SEALED]
+    best = max(tried, key=lambda seals: seals.good, default=None)
+    if best is None or (best.tags and not best.good):  # no key, or another host's: its own would fit some seal
+        best = check_seals(source.pread, source.size, header)
+    return {
+        "path": entry.path, "whole": join(view.name, entry.path), "state": STATES.get(header.state, "online"),
+        "sealed": best.sealed, "checked": best.checked, "tags": best.tags, "good": best.good, "entries": best.entries,
+        "unsealed": best.unsealed, "until": _ns(best.until), "broken_until": _ns(best.broken_until), "fault": best.fault,
+        "fault_at": best.fault_at, "miscounted": {name: list(both) for name, both in best.miscounted.items()},
+    }  # fmt: skip
+
+
+def _ns(microseconds: int | None) -> int | None:
+    return None if microseconds is None else microseconds * 1000
 
 
 def traced(view: View, since: int) -> dict[str, Any]:

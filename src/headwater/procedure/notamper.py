@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from headwater.confine.pool import Message, Pool, Task
 from headwater.formats.atomic import write_atomic
 from headwater.formats.canonical import canonical
+from headwater.formats.journal_seal import seal_keys
 from headwater.formats.keys import Key
 from headwater.model.custody import Evidence
 from headwater.model.errors import UsageError, VaultError
@@ -40,6 +42,7 @@ from headwater.reconstruct.notamper_terms import (
     Examined,
     Known,
     Question,
+    Seal,
     Sign,
     Standing,
     Volume,
@@ -49,6 +52,7 @@ from headwater.report.html import page
 from headwater.report.notamper_data import item_of
 from headwater.report.pdf import typeset
 
+_KEY_FILE_MOST = 65_536
 _LISTS = ("commits", "states", "differing", "wrong")
 
 
@@ -76,6 +80,7 @@ class Ask:
     read_again: bool = True
     language: str = "both"
     keys: tuple[Key, ...] = ()
+    seal_keys: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +116,13 @@ def no_tamper(desk: Desk, ask: Ask) -> Outcome:
     found, stated = acts_of(corridor, baseline, until)
     acts = (*found, *(act(word) for word in ask.acts))
     known, sources = _known(corridor, ask)
+    texts = _seal_texts(ask, sources)
     with pool_for(1, ask.keys) as pool:
         before = [*chain(corridor, pool, item, read_again=ask.read_again), *clocks(corridor, item, baseline)]
         volumes = _volumes(pool, item, baseline.t0 - baseline.epsilon)
+        seals = _seals(pool, item, texts)
     question = Question(
-        item.number, baseline, until, acts, ask.state or stated, tuple(ask.services), volumes, known
+        item.number, baseline, until, acts, ask.state or stated, tuple(ask.services), volumes, known, seals
     )  # fmt: skip
     result = examined(store, question, before)
     return _enter(desk, item, result, ask, sources)
@@ -139,6 +146,34 @@ def _known(corridor: Corridor, ask: Ask) -> tuple[tuple[Known, ...], dict[str, s
         found.append(Known(f"E{other.number} {other.name}", digests, at, words))
         sources[f"evidence-{other.number}"] = other.digests["sha256"]
     return tuple(found), sources
+
+
+def _seal_texts(ask: Ask, sources: dict[str, str]) -> list[str]:
+    """The files with verification keys as text; their digests go into ``sources``, what they hold does not."""
+    texts = []
+    for path in ask.seal_keys:
+        try:
+            data = path.read_bytes()[:_KEY_FILE_MOST]
+        except OSError as error:
+            raise UsageError("HW0001", what=f"--seal-key {path}: {error.strerror}") from error
+        text = data.decode("utf-8", "replace")
+        if not seal_keys(text):
+            raise UsageError("HW0001", what=f"--seal-key {path}")
+        sources[path.name] = hashlib.sha256(data).hexdigest()
+        texts.append(text)
+    return texts
+
+
+def _seals(pool: Pool, item: Evidence, texts: list[str]) -> tuple[Seal, ...]:
+    """What the seals of the item's systemd journals say, from a confined child; nothing for a folder."""
+    rows: list[dict[str, Any]] = []
+    if item.kind == "folder":
+        return ()
+    with held(source_of(item)) as files:
+        args = {"files": files.args(), "keys": texts}
+        call(pool, Task(f"seals-{item.number}", "headwater.procedure.child_notamper:seals", args, files.fds,
+                        wall=7_200.0, cpu=3_600), lambda m: rows.append(m.header["seal"]) if "seal" in m.header else None)  # fmt: skip
+    return tuple(Seal(**{**row, "miscounted": {k: (v[0], v[1]) for k, v in row["miscounted"].items()}}) for row in rows)
 
 
 def _volumes(pool: Pool, item: Evidence, since: int) -> tuple[Volume, ...]:
@@ -213,6 +248,11 @@ def plain_of(result: Examined) -> dict[str, Any]:
             {"view": v.view, "kind": v.kind, "state": v.state, "times": {k: rfc3339(t) for k, t in v.times.items()},
              "mounts": v.mounts, "commits": len(v.commits), "compared": v.compared, "left_out": v.more}
             for v in question.volumes
+        ],
+        "seals": [
+            {"path": s.whole, "state": s.state, "sealed": s.sealed, "checked": s.checked, "tags": s.tags, "good": s.good,
+             "entries": s.entries, "unsealed": s.unsealed, "until": rfc3339(s.until), "fault": s.fault}
+            for s in question.seals
         ],
     }  # fmt: skip
 

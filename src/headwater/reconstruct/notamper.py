@@ -24,6 +24,7 @@ from headwater.reconstruct import (
     notamper_logs,
     notamper_ntfs,
     notamper_records,
+    notamper_seals,
     notamper_times,
     notamper_volumes,
 )
@@ -51,6 +52,7 @@ def examined(events: Events, question: Question, before: Sequence[Sign] = ()) ->
         *notamper_ntfs.signs(events, question, times, running=operation.running),
         *notamper_records.signs(events, question, dated),
         *notamper_content.signs(events, question, dated),
+        *notamper_seals.signs(question),
     ]
     verdict, reasons = verdict_of(signs, times, question)
     ordered = tuple(sorted(signs, key=lambda s: s.layer))
@@ -109,6 +111,7 @@ def _limits(times: pl.DataFrame, question: Question, operation: Operation) -> It
         )
     for volume in question.volumes:
         yield from _limits_of(volume.view or "/", volume.kind, question)
+    yield from notamper_seals.limits(question)
     if times.filter(pl.col("t_kind") == "created").is_empty():
         yield Text("文件系统不记录创建时间。", "The file systems record no creation times.")
     yield Text(

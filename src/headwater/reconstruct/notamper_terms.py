@@ -142,6 +142,31 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """What the seals of one systemd journal say; ``path`` within its volume, ``whole`` with the layer before it.
+
+    ``state``: online, offline or archived, by its header. ``checked``: with its host's verification key. ``tags``: seals
+    met, of which ``good`` hold. ``unsealed``: entries behind the last one. ``until``, ``broken_until``: the end of the epoch
+    of the last one that holds, and that does not; ns since 1970. ``miscounted``: (stated, there).
+    """
+
+    path: str
+    whole: str
+    state: str
+    sealed: bool
+    checked: bool
+    tags: int
+    good: int
+    entries: int
+    unsealed: int
+    until: int | None = None
+    broken_until: int | None = None
+    fault: str = ""
+    fault_at: int = 0
+    miscounted: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of one item. ``stated``: ``running``, ``stopped`` or empty (then the records decide)."""
 
@@ -153,6 +178,7 @@ class Question:
     services: tuple[str, ...] = ()  # trees that a running service writes, by the examiner's recorded word
     volumes: tuple[Volume, ...] = ()
     known: tuple[Known, ...] = ()
+    seals: tuple[Seal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
