@@ -10,10 +10,11 @@ from tiling import hold, spoilt
 from wmi_writing import WRITTEN, index, instance, key, mapping, page
 
 from headwater.examine.batch import batches_of
-from headwater.examine.registry import all_parsers
+from headwater.examine.registry import all_parsers, by_path
 from headwater.formats.wmi_instance import BINDING, COMMAND, FILTER, SCRIPT
 from headwater.formats.wmi_repository import PAGE, name_hash
 from headwater.model.records import File
+from headwater.procedure.companions import Companions
 
 WMI = all_parsers()["windows.wmi"]
 FOLDER = "/Windows/System32/wbem/Repository/"
@@ -132,3 +133,14 @@ def test_repositories_that_lie_are_held() -> None:
             told(files | {name: data})
     many = (name_hash(COMMAND).encode("utf-16-le") + bytes(16) + b"\xff" * 20) * 300
     told({"OBJECTS.DATA": many.ljust(9 * PAGE, b"\xff")})
+
+
+def test_the_files_beside_the_objects_reach_them_and_are_accounted_for() -> None:
+    files = repository()
+    for name in ("INDEX.BTR", "MAPPING2.MAP"):
+        assert [p.name for p in by_path(FOLDER + name)] == ["windows.wmi"]
+        assert not hold(WMI, files[name], FOLDER + name)[0].gaps
+        assert hold(WMI, files[name][: len(files[name]) // 2 - 9], FOLDER + name)[0].gaps
+    candidates = [{"view": "p1", "key": n, "path": f"p1!{FOLDER}{n}", "size": 1, "mtime": None} for n in files]
+    found = Companions(candidates).of(candidates[0])["beside"]
+    assert [c["key"] for c in found] == ["INDEX.BTR", "MAPPING1.MAP", "MAPPING2.MAP"]

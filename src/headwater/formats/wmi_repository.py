@@ -17,6 +17,7 @@ PAGE = 8192
 _BEGIN, _END = 0xABCD, 0xDCBA
 _UNUSED = 0xFFFFFFFF
 _ACTIVE = 0xACCC
+_PAGE_KINDS = frozenset({0xACCC, 0xADDD, 0xBADD, 0})
 _PAGES_MOST = 1 << 20
 _RECORDS_MOST = 512  # that fit into the head of a page
 _HASHES = {False: ("sha256", 128), True: ("md5", 64)}  # bytes of the hash as UTF-16 text
@@ -158,6 +159,12 @@ def _table(data: bytes, at: int, old: bool, footed: bool = True) -> tuple[int, t
         return None
     entries = tuple(struct.unpack_from("<I", data, at + head + each * row)[0] for row in range(count))
     return version, entries, footer + 4
+
+
+def is_index(data: bytes) -> bool:
+    """Whether every page begins as the pages of an index do."""
+    kinds = {int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), PAGE)}
+    return len(data) % PAGE == 0 and kinds <= _PAGE_KINDS
 
 
 def keys(index: bytes, places: Sequence[int], wanted: frozenset[str]) -> dict[tuple[int, int], str]:

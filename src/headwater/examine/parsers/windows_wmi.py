@@ -13,23 +13,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headwater.examine.parsers._text import name_of
 from headwater.examine.parsers._whole import whole
 from headwater.formats import wmi_instance, wmi_repository
 from headwater.formats.registry_layout import nanoseconds
 from headwater.formats.wmi_instance import BINDING, COMMAND, FILTER, SCRIPT, Instance
 from headwater.formats.wmi_repository import PAGE, Record, Repository, name_hash
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
-from headwater.model.records import Count, Event, File, Gap, Value
+from headwater.model.records import Count, Event, File, Gap, Skip, Value
 from headwater.model.records import Record as Told
 
 FEED = "windows.wmi"
 VERSION = 1
+_INDEX, _MAPS = "INDEX.BTR", ("MAPPING1.MAP", "MAPPING2.MAP", "MAPPING3.MAP")
+_SPELT = ("OBJECTS.DATA", "Objects.data", _INDEX, "Index.btr", *_MAPS, *(name.capitalize() for name in _MAPS))
 READS = tuple(
-    f"/Repository{folder}/{name}" for folder in ("", "/FS") for name in ("OBJECTS.DATA", "Objects.data", "objects.data")
+    f"/Repository{folder}/{form(name)}" for folder in ("", "/FS") for name in _SPELT for form in (str, str.lower)
 )
 _MOST = 1 << 29
-_MAPS = ("MAPPING1.MAP", "MAPPING2.MAP", "MAPPING3.MAP")
-_INDEX = "INDEX.BTR"
 _RECORDS_MOST = 20_000  # of one class
 _TEXT_MOST = 16_384  # characters of a value that are told
 _SPACES = ("root", "root\\subscription", "root\\default", "root\\cimv2", "root\\wmi", "root\\standardcimv2")
@@ -37,8 +38,10 @@ NAMESPACES = {name_hash(space, old): space for space in _SPACES for old in (Fals
 
 
 def beside(path: str) -> tuple[str, ...]:
-    """The index and the maps in the same folder."""
-    folder = path.rpartition("/")[0]
+    """For the objects, the index and the maps in the same folder."""
+    folder, _, name = path.rpartition("/")
+    if name.upper() in (_INDEX, *_MAPS):
+        return ()
     return tuple(f"{folder}/{name}" for name in (_INDEX, *_MAPS))
 
 
@@ -52,6 +55,11 @@ class _Tally:
 def parse(file: File) -> Iterator[Told]:
     """The instances by class and place; what the maps and the index say of each is in ``state``."""
     read = whole(file, _MOST)
+    name = name_of(file.path).upper()
+    if name == _INDEX or name in _MAPS:
+        yield from _accounted(name, read.data)
+        yield from read.gaps
+        return
     if len(read.data) < PAGE:
         if file.size:
             yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "less than a page of a WMI repository")
@@ -80,6 +88,18 @@ def parse(file: File) -> Iterator[Told]:
             yield event
     yield from read.gaps
     yield Count(tally.declared, tally.lost, max(0, file.size - tally.used))
+
+
+def _accounted(name: str, data: bytes) -> Iterator[Skip | Gap]:
+    """The files beside the objects say nothing by themselves."""
+    if not data:
+        return
+    if name in _MAPS and wmi_repository.page_map(data) is not None:
+        yield Skip(0, len(data), "map of a WMI repository, read with its objects")
+    elif name == _INDEX and wmi_repository.is_index(data):
+        yield Skip(0, len(data), "index of a WMI repository, read with its objects")
+    else:
+        yield Gap(0, len(data), GapReason.NOT_THIS_FORMAT, "no whole map or index of a WMI repository")
 
 
 def _repository(file: File, data: bytes) -> tuple[Repository, list[str]]:
