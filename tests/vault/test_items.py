@@ -140,3 +140,25 @@ def test_only_an_administrator_enrols(home: Path, capsys: pytest.CaptureFixture[
     assert do(home, "case", "people", str(case), "dismiss", "张三", "--reason", "调离", who="管理员") == 0
     assert added(home, case, photograph(home), who="张三") == 3
     assert "HW1010" in capsys.readouterr().err
+
+
+def test_somebody_else_s_key_is_not_taken_for_a_person_who_is_missing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = staffed(home)
+    key = next((home / "config").rglob("王五*.key"))
+    words = (
+        "baseline",
+        str(case),
+        "2026-11-09T09:30:00+08:00",
+        "--source",
+        "x",
+        "--uncertainty",
+        "1",
+        "--key",
+        str(key),
+    )
+    assert do(home, "case", *words, who="张三") == 3
+    said = capsys.readouterr().err
+    assert "HW1019" in said
+    assert "是王五的，不是张三的" in said

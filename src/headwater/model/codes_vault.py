@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error codes HW2200 to HW2229, the gate of authority and the no-tamper examination, as ``Code`` takes them."""
+"""Error codes HW1019 and HW2200 to HW2229: keys of people, the gate of authority, the no-tamper examination; as ``Code`` takes them."""
 
 from __future__ import annotations
 
 VAULT: dict[str, tuple[str, ...]] = {
+    "HW1019": (
+        "密钥 {where} 是{whose}的，不是{what}的",
+        "the key {where} is of {whose}, not of {what}",
+        "两人各给 --key 姓名=文件。",
+        "Give --key NAME=FILE for each person.",
+    ),
     "HW2200": (
         "攻击来源主机的检材只能由有权机关依法取得：{what}",
         "evidence of a host that attacks came from is taken in only as a competent authority obtained it: {what}",

@@ -93,7 +93,8 @@ def at_desk(
     """Open a case for an act; the case is locked and its ledger closed at the end.
 
     Raises:
-        AuthorityError: HW1010 where people are enrolled and nobody is named, or the key is not among them.
+        AuthorityError: HW1010 where people are enrolled and nobody is named, or the key is not among them; HW1019 it is
+            somebody else's.
         VaultError: HW3010, a key cannot be opened.
     """
     corridor = open_case(case, command)
@@ -113,7 +114,7 @@ def _actor(people: Mapping[str, Person], hand: Hand | None) -> Actor:
     holder = open_signer(hand.key, hand.passphrase)
     person = person_of(people, holder)
     if person.name != hand.name:
-        raise AuthorityError("HW1010", what=hand.name)
+        raise AuthorityError("HW1019", str(hand.key), whose=person.name, what=hand.name)
     return Actor(person.name, holder, person.organisation)
 
 

@@ -266,13 +266,6 @@ def _certificate(corridor: Corridor, made: trail.Checkpoint, entered: Sealed) ->
     )  # fmt: skip
 
 
-_WORDS = {
-    "manifest": "清单", "files": "文件", "file": "文件", "ledger": "台账", "checkpoint": "检查点", "anchors": "锚定",
-    "anchor": "锚定", "contents": "内容", "content": "内容", "statements": "提取陈述", "statement": "提取陈述",
-    "export": "案件包", "clock": "台账时钟",
-}  # fmt: skip
-
-
 def verify_file(path: Path, against: Sequence[str]) -> list[tuple[tuple[str, str], str, tuple[str, str]]]:
     """Verify an exported case as the stand-alone verifier does; rows as :mod:`headwater.procedure.standing` has them.
 
@@ -285,13 +278,7 @@ def verify_file(path: Path, against: Sequence[str]) -> list[tuple[tuple[str, str
             rows = hwcase.check(source, held)
     except OSError as error:
         raise VaultError("HW3020", str(path), what=error.strerror or error) from error
-    return [((_named(r.what), r.what), r.result, (r.detail, r.detail)) for r in rows]
-
-
-def _named(what: str) -> str:
-    """The name of a row in Chinese: its first word translated, the rest (file names) as it is."""
-    first, _, rest = what.partition(" ")
-    return f"{_WORDS.get(first, first)} {rest}".strip()
+    return [((r.name, r.what), r.result, (r.zh or r.detail, r.detail)) for r in rows]
 
 
 def is_export(path: Path) -> bool:

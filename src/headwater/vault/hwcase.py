@@ -43,11 +43,25 @@ _SEALING = ("examine", "detect", "report", "export")  # the newest entry of each
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One comparison: ``ok``, ``failed`` or ``not-claimable``."""
+    """One comparison: ``ok``, ``failed`` or ``not-claimable``; ``zh`` is its detail in Chinese, empty where it has no words."""
 
     what: str
     result: str
     detail: str = ""
+    zh: str = ""
+
+    @property
+    def name(self) -> str:
+        """What was compared, in Chinese: the first word translated, the rest (names of files) as it is."""
+        first, _, rest = self.what.partition(" ")
+        return f"{NAMES.get(first, first)} {rest}".strip()
+
+
+NAMES = {
+    "manifest": "清单", "files": "文件", "file": "文件", "ledger": "台账", "checkpoint": "检查点", "anchors": "锚定",
+    "anchor": "锚定", "contents": "内容", "content": "内容", "statements": "提取陈述", "statement": "提取陈述",
+    "export": "案件包", "clock": "台账时钟",
+}  # fmt: skip
 
 
 def line_of(row: Row | Redacted) -> bytes:
@@ -166,24 +180,35 @@ def _checked(export: Export, given: Sequence[anchors.Anchor]) -> Iterator[Findin
     if manifest["format"] != FORMAT or canonical(manifest) != data:
         raise ValueError("not a manifest of this format")
     good = verifies(public, signature, DOMAIN + data)
-    yield Finding("manifest", "ok" if good else "failed", "" if good else "its signature does not verify")
+    yield Finding(
+        "manifest",
+        "ok" if good else "failed",
+        "" if good else "its signature does not verify",
+        "" if good else "签名不符",
+    )
     yield from _files(export, manifest)
     points = [(str(r["body"]).encode(), bytes.fromhex(r["signature"])) for r in export.lines(CHECKPOINTS)]
     try:
         found = trail.check(_rows(export), points)
     except HeadwaterError as error:
-        yield Finding("ledger", "failed", error.text("en"))
+        yield Finding("ledger", "failed", error.text("en"), error.text("zh"))
         return
     kept_back = sum(isinstance(r, Redacted) for r in _rows(export))
     words = f"{found.entries} entries ({kept_back} kept back), head {found.head}, Merkle root {found.root}"
-    yield Finding("ledger", "ok", words)
+    zh = f"{found.entries} 条（{kept_back} 条只留哈希），末条哈希 {found.head}，默克尔根 {found.root}"
+    yield Finding("ledger", "ok", words, zh)
     if found.public != public:
-        yield Finding("manifest", "failed", "signed by another key than the ledger's")
+        yield Finding("manifest", "failed", "signed by another key than the ledger's", "签名密钥与台账的不同")
     last = max((trail.checkpoint(*p).size for p in points), default=0)
     if last != found.entries:
-        yield Finding("checkpoint", "failed", f"the last covers {last} of {found.entries} entries")
+        yield Finding(
+            "checkpoint",
+            "failed",
+            f"the last covers {last} of {found.entries} entries",
+            f"末个检查点只覆盖 {found.entries} 条中的 {last} 条",
+        )
     for remark in found.remarks:
-        yield Finding("clock of the ledger", "not-claimable", remark.en)
+        yield Finding("clock of the ledger", "not-claimable", remark.en, remark.zh)
     yield from _anchors(export, public, given)
     yield from _contents(export, manifest)
     yield from _statements(export, public)
@@ -209,14 +234,23 @@ def _files(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     for name in sorted(set(listed) | (set(export.sizes) - {MANIFEST, SIGNATURE})):
         if name not in listed or name not in export.sizes:
             bad += 1
-            yield Finding(f"file {name}", "failed", "missing" if name in listed else "not in the manifest")
+            yield Finding(
+                f"file {name}",
+                "failed",
+                *(("missing", "缺失") if name in listed else ("not in the manifest", "清单中没有")),
+            )
             continue
         found = export.digest(name, int(listed[name]["size"]))
         if found != listed[name]["sha256"]:
             bad += 1
-            yield Finding(f"file {name}", "failed", f"listed {listed[name]['sha256']}, found {found}")
+            yield Finding(
+                f"file {name}",
+                "failed",
+                f"listed {listed[name]['sha256']}, found {found}",
+                f"清单记 {listed[name]['sha256']}，实为 {found}",
+            )
     if not bad:
-        yield Finding("files", "ok", f"{len(listed)} files match the manifest")
+        yield Finding("files", "ok", f"{len(listed)} files match the manifest", f"{len(listed)} 个文件与清单相符")
 
 
 def _anchors(export: Export, public: str, given: Sequence[anchors.Anchor]) -> Iterator[Finding]:
@@ -225,12 +259,14 @@ def _anchors(export: Export, public: str, given: Sequence[anchors.Anchor]) -> It
         try:
             held.append(anchors.read(export.data(name, 4 << 20), name, public))
         except HeadwaterError as error:
-            yield Finding(f"anchor {name}", "failed", error.text("en"))
+            yield Finding(f"anchor {name}", "failed", error.text("en"), error.text("zh"))
     for verdict in anchors.compare(_rows(export), held):
         name = (verdict.anchor.name or verdict.anchor.kind) if verdict.anchor else "clock"
-        yield Finding(f"anchor {name}", "ok" if verdict.result == "match" else "failed", verdict.words.en)
+        yield Finding(
+            f"anchor {name}", "ok" if verdict.result == "match" else "failed", verdict.words.en, verdict.words.zh
+        )
     if not held:
-        yield Finding("anchors", "not-claimable", "nobody outside attests this ledger")
+        yield Finding("anchors", "not-claimable", "nobody outside attests this ledger", "案外无人为此台账作证")
 
 
 def _contents(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
@@ -247,7 +283,12 @@ def _contents(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
         if raw["action"] in {"add-item", "anchor"}:
             items.update(raw["products"])
     for name in sorted(set(sealed.get("export", {})) - set(listed)):
-        yield Finding(f"content {name}", "failed", "the export's own entry names it, and it is missing")
+        yield Finding(
+            f"content {name}",
+            "failed",
+            "the export's own entry names it, and it is missing",
+            "导出条目列有此项，而包中没有",
+        )
     wanted = {n: d for group in sealed.values() for n, d in group.items()} | items
     bad = matched = 0
     for name, digest in sorted(wanted.items()):
@@ -255,13 +296,21 @@ def _contents(export: Export, manifest: Mapping[str, Any]) -> Iterator[Finding]:
             matched += 1
             if listed[name] != digest:
                 bad += 1
-                yield Finding(f"content {name}", "failed", f"the ledger says {digest}, here is {listed[name]}")
+                yield Finding(
+                    f"content {name}",
+                    "failed",
+                    f"the ledger says {digest}, here is {listed[name]}",
+                    f"台账记 {digest}，此处为 {listed[name]}",
+                )
     for name in sorted(n for n in listed if n.startswith(("objects/", "report/")) and n not in wanted):
         bad += 1
-        yield Finding(f"content {name}", "failed", "the ledger does not know it")
+        yield Finding(f"content {name}", "failed", "the ledger does not know it", "台账中没有")
     if not bad:
         yield Finding(
-            "contents", "ok", f"{matched} files are what the ledger says; {len(wanted) - matched} not included"
+            "contents",
+            "ok",
+            f"{matched} files are what the ledger says; {len(wanted) - matched} not included",
+            f"{matched} 个文件与台账所记相符；{len(wanted) - matched} 个未随包",
         )
 
 
@@ -278,7 +327,7 @@ def _statements(export: Export, public: str) -> Iterator[Finding]:
             bad += 1
             yield Finding(f"statement {name}", "failed", str(error))
     if names and not bad:
-        yield Finding("statements", "ok", f"{len(names)} statements verify")
+        yield Finding("statements", "ok", f"{len(names)} statements verify", f"{len(names)} 份陈述核验相符")
 
 
 def check_bytes(data: bytes, given: Sequence[anchors.Anchor] = ()) -> list[Finding]:

@@ -63,6 +63,8 @@ def main(words: Sequence[str] | None = None) -> int:
             continue
         sys.stdout.write(f"{_plain(str(path))}\n")
         for row in rows:
-            sys.stdout.write(f"  {_WORDS[row.result]:<12} {_plain(row.what)}  {_plain(row.detail)}\n")
+            sys.stdout.write(f"  {_WORDS[row.result]}  {_plain(row.name)} {_plain(row.what)}\n")
+            for words in dict.fromkeys(w for w in (row.zh, row.detail) if w):
+                sys.stdout.write(f"      {_plain(words)}\n")
         sys.stdout.write(f"  = {_WORDS[verdict]}\n")
     return worst
