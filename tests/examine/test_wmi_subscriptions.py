@@ -41,10 +41,11 @@ def repository() -> dict[str, bytes]:
         (15, instance(SCRIPT, {"Name": "gone", "ScriptingEngine": "VBScript", "ScriptText": "CreateObject(1)"}))
     )
     stale = page([(9, instance(COMMAND, {"Name": "old", "CommandLineTemplate": "cmd /c old.exe"}))])
-    large = page([(21, instance(SCRIPT, {"Name": "large", "ScriptingEngine": "JScript", "ScriptText": "x" * 9000}))])
+    script = instance(SCRIPT, {"Name": "large", "ScriptingEngine": "JScript", "ScriptText": "x" * 9000})
+    large = page([(21, script)])
     names = {11: FILTER, 12: COMMAND, 13: BINDING, 14: "NTEventLogEventConsumer"}
     keys = [key(names[n], str(n), 0, n, len(data)) for n, data in live if n in names]
-    keys.append(key(SCRIPT, "large", 1, 21, len(instance(SCRIPT, {})) + 9000))
+    keys.append(key(SCRIPT, "large", 1, 21, len(script)))
     assert len(large) == 2 * PAGE
     objects = page(live) + large[PAGE:] + stale + large[:PAGE]
     return {
@@ -92,6 +93,13 @@ def test_a_script_over_two_pages_is_whole() -> None:
     assert rows["large"]["ScriptText"] == "x" * 9000
     assert rows["large"]["further"].startswith(f"{PAGE}+")
     assert "cut" not in rows["large"]
+
+
+def test_an_index_that_states_another_length_is_said() -> None:
+    files = repository()
+    size = len(instance(COMMAND, EVIL[COMMAND]))
+    files["INDEX.BTR"] = index([key(COMMAND, "u", 0, 12, size + 1)])
+    assert told(files)[0]["更新"]["state"] == "in use, with another length in the index"
 
 
 def test_without_maps_nothing_is_said_to_be_in_use() -> None:

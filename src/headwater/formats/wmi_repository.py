@@ -40,6 +40,7 @@ class Record:
 
     ``page`` and ``number``: its logical page and its number there; None where its page is in no map, or no head names it.
     ``indexed``: None where there is no index to ask. ``namespace``: the hash of its name, where the index says it.
+    ``disputed``: the index has it with another length than its page.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Record:
     namespace: str
     mapped: bool | None
     whole: bool
+    disputed: bool
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class Repository:
 
     data: bytes
     page_map: PageMap | None = None
-    keys: Mapping[tuple[int, int], str] | None = None
+    keys: Mapping[tuple[int, int], tuple[str, int]] | None = None
     _logical: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +93,8 @@ class Repository:
         mapped = None if self.page_map is None else logical is not None
         indexed = None if self.keys is None or mapped is None else key is not None
         whole = len(data) >= stated
-        return Record(kind, data, pieces, logical, number, indexed, key or "", mapped, whole)
+        space, length = key or ("", size)
+        return Record(kind, data, pieces, logical, number, indexed, space, mapped, whole, length != size)
 
     def _named(self, page: int, inside: int) -> tuple[int | None, int]:
         """The number and size of the record that the page's head has at this place."""
@@ -167,9 +170,10 @@ def is_index(data: bytes) -> bool:
     return len(data) % PAGE == 0 and kinds <= _PAGE_KINDS
 
 
-def keys(index: bytes, places: Sequence[int], wanted: frozenset[str]) -> dict[tuple[int, int], str]:
-    """The objects of the wanted classes (their hashes) that the index names: (logical page, number) to the namespace's hash."""
-    found: dict[tuple[int, int], str] = {}
+def keys(index: bytes, places: Sequence[int], wanted: frozenset[str]) -> dict[tuple[int, int], tuple[str, int]]:
+    """The objects of the wanted classes (their hashes) that the index names: (logical page, number) to the namespace's hash
+    and the length that it states."""
+    found: dict[tuple[int, int], tuple[str, int]] = {}
     for logical, place in enumerate(places):
         page = index[place * PAGE : (place + 1) * PAGE] if place != _UNUSED else b""
         if len(page) == PAGE and struct.unpack_from("<II", page) == (_ACTIVE, logical):
@@ -177,7 +181,7 @@ def keys(index: bytes, places: Sequence[int], wanted: frozenset[str]) -> dict[tu
                 held = [p.partition("_")[2].partition(".")[0] for p in parts]
                 numbers = parts[-1].split(".")[-3:] if parts else []
                 if wanted.intersection(held) and len(numbers) == 3 and all(n.isdigit() for n in numbers):
-                    found[int(numbers[0]), int(numbers[1])] = held[0]
+                    found[int(numbers[0]), int(numbers[1])] = (held[0], int(numbers[2]))
     return found
 
 

@@ -119,7 +119,7 @@ def _repository(file: File, data: bytes) -> tuple[Repository, list[str]]:
 
 def _state(record: Record) -> str:
     if record.indexed:
-        return "in use"
+        return "in use, with another length in the index" if record.disputed else "in use"
     if record.mapped is None:
         return "not known: no mapping file"
     if not record.mapped:
