@@ -8,9 +8,10 @@ from pathlib import Path
 
 import ese_samples
 import pytest
-from tiling import GOLDEN, hold, run, spoilt
+from tiling import GOLDEN, batches, hold, run, spoilt
 
 from headwater.examine import registry
+from headwater.model.records import File
 
 PARSERS = registry.all_parsers()
 CHROMIUM, FIREFOX, WEBCACHE, BITS = (
@@ -68,6 +69,71 @@ def test_a_download_of_firefox_is_told_with_its_place() -> None:
         "C:\\Users\\ops\\Downloads\\tool (3).bin",
         1000,
     )
+
+
+def test_visits_that_stand_in_the_log_alone_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "places.sqlite"
+    browser = sqlite3.connect(path)
+    for statement in (
+        "pragma journal_mode=wal",
+        "pragma wal_autocheckpoint=0",
+        "create table moz_places (id integer primary key, url text, visit_count integer, last_visit_date integer)",
+        "create table moz_historyvisits (id integer primary key, from_visit integer, place_id integer, visit_date integer,"
+        " visit_type integer)",
+        "insert into moz_places values (1, 'http://a.example/', 1, 1788314400000000)",
+        "insert into moz_historyvisits values (1, 0, 1, 1788314400000000, 1)",
+    ):
+        browser.execute(statement)
+    browser.commit()
+    browser.execute("pragma wal_checkpoint(restart)")
+    browser.execute("insert into moz_places values (2, 'http://203.0.113.9/late', 1, 1788314500000000)")
+    browser.execute("insert into moz_historyvisits values (2, 1, 2, 1788314500000000, 2)")
+    browser.commit()
+    data, log = path.read_bytes(), path.with_name("places.sqlite-wal").read_bytes()
+    browser.close()
+    where = "/home/ops/.mozilla/firefox/x.default/places.sqlite"
+    early, _, _ = run(FIREFOX, data, where)
+    assert FIREFOX.beside is not None
+    assert FIREFOX.beside(f"{where}-wal") == (where,)
+    together = File(f"{where}-wal", len(log), lambda at, n: log[at : at + n], beside={where: File.of(data)})
+    done = batches(FIREFOX, together)
+    late = [row for batch in done for row in batch.events.iter_rows(named=True)]
+    assert not [g for batch in done for g in batch.gaps if g.length]
+    assert [r["url"] for r in early] == ["http://a.example/"]
+    assert [(r["url"], r["from_url"], r["dst_ip"], r["stands_in"]) for r in late] == [
+        ("http://203.0.113.9/late", "http://a.example/", "203.0.113.9", "write-ahead log")
+    ]
+    assert late[0]["offset"] > 32
+    alone, gaps, _ = run(FIREFOX, log, f"{where}-wal")
+    assert not alone
+    assert [g.detail for g in gaps] == ["a write-ahead log without its database"]
+
+
+def test_a_login_that_stands_in_the_log_of_wtmpdb_alone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "wtmp.db"
+    logins = sqlite3.connect(path)
+    for statement in (
+        "pragma journal_mode=wal",
+        "create table wtmp (ID integer primary key, Type integer, User text, Login integer, Logout integer, TTY text,"
+        " RemoteHost text, Service text)",
+        "insert into wtmp values (1, 3, 'ops', 1788314400000000, null, 'pts/0', '10.0.0.9', 'sshd')",
+    ):
+        logins.execute(statement)
+    logins.commit()
+    logins.execute("pragma wal_checkpoint(restart)")
+    logins.execute("update wtmp set Logout = 1788314460000000 where ID = 1")
+    logins.execute("insert into wtmp values (2, 3, 'root', 1788314500000000, null, 'pts/1', '203.0.113.9', 'sshd')")
+    logins.commit()
+    data, log = path.read_bytes(), path.with_name("wtmp.db-wal").read_bytes()
+    logins.close()
+    where = "/var/lib/wtmpdb/wtmp.db"
+    both = File(f"{where}-wal", len(log), lambda at, n: log[at : at + n], beside={where: File.of(data)})
+    rows = [row for batch in batches(PARSERS["linux.wtmpdb"], both) for row in batch.events.iter_rows(named=True)]
+    assert [(r["user"], r["src_ip"], r["seconds"]) for r in rows] == [
+        ("ops", "10.0.0.9", 60),
+        ("root", "203.0.113.9", None),
+    ]
+    assert registry.by_path(f"{where}-wal") == (PARSERS["linux.wtmpdb"],)
 
 
 def test_internet_explorer_tells_pages_local_files_and_downloads() -> None:

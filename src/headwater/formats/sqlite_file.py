@@ -4,16 +4,18 @@
 A library would give rows and hide where they stand, take locks, and replay a journal on its own; an examiner needs the
 bytes. So: the header, the schema, table b-trees with their overflow chains, cells that point outside their page as
 faults, and which pages no tree reached. Format: https://www.sqlite.org/fileformat2.html. Tables WITHOUT ROWID and
-indexes are not read; a ``-wal`` file beside the database is a file of its own and is not merged.
+indexes are not read; a ``-wal`` file beside the database is a file of its own: its pages can be laid over the database's
+(:func:`open_over`), and a row says then in which of the two it stands.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from headwater.formats.sqlite_wal import NotWal, read_wal
 from headwater.model.ports import ByteSource
 
 MAGIC = b"SQLite format 3\0"
@@ -29,22 +31,27 @@ class NotSqlite(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. ``offset`` and ``length`` bound its cell in the file: without what lies on overflow pages, ``overflow``."""
+    """One row. ``offset`` and ``length`` bound its cell in the file: without what lies on overflow pages, ``overflow``.
+
+    ``over``: the cell stands in the log that was laid over the database, and ``offset`` counts in it.
+    """
 
     offset: int
     length: int
     rowid: int
     values: tuple[Value, ...]
     overflow: tuple[tuple[int, int], ...] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Bytes of a table that could not be read as rows, and why."""
+    """Bytes of a table that could not be read as rows, and why; ``over`` as for rows."""
 
     offset: int
     length: int
     why: str
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,19 @@ class Database:
     free: int
     wal: bool
     seen: set[int] = field(default_factory=set)
+    log: ByteSource | None = None
+    newer: Mapping[int, int] = field(default_factory=dict)  # where a page begins in the log, by number
     _tables: dict[str, Table] | None = None
 
     def page(self, number: int) -> bytes:
         """The bytes of a page (from 1); short or empty where the file ends."""
+        if self.log is not None and number in self.newer:
+            return self.log.pread(self.newer[number], self.page_size)
         return self.source.pread((number - 1) * self.page_size, self.page_size)
+
+    def place(self, number: int) -> int:
+        """Where a page begins, in the file or in the log."""
+        return self.newer.get(number, (number - 1) * self.page_size)
 
     def tables(self) -> dict[str, Table]:
         """The ordinary tables by name, from the schema on page 1."""
@@ -104,12 +119,13 @@ class Database:
             page = self.page(number)
             start = 100 if number == 1 else 0
             if len(page) < self.page_size:
-                yield Fault((number - 1) * self.page_size, len(page), "the file ends inside this page")
+                yield Fault(self.place(number), len(page), "the file ends inside this page", number in self.newer)
                 continue
             kind, count = page[start], struct.unpack_from(">H", page, start + 3)[0]
             head = start + (12 if kind == _INNER else 8)
             if kind not in (_LEAF, _INNER) or head + 2 * count > self.usable:
-                yield Fault((number - 1) * self.page_size, self.page_size, f"page {number} is no page of a table")
+                why = f"page {number} is no page of a table"
+                yield Fault(self.place(number), self.page_size, why, number in self.newer)
                 continue
             cells = struct.unpack_from(f">{count}H", page, head)
             if kind == _INNER:
@@ -121,7 +137,7 @@ class Database:
                 yield self._cell(number, page, at)
 
     def _cell(self, number: int, page: bytes, at: int) -> Row | Fault:
-        base = (number - 1) * self.page_size
+        base, over = self.place(number), number in self.newer
         try:
             size, after = _varint(page, at)
             rowid, after = _varint(page, after)
@@ -137,10 +153,9 @@ class Database:
                 stored += self._overflow(following, size - local, chain)
             values = tuple(_values(stored, self.encoding))
         except (ValueError, IndexError, struct.error) as error:
-            return Fault(
-                base + min(at, self.page_size - 1), max(0, min(4, self.page_size - at)), str(error) or "a cut cell"
-            )
-        return Row(base + at, end - at, _signed(rowid), values, tuple(chain))
+            where, length = base + min(at, self.page_size - 1), max(0, min(4, self.page_size - at))
+            return Fault(where, length, str(error) or "a cut cell", over)
+        return Row(base + at, end - at, _signed(rowid), values, tuple(chain), over)
 
     def _local(self, size: int) -> int:
         """How much of a payload of this size lies in its leaf cell (fileformat2, "Cell Payload Overflow Pages")."""
@@ -164,7 +179,7 @@ class Database:
             if len(page) < 4 + take:
                 raise ValueError("the file ends inside an overflow page")
             parts.append(page[4 : 4 + take])
-            chain.append(((number - 1) * self.page_size + 4, take))
+            chain.append((self.place(number) + 4, take))
             size -= take
             (number,) = struct.unpack_from(">I", page)
         return b"".join(parts)
@@ -187,6 +202,24 @@ def open_sqlite(source: ByteSource) -> Database:
         raise NotSqlite("a page size that cannot be")
     (free,) = struct.unpack_from(">I", head, 36)
     return Database(source, size, size - reserved, encoding, -(-source.size // size), free, head[18] == 2)
+
+
+def open_over(source: ByteSource, log: ByteSource) -> Database:
+    """Open a database with the pages of its write-ahead log laid over its own.
+
+    Raises:
+        NotSqlite: the header of neither is one of SQLite 3, or they do not belong together.
+    """
+    try:
+        found = read_wal(log)
+    except NotWal as error:
+        raise NotSqlite(str(error)) from None
+    database = open_sqlite(source)
+    if database.page_size != found.page_size:
+        raise NotSqlite("a log whose pages are of another size than the database's")
+    database.log, database.newer = log, found.pages
+    database.pages = max([database.pages, *found.pages])
+    return database
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

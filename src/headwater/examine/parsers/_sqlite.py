@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headwater.formats.sqlite_file import Database, Fault, NotSqlite, Row, open_sqlite
+from headwater.formats.sqlite_file import Database, Fault, NotSqlite, Row, open_over, open_sqlite
 from headwater.formats.sqlite_file import Value as Stored
+from headwater.formats.sqlite_wal import read_wal
 from headwater.model.kinds import GapReason
 from headwater.model.records import Count, Event, File, Gap, Record, Value
 
+LOG = "-wal"
+_KEPT_MOST = 2_000_000  # rows of a database that those of its log are compared with
 Columns = Mapping[str, Stored]
 Make = Callable[[Row, Columns], "Event | Sequence[Event] | None"]
 Plan = Callable[[Database], Mapping[str, Make]]
@@ -71,10 +75,15 @@ def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
 
     A row that its maker has nothing to say of (None) counts as lost and is a gap; one whose maker gives an empty sequence
     is told of elsewhere and not counted. Slack is what stands in no row's cell. ``makers`` may be made from the database,
-    where rows are joined.
+    where rows are joined. Of a write-ahead log (``…-wal``, its database beside it) those rows are told that stand in it and
+    not so in the database.
     """
     try:
-        database = open_sqlite(ParserSource(file))
+        if is_log(file.path):
+            database, kept = _logged(file)
+            yield from _unread(file)
+        else:
+            database, kept = open_sqlite(ParserSource(file)), None
     except NotSqlite as error:
         if file.size:
             yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, str(error))
@@ -84,7 +93,10 @@ def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
     if callable(makers):
         makers = makers(database)
     for table in sorted(set(makers) & set(database.tables())):
+        same = _rows_in(kept, table) if kept is not None else frozenset[int]()
         for item in database.rows(database.tables()[table].root):
+            if kept is not None and not item.over:
+                continue
             if isinstance(item, Fault):
                 lost += 1
                 declared += 1
@@ -92,13 +104,55 @@ def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
                 continue
             used += item.length
             made = makers[table](item, named(database, table, item))
+            if same and hash((item.rowid, item.values)) in same:
+                continue
             if made is None:
                 declared, lost = declared + 1, lost + 1
                 yield Gap(item.offset, item.length, GapReason.NOT_THIS_FORMAT, f"a row of {table} without sense")
-            elif isinstance(made, Event):
-                declared += 1
-                yield made
             elif made:
                 declared += 1
-                yield from made
+                told = (made,) if isinstance(made, Event) else made
+                yield from told if kept is None else (_marked(event) for event in told)
     yield Count(declared, lost, max(0, file.size - used))
+
+
+def is_log(path: str) -> bool:
+    """Whether a path is that of a write-ahead log."""
+    return path.endswith(LOG)
+
+
+def of_log(path: str) -> tuple[str, ...]:
+    """The database that a parser wants beside a write-ahead log (its ``beside``)."""
+    return (path.removesuffix(LOG),) if is_log(path) else ()
+
+
+def _logged(file: File) -> tuple[Database, Database]:
+    """The database as its log leaves it, and as it is without.
+
+    Raises:
+        NotSqlite: there is none beside, or one of the two is none.
+    """
+    if not file.beside:
+        raise NotSqlite("a write-ahead log without its database")
+    database = ParserSource(next(iter(file.beside.values())))
+    return open_over(database, ParserSource(file)), open_sqlite(database)
+
+
+def _unread(file: File) -> Iterator[Gap]:
+    """Frames of the log that no transaction made to count, and those of before."""
+    log = read_wal(ParserSource(file))
+    for count, why in ((log.open, "of no finished transaction"), (log.before, "of an earlier round of the log")):
+        if count:
+            yield Gap(log.end, 0, GapReason.NOT_REPLAYED, f"{count} frames {why}")
+
+
+def _rows_in(database: Database, table: str) -> frozenset[int]:
+    layout = database.tables().get(table)
+    rows = database.rows(layout.root) if layout is not None else ()
+    return frozenset(
+        hash((row.rowid, row.values)) for row in itertools.islice(rows, _KEPT_MOST) if isinstance(row, Row)
+    )
+
+
+def _marked(event: Event) -> Event:
+    return replace(event, fields={**event.fields, "stands_in": "write-ahead log"})

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages that Firefox opened and files that it downloaded (browser.firefox).
 
-Reads:  /…/Firefox/Profiles/PROFILE/places.sqlite, ~/.mozilla/firefox/PROFILE/places.sqlite.
+Reads:  /…/Firefox/Profiles/PROFILE/places.sqlite, ~/.mozilla/firefox/PROFILE/places.sqlite, and the places.sqlite-wal of a browser
+        that was not closed: rows of it that the database has not, or not so.
 Time:   microseconds since 1970, UTC: a visit; milliseconds for the end of a download.
 Format: SQLite; tables moz_places, moz_historyvisits, moz_annos: toolkit/components/places/nsPlacesTables.h and
         nsINavHistoryService.idl (visit types) of https://searchfox.org/mozilla-central/.
-Limits: rows that are still in places.sqlite-wal are not seen; a page whose visits are gone is told once with its last visit;
+Limits: rows that the log takes away are told still by the database; a page whose visits are gone is told once with its last visit;
         bookmarks that were never opened are not told; the user is the one whose profile it is.
 """
 
@@ -17,7 +18,7 @@ from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from headwater.examine.parsers._browser import ROWS_MOST, literal, rows_by, unix_micro
-from headwater.examine.parsers._sqlite import Columns, Make, number, rows_of, text, value
+from headwater.examine.parsers._sqlite import Columns, Make, number, of_log, rows_of, text, value
 from headwater.examine.parsers._text import user_of
 from headwater.formats.sqlite_file import Database, Row
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
@@ -25,7 +26,8 @@ from headwater.model.records import Event, File, Record, Value
 
 FEED = "browser.firefox"
 VERSION = 1
-READS = ("/places.sqlite",)
+READS = ("/places.sqlite", "/places.sqlite-wal")
+beside = of_log
 _TYPES = {
     1: "link", 2: "typed", 3: "bookmark", 4: "embedded", 5: "permanent redirect", 6: "temporary redirect", 7: "download",
     8: "framed link", 9: "reload",

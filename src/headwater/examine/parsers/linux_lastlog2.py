@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The last login of each account in the database that replaces lastlog (linux.lastlog2).
 
-Reads:  /var/lib/lastlog/lastlog2.db.
+Reads:  /var/lib/lastlog/lastlog2.db, and the lastlog2.db-wal beside: rows that the database has not, or not so.
 Time:   seconds, UTC, by the host's own clock.
 Format: SQLite; table Lastlog2(Name, Time, TTY, RemoteHost, Service), lastlog2(8).
-Limits: only the last login; an account that never logged in has no row; rows still in -wal are not seen.
+Limits: only the last login; an account that never logged in has no row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.examine.parsers._sqlite import Columns, number, rows_of, text
+from headwater.examine.parsers._sqlite import Columns, number, of_log, rows_of, text
 from headwater.examine.parsers.linux_wtmpdb import address
 from headwater.formats.sqlite_file import Row
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.lastlog2"
-VERSION = 1
-READS = ("/var/lib/lastlog/lastlog2.db",)
+VERSION = 2
+READS = ("/var/lib/lastlog/lastlog2.db", "/var/lib/lastlog/lastlog2.db-wal")
+beside = of_log
 
 
 def _event(row: Row, columns: Columns) -> Event | None:

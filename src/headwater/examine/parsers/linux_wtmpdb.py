@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logins, logouts and boots in the database that replaces wtmp (linux.wtmpdb).
 
-Reads:  /var/lib/wtmpdb/wtmp.db, /var/log/wtmp.db.
+Reads:  /var/lib/wtmpdb/wtmp.db, /var/log/wtmp.db, and the wtmp.db-wal beside: rows that the database has not, or not so.
 Time:   microseconds, UTC, by the host's own clock.
 Format: SQLite; table wtmp(ID, Type, User, Login, Logout, TTY, RemoteHost, Service), wtmpdb(8).
-Limits: a row holds login and logout: deleting it takes both; rows still in wtmp.db-wal are not seen.
+Limits: a row holds login and logout: deleting it takes both.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from headwater.examine.parsers._sqlite import Columns, number, rows_of, text
+from headwater.examine.parsers._sqlite import Columns, number, of_log, rows_of, text
 from headwater.formats.sqlite_file import Row
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.wtmpdb"
-VERSION = 1
-READS = ("/var/lib/wtmpdb/wtmp.db", "/var/log/wtmp.db")
+VERSION = 2
+READS = ("/var/lib/wtmpdb/wtmp.db", "/var/log/wtmp.db", "/var/lib/wtmpdb/wtmp.db-wal", "/var/log/wtmp.db-wal")
+beside = of_log
 _KINDS = {
     1: EventKind.SYSTEM_BOOT,
     2: EventKind.SYSTEM_BOOT,
