@@ -28,7 +28,7 @@ def signed(path: str) -> tuple[K, None, dict[str, Any]]:
 
 def host(*programs: Any, catalogs: bool = True, holds: bool = True) -> MemoryEvents:
     events = MemoryEvents()
-    events.say("windows.program", "p1!/x.exe", *programs)
+    events.say("windows.pe", "p1!/x.exe", *programs)
     said = {"command_line": r"C:\Windows\System32\svchost.exe -k netsvcs", "unit": "Ordinary"}
     events.say("windows.service", "p1!/SYSTEM", (K.STATE_SERVICE, None, said))
     if catalogs:
@@ -98,7 +98,7 @@ def test_a_catalog_whose_signature_does_not_hold_vouches_for_nothing() -> None:
 
 def test_programs_of_a_linux_host_are_not_judged() -> None:
     events = MemoryEvents()
-    events.say("windows.program", "/usr/share/x.exe", program("/usr/share/svchost.exe"))
+    events.say("windows.pe", "/usr/share/x.exe", program("/usr/share/svchost.exe"))
     assert told(events) == {}
 
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from headwater.examine.parsers import windows_program
+from headwater.examine.parsers import windows_pe
 from headwater.formats import der
 from headwater.formats.authenticode import signed
 from headwater.formats.pe_header import certificates, digested, header
 from headwater.model.records import Event, File
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-SIGNED = (GOLDEN / "windows_program" / "signed.exe").read_bytes()
+SIGNED = (GOLDEN / "windows_pe" / "signed.exe").read_bytes()
 CATALOG = (GOLDEN / "windows_catalog" / "example.cat").read_bytes()
 
 
 def told(data: bytes) -> Event:
-    (found,) = windows_program.parse(File.of(data, "/a.exe"))
+    (found,) = windows_pe.parse(File.of(data, "/a.exe"))
     assert isinstance(found, Event)
     return found
 
@@ -55,7 +55,7 @@ def test_hostile_programs_end_in_an_event_or_a_gap() -> None:
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(64 if chance.random() < 0.5 else len(data))] = chance.randrange(256)
         cut = bytes(data[: chance.randrange(len(data))]) if chance.random() < 0.3 else bytes(data)
-        found = list(windows_program.parse(File.of(cut, "/a.exe")))
+        found = list(windows_pe.parse(File.of(cut, "/a.exe")))
         assert sum(r.length for r in found if hasattr(r, "length")) == len(cut)
 
 
@@ -88,6 +88,6 @@ def test_elements_do_not_reach_beyond_what_holds_them() -> None:
 
 @pytest.mark.skipif(shutil.which("osslsigncode") is None, reason="osslsigncode is not installed")
 def test_another_program_takes_the_same_digest() -> None:
-    path = GOLDEN / "windows_program" / "signed.exe"
+    path = GOLDEN / "windows_pe" / "signed.exe"
     run = subprocess.run(["osslsigncode", "verify", "-in", str(path)], capture_output=True, text=True, check=False)
     assert str(told(SIGNED).fields["authenticode_sha256"]).upper() in run.stdout

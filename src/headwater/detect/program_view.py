@@ -47,7 +47,7 @@ def programs(events: Events) -> pl.DataFrame:
 
     ``standing``: embedded, altered, unreadable, catalog, neither, not embedded.
     """
-    rows = take(events, feeds=["windows.program"], header=["file_path", "host"], own=list(OWN))
+    rows = take(events, feeds=["windows.pe"], header=["file_path", "host"], own=list(OWN))
     there = [feed for feed in events.feeds() if feed in _WINDOWS]
     if rows.is_empty() or not there:
         return rows.clear().with_columns(pl.lit("").alias("place"), pl.lit("").alias("standing"))

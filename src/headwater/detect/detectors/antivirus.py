@@ -32,6 +32,7 @@ RULE = Rule(
 CLAIMS = ("kind", "threat", "file_path", "action", "hash")
 _OWN = ["threat", "action", "resource", "stored_as"]
 _ABOUT: tuple[tuple[str, Severity, Stage, str], ...] = (
+    (r"\A\Z", Severity.MEDIUM, Stage.PERSIST, "T1204"),
     (r"eicar", Severity.INFO, Stage.PERSIST, "T1204"),
     (r"\A(?:pua|adware|softwarebundler|puadl\w*|app)\b", Severity.LOW, Stage.PERSIST, "T1204"),
     (r"web_?shell|chopper|\Abackdoor:(?:asp|php|jsp)", Severity.HIGH, Stage.PERSIST, "T1505.003"),

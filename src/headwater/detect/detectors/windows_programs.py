@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Windows programs that are not what or where they should be: altered, under a system name elsewhere, in data folders, unsigned.
 
-Needs:      windows.program and windows.catalog; windows.service, windows.autorun, windows.task for what starts by itself.
+Needs:      windows.pe and windows.catalog; windows.service, windows.autorun, windows.task for what starts by itself.
 Technique:  T1036.005 names and places of the system; T1036.007 double extensions; T1553.002 signatures; T1543.003 services.
 Says:       which programs, where, how they are signed, and what starts them; never "unsigned" where catalogs were not all read.
 False when: a vendor ships without signatures; an installer unpacks into a temporary folder; a program of the system was copied.
@@ -119,8 +119,7 @@ def _started(events: Events) -> dict[int, dict[str, pl.DataFrame]]:
 def _finding(events: Events, sort: Sort, part: pl.DataFrame, starts: dict[str, pl.DataFrame]) -> Finding:
     paths = part["file_path"].unique(maintain_order=True).to_list()
     zh = f"{len(paths)} 个程序{sort.zh}：{names(paths[:_TOLD], len(paths), 'zh')}"
-    one = len(paths) == 1
-    en = f"{len(paths)} program{'' if one else 's'} {sort.en}: {names(paths[:_TOLD], len(paths), 'en')}"
+    en = f"Windows programs that {sort.en} ({len(paths)}): {names(paths[:_TOLD], len(paths), 'en')}"
     standing = set(part["standing"].to_list())
     if "neither" in standing:
         zh += "；“没有签名”指无内嵌签名，且不在本检材任何签名目录中"

@@ -66,7 +66,7 @@ LOG = TextLog(
             r"(?s)^BEGIN BM telemetry\n(?:.*?\nTelemetryName:(?P<threat>[^\n]+))?(?:.*?\nProcessID:(?P<pid>\d+))?(?:.*?\nImagePath:"
             r"(?P<process>[^\n]+))?"
             r"(?:.*?\nTargetFileName:(?P<file_path>[^\n]+))?",
-            K.EXECUTION_TRACE,
+            K.EXECUTION_TRACE, trace="mplog",
         ),
         rule(
             r"^\[RTP\] \[Mini-filter\] Blocked file\([^)]*\): (?P<file_path>.+?)\. Process: (?P<process>[^,]+), Status: (?P<result>\w+)",
@@ -75,7 +75,7 @@ LOG = TextLog(
         rule(
             r"^ProcessImageName: (?P<process>[^\n]+?), Pid: (?P<pid>\d+), TotalTime: (?P<total_ms>\d+), Count: (?P<files>\d+), "
             r"MaxTime: (?P<longest_ms>\d+), MaxTimeFile: (?P<file_path>[^\n]+?), EstimatedImpact: (?P<impact>\d+)%",
-            K.EXECUTION_TRACE,
+            K.EXECUTION_TRACE, trace="mplog",
         ),
         rule(
             r"^Engine:command line reported as (?P<level>\w+): (?P<process>[A-Za-z]:\\[^(\n]+?)\((?P<command_line>.*)\)\s*$",
@@ -83,10 +83,10 @@ LOG = TextLog(
         ),
         rule(
             r"^SDN:Issuing SDN query for (?P<file_path>.+?) \(.*\) \(sha1=(?P<sha1>[0-9a-fA-F]{40}), sha2=(?P<hash>[0-9a-fA-F]{64})\)",
-            K.EXECUTION_TRACE,
+            K.EXECUTION_TRACE, trace="mplog",
         ),
-        rule(r'^Engine:Setting original file name "(?P<original_name>[^"]*)" for "(?P<file_path>[^"]+)"', K.EXECUTION_TRACE),
-        rule(r"^Filter caching disabled for (?P<file_path>.+?) \(runtime", K.EXECUTION_TRACE),
+        rule(r'^Engine:Setting original file name "(?P<original_name>[^"]*)" for "(?P<file_path>[^"]+)"', K.EXECUTION_TRACE, trace="mplog"),
+        rule(r"^Filter caching disabled for (?P<file_path>.+?) \(runtime", K.EXECUTION_TRACE, trace="mplog"),
         rule(r"^\[RTP\] \[Mini-filter\] Unsuccessful scan status[^:]*: (?P<file_path>.+?)\. Process: (?P<process>[^,]+), Status: "
              r"(?P<result>\w+)",
              K.LOG_MESSAGE, Outcome.FAILURE),

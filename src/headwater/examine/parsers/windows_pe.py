@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows programs, libraries and drivers as they stand: header, digest and the signature that they carry (windows.program).
+"""Windows programs, libraries and drivers as they stand: header, digest and the signature that they carry (windows.pe).
 
 Reads:  *.exe, *.dll, *.sys, *.scr, *.com, *.cpl, *.ocx and *.drv outside the component store (WinSxS, servicing, NativeImages).
 Time:   that of a countersignature, UTC; else none: the header's time is often a hash and stands in a field.
@@ -22,7 +22,7 @@ from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import decode_name, file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
-FEED = "windows.program"
+FEED = "windows.pe"
 VERSION = 1
 _ENDS = ("exe", "dll", "sys", "scr", "com", "cpl", "ocx", "drv")
 READS = tuple(f"/*.{end}" for end in _ENDS) + tuple(f"/*.{end.upper()}" for end in _ENDS)
