@@ -52,14 +52,15 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     rows = take(
         events, kinds=[EventKind.MALWARE_DETECTED], header=["file_path", "host", "user", "hash", "t_recorded"], own=_OWN
     )
-    rows = rows.with_columns(pl.col("threat").fill_null("")).sort("source", "threat", "ts", "path", "offset", "ordinal")
+    named = pl.col("threat").fill_null("").alias("named")  # a name that is not there is not claimed to be empty
+    rows = rows.with_columns(named).sort("source", "named", "ts", "path", "offset", "ordinal")
     for item in rows.partition_by("source", maintain_order=True):
-        for part in item.partition_by("threat", maintain_order=True)[:_MOST]:
+        for part in item.partition_by("named", maintain_order=True)[:_MOST]:
             yield _finding(events, part)
 
 
 def _finding(events: Events, part: pl.DataFrame) -> Finding:
-    threat = str(part["threat"][0])
+    threat = str(part["named"][0])
     severity, stage, technique = next(
         ((s, g, t) for pattern, s, g, t in _ABOUT if re.search(pattern, threat, re.IGNORECASE)), (Severity.HIGH, RULE.stage, "T1204")
     )  # fmt: skip
