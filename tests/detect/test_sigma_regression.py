@@ -21,7 +21,7 @@ import yaml
 from sigma_events import frame_of
 
 from headwater.detect import sigma
-from headwater.detect.sigma_columns import Columns
+from headwater.detect.sigma_columns import Columns, spread
 from headwater.detect.sigma_plan import Plan
 from headwater.detect.sigma_rules import Pack
 from headwater.detect.sigma_scan import Slice
@@ -77,7 +77,8 @@ def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value)
         elif value is not None:
             text = value["#text"] if isinstance(value, dict) else value
-            yield name, " ".join(map(str, text)) if isinstance(text, list) else text
+            for at, one in enumerate(text if isinstance(text, list) else [text]):
+                yield f"{name}_{at}" if at else name, one  # as data without a name are stored
 
 
 @cache
@@ -94,10 +95,11 @@ def fired() -> dict[str, Counter[str]]:
             cases.append(path.parent.name)
             rows.append(record)
     frame = frame_of(rows)
-    plan, rules = Plan(Columns(frame.columns)), []
+    columns = Columns(frame.columns)
+    plan, rules = Plan(columns), []
     for rule in _pack().rules:
         if rule.route.chosen(["windows.evtx"]):
-            plan.add(rule.tree, rule.route.scope)
+            plan.add(spread(rule.tree, columns), rule.route.scope)
             rules.append(rule)
     found: dict[str, Counter[str]] = {case: Counter() for case in cases}
     for number, at in Slice(plan.close(), frame).matches():

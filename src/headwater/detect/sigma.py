@@ -9,7 +9,7 @@ a record fits a rule, not that the rule is right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import polars as pl
 import yaml
 
 from headwater.detect.frames import ORDER, STAND, state
-from headwater.detect.sigma_columns import Columns, fields, needed
+from headwater.detect.sigma_columns import Columns, fields, needed, spread
 from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
+from headwater.detect.sigma_kept import kept
 from headwater.detect.sigma_plan import Plan
 from headwater.detect.sigma_route import requests
 from headwater.detect.sigma_rules import Compiled, Pack, compile_rules
@@ -131,7 +132,7 @@ def load(folder: Path) -> Pack:
             sources.append((name, data))
         except (OSError, ValueError, yaml.YAMLError) as error:
             unread.append((name, f"not readable: {' '.join(str(error).split())[:200]}"))
-    pack = compile_rules(sources, values)
+    pack = kept(sources, values, compile_rules)
     pack.unsupported[:0] = unread
     return pack
 
@@ -160,7 +161,7 @@ def run_pack(pack: Pack, events: Events, settings: Settings) -> tuple[list[Findi
     for feed, rules in sorted(by_feed.items()):
         columns = Columns(events.columns(feed))
         for keyword in (False, True):
-            mine = [r for r in rules if (None in fields(r.tree)) == keyword]
+            mine = [replace(r, tree=spread(r.tree, columns)) for r in rules if (None in fields(r.tree)) == keyword]
             if not mine:
                 continue
             for rule, found in _run(events, feed, mine, columns, sequel, keyword):

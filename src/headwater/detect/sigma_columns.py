@@ -6,12 +6,14 @@ Taxonomy: https://github.com/SigmaHQ/sigma-specification/blob/main/specification
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from headwater.detect.sigma_tree import Tree, leaves
+from headwater.detect.sigma_tree import And, Not, Or, Tree, leaves
 from headwater.model.records import HEADER, OWN_PREFIX
 
 # Sigma's field names for what stands in the header here (taxonomy, linux and webserver), and the names that Windows'
@@ -44,6 +46,7 @@ _BESIDE = frozenset({"image", "parentimage", "commandline"})
 # Header columns whose text a keyword is sought in, beside all own columns.
 _SPOKEN = frozenset({"host", "user", "src_ip", "dst_ip", "process", "command_line", "file_path", "provider"})
 _HEADER = frozenset(n for n, _ in HEADER) | {"ts"}
+_UNNAMED = re.compile(r"Data(?:_([1-9]\d{0,5}))?")
 KEYWORDS = "\x00keywords"
 EXACT = "\x00="  # before the name of a header column that no own field may stand for
 
@@ -80,6 +83,11 @@ class Columns:
             found.append(self._any[name])
         return tuple(found)
 
+    def unnamed(self) -> list[str]:
+        """The columns of an event log's data without a name, in order: ``Data``, ``Data_1``, ``Data_2`` …"""
+        found = [(int(m[1] or 0), c) for c in self.all if (m := _UNNAMED.fullmatch(c.removeprefix(OWN_PREFIX)))]
+        return [column for _, column in sorted(found)]
+
     def spoken(self) -> list[str]:
         """The columns in which keywords are sought."""
         return [c for c in self.all if c not in _HEADER or c in _SPOKEN]
@@ -108,6 +116,18 @@ def fields(tree: Tree) -> Iterable[str | None]:
         if leaf.op == "field":
             found[leaf.value[0]] = None
     return tuple(found)
+
+
+def spread(tree: Tree, columns: Columns) -> Tree:
+    """The tree with every leaf on ``Data`` put to each of an event's data without a name: one that fits is enough."""
+    if isinstance(tree, Not):
+        return Not(spread(tree.arg, columns))
+    if isinstance(tree, (And, Or)):
+        return type(tree)(tuple(spread(a, columns) for a in tree.args))
+    if tree.field is None or tree.field.lower() != "data" or not (held := columns.unnamed()):
+        return tree
+    each = tuple(replace(tree, field=name.removeprefix(OWN_PREFIX)) for name in held)
+    return And(each) if tree.op == "null" or (tree.op == "exists" and not tree.value) else Or(each)
 
 
 def needed(trees: Iterable[Tree], columns: Columns) -> list[str]:
