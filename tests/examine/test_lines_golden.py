@@ -107,12 +107,12 @@ def test_a_lone_auth_log_is_found_without_its_path(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "events", "gap_bytes"),
     [
-        ("syslog/syslog", linux_syslog, 13, 352),
+        ("syslog/syslog", linux_syslog, 16, 100),
         ("syslog/syslog_chromeos", linux_syslog, 8, 45),
         ("syslog/syslog_rsyslog", linux_syslog, 5, 0),
         ("syslog/syslog_rsyslog_SyslogProtocol23Format", linux_syslog, 9, 18),
         ("syslog/syslog_rsyslog_SysklogdFileFormat", linux_syslog, 9, 18),
-        ("syslog/syslog_rsyslog_traditional", linux_syslog, 7, 294),
+        ("syslog/syslog_rsyslog_traditional", linux_syslog, 8, 239),
         ("syslog/syslog_ssh.log", linux_auth, 9, 0),
         ("syslog/syslog_cron.log", linux_cron, 9, 0),
         ("apache_access.log", web_access, 15, 0),

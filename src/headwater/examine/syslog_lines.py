@@ -22,6 +22,8 @@ from headwater.formats import compiled
 from headwater.model.kinds import TimeBasis
 
 _MOST_SPACES = 16
+_TIME = 15  # bytes of ``Mmm dd HH:MM:SS``
+_FRACTION = 9  # digits
 # What stands in the host's place of logs that write the severity there.
 _SEVERITIES = ("EMERG", "ALERT", "CRIT", "ERR", "ERROR", "WARNING", "WARN", "NOTICE", "INFO", "DEBUG")
 # A host has the form of a name or an address, of more than digits, as a relay may chain them with a slash.
@@ -60,9 +62,40 @@ def _priority_columns(has: Flags, value: Ints) -> dict[str, pl.Series]:
     return {"facility": numbers(value >> 3, has), "severity": numbers(value & 7, has)}
 
 
+class _Heads(NamedTuple):
+    """The times of BSD heads, where what is behind each begins, and the nanoseconds that it states below the second."""
+
+    times: YearlessTimes
+    behind: Ints
+    below: Ints
+
+
+def _heads(lines: Lines, at: Ints) -> _Heads:
+    """``Mmm dd HH:MM:SS`` with a space behind it, or a fraction and a space, or a colon and a space (syslogd of macOS)."""
+    data, below = lines.data, np.zeros(len(lines), dtype=np.int64)
+    mark = data[at + _TIME]
+    odd = (mark == 58) | (mark == 46)
+    odd &= at + _TIME < lines.end
+    if not odd.any():
+        return _Heads(bsd(data, at), at + _TIME + 1, below)
+    spaced = data.copy()  # the mark behind the time becomes the space that it stands for
+    spaced[at[odd] + _TIME] = 32
+    times = bsd(spaced, at)
+    text = letters(data, at + _TIME + 1, _FRACTION + 1)
+    length, going, value = np.zeros(len(lines), dtype=np.int64), mark == 46, below + 0
+    for k in range(_FRACTION):
+        going = going & (text[k] - np.uint8(48) <= 9)
+        value = np.where(going, value * 10 + (text[k].astype(np.int64) - 48), value * 10)
+        length += going
+    end = at + _TIME + 1 + length
+    ok = times.ok & (~odd | ((data[end] == 32) & (end < lines.end) & ((mark == 58) | (length > 0))))
+    behind = np.where(odd, end + 1, at + _TIME + 1)
+    return _Heads(YearlessTimes(ok, times.month, times.day, times.second), behind, np.where(mark == 46, value, 0))
+
+
 def yearless_times(lines: Lines) -> YearlessTimes:
     at, _, _ = _behind_priority(lines)
-    return bsd(lines.data, at)
+    return _heads(lines, at).times
 
 
 def _skip_spaces(lines: Lines, at: Ints) -> Ints:
@@ -179,17 +212,17 @@ def _basis(codes: Ints, *names: TimeBasis) -> pl.Series:
 
 
 def bsd_shape(lines: Lines, context: Context) -> Cut:
-    """``Mmm dd HH:MM:SS host tag[pid]: text``, the year inferred for the file."""
+    """``Mmm dd HH:MM:SS host tag[pid]: text``, the year inferred for the file; the time perhaps with a fraction."""
     at, has, value = _behind_priority(lines)
-    times = bsd(lines.data, at)
+    times, behind, below = _heads(lines, at)
     if not times.ok.any() or context.years is None:
         return Cut.none(lines)
     known, ns = context.years.nanoseconds(times)
     fits = times.ok
     known, ns, at = known[fits], ns[fits], at[fits]
     mine = lines.take(fits)
-    columns = _rest(mine, at + 16)
-    columns["t_recorded"] = numbers(ns, known)
+    columns = _rest(mine, behind[fits])
+    columns["t_recorded"] = numbers(ns + below[fits], known)
     columns["t_basis"] = _basis(known.astype(np.int64), TimeBasis.NONE, TimeBasis.YEAR_ASSUMED)
     if not known.all():
         columns["time_text"] = mine.column(at, at + 15, ~known)
