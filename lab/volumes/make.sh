@@ -3,8 +3,8 @@
 # Makes tests/formats/fixtures/{mdraid,lvm,luks,stack}.tar.xz: arrays, volume groups and ciphers made by Debian's own
 # mdadm, lvm2, cryptsetup and kernel in a QEMU guest, since most kernels of test machines cannot. None of the program's
 # code is used. Root on Debian 12; packages: qemu-system-x86 busybox-static mdadm lvm2 cryptsetup-bin e2fsprogs xfsprogs
-# fdisk cpio kmod xz-utils and (downloaded, not installed) Debian's kernel. Usage: make.sh OUTPUT_DIR [xfs4]; with the
-# word it makes tests/formats/fixtures/xfs4.tar.xz alone
+# fdisk cpio kmod xz-utils and (downloaded, not installed) Debian's kernel. Usage: make.sh OUTPUT_DIR [xfs4|deleted]; with the
+# word it makes tests/formats/fixtures/xfs4.tar.xz or deleted-xfs.tar.xz alone
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 HERE=$(cd "$(dirname "$0")" && pwd)

@@ -24,7 +24,7 @@ from headwater.formats.filesystems import open_filesystem
 from headwater.formats.xfs import XfsTree
 from headwater.formats.xfs_layout import read_super
 from headwater.formats.xfs_log import Log, records
-from headwater.formats.xfs_log_items import _runs, core_to_disk
+from headwater.formats.xfs_log_items import chunks_of, core_to_disk
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -241,9 +241,9 @@ def test_volume_that_was_never_mounted_is_clean(tmp_path: Path, options: tuple[s
 
 
 def test_runs_of_a_bitmap() -> None:
-    assert list(_runs(bytes.fromhex("0000000000000080ff000000"))) == [(63, 9)]
-    assert list(_runs(b"\x05")) == [(0, 1), (2, 1)]
-    assert list(_runs(bytes(8))) == []
+    assert list(chunks_of(bytes.fromhex("0000000000000080ff000000"))) == [(63, 9)]
+    assert list(chunks_of(b"\x05")) == [(0, 1), (2, 1)]
+    assert list(chunks_of(bytes(8))) == []
 
 
 def test_hostile_logs_neither_raise_nor_hang(dirty: tuple[Path, dict[str, str]]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA
-from headwater.formats import carving, ext_deleted, ntfs_deleted
+from headwater.formats import carving, ext_deleted, ntfs_deleted, xfs_deleted
 from headwater.formats.ntfs_index import SlackName
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import own_column
@@ -40,13 +40,14 @@ _OWN: dict[str, Any] = {
 }  # fmt: skip
 
 
-Named = ext_deleted.Recovered | ntfs_deleted.Recovered
+Named = ext_deleted.Recovered | ntfs_deleted.Recovered | xfs_deleted.Recovered
+_TREES = (ext_deleted.DeletedTree, ntfs_deleted.DeletedFiles, xfs_deleted.DeletedTree, carving.CarvedTree)
 Recovered = Named | carving.Carved
 
 
 def recovered_of(tree: object) -> Sequence[Recovered]:
     """What a tree of deleted or carved files has to claim; nothing for any other tree."""
-    if isinstance(tree, ext_deleted.DeletedTree | ntfs_deleted.DeletedFiles | carving.CarvedTree):
+    if isinstance(tree, _TREES):
         return tree.recovered()
     return ()
 
@@ -58,7 +59,7 @@ def _slack(found: Recovered) -> SlackName | None:
 
 def _grounds(found: Named) -> tuple[str, str]:
     """On what its name and its metadata rest."""
-    if isinstance(found, ntfs_deleted.Recovered):
+    if isinstance(found, ntfs_deleted.Recovered | xfs_deleted.Recovered):
         return found.name_claim, found.metadata_claim
     return "journal" if found.named else "none", "checksum" if found.checked else "journal"
 
@@ -74,7 +75,7 @@ def content_claim(found: Recovered) -> str:
     if not found.entry.size:
         return "empty"
     if found.blocks and found.free == found.blocks:
-        return "whole"
+        return "bound" if isinstance(found, xfs_deleted.Recovered) and found.bound else "whole"
     return "part" if found.free else "none"
 
 
@@ -107,7 +108,7 @@ def _named(each: Named) -> dict[str, Any]:
         "t_kind": "deleted" if each.reason == "deleted" else "changed", own_column("reason"): each.reason,
         own_column("inode"): entry.inode if known else None, own_column("generation"): each.generation if known else None,
         own_column("size"): entry.size if slack is None else slack.size, own_column("uid"): entry.uid,
-        own_column("mode"): entry.mode if slack is None else None, own_column("transaction"): each.transaction,
+        own_column("mode"): entry.mode if slack is None and entry.uid is not None else None, own_column("transaction"): each.transaction,
         own_column("seen"): each.seen, own_column("name_claim"): name, own_column("metadata_claim"): metadata,
         own_column("blocks"): each.blocks, own_column("blocks_free"): each.free,
         own_column("modified"): entry.modified, own_column("accessed"): entry.accessed,

@@ -10,6 +10,7 @@ inode when it is freed. Freed inodes keep their times, the last being that of th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.walking import MAX_WARNINGS, Bounds
 from headwater.formats.xfs_content import XfsContents
+from headwater.formats.xfs_deleted import DeletedTree
 from headwater.formats.xfs_directories import names_in_block, names_inside
 from headwater.formats.xfs_inode import CHUNK, FORMAT_LOCAL, XfsInodes, XfsRow
 from headwater.formats.xfs_layout import NotXfs, coverage, groups_there, read_super, short_leaves
@@ -40,6 +42,7 @@ _KINDS: dict[int, EntryKind] = {
 }
 _NAMED: tuple[EntryKind, ...] = ("other", "file", "dir", "char", "block", "fifo", "socket", "link")
 _GONE = "gone"
+_SLACK_MOST = 1_000_000
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the inode of this deleted name was cleared when it was freed")
 _LEAF_AT = 1 << 35  # bytes: from here on a directory holds its index, no names
 
@@ -54,6 +57,7 @@ class XfsTree:
     kind = "xfs"
 
     def __init__(self, source: ByteSource, play: bool = True) -> None:
+        base = source
         found = view_of(source, read_super(source), play)
         try:
             self.head = read_super(found.source)
@@ -67,6 +71,9 @@ class XfsTree:
         self._contents = XfsContents(source, self.head, self._inodes)
         self._warnings: list[Gap] = [*found.gaps, *self._state()]
         self._dropped = 0
+        self._folders: dict[int, str] = {}
+        self._slack: list[tuple[int, Name]] = []
+        self.deleted = DeletedTree(self, base) if self.head.version == 5 else None
 
     def _state(self) -> Iterator[Gap]:
         there, said = self._source.size, self.head.blocks * self.head.block_size
@@ -98,16 +105,20 @@ class XfsTree:
         bounds = Bounds()
         # directories' blocks are not shared: they cannot have more than the volume
         budget = self.head.blocks + 1024
+        self._folders, self._slack = {}, []
         yield self._entry("/", root, True)
         stack: list[tuple[XfsRow, str, int]] = [(root, "", 0)]
         while stack:
             row, path, depth = stack.pop()
+            self._folders[row.number] = path
             below: list[tuple[XfsRow, str, int]] = []
             for found in self._blocks(row):
                 budget -= 1
                 if budget < 0:
                     self._warn(row.number, GapReason.LIMIT, "directories claim more blocks than the volume has")
                     return
+                if len(self._slack) < _SLACK_MOST:
+                    self._slack.extend((row.number, name) for name in found.names if not name.live)
                 for entry, child in self._named(found, path):
                     yield entry
                     if child is None:
@@ -171,18 +182,28 @@ class XfsTree:
             yield self._gone(full, name), None
 
     def _orphans(self, seen: set[int]) -> Iterator[Entry]:
+        for first in self._chunks():
+            yield from self._unnamed(first, seen)
+
+    def _chunks(self) -> Iterator[int]:
+        """The number of the first inode of every chunk that the groups' trees name."""
         head = self.head
         for group in range(groups_there(self._source, head)):
             base = group * head.ag_blocks * head.block_size
             agi = self._source.pread(base + 2 * head.sector_size, 64)
             if agi[:4] != b"XAGI":
-                self._warnings.append(Gap(base, head.sector_size, GapReason.NOT_THIS_FORMAT, "no head of inodes here"))
+                self._no_inodes(base)
                 continue
             bits = head.ag_block_bits + head.inode_bits
             root = int.from_bytes(agi[20:24], "big")
             for leaf in short_leaves(self._source, head, group, root, (b"IABT", b"IAB3"), 4):
                 for first in np.frombuffer(leaf, ">u4")[::4].tolist():
-                    yield from self._unnamed(group << bits | first - first % CHUNK, seen)
+                    yield group << bits | first - first % CHUNK
+
+    def _no_inodes(self, place: int) -> None:
+        gap = Gap(place, self.head.sector_size, GapReason.NOT_THIS_FORMAT, "no head of inodes here")
+        if gap not in self._warnings:
+            self._warnings.append(gap)
 
     def _unnamed(self, first: int, seen: set[int]) -> Iterator[Entry]:
         for number, row in list(self._inodes.chunk(first).items()):
@@ -190,6 +211,33 @@ class XfsTree:
                 continue
             seen.add(number)
             yield self._entry(f"/$OrphanFiles/OrphanFile-{number}", row, bool(row.mode))
+
+    # what recovery needs
+    def row(self, number: int) -> XfsRow | None:
+        """A decoded inode, in use or not."""
+        return self._inodes.get(number)
+
+    def raw(self, number: int) -> bytes:
+        """The record of an inode as it stands."""
+        return self._inodes.raw(number)
+
+    def freed(self) -> Iterator[tuple[XfsRow, bytes, int]]:
+        """The records of chunks in use that no file has: (row, bytes, place on the volume); never used ones left out."""
+        for first in self._chunks():
+            for number, row in list(self._inodes.chunk(first).items()):
+                if not row.mode and (row.changed or 0) > 0 and number not in self.head.special:
+                    yield row, self._inodes.raw(number), self.head.inode_place(number)
+
+    def folders(self) -> dict[int, str]:
+        """The path of every directory by its inode, the root's being empty; lists the volume where that was not done."""
+        if not self._folders:
+            deque(self.entries(), maxlen=0)
+        return self._folders
+
+    def slack_names(self) -> list[tuple[int, Name]]:
+        """(inode of the directory, name) of the names in the free space of directories in use."""
+        self.folders()
+        return self._slack
 
     def _entry(self, path: str, row: XfsRow, live: bool) -> Entry:
         kind = _KINDS.get(row.mode >> 12, "other")

@@ -41,7 +41,7 @@ class XfsContents:
         _, fork = self.fork(row)
         faults: list[str] = []
         if row.format == FORMAT_EXTENTS:
-            runs = _records(fork[: row.extents * 16])
+            runs = runs_in(fork[: row.extents * 16])
             if row.extents * 16 > len(fork):
                 faults.append("the inode claims more extents than it has room for")
         elif row.format == FORMAT_BTREE:
@@ -70,7 +70,7 @@ class XfsContents:
             seen.add(block)
             level, count = struct.unpack_from(">HH", data, 4)
             if level == 0:
-                runs.extend(_records(data[header : header + count * 16]))
+                runs.extend(runs_in(data[header : header + count * 16]))
                 continue
             most = (head.block_size - header) // 16
             stack.extend(reversed(_pointers(data, header + most * 8, min(count, most))))
@@ -134,7 +134,7 @@ def _pointers(data: bytes, at: int, count: int) -> list[int]:
     return list(struct.unpack_from(f">{count}Q", data, at))
 
 
-def _records(data: bytes) -> list[Run]:
+def runs_in(data: bytes) -> list[Run]:
     """Packed extents: 1 bit unwritten, 54 bits of logical block, 52 bits of physical block, 21 bits of length."""
     pairs = np.frombuffer(data, ">u8", count=len(data) // 16 * 2).astype(np.uint64).reshape(-1, 2)
     high, low = pairs[:, 0], pairs[:, 1]

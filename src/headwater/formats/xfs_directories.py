@@ -54,7 +54,7 @@ def names_in_block(data: bytes, file_types: bool) -> Names:
             length = int.from_bytes(data[at + 2 : at + 4], "big")
             if length < 8 or length & 7 or at + length > end:
                 return Names(found, end - at)
-            found.extend(_remnants(data, at, at + length, file_types))
+            found.extend(names_between(data, at, at + length, file_types))
             at += length
             continue
         record = _record(data, at, end, file_types)
@@ -80,7 +80,8 @@ def _record(data: bytes, at: int, end: int, file_types: bool) -> tuple[Name, int
     return Name(inode, name, kind if kind <= _MOST_KIND else 0, True), length
 
 
-def _remnants(data: bytes, start: int, end: int, file_types: bool) -> list[Name]:
+def names_between(data: bytes, start: int, end: int, file_types: bool) -> list[Name]:
+    """The names in a stretch of a block, live or not, by the place that each record ends with; all marked as not live."""
     found: list[Name] = []
     at = start
     while at + 16 <= end:

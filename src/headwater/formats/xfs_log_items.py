@@ -144,7 +144,7 @@ class _Player:
             self.result.skipped["newer on the volume"] += 1
             return
         regions = iter(item[1:])
-        for first, count in _runs(raw[20 : 20 + words * 4]):
+        for first, count in chunks_of(raw[20 : 20 + words * 4]):
             done = 0
             while done < count:  # a long run may have been cut into several regions
                 region = next(regions, None)
@@ -267,7 +267,7 @@ def _rank(item: Item) -> int:
     return 3 if flags & _CANCEL else 2
 
 
-def _runs(bitmap: bytes) -> Iterator[tuple[int, int]]:
+def chunks_of(bitmap: bytes) -> Iterator[tuple[int, int]]:
     """(first, count) of the runs of set bits, words little-endian."""
     bits = int.from_bytes(bitmap, "little")
     at = 0
