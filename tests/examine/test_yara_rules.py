@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yara_x
@@ -208,3 +209,36 @@ def test_hostile_bytes_do_not_stop_a_scan() -> None:
         for _ in range(20):
             data = head + dice.randbytes(dice.randrange(4096))
             scan(MemorySource(data), "/x", 0, len(data))
+
+
+SAME = """
+import "elf"
+rule program { strings: $a = "GLIBC_2." $b = { 7f 45 4c 46 02 } condition: $b at 0 and #a > 1 }
+rule words { strings: $a = /us(er|ing) [a-z]{2,9}/ nocase $b = "error" wide ascii condition: any of them }
+rule kind { condition: elf.type == elf.ET_DYN }
+rule head { strings: $a = "#!" condition: $a at 0 and filesize < 64KB }
+rule nothing { strings: $a = "no file holds these words together 1f8b" condition: $a }
+"""
+
+
+def test_what_is_told_is_what_the_engine_alone_finds() -> None:
+    """The same rules with nothing of ours around them, over files of this machine, files of zeros, and an empty one."""
+    compiled = compile_rules([RuleFile("same.yar", SAME)])
+    _hold(compiled)
+    files = [b"", bytes(5000), bytes(70_000) + b"user name", b"#!" + bytes(9), b"\0\0error"]
+    for place in ("/usr/bin", "/etc", "/usr/lib/python3"):
+        found = sorted(p for p in Path(place).rglob("*") if p.is_file() and os.access(p, os.R_OK))[:40]
+        files += [p.read_bytes()[:300_000] for p in found]
+    engine = yara_x.Scanner(yara_x.compile(SAME))
+    matched = 0
+    for data in files:
+        wanted = {
+            r.identifier: {m.offset for p in r.patterns for m in p.matches} for r in engine.scan(data).matching_rules
+        }
+        told = scan(MemorySource(data), "/f", 0, len(data))
+        assert told.gaps == []
+        assert {r["rule"] for r in told.rows} == set(wanted)
+        for row in told.rows:
+            assert row.get("pattern") is None or row["offset"] in wanted[row["rule"]]
+        matched += len(wanted)
+    assert matched > 20

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import yara_x
 
@@ -24,6 +24,7 @@ class _Held:
     whole: yara_x.Scanner | None = None
     quick: yara_x.Scanner | None = None
     by_name = False
+    seconds: ClassVar[dict[int, int]] = {}  # what each scanner was last told, by id
 
 
 def hold(args: Mapping[str, Any], fds: Sequence[int]) -> None:
@@ -41,6 +42,7 @@ def hold(args: Mapping[str, Any], fds: Sequence[int]) -> None:
     _Held.whole = found[0]
     _Held.quick = found[1] if len(found) > 1 else None
     _Held.by_name = bool(args["by_name"])
+    _Held.seconds = {}
 
 
 def results(data: bytes, name: str) -> tuple[yara_x.ScanResults | None, bool]:
@@ -62,7 +64,10 @@ def results(data: bytes, name: str) -> tuple[yara_x.ScanResults | None, bool]:
             given = {"filename": bare, "filepath": name, "extension": bare[dot:] if dot > 0 else ""}
             for external, value in given.items():
                 scanner.set_global(external, value)
-        scanner.set_timeout(SECONDS + len(data) // PER_SECOND)
+        seconds = SECONDS + len(data) // PER_SECOND
+        if _Held.seconds.get(id(scanner)) != seconds:
+            scanner.set_timeout(seconds)
+            _Held.seconds[id(scanner)] = seconds
         try:
             return scanner.scan(data), scanner is _Held.quick
         except yara_x.TimeoutError:

@@ -65,7 +65,7 @@ def scan(
     while at < start + length:
         size = min(step, start + length - at)
         data = source.pread(at, size)
-        if data.count(0) != len(data):
+        if not _zeros(data):
             _window(done, data, at, name, whole, seen)
         done.size += len(data)
         if progress is not None:
@@ -74,6 +74,11 @@ def scan(
             break
         at += size - OVERLAP
     return done
+
+
+def _zeros(data: bytes) -> bool:
+    """Whether there is nothing but zeros; compared as memory, which ends at the first that differs."""
+    return not data or (data[0] == 0 and data == bytes(len(data)))
 
 
 def _window(done: Scanned, data: bytes, at: int, name: str, whole: bool, seen: set[tuple[str, str, str, int]]) -> None:
