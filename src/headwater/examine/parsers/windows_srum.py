@@ -50,6 +50,7 @@ _INTERFACES = {
     244: "mobile",
 }
 _ENTRIES_MOST = 1_000_000
+_RAN = "application resources"
 _SPENT = ("AppId", "UserId", "TimeStamp")
 
 
@@ -120,6 +121,8 @@ def _usage(table: str, what: str, kind: K, names: Mapping[int, tuple[int, str]],
     if user is not None:
         fields["UserId"] = user
     fields |= _interface(whole(row, "InterfaceLuid"))
+    if what == _RAN:
+        fields["ran"] = True  # it counts what a program took while it ran
     for name in ("ConnectStartTime", "StartTime", "EndTime"):
         said = time_text(row.values.get(name))
         if said:
