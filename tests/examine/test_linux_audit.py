@@ -8,10 +8,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from tiling import GOLDEN, golden, hold, run, spoilt
 
 from headwater.examine.lines import line_batches
 from headwater.examine.parsers import linux_audit
+from headwater.formats import compiled
 from headwater.model.records import File
 
 PATH = "p2!/var/log/audit/audit.log"
@@ -113,3 +115,35 @@ def test_enriched_names_differ_from_numbers_in_more_than_case() -> None:
         for batch in line_batches(linux_audit.GRAMMAR, File.of(_data(name))):
             lowered = [c.lower() for c in batch.events.columns]
             assert len(set(lowered)) == len(lowered)
+
+
+def test_both_ways_join_the_same_where_blocks_end_between_the_records() -> None:
+    if compiled.library() is None:
+        pytest.skip("the compiled scanner was not built")
+    chance = random.Random(5)
+    lines = [line for name in FIXTURES for line in _data(name).splitlines(keepends=True)]
+    # records of one serial torn apart, lines that the scanner does not take, pids used again
+    data = b"".join(chance.choice(lines) if chance.random() < 0.9 else b"type=X lone words\n" for _ in range(700))
+    try:
+        for block in (700, 9_001, 1 << 20):
+            compiled.allow()
+            quick = [b.events for b in line_batches(linux_audit.GRAMMAR, File.of(data), block)]
+            compiled.forbid()
+            plain = [b.events for b in line_batches(linux_audit.GRAMMAR, File.of(data), block)]
+            for a, b in zip(quick, plain, strict=True):
+                assert_frame_equal(a, b, check_column_order=False)
+    finally:
+        compiled.allow()
+
+
+def test_an_argument_far_away_is_not_joined() -> None:
+    call = (
+        b"type=SYSCALL msg=audit(1772500000.000:1): arch=c000003e syscall=59 success=yes exit=0 ppid=1 pid=2 "
+        b'comm="a" exe="/bin/a"\n'
+    )
+    other = b'type=CWD msg=audit(1772500001.000:2): cwd="/"\n'
+    folder = b'type=CWD msg=audit(1772500000.000:1): cwd="/near"\n'
+    assert _made(call + other * 250 + folder)[0]["CurrentDirectory"] == "/near"
+    assert "CurrentDirectory" not in _made(call + other * 300 + folder)[0]
+    long = b'type=PATH msg=audit(1772500001.000:2): name="' + b"x" * 1_000_000 + b'"\n'
+    assert "CurrentDirectory" not in _made(call + long * 5 + folder)[0]

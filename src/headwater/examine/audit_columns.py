@@ -114,13 +114,14 @@ class Columns:
         names |= {self.texts + k: name for k, name in enumerate(COUNTED)}
         names |= {int(self.number[k]) - 1: name_of(KNOWN[k]) for k in np.flatnonzero(self.number).tolist()}
         made = {}
+        skip = first & ~7  # an array that begins within a byte of bits would be copied on its way
         for number, name in names.items():
             if not self.counts[number]:
                 continue
             every = self.counts[number] == total
-            bits = None if every else self.bits[number]
+            bits = None if every else self.bits[number, skip // 8 :]
             if number < self.texts:
-                made[name] = buffered(self.views[number], self.buffers, bits, first, count)
+                made[name] = buffered(self.views[number, skip:], self.buffers, bits, first - skip, count)
             else:
-                made[name] = counted(self.values[number - self.texts], bits, first, count)
+                made[name] = counted(self.values[number - self.texts, skip:], bits, first - skip, count)
         return made

@@ -32,6 +32,12 @@ typedef struct {
     int key;
 } Word;
 
+/* A key as its two halves. */
+typedef struct {
+    uint64_t low, high;
+    int key;
+} Guess;
+
 /* In the order of the array of places that Python gives. */
 typedef struct {
     const uint64_t *low, *high; /* the table of keys by slot: both halves */
@@ -53,6 +59,7 @@ typedef struct {
     int64_t stride, row, pooled, pool_room;
     int64_t stamp[MOST_KEYS]; /* the row in which a key was seen last, plus one */
     Value value[MOST_KEYS];
+    Guess guess[MOST_KEYS + 1]; /* of the key behind each key, and behind the head of a line */
     int texts, counted;
 } Work;
 
@@ -60,36 +67,46 @@ static uint64_t slot_of(uint64_t low, uint64_t high) {
     return ((low ^ (high >> 7) ^ (high << 11)) * 0x025B413F8A9A021FULL) >> (64 - SLOT_BITS);
 }
 
-static int key_at(const Places *to, Text at, int64_t size) {
+/* The number of a key; `guess` is the place of the key that stood behind the one before when that was seen last, and is set
+ * for the next time: records of one type have the same keys in the same order, and then the table is not asked. */
+static int key_at(const Places *to, Text at, int64_t size, Guess *guess) {
     if (size > WIDEST_KEY) return -1;
     uint64_t low = hw_word(at), high = 0;
     if (size < 8) low &= (1ULL << 8 * size) - 1;
     if (size > 8) high = size == 16 ? hw_word(at + 8) : hw_word(at + 8) & ((1ULL << 8 * (size - 8)) - 1);
+    if (guess->low == low && guess->high == high) return guess->key;
     uint64_t slot = slot_of(low, high);
-    return to->low[slot] == low && to->high[slot] == high ? (int)to->number[slot] : -1;
+    if (to->low[slot] != low || to->high[slot] != high) return -1;
+    int key = (int)to->number[slot];
+    if (key >= 0) *guess = (Guess){low, high, key};
+    return key;
 }
 
-static int parts_words(Text data, int64_t at) {
-    uint8_t c = data[at];
-    return c == ' ' || c == 29 || c == '\n' || (c == '\'' && at >= 4 && !memcmp(data + at - 4, "msg=", 4));
-}
+/* Bytes at which a word may end or its value begin. */
+enum { ORDINARY, EQUALS, PARTS, QUOTE };
+static const uint8_t sort_of[256] = {[' '] = PARTS, [29] = PARTS, ['\n'] = PARTS, ['='] = EQUALS, ['\''] = QUOTE};
+
+static int opens(Text data, int64_t at) { return at >= 4 && hw_half(data + at - 4) == hw_half((Text) "msg="); }
 
 /* The words of a line that have a key; how many, or -1 where there are too many. */
-static int words_of(const Work *work, int64_t body, int64_t end, Word *words) {
+static int words_of(Work *work, int64_t body, int64_t end, Word *words) {
     Text data = work->data;
-    int count = 0;
-    for (int64_t at = body; at < end;) {
+    int count = 0, before = MOST_KEYS;
+    for (int64_t at = body; at < end; at++) {
         int64_t start = at, equals = -1;
-        while (at < end && !parts_words(data, at)) {
-            if (data[at] == '=' && equals < 0) equals = at;
-            at++;
+        for (; at < end; at++) {
+            uint8_t sort = sort_of[data[at]];
+            if (!sort) continue;
+            if (sort == PARTS || (sort == QUOTE && opens(data, at))) break;
+            if (sort == EQUALS && equals < 0) equals = at;
         }
         uint8_t letter = data[start] | 32;
         if (equals > start && letter >= 'a' && letter <= 'z') {
             if (count == MOST_WORDS) return -1;
-            words[count++] = (Word){start, equals + 1, at, at, key_at(&work->to, data + start, equals - start)};
+            int key = key_at(&work->to, data + start, equals - start, work->guess + before);
+            words[count++] = (Word){start, equals + 1, at, at, key};
+            before = key < 0 ? MOST_KEYS : key;
         }
-        at++;
     }
     return count;
 }

@@ -92,37 +92,43 @@ HW_API int64_t hw_audit_join(const Join *join, int64_t rows, int64_t stride, int
     return count;
 }
 
-/* The last row below `end` that has a value, or -1. */
-static int64_t last_of(const uint8_t *bits, int64_t end) {
-    while (end & 7) {
-        end--;
-        if (bits[end >> 3] >> (end & 7) & 1) return end;
+/* Moves the values of one column; those of a word of bits are taken out of it before any is put back. */
+static void move_column(uint8_t *bits, uint64_t *views, int64_t *values, int64_t rows, int64_t stay, const int64_t *moved) {
+    for (int64_t from = (rows - 1) & ~63LL; from >= 0 && from + 63 >= stay; from -= 64) {
+        uint8_t *at = bits + from / 8;
+        int bytes = rows - from < 64 ? (int)((rows - from + 7) / 8) : 8;
+        uint64_t word = 0, keep = from < stay ? (1ULL << (stay - from)) - 1 : 0;
+        for (int k = 0; k < bytes; k++) word |= (uint64_t)at[k] << 8 * k;
+        if (rows - from < 64) {
+            keep |= ~((1ULL << (rows - from)) - 1); /* rows behind the last have come from above */
+        }
+        word &= ~keep;
+        if (!word) continue;
+        for (int k = 0; k < bytes; k++) at[k] &= (uint8_t)(~word >> 8 * k);
+        while (word) {
+            int bit = hw_highest(word);
+            int64_t row = from + bit, there = moved[row];
+            word &= ~(1ULL << bit);
+            if (values) values[there] = values[row];
+            else views[2 * there] = views[2 * row], views[2 * there + 1] = views[2 * row + 1];
+            hw_mark(bits, there);
+        }
     }
-    while (end && !bits[end / 8 - 1]) {
-        if (end >= 64 && !hw_word(bits + end / 8 - 8)) end -= 64;
-        else end -= 8;
-    }
-    while (end-- && !(bits[end >> 3] >> (end & 7) & 1)) continue;
-    return end;
 }
 
 /* Moves the rows of all columns to where `moved` says; nothing moves up, and order stays. */
 HW_API int64_t hw_audit_move(const Columns *to, int64_t rows, int64_t stride, const int64_t *moved) {
+    int64_t stay = 0;
     if (rows > stride || (rows && (moved[rows - 1] >= stride || moved[0] < 0))) return HW_BAD;
     for (int64_t k = 1; k < rows; k++)
         if (moved[k] <= moved[k - 1]) return HW_BAD;
+    while (stay < rows && moved[stay] == stay) stay++;
+    if (stay == rows) return 0;
     for (int column = 0; column < TEXTS + COUNTED; column++) {
         if (!to->counts[column]) continue;
-        uint8_t *bits = hw_bits_of(to, stride, column);
-        uint64_t *views = to->views + 2 * stride * column;
-        int64_t *values = column < TEXTS ? NULL : to->values + stride * (column - TEXTS);
-        for (int64_t k = last_of(bits, rows); k >= 0 && moved[k] != k; k = last_of(bits, k)) {
-            int64_t there = moved[k];
-            if (values) values[there] = values[k];
-            else views[2 * there] = views[2 * k], views[2 * there + 1] = views[2 * k + 1];
-            bits[k >> 3] &= (uint8_t)~(1u << (k & 7));
-            hw_mark(bits, there);
-        }
+        int text = column < TEXTS;
+        move_column(hw_bits_of(to, stride, column), text ? to->views + 2 * stride * column : NULL,
+                    text ? NULL : to->values + stride * (column - TEXTS), rows, stay, moved);
     }
     return 0;
 }

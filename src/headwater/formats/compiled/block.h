@@ -19,9 +19,21 @@
 #if defined(__GNUC__)
 #define HW_API __attribute__((visibility("default")))
 #define hw_soon(at) __builtin_prefetch(at)
+#define hw_lowest(word) __builtin_ctzll(word)
+#define hw_highest(word) (63 - __builtin_clzll(word))
 #else
 #define HW_API
 #define hw_soon(at) ((void)(at))
+static inline int hw_lowest(uint64_t word) {
+    int at = 0;
+    while (!(word >> at & 1)) at++;
+    return at;
+}
+static inline int hw_highest(uint64_t word) {
+    int at = 63;
+    while (!(word >> at & 1)) at--;
+    return at;
+}
 #endif
 
 typedef const uint8_t *Text;

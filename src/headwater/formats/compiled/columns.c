@@ -152,8 +152,7 @@ typedef struct {
     uint32_t size, hash;
 } Waiting;
 
-#define IS_NULL (-1)
-#define AS_BEFORE (-2)
+#define AS_BEFORE (-1)
 
 /* The numbers of so many texts, in order; 0 where there is no memory. */
 static int number_some(Dictionary *found, Waiting *texts, int count, uint32_t *codes) {
@@ -176,30 +175,29 @@ int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dict
                    uint32_t *last_code, int64_t *total, uint32_t *codes) {
     Waiting texts[TOGETHER];
     uint32_t numbers[TOGETHER];
-    int which[TOGETHER], count = 0, seen = 0, any = *last_code != NULL_CODE;
-    for (int k = 0; k < rows; k++) {
+    int which[TOGETHER], row[TOGETHER], count = 0, seen = 0, any = *last_code != NULL_CODE;
+    memset(codes, 0xFF, (size_t)rows * sizeof *codes);
+    for (uint32_t there = hw_valid_rows(chunk->buffers[0], first, rows); there; there &= there - 1) {
         uint32_t size;
-        which[k] = IS_NULL;
-        if (!hw_is_valid(chunk->buffers[0], first + k)) continue;
+        int k = hw_lowest(there);
         const uint8_t *view = (const uint8_t *)chunk->buffers[1] + 16 * (first + k);
         const uint8_t *at = text_at(chunk, first + k, &size);
         if (!at) return HW_BAD;
         *total += size;
-        seen++;
+        row[seen] = k;
         if (any && last[0] == hw_word(view) && last[1] == hw_word(view + 8)) {
-            which[k] = count ? count - 1 : AS_BEFORE;
+            which[seen++] = count ? count - 1 : AS_BEFORE;
             continue;
         }
         hw_soon(at);
         hw_soon(at + (size > 8 ? size - 8 : 0));
         texts[count] = (Waiting){at, size, 0};
-        which[k] = count++;
+        which[seen++] = count++;
         last[0] = hw_word(view), last[1] = hw_word(view + 8);
         any = 1;
     }
     if (!number_some(found, texts, count, numbers)) return HW_BAD;
-    for (int k = 0; k < rows; k++)
-        codes[k] = which[k] == IS_NULL ? NULL_CODE : which[k] == AS_BEFORE ? *last_code : numbers[which[k]];
+    for (int k = 0; k < seen; k++) codes[row[k]] = which[k] == AS_BEFORE ? *last_code : numbers[which[k]];
     if (count) *last_code = numbers[count - 1];
     return seen;
 }
@@ -243,8 +241,12 @@ uint8_t *hw_put_levels(const Input *input, const Encoded *out, uint8_t *to) {
                 if (row & 7) at[row >> 3] &= (uint8_t)((1u << (row & 7)) - 1);
                 continue;
             }
-            for (int64_t k = chunk->offset; k < chunk->offset + chunk->length; k++, row++)
-                if (hw_is_valid(bits, k)) hw_mark(at, row);
+            for (int64_t k = 0; k < chunk->length; k += 32) {
+                int some = chunk->length - k < 32 ? (int)(chunk->length - k) : 32;
+                uint64_t word = (uint64_t)hw_valid_rows(bits, chunk->offset + k, some) << (row & 7);
+                for (uint8_t *into = at + (row >> 3); word; word >>= 8) *into++ |= (uint8_t)word;
+                row += some;
+            }
         }
         at += bytes;
     } else {
@@ -256,17 +258,26 @@ uint8_t *hw_put_levels(const Input *input, const Encoded *out, uint8_t *to) {
     return at;
 }
 
+/* Two codes at once. */
+static uint64_t hw_wide(const uint32_t *codes) { return hw_word((const uint8_t *)codes); }
+
 /* Packs values of `width` bits (up to 32), the lowest first; nulls are left out. Returns the place behind. */
 static uint8_t *pack_codes(uint8_t *to, const uint32_t *codes, int64_t rows, int width) {
     uint64_t held = 0;
     int bits = 0;
     for (int64_t k = 0; k < rows; k++) {
+        while (k + 8 <= rows && (hw_wide(codes + k) & hw_wide(codes + k + 2) & hw_wide(codes + k + 4) & hw_wide(codes + k + 6)) == UINT64_MAX)
+            k += 8;
+        if (k == rows) break;
         if (codes[k] == NULL_CODE) continue;
         held |= (uint64_t)codes[k] << bits;
         bits += width;
-        while (bits >= 8) *to++ = (uint8_t)held, held >>= 8, bits -= 8;
+        if (bits < 32) continue;
+        uint32_t low = (uint32_t)held;
+        memcpy(to, &low, 4);
+        to += 4, held >>= 32, bits -= 32;
     }
-    if (bits) *to++ = (uint8_t)held;
+    for (; bits > 0; bits -= 8, held >>= 8) *to++ = (uint8_t)held;
     return to;
 }
 

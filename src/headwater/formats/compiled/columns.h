@@ -50,6 +50,22 @@ typedef struct {
     int64_t size;
 } Buffer;
 
+/* The bits of up to 32 rows, the first row lowest; all of them where there are no bits. */
+static inline uint32_t hw_valid_rows(const uint8_t *bits, int64_t first, int rows) {
+    uint32_t every = rows < 32 ? (1u << rows) - 1 : UINT32_MAX;
+    if (!bits) return every;
+    int shift = (int)(first & 7), bytes = (shift + rows + 7) / 8;
+    uint64_t word = 0;
+    bits += first >> 3;
+    if (bytes >= 4) {
+        word = hw_half(bits);
+        if (bytes == 5) word |= (uint64_t)bits[4] << 32;
+    } else {
+        for (int k = 0; k < bytes; k++) word |= (uint64_t)bits[k] << 8 * k;
+    }
+    return (uint32_t)(word >> shift) & every;
+}
+
 static inline int hw_is_valid(const uint8_t *bits, int64_t row) { return !bits || bits[row >> 3] >> (row & 7) & 1; }
 
 /* Whether so many distinct values of so many seen are too many for a dictionary; asked now and then. */

@@ -25,8 +25,18 @@ static int number_integers(const Input *input, Dictionary *found, Encoded *out, 
         const int64_t *from = chunk->buffers[1];
         int64_t before = 0;
         uint32_t code = NULL_CODE;
-        for (int64_t k = chunk->offset; k < chunk->offset + chunk->length; k++, row++) {
-            if (!hw_is_valid(chunk->buffers[0], k)) {
+        int64_t end = chunk->offset + chunk->length;
+        uint32_t there = 0;
+        for (int64_t k = chunk->offset; k < end; k++, row++, there >>= 1) {
+            if (!((k - chunk->offset) & 31)) there = hw_valid_rows(chunk->buffers[0], k, end - k < 32 ? (int)(end - k) : 32);
+            if (!there) { /* none of the rest of 32 */
+                int64_t rest = 31 - ((k - chunk->offset) & 31), more = rest < end - 1 - k ? rest : end - 1 - k;
+                memset(found->codes + row, 0xFF, (size_t)(more + 1) * sizeof *found->codes);
+                out->nulls += more + 1;
+                k += more, row += more;
+                continue;
+            }
+            if (!(there & 1)) {
                 found->codes[row] = NULL_CODE;
                 out->nulls++;
                 continue;
