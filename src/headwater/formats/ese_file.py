@@ -20,7 +20,8 @@ from headwater.model.ports import ByteSource
 __all__ = ["Database", "Fault", "Header", "NotEse", "Row", "Table", "Value", "open_ese"]
 CATALOG = 4  # the page at which the table of all tables begins
 LONG_MOST = 16 << 20  # bytes of one long value
-_LONG_ALL = 256 << 20  # bytes of all of them, or four times the file: records can share one
+_LONG_ALL = 256 << 20  # bytes of all of them, or eight times the file: records can share one
+_NODE = 64  # what looking at a piece counts for in that
 _CHUNKS = 1 << 14
 _TABLES_MOST, _COLUMNS_MOST = 100_000, 1 << 16
 _TABLE, _COLUMN, _LONG = 1, 2, 4
@@ -147,15 +148,16 @@ class Database:
 
     def _long(self, table: Table, number: bytes, apart: list[tuple[int, int]]) -> bytes | None:
         """A value that stands apart: a node with its size, then its pieces by offset, each packed or not."""
-        if not table.long_root or len(number) not in (4, 8):
+        most = max(_LONG_ALL, 8 * self.pages.source.size)
+        if not table.long_root or len(number) not in (4, 8) or self._given > most:
             return None
         key = number[::-1]
         parts = list(self.pages.under(table.long_root, key, _CHUNKS))
         if not parts or parts[0].key != key or len(parts[0].data) < 8:
             return None
         (size,) = struct.unpack_from("<I", parts[0].data, 4)
-        self._given += size
-        if size > LONG_MOST or self._given > max(_LONG_ALL, 4 * self.pages.source.size):
+        self._given += size + _NODE * len(parts)
+        if size > LONG_MOST or self._given > most:
             return None
         pieces = [(int.from_bytes(p.key[len(key) :], "big"), p) for p in parts[1:]]
         out = bytearray()
