@@ -12,13 +12,16 @@ import lzma
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from headwater.examine import recovered
 from headwater.formats.ext import ExtTree, open_ext
 from headwater.formats.ext_history import Old, OldName, OldState
 from headwater.formats.ext_inode import Row
 from headwater.formats.sources import MemorySource
 from headwater.model.kinds import GapReason
+from headwater.model.records import own_column
 
 FIXTURES = Path(__file__).parent / "fixtures"
 KINDS = ["ext4", "ext3"]
@@ -144,3 +147,45 @@ def test_a_name_of_a_later_file_is_not_given_to_the_deleted_one() -> None:
     assert old.name_of(OldState(row, 1, 7, 0, b"")) == OldName(2, b"secret", 4)
     assert old.name_of(OldState(row, 2, 9, 0, b"")) == OldName(2, b"other", 9)
     assert old.name_of(OldState(row, 0, 3, 0, b"")) is None
+
+
+def generations() -> bytearray:
+    """SOURCE: fixtures/generations-ext4.raw.xz, made by the kernel with lab/deleted/generations.sh on 2026-11-22; Apache-2.0."""
+    return bytearray(lzma.decompress((FIXTURES / "generations-ext4.raw.xz").read_bytes()))
+
+
+def test_every_generation_of_one_inode_is_a_file_of_its_own() -> None:
+    opened = tree(generations())
+    assert opened.deleted is not None
+    claims = {r.entry.path: r for r in opened.deleted.recovered()}
+    names = ("/tmp/first", "/tmp/second", "/tmp/third")
+    assert set(names) <= set(claims)
+    assert len({claims[n].entry.inode for n in names}) == 1
+    assert len({claims[n].generation for n in names}) == 3
+    numbers = np.array([r.entry.inode for r in claims.values()])
+    places = opened.deleted.record_spans(numbers)[0].tolist()
+    assert places == [r.place for r in claims.values()]
+    lines = (FIXTURES / "generations-ext4.sha256").read_text().split()
+    known = {name.removeprefix("."): digest for digest, name in zip(lines[::2], lines[1::2], strict=True)}
+    for name in names:  # whole, or with its lost blocks said: never another file's bytes
+        claim, source = claims[name], opened.deleted.open(claims[name].entry.key)
+        exact = hashlib.sha256(source.pread(0, source.size)).hexdigest() == known[name]
+        assert exact == (claim.free == claim.blocks), name
+        assert exact != bool(source.bad), name
+
+
+def test_an_inode_that_the_journal_forgot_is_told_with_what_its_record_still_says() -> None:
+    data = generations()
+    opened = tree(data)
+    assert opened.deleted is not None
+    for place in opened.deleted.places[1:]:  # the journal as new: no transaction is left in it
+        data[place : place + 1024] = bytes(1024)
+    claims = recovered.recovered_of(tree(data).deleted)
+    frame = recovered.frame(claims, "deleted").to_dicts()
+    assert [
+        (r[own_column("name_claim")], r[own_column("metadata_claim")]) for r in frame if r[own_column("inode")] == 14
+    ]
+    third = next(r for r in frame if r[own_column("inode")] == 14)
+    assert third[own_column("metadata_claim")] == "record"
+    assert third[own_column("content_claim")] in ("empty", "none")  # ext4 wiped size and extents
+    assert third["t_recorded"] is not None  # the time of deletion is in the record

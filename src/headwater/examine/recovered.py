@@ -61,6 +61,8 @@ def _grounds(found: Named) -> tuple[str, str]:
     """On what its name and its metadata rest."""
     if isinstance(found, ntfs_deleted.Recovered | xfs_deleted.Recovered):
         return found.name_claim, found.metadata_claim
+    if found.ground == "record":
+        return "directory" if found.named else "none", "record"
     return "journal" if found.named else "none", "checksum" if found.checked else "journal"
 
 
@@ -108,7 +110,8 @@ def _named(each: Named) -> dict[str, Any]:
         "t_kind": "deleted" if each.reason == "deleted" else "changed", own_column("reason"): each.reason,
         own_column("inode"): entry.inode if known else None, own_column("generation"): each.generation if known else None,
         own_column("size"): entry.size if slack is None else slack.size, own_column("uid"): entry.uid,
-        own_column("mode"): entry.mode if slack is None and entry.uid is not None else None, own_column("transaction"): each.transaction,
+        own_column("mode"): entry.mode if slack is None and entry.uid is not None else None,
+        own_column("transaction"): each.transaction or None,
         own_column("seen"): each.seen, own_column("name_claim"): name, own_column("metadata_claim"): metadata,
         own_column("blocks"): each.blocks, own_column("blocks_free"): each.free,
         own_column("modified"): entry.modified, own_column("accessed"): entry.accessed,

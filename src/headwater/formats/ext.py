@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ _NAMED: tuple[EntryKind, ...] = ("other", "file", "dir", "char", "block", "fifo"
 _ENTRY: Callable[[tuple[object, ...]], Entry] = partial(tuple.__new__, Entry)
 _ORPHANS = "/$OrphanFiles"
 _GONE = "gone"
+_LEFT_MOST = 200_000
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the inode of this deleted name belongs to another file by now, or to none")
 
 
@@ -70,6 +72,7 @@ class ExtTree:
         self.view = "clean"
         self.notes: tuple[str, ...] = ()
         self.deleted: DeletedTree | None = None  # the files that its journal remembers
+        self.left: list[Entry] | None = None  # deleted files whose inode's record still stands, once it was listed
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -91,8 +94,11 @@ class ExtTree:
     def entries(self) -> Iterator[Entry]:
         """Every name, a directory's before those of the directories in it; then the inodes without a name."""
         walk = _Walk(self)
-        yield from walk.run()
-        yield from self._orphans(walk)
+        self.left = []
+        for entry in chain(walk.run(), self._orphans(walk)):
+            if not entry.allocated and entry.key != _GONE and len(self.left) < _LEFT_MOST:
+                self.left.append(entry)
+            yield entry
 
     def _orphans(self, walk: _Walk) -> Iterator[Entry]:
         special = self.block.special

@@ -8,7 +8,8 @@ directory block with the name. Name, metadata and content are three claims (:cla
 - name: from a copy of the directory's block that pairs it with the inode; its folder by where that directory is now;
 - metadata: the inode as the last transaction before the deletion wrote it, with its checksum where the journal has them;
 - content: the blocks that this inode mapped, as long as the block bitmap says that they are free; what was given to
-  another file since is zeros and a stated range. A block that was given away and freed again cannot be told.
+  another file since, or to a later deleted one that the journal remembers, is zeros and a stated range. That a block was
+  given away and freed again by a file that nothing remembers cannot be told.
 
 Limits: what the journal has overwritten since; SSDs that were told of free blocks (TRIM) and thin volumes give zeros.
 Idea: B. Carrier, File System Forensic Analysis, 2005, ch. 14; layout: https://docs.kernel.org/filesystems/ext4/.
@@ -17,7 +18,7 @@ Idea: B. Carrier, File System Forensic Analysis, 2005, ch. 14; layout: https://d
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,12 +27,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.block_claims import BlockClaims
 from headwater.formats.ext_content import Contents, Run
 from headwater.formats.ext_coverage import blocks_in_use
 from headwater.formats.ext_history import Old, OldState, read_history
 from headwater.formats.ext_inode import Row
 from headwater.formats.jbd2 import NotJournal
 from headwater.formats.overlay import Overlay
+from headwater.formats.record_places import in_turn
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.model.kinds import GapReason
@@ -69,7 +72,8 @@ class Recovered:
 
     ``reason``: ``deleted``, or ``truncated`` (the file is there, shorter than it was). ``blocks`` of content, of which
     ``free`` are not in use by another file. ``seen`` and ``gone``: commit times of the transaction that holds the old
-    state, and of the first one that shows the deletion, ns since 1970.
+    state, and of the first one that shows the deletion, ns since 1970. ``ground``: ``journal``, or ``record`` where nothing is
+    left but the inode's own record, whose name, if there is one, still stands in its directory's slack.
     """
 
     entry: Entry
@@ -84,6 +88,7 @@ class Recovered:
     free: int
     seen: int | None
     gone: int | None
+    ground: str = "journal"
 
 
 class DeletedTree:
@@ -101,6 +106,7 @@ class DeletedTree:
         self._found: dict[str, Recovered] | None = None
         self._maps: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
         self._paths: dict[int, str | None] = {}
+        self._claims = BlockClaims()
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -128,11 +134,13 @@ class DeletedTree:
             self._warnings.append(Gap(0, 0, GapReason.OVERWRITTEN, text))
         nodes = Overlay(self._base, self._block.block_size, old.nodes)
         taken: dict[str, int] = {}
+        known: set[int] = set()
         count = 0
-        for state in old.states():
-            reason = self._reason(state, old)
-            if reason is None:
-                continue
+        past = [(state, reason) for state in old.states() if (reason := self._reason(state, old)) is not None]
+        for state, _ in past:
+            for run in self._runs(state, nodes):
+                self._claims.add(run.physical, run.blocks, state.sequence)
+        for state, reason in past:
             made = self._make(state, old, nodes, reason, taken)
             if made is None:
                 continue
@@ -141,7 +149,38 @@ class DeletedTree:
                 text = f"more than {FILES_MOST} deleted files; the rest is not listed"
                 self._warnings.append(Gap(0, 0, GapReason.LIMIT, text))
                 return
+            known.add(state.row.number)
             yield made
+        yield from self._left(known, taken)
+
+    def _left(self, known: set[int], taken: dict[str, int]) -> Iterator[Recovered]:
+        """Deleted files of which the journal says nothing and whose inode's record still stands in its table.
+
+        ext4 wipes size and extents when it deletes, ext2 and ext3 keep more: what is left is what is claimed.
+        """
+        if self._tree.left is None:
+            deque(self._tree.entries(), maxlen=0)
+        for entry in self._tree.left or ():
+            row = self._tree.row(entry.inode)
+            if row is None or entry.inode in known or entry.kind not in ("file", "dir", "link"):
+                continue
+            known.add(entry.inode)
+            raw = self._tree.raw(entry.inode)
+            generation, size = int.from_bytes(raw[100:104], "little"), self._block.block_size
+            state = OldState(row, generation, 0, int(self._tree.record_spans(np.array([row.number]))[0][0]), raw)
+            held, blocks, free = self._freed(self._runs(state, self._volume()), -(-row.size // size), 0)
+            named = not entry.path.startswith("/$OrphanFiles/")
+            path = self._free_path(entry.path if named else f"/$Unnamed/inode-{row.number}-{generation}", taken)
+            entry = entry._replace(
+                path=path, key=f"{row.number}.{generation}:{row.size if blocks else 0};" + ",".join(held)
+            )
+            yield Recovered(
+                entry, "deleted", generation, 0, state.place, self.inode_size, named, False, blocks, free, None,
+                row.deleted, "record",
+            )  # fmt: skip
+
+    def _volume(self) -> Overlay:
+        return Overlay(self._base, self._block.block_size, {})
 
     def _reason(self, state: OldState, old: Old) -> str | None:
         """Why the state is of interest; None where the file is still there as it was."""
@@ -173,7 +212,7 @@ class DeletedTree:
                 key, blocks, free = f"{min(row.size, sum(p.length for p in inside))};i@{inside[0].offset}", 1, 1
             else:
                 runs = [r for r in contents.map(row).runs if r.logical * size < row.size]
-                held, blocks, free = self._freed(runs, -(-row.size // size))
+                held, blocks, free = self._freed(runs, -(-row.size // size), state.sequence)
                 key = f"{row.size};" + ",".join(held)
         if reason == "truncated" and not free:
             return None  # its blocks serve another file, or were not given back: nothing to show
@@ -189,7 +228,15 @@ class DeletedTree:
             old.commits.get(state.sequence), old.gone(state),
         )  # fmt: skip
 
-    def _freed(self, runs: Sequence[Run], most: int) -> tuple[list[str], int, int]:
+    def _runs(self, state: OldState, nodes: Overlay) -> list[Run]:
+        """The blocks that an old inode mapped, as far as its size reaches."""
+        size = self._block.block_size
+        if state.row.mode >> 12 != 0x8 or not state.row.size:
+            return []
+        runs = Contents(nodes, self._block, _OneInode(state)).map(state.row).runs
+        return [run for run in runs if run.logical * size < state.row.size]
+
+    def _freed(self, runs: Sequence[Run], most: int, rank: int) -> tuple[list[str], int, int]:
         """The runs as parts of a key, those in use by now marked, with how many blocks there are and are still free."""
         held: list[str] = []
         blocks = free = 0
@@ -201,6 +248,7 @@ class DeletedTree:
                 held.append(f"{run.logical}+{count}@0")
                 continue
             used = blocks_in_use(self._tree.volume, self._block, self._tree.groups, run.physical, count, self._maps)
+            used |= self._claims.later(run.physical, count, rank)
             edges = [0, *(np.flatnonzero(np.diff(used)) + 1).tolist(), count]
             for low, high in pairwise(edges):
                 taken = bool(used[low])
@@ -219,6 +267,9 @@ class DeletedTree:
             path = f"{folder if folder is not None else f'/$Unknown/inode-{name.parent}'}/{encode_name(name.name)}"
         if reason == "truncated":
             path = "/$Truncated" + path
+        return self._free_path(path, taken)
+
+    def _free_path(self, path: str, taken: dict[str, int]) -> str:
         earlier = taken.get(path, 0)
         taken[path] = earlier + 1
         return f"/$Earlier-{earlier}{path}" if earlier else path
@@ -284,7 +335,7 @@ class DeletedTree:
             length = min(length, size - start)
             if run.group(3) == "-":
                 pieces.append(Piece(None, 0, length))
-                bad.append((start, length, GapReason.OVERWRITTEN, "these blocks belong to another file by now"))
+                bad.append((start, length, GapReason.OVERWRITTEN, "these blocks belong to a later file"))
             else:
                 place = int(run.group(3))
                 pieces.append(Piece(self._base if place else None, place * block, length))
@@ -296,9 +347,7 @@ class DeletedTree:
 
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(offset, length) on the volume of the old inode records in the journal; offset -1 where there is none."""
-        places = {r.entry.inode: r.place for r in self.recovered()}
-        found = np.array([places.get(int(n), -1) for n in numbers], np.int64)
-        return found, np.full(len(numbers), self.inode_size, np.int64)
+        return in_turn(((r.entry.inode, r.place, r.record_size) for r in self.recovered()), numbers)
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
         """Nothing: the volume's own tree tells what its blocks are."""

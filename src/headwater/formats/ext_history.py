@@ -50,14 +50,11 @@ class Old:
     nodes: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     def states(self) -> Iterator[OldState]:
-        """The newest generation of each inode, in order of number."""
-        newest: dict[int, OldState] = {}
-        for (number, _), state in self.last.items():
-            held = newest.get(number)
-            if held is None or _later(state.sequence, held.sequence):
-                newest[number] = state
-        for number in sorted(newest):
-            yield newest[number]
+        """Every generation of each inode, in order of number and age; sequences may have begun anew from 0."""
+        oldest = min(self.commits, default=0)
+        if self.commits and not _later(max(self.commits), oldest):
+            oldest = max(self.commits)  # they have: what is large is old
+        yield from sorted(self.last.values(), key=lambda s: (s.row.number, s.sequence - oldest & 0xFFFFFFFF))
 
     def name_of(self, state: OldState) -> OldName | None:
         """The name that the inode bore when it was as in ``state``; None where no copy tells.

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from headwater.formats.block_claims import BlockClaims
 from headwater.formats.ext_content import Run
+from headwater.formats.record_places import in_turn
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.formats.xfs_content import runs_in
@@ -328,9 +329,7 @@ class DeletedTree:
 
     def record_spans(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(offset, length) on the volume of the records that the claims stand on; offset -1 where there is none."""
-        held = {r.entry.inode: (r.place, r.record_size) for r in self.recovered()}
-        found = [held.get(int(n), (-1, 0)) for n in numbers]
-        return np.array([at for at, _ in found], np.int64), np.array([size for _, size in found], np.int64)
+        return in_turn(((r.entry.inode, r.place, r.record_size) for r in self.recovered()), numbers)
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
         """Nothing: the volume's own tree tells what its blocks are."""
