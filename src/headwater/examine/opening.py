@@ -169,12 +169,13 @@ def _of_medium(source: Medium, keys: Sequence[Key]) -> Opened:
             views.append(View("", tree, 0, source.size, True, volume=source))
         else:
             gaps.append(("", _unopened(source, source.size), 0))
+    journals = [volume.source for volume in chosen if not volume.held_by and identify(volume.source) == "jbd2"]
     for volume in chosen:
         # what another layer stands on is read through that layer alone
         tree = (
             UnreadTree(f"held by {volume.held_by}", (), volume.length)
             if volume.held_by
-            else open_filesystem(volume.source)
+            else open_filesystem(volume.source, others=journals)
         )
         if tree is None:
             if identify(volume.source) not in {"lvm2", "extended"}:

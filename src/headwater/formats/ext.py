@@ -337,15 +337,16 @@ class _Walk:
                     self.push(number, full, depth + 1, False)
 
 
-def open_ext(source: ByteSource, play: bool = True) -> ExtTree:
+def open_ext(source: ByteSource, play: bool = True, others: Sequence[ByteSource] = ()) -> ExtTree:
     """The tree of an ext volume, with its journal played back in memory where it was not cleanly unmounted.
 
-    ``play`` False: as it was recorded, with a gap that says that the tree is stale.
+    ``play`` False: as it was recorded, with a gap that says that the tree is stale. ``others``: volumes beside it, one of
+    which may be its journal.
 
     Raises:
         NotExt: the superblock cannot be.
     """
-    found = view_of(source, read_superblock(source), play)
+    found = view_of(source, read_superblock(source), play, others)
     try:
         tree = ExtTree(found.source, found.gaps, found.fast)
     except NotExt:

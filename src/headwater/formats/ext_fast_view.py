@@ -43,12 +43,14 @@ class Patched(Overlay):
         blocks: Mapping[int, tuple[int, bytes]],
         changed: Mapping[int, bytearray],
         records: Mapping[int, tuple[int, int]],
+        journal: ByteSource | None = None,
     ) -> None:
-        super().__init__(source, block_size, blocks)
+        super().__init__(source, block_size, blocks, journal)
         self._changed = {n: bytes(data) for n, data in changed.items()}
         self._records = records
         self._starts = np.array(sorted(records), np.int64)
-        self._stands = np.array([records[n][0] for n in sorted(records)], np.int64)
+        stands = [records[n][0] if self._journal is self._source else -1 for n in sorted(records)]
+        self._stands = np.array(stands, np.int64)
 
     def pread(self, offset: int, length: int) -> bytes:
         data = super().pread(offset, length)
@@ -83,6 +85,8 @@ class Patched(Overlay):
             start = int(self._starts[index])
             stands, size = self._records[start]
             if offset + length <= start + size:
+                if self._journal is not self._source:
+                    return []
                 return [(stands + offset - start, length)]
         return super().ranges(offset, length)
 
@@ -319,8 +323,9 @@ def play_fast(
     groups: Groups,
     blocks: Mapping[int, tuple[int, bytes]],
     changes: Sequence[Change],
+    journal: ByteSource | None = None,
 ) -> tuple[Patched, Fast]:
     """The volume with its journal's ``blocks`` and its fast commits over it, and what those change beside blocks."""
-    player = _Player(Overlay(source, block.block_size, blocks), block, groups)
+    player = _Player(Overlay(source, block.block_size, blocks, journal), block, groups)
     player.run(changes)
-    return Patched(source, block.block_size, blocks, player.blocks, player.records), player.fast
+    return Patched(source, block.block_size, blocks, player.blocks, player.records, journal), player.fast

@@ -15,7 +15,16 @@ from headwater.formats.ext_content import Contents
 from headwater.formats.ext_fast import read_fast_commits
 from headwater.formats.ext_fast_view import Fast, play_fast
 from headwater.formats.ext_inode import InodeTable
-from headwater.formats.ext_layout import STATE_CLEAN, STATE_ERRORS, Superblock, read_groups
+from headwater.formats.ext_layout import (
+    INCOMPAT_JOURNAL_DEV,
+    STATE_CLEAN,
+    STATE_ERRORS,
+    SUPERBLOCK_AT,
+    SUPERBLOCK_SIZE,
+    Superblock,
+    read_groups,
+)
+from headwater.formats.ext_layout import MAGIC as MAGIC_SUPER
 from headwater.formats.jbd2 import MAGIC, NotJournal, Replay, replay
 from headwater.formats.overlay import Overlay
 from headwater.model.kinds import GapReason
@@ -23,6 +32,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 from headwater.model.times import rfc3339
 
+_JOURNAL_UUID = 0xD0  # in the superblock
 _MAX_JOURNAL = 1 << 22  # blocks; mke2fs makes at most 1 GiB
 
 
@@ -37,8 +47,9 @@ class View(NamedTuple):
     fast: Fast | None = None
 
 
-def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
-    """The view of a volume that its state asks for; ``play`` False keeps to what is recorded."""
+def view_of(source: ByteSource, block: Superblock, play: bool, others: Sequence[ByteSource] = ()) -> View:
+    """The view of a volume that its state asks for; ``play`` False keeps to what is recorded. ``others``: volumes beside
+    it, one of which may hold its journal."""
     if not block.needs_recovery:
         if not block.state & STATE_CLEAN and block.kind == "ext2":
             text = "the volume was not cleanly unmounted and has no journal: its last writes may be missing"
@@ -46,7 +57,7 @@ def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
         notes = ("the file system is marked as having errors",) if block.state & STATE_ERRORS else ()
         return View(source, "clean", (), notes)
     if block.journal_device or not block.journal_inode:
-        return _stale(source, 1024, 1024, "its journal lies on another device")
+        return _outside(source, block, play, others)
     inodes = InodeTable(source, block, read_groups(source, block)[0])
     row = inodes.get(block.journal_inode)
     if row is None:
@@ -62,6 +73,32 @@ def view_of(source: ByteSource, block: Superblock, play: bool) -> View:
     except NotJournal as error:
         return _stale(source, at, length, f"its journal cannot be played back: {error}")
     return _replayed(source, block, places, found)
+
+
+def _outside(source: ByteSource, block: Superblock, play: bool, others: Sequence[ByteSource]) -> View:
+    """A volume whose journal is a volume of its own: found by the identity that the superblock names."""
+    wanted = source.pread(SUPERBLOCK_AT + _JOURNAL_UUID, 16)
+    journal = next((each for each in others if journal_uuid(each) == wanted), None) if any(wanted) else None
+    if journal is None:
+        return _stale(source, 1024, 1024, f"its journal lies on another device ({wanted.hex()}) that is not at hand")
+    if not play:
+        return _stale(source, 1024, 1024, "the journal on another device was left aside as asked")
+    first = SUPERBLOCK_AT // block.block_size + 1
+    last = min(journal.size // block.block_size, _MAX_JOURNAL)
+    # such a journal counts the blocks of its device; its own superblock stands behind the device's
+    places = [first * block.block_size, *range(block.block_size, last * block.block_size, block.block_size)]
+    try:
+        found = replay(journal, places, block.block_size)
+    except NotJournal as error:
+        return _stale(source, 1024, 1024, f"its journal on another device cannot be played back: {error}")
+    return _replayed(source, block, places, found, journal)
+
+
+def journal_uuid(source: ByteSource) -> bytes:
+    """The identity of a volume that is a journal and nothing else; b'' for any other."""
+    raw = source.pread(SUPERBLOCK_AT, SUPERBLOCK_SIZE)  # a superblock without groups and inodes
+    there = len(raw) == SUPERBLOCK_SIZE and raw[56:58] == MAGIC_SUPER
+    return raw[104:120] if there and int.from_bytes(raw[96:100], "little") & INCOMPAT_JOURNAL_DEV else b""
 
 
 def journal_places(source: ByteSource, block: Superblock) -> list[int]:
@@ -91,33 +128,36 @@ def _stale(source: ByteSource, at: int, length: int, why: str) -> View:
     return View(source, "recorded", (Gap(at, length, GapReason.NOT_REPLAYED, text),), ())
 
 
-def _replayed(source: ByteSource, block: Superblock, places: list[int], found: Replay) -> View:
+def _replayed(
+    source: ByteSource, block: Superblock, places: list[int], found: Replay, journal: ByteSource | None = None
+) -> View:
     front = MAGIC.to_bytes(4, "big")
     blocks = {
         number: (places[journal], front if escaped else b"")
         for number, (journal, escaped) in found.blocks.items()
         if number < block.blocks
     }
-    span = (places[0], len(places) * block.block_size)
+    span = (places[0], len(places) * block.block_size) if journal is None else (1024, 1024)
     gaps = [Gap(*span, GapReason.UNREADABLE, f"journal: {fault}") for fault in found.faults]
+    beside = "" if journal is None else " (a volume of its own)"
     until = f", committed until {rfc3339(max(found.committed))}" if found.committed else ""
     note = (
-        f"the volume was not cleanly unmounted: {found.transactions} transactions of its journal "
+        f"the volume was not cleanly unmounted: {found.transactions} transactions of its journal{beside} "
         f"({found.first} to {found.last}{until}) were played back in memory, replacing {len(blocks)} blocks; "
         "the tree is the view after that, and the evidence itself is unchanged"
     )
-    over = Overlay(source, block.block_size, blocks)
+    over = Overlay(source, block.block_size, blocks, journal)
     area = [places[n] for n in found.fast]
-    commits = read_fast_commits(source, area, block.block_size, found.expected)
+    commits = read_fast_commits(journal or source, area, block.block_size, found.expected)
     if commits.fault:
-        gaps.append(Gap(area[0], len(area) * block.block_size, GapReason.UNREADABLE, f"journal: {commits.fault}"))
+        gaps.append(Gap(*span, GapReason.UNREADABLE, f"journal: {commits.fault}"))
     if not commits.changes:
         return View(over, "replayed", tuple(gaps), (note,))
-    patched, fast = play_fast(source, block, read_groups(over, block)[0], blocks, commits.changes)
+    patched, fast = play_fast(source, block, read_groups(over, block)[0], blocks, commits.changes, journal)
     fast.commits = commits.commits
     if fast.left_out:
         text = f"{fast.left_out} of {len(commits.changes)} records of fast commits name what this volume cannot have"
-        gaps.append(Gap(area[0], len(area) * block.block_size, GapReason.NOT_REPLAYED, text))
+        gaps.append(Gap(*span, GapReason.NOT_REPLAYED, text))
     more = (
         f"{fast.commits} fast commits after the last transaction ({len(commits.changes)} records, {fast.inodes} inodes) "
         "were played back in memory as well; folders keep the times that the journal gives them"

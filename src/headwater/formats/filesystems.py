@@ -56,6 +56,7 @@ _NOT_FILES = {
     "swap": "swap space: pages of memory, no files",
     "lvm2": "an LVM2 physical volume, not a file system",
     "mdraid": "a member of a Linux RAID, not a file system",
+    "jbd2": "the journal of another volume, not a file system",
 }
 _TSK = frozenset({"fat12", "fat16", "fat32", "fat", "exfat", "iso9660", "hfs", "hfsplus", "hfsx", "ufs1", "ufs2"})
 
@@ -87,13 +88,15 @@ def _ntfs_backup(source: ByteSource) -> bool:
 
 
 def _ext_kind(source: ByteSource) -> str:
-    from headwater.formats.ext_layout import INCOMPAT_JOURNAL_DEV, NotExt, read_superblock
+    from headwater.formats.ext_journal import journal_uuid
+    from headwater.formats.ext_layout import NotExt, read_superblock
 
+    if journal_uuid(source):
+        return "jbd2"
     try:
-        block = read_superblock(source)
+        return read_superblock(source).kind
     except NotExt:
         return "ext"
-    return "jbd2" if block.incompat & INCOMPAT_JOURNAL_DEV else block.kind
 
 
 def _boot_sector(head: bytes) -> str:
@@ -153,12 +156,12 @@ class UnreadTree:
         return iter(())
 
 
-def open_filesystem(source: ByteSource, play: bool = True) -> Tree | None:
+def open_filesystem(source: ByteSource, play: bool = True, others: Sequence[ByteSource] = ()) -> Tree | None:
     """The tree of the file system on a volume; None where no known file system, container or cipher is recognised.
 
     A journal that was not played back is played back in memory where that is possible (ext3, ext4, XFS, NTFS), and the tree's
     ``view`` and ``notes`` say so; where it is not, the warnings say that the tree is older than the last writes.
-    ``play`` False asks for the tree as it was recorded.
+    ``play`` False asks for the tree as it was recorded. ``others``: volumes beside it, one of which may hold its journal.
     """
     kind = identify(source)
     if kind in ("unknown", "empty"):
@@ -171,7 +174,7 @@ def open_filesystem(source: ByteSource, play: bool = True) -> Tree | None:
     if opener is None:
         return _unread(kind, source, GapReason.UNSUPPORTED, f"no reader for {kind}")
     try:
-        return opener(source, kind, play)
+        return opener(source, kind, play) if opener is not _open_ext else _open_ext(source, kind, play, others)
     except (ValueError, KeyError, OSError, IndexError, struct.error, OverflowError, MemoryError) as error:
         detail = f"recognised as {kind}, but it cannot be opened: {type(error).__name__}: {error}"
         return _unread(kind, source, GapReason.NOT_THIS_FORMAT, detail)
@@ -181,10 +184,10 @@ def _unread(kind: str, source: ByteSource, reason: GapReason, detail: str) -> Un
     return UnreadTree(kind, (Gap(0, source.size, reason, detail),), source.size)
 
 
-def _open_ext(source: ByteSource, kind: str, play: bool) -> Tree:
+def _open_ext(source: ByteSource, kind: str, play: bool, others: Sequence[ByteSource] = ()) -> Tree:
     from headwater.formats.ext import open_ext
 
-    return open_ext(source, play)
+    return open_ext(source, play, others)
 
 
 def _open_xfs(source: ByteSource, kind: str, play: bool) -> Tree:

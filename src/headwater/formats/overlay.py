@@ -20,11 +20,19 @@ from headwater.model.ports import ByteSource
 class Overlay:
     """``blocks``: number of a block → (where its content stands, in bytes; the first four bytes it really has, or b'').
 
-    jbd2 blanks the first four bytes of a journalled block that would look like its own headers.
+    jbd2 blanks the first four bytes of a journalled block that would look like its own headers. ``journal``: where those
+    places count, if not on the volume itself; such bytes then have no place on the volume.
     """
 
-    def __init__(self, source: ByteSource, block_size: int, blocks: Mapping[int, tuple[int, bytes]]) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        block_size: int,
+        blocks: Mapping[int, tuple[int, bytes]],
+        journal: ByteSource | None = None,
+    ) -> None:
         self._source = source
+        self._journal = source if journal is None else journal
         self._size = block_size
         self._numbers = sorted(blocks)
         self._blocks = blocks
@@ -50,7 +58,7 @@ class Overlay:
         result = bytearray(data)
         for number in self._numbers[first : bisect.bisect_right(self._numbers, last)]:
             place, front = self._blocks[number]
-            held = self._source.pread(place, self._size).ljust(self._size, b"\0")
+            held = self._journal.pread(place, self._size).ljust(self._size, b"\0")
             held = front + held[len(front) :]
             start = number * self._size
             low, high = max(offset, start), min(offset + len(data), start + self._size)
@@ -58,15 +66,17 @@ class Overlay:
         return bytes(result)
 
     def located(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where on the volume the byte at each place really stands; negative places stay as they are."""
+        """Where on the volume the byte at each place really stands, −1 for nowhere; negative places stay as they are."""
         if not len(self._from):
             return places
         block = places // self._size
         index = np.minimum(np.searchsorted(self._from, block), len(self._from) - 1)
+        if self._journal is not self._source:
+            return np.where(self._from[index] == block, -1, places)
         return np.where(self._from[index] == block, self._to[index] + places % self._size, places)
 
     def ranges(self, offset: int, length: int) -> list[tuple[int, int]]:
-        """(offset, length) on the volume, in order, of what :meth:`pread` returns."""
+        """(offset, length) on the volume, in order, of what :meth:`pread` returns; [] where a part stands elsewhere."""
         found: list[tuple[int, int]] = []
         end = offset + length
         at = offset
@@ -78,6 +88,8 @@ class Overlay:
                 found.append((at, stop - at))
                 at = stop
                 continue
+            if self._journal is not self._source:
+                return []
             stop = min(start + self._size, end)
             found.append((int(self._to[index]) + at - start, stop - at))
             at = stop
