@@ -299,6 +299,26 @@ def test_change_journal_after_the_baseline_is_read() -> None:
     assert "/Users/u/gone.docx" in _named(found)
 
 
+def test_record_numbered_after_the_baseline_whose_times_are_older_is_an_anomaly() -> None:
+    t0 = moment_of("2026-03-02 12:00:00")
+    early, late = t0 - 3600 * SECOND, t0 + 3600 * SECOND
+    volumes = (Volume("p1", "ntfs", "clean"),)
+    for number, changed, clock, verdict in (
+        (900, early, late, "C"), (300, early, late, "A"), (900, early, early, "A"), (900, late, late, "D"),
+    ):  # fmt: skip
+        events = _ntfs_events(t0, changed, early - SECOND)
+        row = event(EventKind.FILE_CHANGED, changed, 40960, file_path="/Users/u/set back.csv", si="MACB", inode=40,
+                    lsn=number, allocated="true")  # fmt: skip
+        events.put("windows.mft", "p1!/$MFT", [row])
+        dated = [event(EventKind.FILE_CHANGED, moment, at, lsn=at, reason="DATA_EXTEND", slack=False)
+                 for at, moment in ((400, early), (800, clock))]  # fmt: skip
+        events.put("windows.logfile", "p1!/$LogFile", dated)
+        found = examined(events, question(t0, volumes))
+        assert found.verdict == verdict, (number, found.reasons)
+        named = {s.rule: [e.path for e in s.examples] for s in found.signs}
+        assert (named.get("log-numbers") == ["/Users/u/set back.csv"]) is (verdict == "C")
+
+
 def test_exported_event_log_may_lack_numbers_and_a_live_one_may_not() -> None:
     t0 = moment_of("2026-03-02 12:00:00")
     for path, verdict in (("p1!/cases/Security.evtx", "A"), ("p1!/Windows/System32/winevt/Logs/Security.evtx", "C")):

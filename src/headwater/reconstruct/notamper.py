@@ -56,7 +56,9 @@ def examined(events: Events, question: Question, before: Sequence[Sign] = ()) ->
     ]
     verdict, reasons = verdict_of(signs, times, question)
     ordered = tuple(sorted(signs, key=lambda s: s.layer))
-    return Examined(question, operation, ordered, verdict, tuple(reasons), tuple(_limits(times, question, operation)))
+    return Examined(
+        question, operation, ordered, verdict, tuple(reasons), tuple(_limits(events, times, question, operation))
+    )
 
 
 def verdict_of(signs: Sequence[Sign], times: pl.DataFrame, question: Question) -> tuple[str, list[Text]]:
@@ -84,7 +86,7 @@ def verdict_of(signs: Sequence[Sign], times: pl.DataFrame, question: Question) -
     return ("B", explained) if explained else ("A", [])
 
 
-def _limits(times: pl.DataFrame, question: Question, operation: Operation) -> Iterator[Text]:
+def _limits(events: Events, times: pl.DataFrame, question: Question, operation: Operation) -> Iterator[Text]:
     """What these methods cannot see, above all an overwrite of raw sectors."""
     decisive = any(
         k.at is not None and k.at >= question.baseline.t0 - question.baseline.epsilon for k in question.known
@@ -110,7 +112,7 @@ def _limits(times: pl.DataFrame, question: Question, operation: Operation) -> It
             "The system ran on: where it writes itself, a hand could have written too. What is explained is the time, not the content.",
         )
     for volume in question.volumes:
-        yield from _limits_of(volume.view or "/", volume.kind, question)
+        yield from _limits_of(volume.view or "/", volume.kind, question, logged="windows.logfile" in events.feeds())
     yield from notamper_seals.limits(question)
     if times.filter(pl.col("t_kind") == "created").is_empty():
         yield Text("文件系统不记录创建时间。", "The file systems record no creation times.")
@@ -120,7 +122,7 @@ def _limits(times: pl.DataFrame, question: Question, operation: Operation) -> It
     )
 
 
-def _limits_of(view: str, kind: str, question: Question) -> Iterator[Text]:
+def _limits_of(view: str, kind: str, question: Question, *, logged: bool) -> Iterator[Text]:
     volume = next(v for v in question.volumes if (v.view or "/") == view)
     if kind.startswith("ext"):
         if volume.commits:
@@ -142,9 +144,15 @@ def _limits_of(view: str, kind: str, question: Question) -> Iterator[Text]:
             f"Volume {view}: the log and superblock of XFS hold no times; only the inodes' own times speak.",
         )
     elif kind.startswith("ntfs"):
+        zh, en = ("未使用 $LogFile", "$LogFile was not used")
+        if logged:
+            zh, en = (
+                "$LogFile 只含最近的操作，且仅部分有时间",
+                "$LogFile holds the newest operations only and dates few",
+            )
         yield Text(
-            f"卷 {view}：未使用 $LogFile；$UsnJrnl 只在其保留范围内可用。",
-            f"Volume {view}: $LogFile was not used; $UsnJrnl speaks only as far back as it reaches.",
+            f"卷 {view}：{zh}；$UsnJrnl 只在其保留范围内可用。",
+            f"Volume {view}: {en}; $UsnJrnl speaks only as far back as it reaches.",
         )
     else:
         yield Text(f"卷 {view}（{kind}）没有日志可用。", f"Volume {view} ({kind}) has no journal that could be used.")
