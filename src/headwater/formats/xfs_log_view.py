@@ -19,6 +19,14 @@ from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
+# what a change that was begun and not finished leaves otherwise than the next mount would
+_EFFECTS = {
+    "extents to be freed": "their blocks belong to no file any more and still count as in use",
+    "reverse mappings": "nothing that is read here rests on them",
+    "reference counts": "nothing that is read here rests on them",
+    "attributes": "extended attributes alone, not names, times or contents",
+}
+_ELSE = "the contents of the files they name may lie otherwise"
 _RECORD = 176  # an inode's core, as it is logged
 
 
@@ -123,15 +131,24 @@ def _replayed(source: ByteSource, head: XfsSuper, log: Log, chain: list[Record],
         what = ", ".join(f"{n} of {kind}" for kind, n in sorted(played.unfinished.items()))
         text = f"the log holds changes that were begun and not finished, which the next mount would finish: {what}"
         gaps.append(Gap(log.start, log.size, GapReason.NOT_REPLAYED, text))
-    begun = sum(played.unfinished.values())
     note = (
         f"the volume was not cleanly unmounted: {played.transactions} transactions of its log "
         f"(records {_lsn(chain[0].lsn)} to {_lsn(chain[-1].lsn)}) were played back in memory, "
         f"replacing {len(played.blocks)} blocks and {len(played.inodes)} inodes; "
-        f"{begun} begun changes of free space and references were not finished; "
+        f"{_begun(played)}"
         "the tree is the view after that, and the evidence itself is unchanged"
     )
     return View(Patched(source, head.block_size, played), "replayed", tuple(gaps), (note,))
+
+
+def _begun(played: Played) -> str:
+    """The changes that the log begins and does not end, and what that means for what is read here."""
+    if not played.unfinished:
+        return "no change was begun and not finished; "
+    said = ", ".join(
+        f"{count} of {kind} ({_EFFECTS.get(kind, _ELSE)})" for kind, count in sorted(played.unfinished.items())
+    )
+    return f"begun and not finished: {said}; "
 
 
 def _lsn(value: int) -> str:
