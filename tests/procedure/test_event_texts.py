@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "formats"), str(TESTS / "examine")]
 from evt_writing import log, record  # noqa: E402
 from hive_writing import tree, write  # noqa: E402
 
+from headwater.examine.event_texts import Ask, describe  # noqa: E402
+from headwater.formats.sources import MemorySource  # noqa: E402
 from headwater.procedure.corridor import open_case  # noqa: E402
 from headwater.procedure.event_texts import _local  # noqa: E402
 from headwater.procedure.event_words import Texts  # noqa: E402
@@ -95,3 +98,13 @@ def test_only_paths_within_the_system_are_looked_for() -> None:
     assert _local("C:\\Program Files\\X\\y.exe") == "/program files/x/y.exe"
     assert _local("adtschema.dll") == "/windows/system32/adtschema.dll"
     assert _local("%ProgramW6432%\\x.dll") == ""
+
+
+def test_a_manifest_gives_a_text_its_number_and_the_names_of_its_values() -> None:
+    library = TESTS.parents[1] / "shared" / "data" / "plaso" / "test_data" / "wrc-test-wevt_template.dll"
+    if not library.exists():
+        pytest.skip("no reference data: plaso/test_data/wrc-test-wevt_template.dll")
+    ask = Ask("Test", "{67883bbc-d592-4d02-8e29-66907fcb07d6}", ((1, None), (2, None)), (0,))
+    ((row,),) = describe([ask], [MemorySource(library.read_bytes())])
+    assert (row["text"], row["inserts"], row["message_number"]) == ("A test value", "name\nvalue", 0xB0010001)
+    assert describe([ask], [MemorySource(b"MZ" + bytes(9))]) == [[]]

@@ -16,7 +16,7 @@ import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
 from headwater.formats.message_table import MANIFEST, NONE, Described, Message, manifest, messages
-from headwater.formats.pe_resources import MESSAGE_TABLE, resources
+from headwater.formats.pe_resources import MESSAGE_TABLE, Resource, resources
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.ports import ByteSource
 
@@ -24,7 +24,7 @@ FEED = "windows.eventtext"
 VERSION = 1
 TEXT = 1 << 34
 _RESOURCE_MOST = 64 << 20
-_ROWS_MOST = 50_000
+ROWS_MOST = 50_000
 OWN: dict[str, Any] = {
     "text": pl.String, "inserts": pl.String, "language": pl.Int64, "message_number": pl.Int64, "version": pl.Int64,
     "qualifiers": pl.Int64,
@@ -51,30 +51,32 @@ class _Wanted:
 
 
 class Carrier:
-    """One file that may carry texts; its resources are read once."""
+    """One file that may carry texts; a resource is read when it is asked for and not kept."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
-        self._tables = [
-            (r.language, r.offset, source.pread(r.offset, r.length))
-            for r in resources(source.pread, source.size, MESSAGE_TABLE)
-            if r.length <= _RESOURCE_MOST
-        ]
+        self._manifests: Mapping[str, tuple[Described, ...]] | None = None
+
+    def _resources(self, kind: int | str) -> Iterator[tuple[Resource, bytes]]:
+        for each in resources(self._source.pread, self._source.size, kind):
+            if each.length <= _RESOURCE_MOST:
+                yield each, self._source.pread(each.offset, each.length)
 
     def manifests(self) -> Mapping[str, tuple[Described, ...]]:
         """What its manifests describe, by provider."""
-        found: dict[str, tuple[Described, ...]] = {}
-        for each in resources(self._source.pread, self._source.size, MANIFEST):
-            if each.length <= _RESOURCE_MOST:
-                found |= manifest(self._source.pread(each.offset, each.length))
-        return found
+        if self._manifests is None:
+            found: dict[str, tuple[Described, ...]] = {}
+            for _, data in self._resources(MANIFEST):
+                found |= manifest(data)
+            self._manifests = found
+        return self._manifests
 
     def texts(self, wanted: Sequence[int]) -> Iterator[tuple[int, int, Message]]:
         """Language, place of the table in the file, text."""
         asked = frozenset(wanted)
-        for language, offset, data in self._tables:
+        for each, data in self._resources(MESSAGE_TABLE):
             for message in messages(data, asked):
-                yield language, offset, message
+                yield each.language, each.offset, message
 
 
 def describe(asks: Sequence[Ask], sources: Sequence[ByteSource]) -> list[list[Row]]:
@@ -91,7 +93,7 @@ def describe(asks: Sequence[Ask], sources: Sequence[ByteSource]) -> list[list[Ro
                 for number in ask.files:
                     by_file.setdefault(number, {}).setdefault(text_number, []).append(one)
     rows: list[list[Row]] = [[] for _ in sources]
-    left = _ROWS_MOST
+    left = ROWS_MOST
     for number, asked in sorted(by_file.items()):
         for language, offset, message in carriers[number].texts(sorted(asked)):
             for wanted in asked[message.number][:left]:

@@ -39,6 +39,9 @@ def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     for target, found in zip(args["targets"], event_texts.describe(asks, sources), strict=True):
         rows.extend(row | {"file_path": target["path"], "hash": target["hash"]} for row in found)
         paths.extend([join(target["view"], target["path"])] * len(found))
+    if len(rows) >= event_texts.ROWS_MOST:
+        why = f"event texts: more than {event_texts.ROWS_MOST} texts, the rest was left out"
+        gaps.append((paths[-1], Gap(0, 0, GapReason.LIMIT, why)))
     if rows:
         blob = encode_events(event_texts.frame(rows, paths), clock=str(number), feed=feed, source=number, path=None)
         yield {"family": "events", "feed": feed, "part": 0}, blob

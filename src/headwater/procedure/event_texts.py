@@ -42,7 +42,7 @@ Json = dict[str, Any]
 
 def texts_all(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, listing: Json) -> list[int]:
     """Read the texts; returns the numbers of the tasks, none where no log asks for any."""
-    targets, asks = planned(corridor, item, listing["contents"])
+    targets, asks, beyond = planned(corridor, item, listing["contents"])
     if not targets:
         return []
     unit = Unit(item, TEXTS, targets)
@@ -81,6 +81,8 @@ def texts_all(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, 
                 receiver = Receiver(corridor.case, unit)
                 for target in unit.targets:
                     _gap(receiver, target, GapReason.INCOMPLETE, f"event texts: {outcome.status}: {outcome.detail}")
+        for target in beyond:
+            _gap(receiver, target, GapReason.LIMIT, f"event texts: beyond the first {len(targets)} files")
         receiver.finish()
     finally:
         for fd in fds if own else ():
@@ -93,17 +95,20 @@ def _gap(receiver: Receiver, target: Json, reason: GapReason, why: str) -> None:
     receiver.gap(event_texts.FEED, path, Gap(0, int(target["size"]), reason, why))
 
 
-def planned(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]) -> tuple[list[Json], list[Json]]:
-    """The files to read, and what each provider asks of which of them (by their numbers); both empty where nothing is asked."""
+def planned(
+    corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]
+) -> tuple[list[Json], list[Json], list[Json]]:
+    """The files to read, and what each provider asks of which of them (by number), and files beyond the bound."""
     asked = _asked(corridor, item)
     if not asked:
-        return [], []
+        return [], [], []
     files, guids = _named(corridor, item)
     there: dict[str, list[Sequence[Any]]] = {}
     for row in contents:
         there.setdefault(str(row[2]).lower(), []).append(row)
     targets: list[Json] = []
     numbers: dict[tuple[str, str], int] = {}
+    beyond: dict[tuple[str, str], Json] = {}
     asks: list[Json] = []
     most = _MEMBERS_MOST if item.kind == "folder" else _FILES_MOST
     for (provider, guid), events in sorted(asked.items()):
@@ -116,12 +121,14 @@ def planned(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]
                 if place not in numbers and len(targets) < most:
                     numbers[place] = len(targets)
                     targets.append({"view": row[0], "key": row[1], "path": row[2], "size": int(row[3]), "hash": None})
+                elif place not in numbers:
+                    beyond[place] = {"view": row[0], "path": row[2], "size": 0}
                 if place in numbers:
                     mine.append(numbers[place])
         if mine:
             asks.append({"provider": provider, "guid": known, "events": events, "files": mine})
     _hashed(corridor, item, targets)
-    return targets, asks
+    return targets, asks, list(beyond.values())
 
 
 def _asked(corridor: Corridor, item: Evidence) -> dict[tuple[str, str], list[list[int | None]]]:
