@@ -118,6 +118,8 @@ def _bytes(facts: Mapping[str, Any], language: str) -> Iterator[str]:
         f"offset {facts['offset']}, length {facts['length']} bytes",
         language,
     )
+    if facts.get("stored"):
+        yield f"{_said('容器文件在检材中的位置', 'stored in the layer', language)}: {facts['stored']}"
     if facts.get("physical"):
         where = ", ".join(f"{offset}+{length}" for offset, length in facts["physical"])
         yield f"{_said('介质上的位置', 'on the medium', language)}: {where}"

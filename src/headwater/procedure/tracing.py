@@ -15,7 +15,9 @@ from typing import Any
 from headwater.formats.canonical import plain
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Citation, Finding, Span
+from headwater.model.paths import container_of
 from headwater.model.times import rfc3339
+from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
 from headwater.procedure.event_words import Texts
@@ -139,8 +141,12 @@ def _finding(corridor: Corridor, finding: Finding) -> Iterator[Link]:
 def _spans(corridor: Corridor, cited: Sequence[Citation]) -> Iterator[Link]:
     """The bytes of each citation; behind an entry of a journal, which holds no words, the bytes of its message."""
     entries = journal_entries(corridor, cited)
+    stored: dict[tuple[int, str], str] = {}  # of what a container sees: the layer's own file
+    if any(container_of(c.span.path) for c in cited):
+        accounts = (a for a in load_accounts(corridor.case) if a["target"].get("stored"))
+        stored = {(int(a["evidence"]), str(a["path"])): str(a["target"]["stored"]) for a in accounts}
     for citation, data, entry in zip(cited, bytes_of(corridor, cited), entries, strict=True):
-        yield _span_link(citation, data)
+        yield _span_link(citation, data, stored.get((citation.span.evidence, citation.span.path)))
         if entry is not None:
             yield from _message_link(citation, entry)
 
@@ -163,7 +169,7 @@ def _message_link(citation: Citation, entry: JournalEntry) -> Iterator[Link]:
             return
 
 
-def _span_link(citation: Citation, data: bytes) -> Link:
+def _span_link(citation: Citation, data: bytes, stored: str | None) -> Link:
     span = citation.span
     facts = {
         "evidence": [span.evidence],
@@ -174,6 +180,8 @@ def _span_link(citation: Citation, data: bytes) -> Link:
         "ts": rfc3339(citation.ts),
         "claims": dict(citation.claims),
     }
+    if stored is not None:
+        facts["stored"] = stored
     return Link("bytes", event_id(span.evidence, span.path, span.offset, citation.ordinal), facts, data)
 
 
