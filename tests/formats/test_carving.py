@@ -139,6 +139,14 @@ def rar5() -> bytes:
     return b"Rar!\x1a\x07\x01\x00" + block(b"\x01\x00\x00") + member + block(b"\x05\x00\x00")
 
 
+def packaged() -> bytes:
+    files = ((b"debian-binary", b"2.0\n"), (b"control.tar.xz", b"\x5b" * 777), (b"data.tar.xz", b"\x5c" * 5001))
+    parts = (
+        b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (n, 0, 0, 0, b"100644", len(d)) + d + b"\n" * (len(d) & 1) for n, d in files
+    )
+    return b"!<arch>\n" + b"".join(parts)
+
+
 def pcap() -> bytes:
     records = b"".join(struct.pack("<IIII", 1_700_000_000 + n, 0, 60, 60) + bytes([n]) * 60 for n in range(90))
     return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records
@@ -154,7 +162,7 @@ def everything() -> dict[str, tuple[str, bytes]]:
         "gzip": ("gz", gzip.compress(random.Random(4).randbytes(9000), mtime=0)), "tar": ("tar", tarred()), "elf": ("elf", elf()),
         "pe": ("exe", pe()), "sqlite": ("sqlite", sqlite()), "7z": ("7z", seven_zip()), "rar": ("rar", rar5()),
         "pcap": ("pcap", pcap()), "sh": ("sh", shell), "php": ("php", b"<?php @eval($_POST['x']); ?>\n"),
-        "jsp": ("jsp", b"<%@ page import=\"java.util.*\" %>\n<% out.print(1); %>\n"),
+        "deb": ("deb", packaged()), "jsp": ("jsp", b"<%@ page import=\"java.util.*\" %>\n<% out.print(1); %>\n"),
     }  # fmt: skip
 
 

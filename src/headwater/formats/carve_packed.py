@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walks over archives in free space: ZIP and what is made of it, gzip, tar, 7z, RAR 4 and 5.
+"""Walks over archives in free space: ZIP and what is made of it, gzip, tar, ar, 7z, RAR 4 and 5.
 
 Formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT; RFC 1952; POSIX.1-2017 pax (ustar);
 https://py7zr.readthedocs.io/en/latest/archive_format.html; https://www.rarlab.com/technote.htm (blocks of RAR 5).
@@ -250,3 +250,25 @@ def _vint(data: bytes, at: int) -> tuple[int, int]:
         if not byte & 0x80:
             break
     return value, at
+
+
+def ar(data: Stretch) -> Walked | None:
+    """An ar archive (a Debian package), member by member; the format has no end mark."""
+    at, members = 8, 0
+    package = data.at(8, 13) == b"debian-binary"
+    for _ in range(STEPS_MOST):
+        head = data.at(at, 60)
+        size = head[48:58].strip()
+        if head[58:60] != b"`\n" or not size.isdigit():
+            break
+        after = at + 60 + int(size) + (int(size) & 1)
+        if after > data.size:
+            data.short = True
+            break
+        at, members = after, members + 1
+    if not members:
+        return None
+    whole = not data.short and not data.at(at, -at % data.unit).strip(b"\0")
+    return Walked(
+        "ar", "deb" if package else "a", at, whole, "structure", "" if whole else "its next member is not there"
+    )

@@ -39,7 +39,7 @@ _SIGNATURES: tuple[tuple[bytes, Walk], ...] = (
     (b"\x89PNG\r\n\x1a\n", carve_pictures.png), (b"\xff\xd8\xff", carve_pictures.jpeg), (b"GIF87a", carve_pictures.gif),
     (b"GIF89a", carve_pictures.gif), (b"%PDF-", carve_pictures.pdf), (b"PK\x03\x04", carve_packed.zipped),
     (b"\x1f\x8b\x08", carve_packed.gzip), (b"7z\xbc\xaf\x27\x1c", carve_packed.seven_zip),
-    (b"Rar!\x1a\x07", carve_packed.rar), (b"\x7fELF", carve_records.elf), (b"MZ", carve_records.pe),
+    (b"Rar!\x1a\x07", carve_packed.rar), (b"!<arch>\n", carve_packed.ar), (b"\x7fELF", carve_records.elf), (b"MZ", carve_records.pe),
     (b"SQLite f", carve_records.sqlite), (b"ElfFile\0", carve_records.evtx), (b"ElfChnk\0", carve_records.evtx),
     (b"LPKSHHRH", carve_records.journal), (b"\xd4\xc3\xb2\xa1", carve_records.pcap),
     (b"\xa1\xb2\xc3\xd4", carve_records.pcap), (b"\x4d\x3c\xb2\xa1", carve_records.pcap),
