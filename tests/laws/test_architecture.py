@@ -136,3 +136,15 @@ def test_bare_except_swallows_nothing() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None, f"{_name(path)}:{node.lineno} catches everything, even an interrupt"
+
+
+def test_two_sources_share_no_feed_by_accident() -> None:
+    """An artifact of the registry that took a parser's feed made a detector read rows of another kind."""
+    from headwater.examine.hive_artifacts import all_artifacts
+    from headwater.examine.registry import all_parsers
+
+    parsers = {p.feed for p in all_parsers().values()}
+    artifacts = {a.feed for a in all_artifacts()}
+    assert parsers
+    assert artifacts
+    assert not parsers & artifacts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.cli.main import EXIT_AUTHORITY, EXIT_OTHER, EXIT_SOURCE, EXIT_USAGE, main
+from headwater.cli.main import EXIT_AUTHORITY, EXIT_NOT_CLEAN, EXIT_OTHER, EXIT_SOURCE, EXIT_USAGE, main
 from headwater.procedure.investigate import Outcome
 from small_case import make_evidence
 
@@ -105,3 +105,21 @@ def test_unknown_id_zone_and_rules(worked: Worked, tmp_path: Path, capsys: pytes
     assert _refused(capsys, "HW6001", *base, "--rules", str(tmp_path / "none")) == EXIT_OTHER
     assert _refused(capsys, "HW0001", *base, "--year", "x") == EXIT_USAGE
     assert _refused(capsys, "HW0001", *base, "--trusted-proxy", "10.0.0.0/99") == EXIT_USAGE
+
+
+def test_a_detector_that_fails_is_no_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headwater.detect import registry
+
+    name, detector = next((n, d) for n, d in registry.all_detectors().items() if not getattr(d, "ENTERS", False))
+
+    def fails(*_: object) -> object:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(detector, "detect", fails)
+    case = tmp_path / "case"
+    words = ("investigate", str(make_evidence(tmp_path / "evidence")), "--case", str(case), "--no-authority", "a test")
+    assert main([*words, "--examiner", "甲", "--no-reread"]) == EXIT_NOT_CLEAN
+    assert f"detector did not run: {name}: ZeroDivisionError" in capsys.readouterr().out
+    assert f"检测器 {name} 未能运行" in (case / "report" / "report.html").read_text()

@@ -117,4 +117,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"报告 report: {path}")
     for name in outcome.incomplete:
         say(f"未处理完 incomplete: {name}")
-    return EXIT_NOT_CLEAN if outcome.incomplete else EXIT_DONE
+    failed = outcome.judged.rules.get("failed", [])
+    for each in failed:
+        say(f"检测器未能运行 detector did not run: {each['detector']}: {each['why']}")
+    return EXIT_NOT_CLEAN if outcome.incomplete or failed else EXIT_DONE

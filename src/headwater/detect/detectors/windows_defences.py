@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Defences of a Windows host that are switched off or opened: credentials in memory, Defender, remote desktop, firewall, UAC.
 
-Needs:      state.setting of windows.security_setting, windows.remote_desktop and windows.firewall.
+Needs:      state.setting of windows.security_setting, windows.remote_desktop and windows.firewall_rule.
 Technique:  T1112 registry; T1003.001 WDigest; T1562.001 Defender; T1562.004 firewall; T1021.001 remote desktop; T1548.002 UAC.
 Says:       which setting stands how, and what that lets somebody do; a setting says nothing of who chose it.
 False when: an administrator chose it: another antivirus in Defender's place, remote desktop on a port of the site's own.
@@ -30,7 +30,7 @@ RULE = Rule(
     severity=Severity.HIGH,
 )
 CLAIMS = ("kind", "key", "setting", "data", "sort")
-FEEDS = ("windows.security_setting", "windows.remote_desktop", "windows.firewall")
+FEEDS = ("windows.security_setting", "windows.remote_desktop", "windows.firewall_rule")
 
 
 class Weak(NamedTuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules and profiles of the Windows firewall (windows.firewall).
+"""Rules and profiles of the Windows firewall (windows.firewall_rule).
 
 Reads:  SYSTEM: SharedAccess\\Parameters\\FirewallPolicy; SOFTWARE: Policies\\Microsoft\\WindowsFirewall.
 Time:   none of its own for a rule; the key's last write is of the newest change of any rule, in key_written.
@@ -17,7 +17,7 @@ from headwater.formats.registry_hive import Hive, Key
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event
 
-FEED = "windows.firewall"
+FEED = "windows.firewall_rule"
 VERSION = 1
 HIVES = ("system", "software")
 _PROFILES = ("DomainProfile", "StandardProfile", "PublicProfile", "PrivateProfile")
