@@ -121,10 +121,12 @@ class Log:
         self.shift = newest.shift if newest is not None else _bits_for(size)
         self.data_at = newest.data_at if newest is not None else 64
         self._mask = (1 << 64 - self.shift) - 1
-        self._tails = dict(self._tail(at) for at in (2 * PAGE, 3 * PAGE))
+        # pages that hold copies of the newest ones: two, from version 2 on (Windows 8, while mounted) 32
+        self._copies = _FIRST + (32 if newest is not None and newest.version[0] >= 2 else 2) * PAGE
+        self._tails = dict(self._tail(at) for at in range(_FIRST, self._copies, PAGE))
 
     def _tail(self, at: int) -> tuple[int, int]:
-        """The log's two first pages are copies of pages at its end that may not be in their place yet: (place, copy)."""
+        """The log's first pages are copies of pages at its end that may not be in their place yet: (place, copy)."""
         page = self.page(at)
         return (int.from_bytes(page[8:16], "little") if page else -1), at
 
@@ -150,7 +152,7 @@ class Log:
                 self._note(at)
                 continue
             # the two pages behind the restart pages are copies that name their own place
-            own = struct.unpack_from("<Q", page, 8)[0] if at < 4 * PAGE else at
+            own = struct.unpack_from("<Q", page, 8)[0] if at < self._copies else at
             end = struct.unpack_from("<H", page, 24)[0]
             begin = self.data_at
             words = np.frombuffer(page, "<u8", (PAGE - begin) // 8, begin)
