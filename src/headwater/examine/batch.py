@@ -9,6 +9,8 @@ the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,7 +182,10 @@ def _extend(tiled: list[tuple[int, int]], offset: int, length: int) -> None:
         tiled.append((offset, length))
 
 
-FAULTS = (ValueError, KeyError, IndexError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError)
+FAULTS = (
+    ValueError, KeyError, IndexError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError, EOFError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def _faultless(records: Iterable[Record], size: int, position: Callable[[], int]) -> Iterator[Record]:
