@@ -8,6 +8,7 @@ rules (every second one) against all of them shows what doubling costs. Each run
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -58,7 +59,7 @@ def events(folder: Path, rows: int) -> Path:
 
     pick = random.Random(SEED)
     for part in range(0, rows, PART):
-        made = [_event(pick, part + i) for i in range(min(PART, rows - part))]
+        made = [event(pick, part + i) for i in range(min(PART, rows - part))]
         names = sorted({k for e in made for k in e})
         frame = pl.DataFrame({n: [e.get(n) for e in made] for n in names})
         frame.with_columns(
@@ -70,7 +71,8 @@ def events(folder: Path, rows: int) -> Path:
     return folder
 
 
-def _event(pick: random.Random, at: int) -> dict[str, Any]:
+def event(pick: random.Random, at: int) -> dict[str, Any]:
+    """One event; which, the dice tell."""
     number = int(pick.random() * 1_000_000)
     path = "C:\\" + pick.choice(_DIRS).format(number % 50)
     image = f"{path}\\{pick.choice(_NAMES).format(number % 300)}.exe"
@@ -129,7 +131,7 @@ def match(folder: Path, rules: Path, every: int) -> None:
     pack = unpacked(rules.read_bytes())
     pack.rules = pack.rules[::every]
     start = time.process_time()
-    findings, report = sigma.run_pack(pack, _Stored(folder, pl), Settings())
+    findings, report = sigma.run_pack(pack, Stored(pl.scan_parquet(folder / "*.parquet")), Settings())
     count = sum(int(f.facts["matches"] or 0) for f in findings)
     used = time.process_time() - start
     print(
@@ -137,12 +139,11 @@ def match(folder: Path, rules: Path, every: int) -> None:
     )
 
 
-class _Stored:
-    """The parts as the port Events, as far as rules need it."""
+class Stored:
+    """A frame as the port Events, as far as rules need it."""
 
-    def __init__(self, folder: Path, engine: Any) -> None:
-        self._scan = engine.scan_parquet(folder / "*.parquet")
-        self._engine = engine
+    def __init__(self, scan: Any) -> None:
+        self._scan = scan
 
     def feeds(self) -> Sequence[str]:
         return ("windows.evtx",)
@@ -174,12 +175,16 @@ def main() -> None:
         from headwater.detect.sigma import load
         from headwater.detect.sigma_rules import packed
 
+        os.environ["XDG_CACHE_HOME"] = str(work / "cache")
         before = time.process_time()
         pack = load(options.rules)
+        between = time.process_time()
+        load(options.rules)
         rules = work / "rules.json"
         rules.write_bytes(packed(pack))
         print(
-            f"compiled {len(pack.rules)} rules in {time.process_time() - before:.1f} CPU s; kept as {rules.stat().st_size:,} bytes",
+            f"compiled {len(pack.rules)} rules in {between - before:.1f} CPU s, taken as kept in "
+            f"{time.process_time() - between:.1f}; kept as {rules.stat().st_size:,} bytes",
             flush=True,
         )
         say_input(rules, "compiled rules")

@@ -160,8 +160,14 @@ def run_pack(pack: Pack, events: Events, settings: Settings) -> tuple[list[Findi
     sequel = Sequel(pack)
     for feed, rules in sorted(by_feed.items()):
         columns = Columns(events.columns(feed))
-        for keyword in (False, True):
-            mine = [replace(r, tree=spread(r.tree, columns)) for r in rules if (None in fields(r.tree)) == keyword]
+        of_fields: list[Compiled] = []
+        of_keywords: list[Compiled] = []
+        unnamed = columns.unnamed()
+        for rule in rules:
+            if unnamed:
+                rule = replace(rule, tree=spread(rule.tree, columns))
+            (of_keywords if None in fields(rule.tree) else of_fields).append(rule)
+        for keyword, mine in ((False, of_fields), (True, of_keywords)):
             if not mine:
                 continue
             for rule, found in _run(events, feed, mine, columns, sequel, keyword):
@@ -195,17 +201,18 @@ def _run(
             yield rule, str(error)
     plan.close()
     kept: list[dict[int, _Kept]] = [{} for _ in ready]
-    claims = [_claims(r, columns) for r in ready]
-    wanted = [list(dict.fromkeys([*STAND, *_WHO, *c])) for c in claims]
+    claims: dict[int, list[str]] = {}  # of the rules that matched
     for frame in _slices(events, feed, ready, columns, sequel, keyword):
         for number, at in Slice(plan, frame).matches():
             if sequel.wants(ready[number]):
                 sequel.take(ready[number], frame[at], columns)
-            for part in frame.select(wanted[number])[at].partition_by("source"):
+            if number not in claims:
+                claims[number] = _claims(ready[number], columns)
+            wanted = list(dict.fromkeys([*STAND, *_WHO, *claims[number]]))
+            for part in frame.select(wanted)[at].partition_by("source"):
                 kept[number].setdefault(int(part["source"][0]), _Kept()).take(part)
-    for rule, held, named in zip(ready, kept, claims, strict=True):
-        found = [_finding(events, feed, rule, held[s], named, columns) for s in sorted(held)]
-        yield rule, found
+    for number, (rule, held) in enumerate(zip(ready, kept, strict=True)):
+        yield rule, [_finding(events, feed, rule, held[s], claims[number], columns) for s in sorted(held)]
 
 
 def _slices(

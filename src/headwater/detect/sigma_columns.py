@@ -63,6 +63,7 @@ class Columns:
             for name in dict.fromkeys((column.removeprefix(OWN_PREFIX).lower(), column.replace(" ", "").lower())):
                 self._own.setdefault(name, []).append(column)
         self._any = {c.lower(): c for c in columns}
+        self._every: dict[str, tuple[str, ...]] = {}
 
     def find(self, field: str) -> str | None:
         """The source's own field of that name, else the column that means it, else None."""
@@ -70,7 +71,12 @@ class Columns:
 
     def every(self, field: str) -> tuple[str, ...]:
         """The columns that state a field, best first: the first that is not missing in an event counts."""
-        name = field.lower()
+        known = self._every.get(field)
+        if known is None:
+            known = self._every[field] = self._looked_up(field.lower())
+        return known
+
+    def _looked_up(self, name: str) -> tuple[str, ...]:
         if name.startswith(EXACT):
             exact = name.removeprefix(EXACT)
             return (exact,) if exact in self.all else ()
