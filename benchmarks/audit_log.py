@@ -70,7 +70,7 @@ if __name__ == "__main__":
             name="audit.log",
             path="/var/log/audit/audit.log",
             make=audit_log,
-            count=300_000,
+            count=1_000_000,
             unit="lines",
             target=320_000,
             plaso="text/selinux",

@@ -113,14 +113,17 @@ def test_no_fault_under_the_sanitizers(tmp_path: Path) -> None:
     built = tmp_path / f"_scanner{importlib.machinery.EXTENSION_SUFFIXES[0]}"
     flags = ["-g", "-O1", "-shared", "-fPIC", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     subprocess.run([compiler, *flags, "-o", str(built), *sources], check=True)
+    checked = [
+        __file__,
+        *(str(GOLDEN.parent / name) for name in ("store/test_parquet.py", "examine/test_linux_audit.py")),
+    ]
     script = (
         "import pathlib, sys, pytest\n"
         "from headwater.formats import compiled\n"
         f"compiled._HERE = pathlib.Path({str(tmp_path)!r})\n"
         "compiled.library.cache_clear()\n"
         "assert compiled.library() is not None\n"
-        f"sys.exit(pytest.main(['-q', '-x', {__file__!r}, {str(GOLDEN.parent / 'store/test_parquet.py')!r},\n"
-        "    '-k', 'both_ways or outside or read_back']))\n"
+        f"sys.exit(pytest.main(['-q', '-x', *{checked!r}, '-k', 'both_ways or outside or read_back or blocks']))\n"
     )
     environment = {
         **os.environ, "LD_PRELOAD": asan, "HEADWATER_LONG": "", "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99",

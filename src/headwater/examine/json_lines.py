@@ -2,8 +2,9 @@
 """Lines that are one JSON object each, for the line engine.
 
 A picker says what a line's object means, as a mapping from header and own column names to values, or None where the object
-is not of its kind; its lines are then gaps. Objects are read by the standard library's ``json``, within the engine's limit
-of a line's length; nesting that is too deep, and numbers with thousands of digits, are not of its kind either.
+is not of its kind; its lines are then gaps. Objects are read by orjson where that reads them as the standard library's ``json``
+does, else by that, within the engine's limit of a line's length; nesting that is too deep, and numbers with thousands of
+digits, are not of its kind either.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
@@ -25,6 +27,8 @@ from headwater.model.times import from_rfc3339
 Picker = Callable[[Mapping[str, Any]], Mapping[str, Value] | None]
 _MOST = (1 << 63) - 1
 _TEXT = 8192
+_LONG = re.compile(r"[0-9]{18}")  # digits enough for a number that orjson would round
+_TEXTS = {str, type(None)}
 _BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\x(?=[0-9a-f]{2})")
 
 
@@ -44,10 +48,19 @@ def json_shape(pick: Picker, own: Mapping[str, Any]) -> Shape:
         if not picked:
             return Cut.none(lines)
         names = dict.fromkeys(name for found in picked for name in found)
-        columns = {n: pl.Series([_fit(f.get(n), types[n]) for f in picked], dtype=types[n]) for n in names}
-        return Cut(fits, columns)
+        return Cut(fits, {name: _column([found.get(name) for found in picked], types[name]) for name in names})
 
     return shape
+
+
+def _column(values: list[Value], dtype: Any) -> pl.Series:
+    """The values that are of the column's type; nulls where they are not."""
+    if dtype == pl.String and set(map(type, values)) <= _TEXTS:
+        try:
+            return pl.Series(values, dtype=dtype)
+        except UnicodeEncodeError:  # half a surrogate pair, which only the slow way can write
+            pass
+    return pl.Series([_fit(value, dtype) for value in values], dtype=dtype)
 
 
 def _picked(pick: Picker, text: str) -> Mapping[str, Value] | None:
@@ -58,6 +71,11 @@ def _picked(pick: Picker, text: str) -> Mapping[str, Value] | None:
 
 
 def _read(text: str) -> Any:
+    try:
+        if not _LONG.search(text):
+            return orjson.loads(text)
+    except ValueError:
+        pass  # what orjson refuses (NaN, half a surrogate pair) the other may take
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -11,6 +11,7 @@ Limits: only what the audit policy told the server to record, at its level; one 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -55,17 +56,23 @@ def recognise(head: bytes) -> bool:
     return bool(re.match(rb'\{[^\n]{0,200}"apiVersion":"audit\.k8s\.io/', head))
 
 
-def _address(value: Any) -> str | None:
+@functools.lru_cache(maxsize=4096)
+def _address(value: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(value)) if isinstance(value, str) else None
+        return str(ipaddress.ip_address(value))
     except ValueError:
         return None
 
 
-def _command(said: Mapping[str, Any]) -> str | None:
+def _part(said: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key; empty where there is none."""
+    found = said.get(key)
+    return found if type(found) is dict else {}
+
+
+def _command(uri: Any, about: Mapping[str, Any]) -> str | None:
     """The command of an exec, as the request's query states it."""
-    uri = said.get("requestURI")
-    if not isinstance(uri, str) or inner(said, "objectRef", "subresource") != "exec":
+    if not isinstance(uri, str) or about.get("subresource") != "exec":
         return None
     return word(" ".join(_unquoted(v) for v in re.findall(r"[?&]command=([^&]*)", uri[:65536])))
 
@@ -75,14 +82,20 @@ def _unquoted(text: str) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _object(said: Mapping[str, Any]) -> dict[str, Value]:
-    about = {k: word(inner(said, "objectRef", k)) for k in ("resource", "namespace", "name", "subresource")}
-    asked = inner(said, "requestObject")
-    shown = inner(asked, "spec", "containers") if isinstance(asked, dict) else None
-    return {
-        **about,
-        "api_group": word(inner(said, "objectRef", "apiGroup")),
-        "request_object": compact(asked) if isinstance(asked, dict) else None,
+def _object(said: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        "resource": word(about.get("resource")),
+        "namespace": word(about.get("namespace")),
+        "name": word(about.get("name")),
+        "subresource": word(about.get("subresource")),
+        "api_group": word(about.get("apiGroup")),
+    }
+    asked = said.get("requestObject")
+    if not isinstance(asked, dict):
+        return found
+    shown = inner(asked, "spec", "containers")
+    return found | {
+        "request_object": compact(asked),
         "containers": words([i for c in shown if (i := inner(c, "image"))]) if isinstance(shown, list) else None,
     }
 
@@ -91,36 +104,38 @@ def _pick(said: Mapping[str, Any]) -> Mapping[str, Value] | None:
     if said.get("kind") != "Event" or not isinstance(said.get("auditID"), str):
         return None
     begun = said.get("requestReceivedTimestamp") or said.get("stageTimestamp")
-    time, code = moment(begun), inner(said, "responseStatus", "code")
+    who, about, answer, notes = (_part(said, k) for k in ("user", "objectRef", "responseStatus", "annotations"))
+    time, code, verb = moment(begun), answer.get("code"), word(said.get("verb"))
     status = code if isinstance(code, int) else None
     addresses = said.get("sourceIPs")
+    peer = addresses[-1] if isinstance(addresses, list) and addresses else None
     found: dict[str, Value] = {
         "t_recorded": time,
         "t_basis": str(TimeBasis.NONE if time is None else TimeBasis.UTC),
         "time_text": word(begun) if time is None else None,
         "kind": str(EventKind.AUTH_FAILURE if status == 401 else EventKind.LOG_MESSAGE),
         "outcome": None if status is None else str(Outcome.SUCCESS if status < 400 else Outcome.FAILURE),
-        "user": word(inner(said, "user", "username")),
-        "src_ip": _address(addresses[-1]) if isinstance(addresses, list) and addresses else None,
-        "event_code": word(said.get("verb")),
-        "command_line": _command(said),
+        "user": word(who.get("username")),
+        "src_ip": _address(peer) if isinstance(peer, str) else None,
+        "event_code": verb,
+        "command_line": _command(said.get("requestURI"), about),
         "addresses": words(addresses),
-        "verb": word(said.get("verb")),
+        "verb": verb,
         "uri": word(said.get("requestURI")),
         "stage": word(said.get("stage")),
         "level": word(said.get("level")),
         "audit_id": word(said.get("auditID")),
         "user_agent": word(said.get("userAgent")),
-        "groups": words(inner(said, "user", "groups")),
-        "user_uid": word(inner(said, "user", "uid")),
+        "groups": words(who.get("groups")),
+        "user_uid": word(who.get("uid")),
         "impersonated": word(inner(said, "impersonatedUser", "username")),
         "status": status,
-        "reason": word(inner(said, "responseStatus", "reason")),
-        "message": word(inner(said, "responseStatus", "message")),
-        "decision": word(inner(said, "annotations", "authorization.k8s.io/decision")),
-        "decision_reason": word(inner(said, "annotations", "authorization.k8s.io/reason")),
+        "reason": word(answer.get("reason")),
+        "message": word(answer.get("message")),
+        "decision": word(notes.get("authorization.k8s.io/decision")),
+        "decision_reason": word(notes.get("authorization.k8s.io/reason")),
     }
-    return found | _object(said)
+    return found | _object(said, about)
 
 
 GRAMMAR = LineGrammar(shapes=(json_shape(_pick, OWN),), own=OWN)
