@@ -123,7 +123,7 @@ def test_copies_of_a_real_volume_show_the_deleted_file_alone() -> None:
     if not path.exists():
         pytest.skip("plaso's test data are not here")
     views = {v.name: v for v in open_evidence([open_readonly(path)]).views}
-    assert set(views) == {"", "deleted", "vss1", "vss2"}
+    assert set(views) == {"", "carved", "deleted", "vss1", "vss2"}
     first, second = views["vss1"].tree, views["vss2"].tree
     assert isinstance(first, ShadowTree)
     assert isinstance(second, ShadowTree)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the system on a tree says of itself while it is listed: its names, zone and release, only what is there."""
+"""What the system on a tree says of itself while it is listed: its names, zone and release, only what is there.
+
+``trim`` says by what it hands freed blocks back to the device, so that deleted contents are gone: the mount option
+``discard`` (fstab) or the timer of fstrim(8).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,10 @@ NAMES = frozenset({"hostname", "machine_id", "instance_id"})
 _SAYS = {
     "/etc/hostname": "hostname", "/etc/timezone": "timezone", "/etc/machine-id": "machine_id",
     "/etc/os-release": "os_release", "/usr/lib/os-release": "os_release",
-    "/var/lib/cloud/data/instance-id": "instance_id",
+    "/var/lib/cloud/data/instance-id": "instance_id", "/etc/fstab": "trim",
 }  # fmt: skip
-_EVERYTHING = NAMES | {"timezone", "windows_zone", "os_release", "localtime"}
+_EVERYTHING = NAMES | {"timezone", "windows_zone", "os_release", "localtime", "trim"}
+_TRIM_TIMER = "/etc/systemd/system/timers.target.wants/fstrim.timer"
 
 
 def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted: Collection[str] = _EVERYTHING) -> None:
@@ -29,6 +34,8 @@ def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted:
         if entry.kind == "file" and entry.path.lower() in windows_facts.HIVES:
             found = windows_facts.facts(entry.path.lower(), tree.open(entry.key).pread)
             said.update({k: v for k, v in found.items() if k in wanted and k not in said})
+        if entry.path == _TRIM_TIMER and "trim" in wanted:
+            said["trim"] = "fstrim.timer"
         name = _SAYS.get(entry.path)
         if name is None or name not in wanted or name in said or entry.kind != "file":
             continue
@@ -38,5 +45,8 @@ def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted:
         if name == "os_release":
             pairs = dict(line.partition("=")[::2] for line in text.splitlines())
             text = pairs.get("PRETTY_NAME", "").strip('"')
+        if name == "trim":
+            rows = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+            text = "discard" if any(len(r) > 3 and "discard" in r[3].split(",") for r in rows) else ""
         if text:
             said[name] = text.splitlines()[0][:_TEXT_MOST]

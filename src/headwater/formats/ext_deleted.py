@@ -102,6 +102,7 @@ class DeletedTree:
         self.kind = tree.kind
         self.inode_size = tree.inode_size
         self.notes: tuple[str, ...] = ()
+        self.reaches_back: int | None = None  # time of the oldest transaction that the journal still holds, ns
         self._warnings: list[Gap] = []
         self._found: dict[str, Recovered] | None = None
         self._maps: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
@@ -129,6 +130,7 @@ class DeletedTree:
         except NotJournal as error:
             self._warnings.append(Gap(0, 0, GapReason.NOT_THIS_FORMAT, f"deleted files: the journal: {error}"))
             return
+        self.reaches_back = min(old.commits.values(), default=None)
         if old.left_out:
             text = f"deleted files: {old.left_out} old copies in the journal were overwritten since and were left out"
             self._warnings.append(Gap(0, 0, GapReason.OVERWRITTEN, text))

@@ -50,13 +50,14 @@ class PhysicalVolume:
 
 @dataclass(frozen=True, slots=True)
 class LogicalVolume:
-    """``offset`` on the medium, −1 where it is not one run of it."""
+    """``offset`` on the medium, −1 where it is not one run of it; ``thin``: its blocks come out of a pool."""
 
     holder: str
     group: str
     name: str
     offset: int
     source: ByteSource
+    thin: bool = False
 
 
 def _crc(data: bytes) -> int:
@@ -182,7 +183,8 @@ def _assemble(
         warnings.append(Gap(0, length, reason, f"{label}/{which}: {detail}"))
     group = encode_name(label.encode("utf-8", "surrogateescape")).replace("/", "%2F")
     plain = encode_name(name.encode("utf-8", "surrogateescape")).replace("/", "%2F")
-    return LogicalVolume(holder, group, plain, _one_run(source, held), source)
+    thinly = any(s.get("type") == "thin" for s in segments)
+    return LogicalVolume(holder, group, plain, _one_run(source, held), source, thinly)
 
 
 def _one_run(source: ByteSource, held: Sequence[PhysicalVolume]) -> int:

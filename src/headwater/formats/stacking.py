@@ -176,4 +176,5 @@ def _arrays(members: Sequence[mdraid.MdMember], stack: Stack) -> list[Volume]:
 def _logical(lv: LogicalVolume, groups: Sequence[PhysicalVolume], stack: Stack) -> Volume:
     name = join(lv.holder, f"lv.{lv.group}.{lv.name}")
     stack.held.update((pv.holder, name) for pv in groups if pv.group == lv.group and pv.holder not in stack.held)
-    return Volume(name, lv.offset, lv.source.size, "lvm2", lv.name, lv.source)
+    facts = (("thin", "yes"),) if lv.thin else ()
+    return Volume(name, lv.offset, lv.source.size, "lvm2", lv.name, lv.source, facts=facts)

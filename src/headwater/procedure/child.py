@@ -164,6 +164,9 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             yield {"family": "events", "feed": feed, "part": part}, blob
             part += 1
         gaps.extend((view.name or "/", gap) for gap in view.tree.warnings)
+        back = getattr(view.tree, "reaches_back", None)
+        if back is not None:
+            facts[view.name]["reaches_back"] = str(back)
         if taker.left_out:
             facts[view.name]["context_left_out"] = str(taker.left_out)
     yield {"family": "gaps", "feed": "fs.macb", "part": 0}, encode_gaps(gaps, feed="fs.macb", source=number)

@@ -11,6 +11,7 @@ from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GAP_TEXT, GapReason, TimeBasis
 from headwater.model.nouns import Authority, Sentence, Text
 from headwater.procedure import known
+from headwater.procedure.deletion_limits import deletion_limits
 from headwater.procedure.judgement import Judged
 from headwater.report import data as report
 from headwater.report.words import AUTHORITY_FIELDS
@@ -258,6 +259,7 @@ def limits(
     yield from unparsed(accounts)
     for number, said in sorted(facts.items()):
         yield from views(number, said)
+        yield from deletion_limits(number, said)
     for number, states in sorted(sums.items()):
         yield coverage(number, states)
     ids = tuple(f"evidence-{i.number}" for i in items)
