@@ -41,6 +41,7 @@ from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, by_severity, load
 from headwater.procedure.notamper_held import results
 from headwater.procedure.odd_times import warnings
+from headwater.procedure.systems import systems
 from headwater.procedure.within_mandate import override_notes
 from headwater.report import data as report
 from headwater.report.html import render_html
@@ -190,6 +191,7 @@ def _item(corridor: Corridor, item: Evidence) -> report.EvidenceItem:
             report.RegisterField(Text("登记时间", "Registered at"), item.registered_at),
             report.RegisterField(Text("校验值对象", "Digest of"), DIGEST_OF.get(item.digest_of, item.digest_of)),
             *fields(item.notes),
+            *systems(facts_of(corridor.ledger, item.number)),
         ),
     )
 
