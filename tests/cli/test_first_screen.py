@@ -65,7 +65,7 @@ def test_last_line_of_finished_work_is_its_full_total(capsys: pytest.CaptureFixt
         meter("detect", 12, 13, "detectors")
     lines = _told(capsys)
     assert "(100 %)" in [line for line in lines if "parsing" in line][-1]
-    assert "13 detectors / 13 detectors (100 %)" in lines[-1]
+    assert "13 / 13 detectors (100 %)" in lines[-1]
 
 
 def test_work_that_failed_is_never_said_to_be_complete(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +85,30 @@ def test_two_items_in_one_stage_both_reach_their_total(capsys: pytest.CaptureFix
             meter("hash", 0, total, "bytes")
             meter("hash", total // 2, total, "bytes")
     assert sum("(100 %)" in line for line in _told(capsys)) == 2
+
+
+def test_time_left_is_not_foretold_from_the_first_bytes_and_is_never_nought(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("headwater.cli.meter.time.monotonic", lambda: clock[0])
+    with Meter() as meter:
+        meter("parse", 0, 1 << 24, "bytes")
+        for clock[0], done in ((12.0, 1 << 16), (24.0, 1 << 22), (36.0, 1 << 23), (48.0, (1 << 24) - 1)):
+            meter("parse", done, 1 << 24, "bytes")
+    early, quarter, half, last = _told(capsys)[1:5]
+    assert "left" not in early
+    assert quarter.endswith("left 72 s")
+    assert half.endswith("left 36 s")
+    assert last.endswith("left 1 s")
+
+
+def test_time_left_follows_the_rate_of_late_not_that_of_a_slow_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("headwater.cli.meter.time.monotonic", lambda: clock[0])
+    with Meter() as meter:
+        for clock[0], done in ((0.0, 0), (600.0, 1000), (660.0, 2000), (720.0, 3000)):
+            meter("parse", done, 10_000, "bytes")
+    assert _told(capsys)[3].endswith("left 7 min")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable
@@ -30,6 +31,19 @@ _NAMES = {
 }
 
 
+_SURE = 10.0  # per cent done before the time left is foretold …
+_PATIENT = 60.0  # … or seconds worked: the start of a stage (children that start, the first small files) says little
+_WINDOW = 60.0  # seconds that the foretold rate is taken from, at least
+
+
+def span(seconds: float) -> str:
+    """Seconds in words for a forecast: rounded up, never 0."""
+    whole = max(1, math.ceil(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    return f"{math.ceil(whole / 60)} min" if whole < 7200 else f"{whole / 3600:.1f} h"
+
+
 def size(count: float) -> str:
     """Bytes in words, binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -50,6 +64,7 @@ class Meter:
         self._stage = ""
         self._began = self._told = 0.0
         self._open = self._shown = False
+        self._marks: list[tuple[float, int]] = []  # when, and how much was done; each at least a window apart
         self._last: tuple[int, int | None, str] | None = None  # done, total, unit, where not printed as complete
 
     def __enter__(self) -> Meter:
@@ -68,6 +83,9 @@ class Meter:
             self._complete()
             self.end()
             self._stage, self._began, fresh = stage, now, True
+            self._marks = [(now, done)]
+        elif now - self._marks[-1][0] >= _WINDOW:
+            self._marks = [self._marks[-1], (now, done)]
         last = total is not None and done >= total
         self._last = None if last else (done, total, unit)
         self._shown = False
@@ -81,13 +99,24 @@ class Meter:
         show = size if unit == "bytes" else (lambda n: f"{n:,.0f} {unit}")
         words = f"{zh} {en}: {show(done)}"
         if total:
-            words += f" / {show(total)} ({100 * done // total} %)"
+            words = (
+                f"{zh} {en}: {show(done) if unit == 'bytes' else f'{done:,}'} / {show(total)} ({100 * done // total} %)"
+            )
         rate = done / elapsed if elapsed > 0.5 else 0.0
         if rate >= 1:
             words += f", {show(rate)}/s"
-            if total and done < total:
-                words += f", 剩余 left {int((total - done) / rate)} s"
-        return words
+        left = self._left(done, total, elapsed)
+        return words if left is None else f"{words}, 剩余 left {span(left)}"
+
+    def _left(self, done: int, total: int | None, elapsed: float) -> float | None:
+        """Seconds left at the rate of the last minute or two; none while too little is done to foretell it."""
+        if not total or not self._marks or elapsed <= 0.5 or not 0 < done < total:
+            return None
+        if 100 * done < _SURE * total and elapsed < _PATIENT:
+            return None
+        since, held = self._marks[0]
+        passed, moved = self._began + elapsed - since, done - held
+        return (total - done) * passed / moved if moved > 0 and passed > 0 else None
 
     def _complete(self) -> None:
         """The last line of a stage that is over, at its full total."""
