@@ -44,7 +44,7 @@ VERIFIED = "verify"
 
 _LIBRARIES = (
     "polars", "duckdb", "pytsk3", "isal", "cryptography", "pysigma", "typst", "numpy", "zstandard",
-    "tzdata", "libbde-python", "libesedb-python", "libvshadow-python", "orjson", "tree-sitter", "tree-sitter-php", "yara-x",
+    "tzdata", "libbde-python", "libvshadow-python", "orjson", "tree-sitter", "tree-sitter-php", "yara-x",
     "argon2-cffi", "ahocorasick-rs", "asyncssh",
 )  # fmt: skip
 
