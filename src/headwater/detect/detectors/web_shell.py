@@ -41,7 +41,7 @@ PAGE = Rule(
 )
 # What has hardly any honest use / what honest code does as well.
 _HARD = ("eval-of-request", "callback-of-request")
-_SOFT = ("exec-of-request", "eval-of-encoded", "include-of-request", "known-family")
+_SOFT = ("exec-of-request", "eval-of-encoded", "include-of-request", "deserialise-of-request", "known-family")
 # Places that hold what visitors upload or what a program writes: no script belongs there.
 _PLACE = re.compile(
     r"/(?:uploads?|upfiles?|files?|images?|img|pictures?|avatars?|attachments?|media|tmp|temp|cache|static)/"
@@ -56,6 +56,7 @@ _TRAIT = {
     "exec-of-request": ("把请求参数交给 shell 执行", "passes a request's parameter to a shell"),
     "eval-of-encoded": ("执行经编码隐藏的代码", "evaluates code hidden by encoding"),
     "include-of-request": ("包含请求所指定的文件", "includes the file that a request names"),
+    "deserialise-of-request": ("把请求内容反序列化为对象", "turns what a request says into objects"),
     "known-family": ("含已知后门工具的特征字样", "contains words of a known web shell"),
 }
 CLAIMS = ("kind", "file_path", "trait", "match", "parameter")

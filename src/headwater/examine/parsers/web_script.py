@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traits of scripts that a web server runs: commands, code or files taken from a request (web.script).
 
-Reads:  *.php, *.jsp, *.asp(x) anywhere; cgi, py, pl and sh under cgi-bin or www; pictures that contain PHP code.
+Reads:  *.php, *.jsp(x), *.asp(x), *.ashx, *.asmx, *.cshtml anywhere; cgi, py, pl, sh under cgi-bin or www; pictures
+        that contain PHP code.
 Time:   none: a file's content states no time (its times are in fs.macb).
 Format: https://www.php.net/manual/en/language.variables.superglobals.php; the Servlet, ASP.NET and CGI counterparts.
-Limits: follows a request value within one file only, in PHP of at most 1 MiB by its syntax tree (variables, functions
-        of the file, names put together), else through plain assignments; the first 8 MiB; says what the code can do,
-        never that it ran.
+Limits: follows a request value within one file only, in PHP, Java and C# of at most 1 MiB by its syntax tree (variables,
+        functions of the file, names put together), else (Visual Basic, CGI, code that no grammar reads) by words and plain
+        assignments; the first 8 MiB; says what the code can do, never that it ran. No expression language (``${…}``), no page
+        in UTF-16 or EBCDIC.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from headwater.examine import page_basic, page_flow
+from headwater.examine.page_parts import page
 from headwater.examine.php_flow import flows
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
 
 FEED = "web.script"
-VERSION = 2
+VERSION = 3
 READS = (
     "*.php",
     "*.php?",
@@ -32,6 +36,8 @@ READS = (
     "*.jsp?",
     "*.asp",
     "*.as?x",
+    "*.asa",
+    "*.cshtml",
     "/cgi-bin/**",
     "/www/**.cgi",
     "/www/**.py",
@@ -78,6 +84,8 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
     ("exec-of-request", r"\beval\b[^\n]{0,300}QUERY_STRING|\b(?:ba|da)?sh\s+-c\s[^\n]{0,300}QUERY_STRING", ""),
     ("exec-of-request", r"\b(?:system|exec)\s*\(?[^;\n]{0,300}\bparam\s*\(", r"\bparam\s*\("),
 )
+_PAGE = re.compile(r"<%|<jsp:|runat\s*=\s*[\"']?server|@(?:functions\s*)?\{")
+_PAGED = re.compile(r"\.(?:jsp.?|as[acmhp]x?|cshtml)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +186,45 @@ def _by_tree(text: str, known: list[_Trait]) -> Iterator[_Trait]:
             yield _Trait(flow.start, flow.end, flow.trait, flow.parameter)
 
 
-def _found(text: str) -> list[_Trait]:
+def _page(text: str, path: str) -> tuple[list[_Trait], list[tuple[int, int]]]:
+    """What the syntax tree of a JSP or ASP.NET page says, and the stretches that it understood: words need not guess there."""
+    found = page(text.encode("latin-1"), path)
+    read, understood = page_flow.read(found)
+    if found.language == "basic" or (found.language == "csharp" and understood != [(0, len(text))]):
+        read += [
+            f
+            for f in page_basic.flows(text)
+            if not any(f.trait == r.trait and f.start < r.end and r.start < f.end for r in read)
+        ]
+    # a page without program text runs nothing: what stands in its comments and examples is no code
+    return [_Trait(f.start, f.end, f.trait, f.parameter) for f in read], understood if found.language else [
+        (0, len(text))
+    ]
+
+
+def _other(text: str, known: list[_Trait], understood: list[tuple[int, int]]) -> Iterator[_Trait]:
+    """What words alone say; where a syntax tree was read and shows no way from the request, a command is only a command."""
+    for name, pattern, reads in _OTHER:
+        if reads and not re.search(reads, text, re.IGNORECASE):
+            continue
+        for m in _matches(pattern, text):
+            if any(k.name == name or (k.start < m.end() and m.start() < k.end) for k in known):
+                continue
+            if not any(start < m.end() and m.start() < end for start, end in understood):
+                yield _Trait(m.start(), m.end(), name, _parameter(text))
+            elif name == "exec-of-request":
+                yield _Trait(m.start(), m.end(), "exec", None)
+
+
+def _found(text: str, path: str) -> list[_Trait]:
     traits: list[_Trait] = []
-    if "<?" in text and ("<?php" in text.lower() or "<?=" in text or "$_" in text):
+    php = "<?" in text and ("<?php" in text.lower() or "<?=" in text or "$_" in text)
+    if php:
         traits = list(_php(text))
         traits += _by_tree(text, traits)
-    for name, pattern, reads in _OTHER:
-        if not reads or re.search(reads, text, re.IGNORECASE):
-            traits += [_Trait(m.start(), m.end(), name, _parameter(text)) for m in _matches(pattern, text)]
+    paged, understood = _page(text, path) if not php and (_PAGE.search(text) or _PAGED.search(path)) else ([], [])
+    traits += paged
+    traits += list(_other(text, paged, understood))
     traits += [_Trait(m.start(), m.end(), "known-family", None) for m in _matches(_FAMILIES, text)]
     return sorted(set(traits), key=lambda t: (t.start, t.end, t.name))[:MOST_EVENTS]
 
@@ -212,7 +251,7 @@ def parse(file: File) -> Iterator[Record]:
     text = data.decode("latin-1")  # one character per byte, so that positions are byte offsets
     path = file_layer(file.path)
     at = 0
-    for start, end, held in _lines(text, _found(text)):
+    for start, end, held in _lines(text, _found(text, path)):
         if start > at:
             yield Skip(at, start - at, "lines without a trait")
         for trait in held:
