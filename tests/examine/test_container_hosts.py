@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -13,15 +14,19 @@ from typing import Any
 import pytest
 
 from headwater.examine.container_facts import docker_facts, podman_facts
-from headwater.examine.container_hosts import Containers, Host, container_view
+from headwater.examine.container_hosts import Containers, Host, container_view, told
+from headwater.examine.containerd_facts import chain, placed, snapshots
 from headwater.examine.layer_merge import DEEP, Merged, put_at, put_over
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.attributes import Attributes, attributes
+from headwater.formats.bolt_file import open_bolt
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.formats.trees import Entry
 from headwater.procedure import child
 
 WEB, JOB = "a" * 63 + "1", "b" * 63 + "2"
+STOPPED, NERDCTL = "7".zfill(64), "8".zfill(64)
+_CONTAINERD = Path(__file__).parents[1] / "formats" / "fixtures" / "containerd"
 AUTH = "Mar  2 11:22:41 {} sshd[877]: Failed password for root from 198.51.100.9 port 1 ssh2\n"
 
 
@@ -259,3 +264,53 @@ def test_the_view_is_what_the_kernel_mounts(tmp_path: Path) -> None:
     assert seen == sorted((out / "kernel").read_text().splitlines())
     assert hosts[""].stored["/there/in/renamed"].endswith("/layerone/diff/moved/in/f")  # renamed: metadata alone moved
     assert hosts[""].stored["/meta"].endswith("/layerthree/diff/meta")
+
+
+def _containerd(root: Path) -> None:
+    """Layers for three of the containers that a real containerd's two files tell of, on a partition mounted at /var."""
+    base = "/lib/containerd/io.containerd."
+    for name, place in (("meta", "metadata.v1.bolt/meta.db"), ("snap", "snapshotter.v1.overlayfs/metadata.db")):
+        _write(root, base + place, "")
+        (root / (base + place)[1:]).write_bytes(lzma.decompress((_CONTAINERD / f"{name}.db.xz").read_bytes()))
+    data = (root / f"{base}snapshotter.v1.overlayfs/metadata.db"[1:]).read_bytes()
+    found = snapshots(open_bolt(lambda at, n: data[at : at + n], len(data)))
+    for namespace, key, name in placed(found):
+        if key not in ("c7", STOPPED, NERDCTL):
+            continue
+        numbers = chain(found, name, 500)
+        for at, number in enumerate(numbers):
+            _write(root, f"{base}snapshotter.v1.overlayfs/snapshots/{number}/fs/{namespace}{len(numbers) - at}", "x")
+        _write(root, f"{base}snapshotter.v1.overlayfs/snapshots/{numbers[0]}/fs/var/log/auth.log", AUTH.format("c"))
+    _write(root, "/lib/nerdctl/1935db59/volumes/default/data/_data/kept", "1")
+    config = {"ID": STOPPED, "Name": "/shop", "Config": {"Image": "web:2", "Env": ["TZ=Asia/Tokyo"]}}
+    _write(root, f"/lib/docker/containers/{STOPPED}/config.v2.json", json.dumps(config))
+
+
+def test_containers_of_containerd_see_their_snapshots_and_docker_s_own_store_is_joined(tmp_path: Path) -> None:
+    _containerd(tmp_path / "root")
+    view = _image(tmp_path / "root", tmp_path / "image")
+    hosts, _ = _hosts(view)
+    assert sorted(hosts) == ["job", "pod-7/web", "shop"]
+    pod, job, shop = hosts["pod-7/web"], hosts["job"], hosts["shop"]
+    files = [e.path for e in pod.entries if e.kind == "file"]
+    assert files == ["/k8s.io1", "/k8s.io2", "/k8s.io3", "/var/log/auth.log"]
+    assert pod.name == "container.pod-7_web.c7"
+    said = told(pod, {})
+    assert (said["container_namespace"], said["container_pod"]) == ("k8s.io", "prod/pod-7")
+    assert (said["container_engine"], said["container_zone"]) == ("containerd", "Asia/Shanghai")
+    assert "/data/kept" in job.stored
+    assert (shop.facts.engine, shop.facts.image, shop.facts.zone) == ("docker", "web:2", "Asia/Tokyo")
+    assert shop.layers == 3
+    found = container_view(view, pod.name)
+    assert found is not None
+    place = tmp_path / "root/lib/containerd/io.containerd.metadata.v1.bolt/meta.db"
+    place.write_bytes(b"\x00" * 8192)
+    containers = Containers(_image(tmp_path / "root", tmp_path / "image2"))
+    containers.take(containers._view.tree.entries())
+    assert [host.facts.name for host in containers.hosts()] == [
+        "shop",
+        "",
+    ]  # by their snapshots alone: whose key is an id
+    assert [(path, str(gap.reason)) for path, gap in containers.gaps] == [
+        ("/lib/containerd/io.containerd.metadata.v1.bolt/meta.db", "unreadable")
+    ]

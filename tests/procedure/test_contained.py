@@ -43,6 +43,16 @@ def test_the_hosts_own_and_what_spans_both_keep_their_host() -> None:
     assert _host(_finding(f"p2!/var/lib/docker/containers/{'d' * 64}/{'d' * 64}-json.log")) is None
 
 
+def test_what_a_pod_printed_is_of_the_container_whose_attempt_it_was() -> None:
+    place = "/var/log/pods/prod_shop-0_1b2c/web/{}.log"
+    said = {name: SAID | {"container": number * 64, "container_name": f"web{number}", "container_log": place.format(number)}
+            for name, number in (("p2!container.a", "0"), ("p2!container.b", "1"))}  # fmt: skip
+    for path, host in (("1.log", "web1 (docker 111111111111)"), ("0.log.20260302-010203!gz", "web0 (docker 000000000000)"),
+                       ("2.log", None)):  # fmt: skip
+        finding = _finding(f"p2!/log/pods/prod_shop-0_1b2c/web/{path}")
+        assert next(named([finding], {1: said})).host == host
+
+
 def test_a_container_without_a_zone_runs_in_utc() -> None:
     assert container_zone(SAID)[0] == "UTC"
     assert container_zone(SAID | {"container_zone": "Asia/Shanghai", "container_zone_from": "TZ"}) == (

@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _TEXT_MOST = 200  # characters
-_LISTED_MOST = 1_000
+LISTED_MOST = 1_000
 _ID = re.compile(r"^[0-9a-f]{64}$")
 _VOLUME = re.compile(r"/volumes/([^/]+)/_data/?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """``volumes``: the named volumes by the place in the container where they are mounted; texts are empty where not told."""
+    """What is known of one container; texts are empty where not told.
+
+    ``volumes``: the named volumes by the place in the container where they are mounted; one that begins with ``/`` is the
+    folder itself. ``more``: further words by name (namespace, pod, log).
+    """
 
     id: str
     engine: str
@@ -31,64 +35,74 @@ class Facts:
     hostname: str = ""
     zone: str = ""
     volumes: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
-def _object(data: bytes) -> Any:
+def parsed(data: bytes) -> Any:
+    """JSON; None where it is none."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
 
 
-def _part(value: Any, *names: str) -> Any:
+def part(value: Any, *names: str) -> Any:
+    """What a row of names leads to; None where it leads nowhere."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A text in one line; empty where it is none."""
     return " ".join(value.split())[:_TEXT_MOST] if isinstance(value, str) else ""
 
 
-def _zone(environment: Any) -> str:
-    words = environment if isinstance(environment, list) else []
-    return next((_text(w[3:]).removeprefix(":") for w in words if isinstance(w, str) and w.startswith("TZ=")), "")
+def environment(words: Any, name: str) -> str:
+    """A variable of a process's environment, a list of NAME=value."""
+    start = name + "="
+    given = words[:LISTED_MOST] if isinstance(words, list) else []
+    return next((text(w[len(start) :]) for w in given if isinstance(w, str) and w.startswith(start)), "")
+
+
+def _zone(words: Any) -> str:
+    return environment(words, "TZ").removeprefix(":")
 
 
 def docker_facts(number: str, config: bytes) -> Facts:
     """Of a Docker container by its ``config.v2.json``; the id alone where that is not there or broken."""
-    said = _object(config)
-    mounts = _part(said, "MountPoints")
+    said = parsed(config)
+    mounts = part(said, "MountPoints")
     volumes = {
-        place: _text(_part(mount, "Name"))
-        for place, mount in list(mounts.items() if isinstance(mounts, dict) else ())[:_LISTED_MOST]
-        if _part(mount, "Type") == "volume" and _text(_part(mount, "Name"))
+        place: text(part(mount, "Name"))
+        for place, mount in list(mounts.items() if isinstance(mounts, dict) else ())[:LISTED_MOST]
+        if part(mount, "Type") == "volume" and text(part(mount, "Name"))
     }
     return Facts(
-        number, "docker", _text(_part(said, "Name")).lstrip("/"), _text(_part(said, "Config", "Image")),
-        _text(_part(said, "Config", "Hostname")), _zone(_part(said, "Config", "Env")), volumes,
+        number, "docker", text(part(said, "Name")).lstrip("/"), text(part(said, "Config", "Image")),
+        text(part(said, "Config", "Hostname")), _zone(part(said, "Config", "Env")), volumes,
     )  # fmt: skip
 
 
 def podman_facts(listed: bytes, config_of: Callable[[str], bytes]) -> Iterator[tuple[str, Facts]]:
     """Each container of ``containers.json`` with its uppermost layer; ``config_of`` gives its runtime configuration."""
-    rows = _object(listed)
-    for row in rows[:_LISTED_MOST] if isinstance(rows, list) else ():
-        number, layer = _part(row, "id"), _text(_part(row, "layer"))
+    rows = parsed(listed)
+    for row in rows[:LISTED_MOST] if isinstance(rows, list) else ():
+        number, layer = part(row, "id"), text(part(row, "layer"))
         if not isinstance(number, str) or not _ID.match(number) or not layer:
             continue
-        names = _part(row, "names")
-        more = _object(_text_of(_part(row, "metadata")))
-        config = _object(config_of(number))
+        names = part(row, "names")
+        more = parsed(_text_of(part(row, "metadata")))
+        config = parsed(config_of(number))
         volumes: dict[str, str] = {}
-        mounts = _part(config, "mounts")
-        for mount in mounts[:_LISTED_MOST] if isinstance(mounts, list) else ():
-            match = _VOLUME.search(_text(_part(mount, "source")))
-            place = _part(mount, "destination")
+        mounts = part(config, "mounts")
+        for mount in mounts[:LISTED_MOST] if isinstance(mounts, list) else ():
+            match = _VOLUME.search(text(part(mount, "source")))
+            place = part(mount, "destination")
             if match is not None and isinstance(place, str):
                 volumes[place] = match.group(1)
-        name = _text(names[0]) if isinstance(names, list) and names else _text(_part(more, "name"))
-        image = _text(_part(more, "image-name")) or _text(_part(row, "image"))
+        name = text(names[0]) if isinstance(names, list) and names else text(part(more, "name"))
+        image = text(part(more, "image-name")) or text(part(row, "image"))
         yield (
             layer,
             Facts(
@@ -96,8 +110,8 @@ def podman_facts(listed: bytes, config_of: Callable[[str], bytes]) -> Iterator[t
                 "podman",
                 name,
                 image,
-                _text(_part(config, "hostname")),
-                _zone(_part(config, "process", "env")),
+                text(part(config, "hostname")),
+                _zone(part(config, "process", "env")),
                 volumes,
             ),
         )

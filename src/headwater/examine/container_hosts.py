@@ -4,7 +4,9 @@
 Docker (overlay2): ``containers/ID/config.v2.json``, ``image/overlay2/layerdb/mounts/ID/mount-id``, ``overlay2/LAYER/{diff,
 link,lower}`` (https://docs.docker.com/engine/storage/drivers/overlayfs-driver/). Podman and CRI-O (containers/storage):
 ``overlay-containers/containers.json``, ``overlay/LAYER/…``, ``overlay-containers/ID/userdata/config.json``
-(https://github.com/containers/storage/blob/main/docs/containers-storage.md). Named volumes lie under ``volumes/NAME/_data``.
+(https://github.com/containers/storage/blob/main/docs/containers-storage.md). containerd (and Docker's store in it):
+``io.containerd.metadata.v1.bolt/meta.db`` and ``io.containerd.snapshotter.v1.NAME/`` with ``metadata.db`` and
+``snapshots/N/fs`` (see :mod:`headwater.examine.containerd_facts`). Named volumes lie under ``volumes/NAME/_data``.
 The folder that holds all this may be anywhere. A mount of the host's own folders shows files of the host and is not followed.
 """
 
@@ -16,10 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headwater.examine import containerd_facts
 from headwater.examine.container_facts import Facts, docker_facts, podman_facts
 from headwater.examine.layer_merge import Merged, put_at, put_over
 from headwater.examine.opening import View
 from headwater.formats.attributes import Attributes, attributes
+from headwater.formats.bolt_file import Bolt, open_bolt
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.model.kinds import GapReason
 from headwater.model.paths import CONTAINER, join
@@ -33,11 +37,16 @@ _LAYERS_MOST = 500  # of one container, as the kernel has it
 _ID = r"[0-9a-f]{64}"
 _LAYER = re.compile(r"^(.*)/(overlay2?)/([0-9a-z-]{8,80})/(diff|link|lower)(/.*)?$")
 _LINK = re.compile(r"^(.*)/(overlay2?)/l/([A-Z0-9]{16,40})$")
-_VOLUME = re.compile(r"^(.*/volumes/[^/]+)/_data(/.*)?$")
+_VOLUME = re.compile(r"^(.*/volumes/[^/]+(?:/[^/]+)?)/_data(/.*)?$|^(.*/volumes/kubernetes\.io~empty-dir/[^/]+)(/.*)?$")
+_SNAPSHOTS = r"^(.*/io\.containerd\.snapshotter\.v1\.[a-z0-9-]{1,40})"
+_SNAPSHOT = re.compile(rf"{_SNAPSHOTS}/snapshots/([0-9]{{1,18}})/fs(/.*)?$")
+_SNAPSHOTTER = re.compile(rf"{_SNAPSHOTS}/metadata\.db$")
+_META = re.compile(r"^(.*)/io\.containerd\.metadata\.v1\.bolt/meta\.db$")
 _DOCKER = re.compile(rf"^(.*)/containers/({_ID})/config\.v2\.json$")
 _MOUNT = re.compile(rf"^(.*)/image/overlay2/layerdb/mounts/({_ID})/mount-id$")
 _PODMAN = re.compile(r"^(.*)/overlay-containers/containers\.json$")
 _SPEC = re.compile(rf"^(.*)/overlay-containers/({_ID})/userdata/config\.json$")
+_WORDS = ("overlay", "/volumes/", "/containers/", "/io.containerd.")  # one of them is in every path that matters
 _POINTS_TO = re.compile(r"^\.\./([0-9a-z-]{8,80})/diff$")
 
 Layer = list[tuple[str, Entry]]
@@ -65,16 +74,14 @@ class Containers:
         self._links: dict[tuple[str, str], str] = {}
         self._texts: dict[str, Entry] = {}
         self._kept = self._unknown = 0
+        self._below: dict[tuple[str, str], list[str]] = {}  # of a snapshot of containerd, those below it
         self._named = False  # whether the layers' own short names were read
+        self.gaps: list[tuple[str, Gap]] = []  # what an engine's own files do not tell, by their path
         self._seen: set[str] = set()
 
     def take(self, entries: Iterable[Entry]) -> list[Entry]:
         """The entries that belong to the host; those of layers and volumes are kept."""
-        return [
-            e
-            for e in entries
-            if not (("overlay" in e.path or "/volumes/" in e.path or "/containers/" in e.path) and self._keep(e))
-        ]
+        return [e for e in entries if not (any(word in e.path for word in _WORDS) and self._keep(e))]
 
     def _keep(self, entry: Entry) -> bool:
         """Whether an entry is kept for the containers; engines' own files are noted and stay the host's."""
@@ -91,12 +98,16 @@ class Containers:
             return self._put(self._layers.setdefault((f"{root}/{driver}", layer), []), inner or "", entry)
         match = _VOLUME.match(path)
         if match is not None:
-            return self._put(self._volumes.setdefault(match.group(1), []), match.group(2) or "", entry)
+            folder, inner = match.group(1) or match.group(3), match.group(2) or match.group(4)
+            return self._put(self._volumes.setdefault(folder, []), inner or "", entry)
+        match = _SNAPSHOT.match(path)
+        if match is not None:
+            return self._put(self._layers.setdefault((match.group(1), match.group(2)), []), match.group(3) or "", entry)
         match = _LINK.match(path)
         points = _POINTS_TO.match(entry.target or "") if match is not None else None
         if match is not None and points is not None:
             self._links[(f"{match.group(1)}/{match.group(2)}", match.group(3))] = points.group(1)
-        if any(one.match(path) for one in (_DOCKER, _MOUNT, _PODMAN, _SPEC)):
+        if any(one.match(path) for one in (_DOCKER, _MOUNT, _PODMAN, _SPEC, _META, _SNAPSHOTTER)):
             self._texts[path] = entry
         return False
 
@@ -114,12 +125,17 @@ class Containers:
                 yield from (entry for _, entry in layer if entry.path not in self._seen)
 
     def hosts(self) -> Iterator[Host]:
-        """The containers whose own layer is there, by folder and id."""
+        """The containers whose own layer is there, by folder and id; where two would have one name, the second is told apart."""
+        named: set[str] = set()
         for store, layer, volumes, facts in sorted(self._described(), key=lambda each: (each[0], each[3].id))[
             :HOSTS_MOST
         ]:
             if (store, layer) in self._layers:
-                yield self._host(store, layer, volumes, facts)
+                host = self._host(store, layer, volumes, facts)
+                while host.name in named:
+                    host = replace(host, name=host.name + "-again")
+                named.add(host.name)
+                yield host
 
     def _described(self) -> Iterator[tuple[str, str, str, Facts]]:
         """The store of the layers, the uppermost layer, the folder of the volumes, and the facts of each container."""
@@ -144,6 +160,51 @@ class Containers:
                     ),
                 ):
                     yield f"{root}/overlay", layer, root, facts
+            match = _META.match(path)
+            if match is not None:
+                yield from self._in_containerd(path, match.group(1))
+
+    def _in_containerd(self, path: str, root: str) -> Iterator[tuple[str, str, str, Facts]]:
+        """The containers of one containerd: those of its record, and those whose snapshot alone is there."""
+        bolt = self._bolt(path)
+        records = {} if bolt is None else {(r.namespace, r.key): r for r in containerd_facts.recorded(bolt) if r.key}
+        self._tell(path, bolt)
+        docker = {match.group(2): match.group(1) for p in self._texts if (match := _DOCKER.match(p)) is not None}
+        for other in sorted(self._texts):
+            match = _SNAPSHOTTER.match(other)
+            if match is None or not other.startswith(f"{root}/io.containerd."):
+                continue
+            bolt = self._bolt(other)
+            found = {} if bolt is None else containerd_facts.snapshots(bolt)
+            self._tell(other, bolt)
+            store = match.group(1)
+            for namespace, key, name in containerd_facts.placed(found):
+                record = records.get((namespace, key))
+                if record is not None and not store.endswith(f".{record.snapshotter}"):
+                    continue
+                facts = record.facts if record is not None else containerd_facts.nameless(namespace, key)
+                if facts is None:
+                    continue
+                if namespace == "moby" and key in docker:
+                    config = self._read(f"{docker[key]}/containers/{key}/config.v2.json")
+                    facts = replace(docker_facts(key, config), more=facts.more)
+                numbers = containerd_facts.chain(found, name, _LAYERS_MOST)
+                self._below[(store, numbers[0])] = numbers[1:]
+                yield store, numbers[0], docker.get(key, root), facts
+
+    def _bolt(self, path: str) -> Bolt | None:
+        entry = self._texts[path]
+        if entry.kind != "file" or entry.size <= 0:
+            return None
+        try:
+            return open_bolt(self._view.tree.open(entry.key).pread, entry.size)
+        except ValueError as error:
+            self.gaps.append((path, Gap(0, entry.size, GapReason.UNREADABLE, str(error))))
+            return None
+
+    def _tell(self, path: str, bolt: Bolt | None) -> None:
+        for fault in bolt.faults if bolt is not None else ():
+            self.gaps.append((path, Gap(fault.offset, fault.length, GapReason.UNREADABLE, fault.reason)))
 
     def _read(self, path: str) -> bytes:
         entry = self._texts.get(path)
@@ -153,6 +214,8 @@ class Containers:
 
     def _chain(self, store: str, upper: str) -> list[str]:
         """The layers below the upper one, the nearest first."""
+        if (store, upper) in self._below:
+            return [layer for layer in self._below[(store, upper)] if (store, layer) in self._layers]
         if not self._named:
             for path in self._texts:
                 match = _LAYER.match(path)
@@ -172,7 +235,7 @@ class Containers:
             ordered = sorted(self._layers[(store, layer)], key=lambda each: each[0])
             put_over(merged, ordered, self._attributes, number == 0)
         for place, volume in sorted(facts.volumes.items()):
-            held = self._volumes.get(f"{volumes}/volumes/{volume}")
+            held = self._volumes.get(self._folder(volume) if volume.startswith("/") else f"{volumes}/volumes/{volume}")
             if held is not None:
                 put_at(merged, place, sorted(held, key=lambda each: each[0]))
         entries: list[Entry] = []
@@ -182,8 +245,12 @@ class Containers:
             stored[path] = entry.path
             entries.append(entry._replace(path=path))
         label = re.sub(r"[^A-Za-z0-9_-]", "_", facts.name or "unnamed")[:64]
-        name = f"{CONTAINER}{label}.{facts.id[:12]}"
+        name = f"{CONTAINER}{label}.{re.sub(r'[^A-Za-z0-9_-]', '_', facts.id[:12])}"
         return Host(name, facts, entries, stored, len(chain), self._unknown + merged.left_out)
+
+    def _folder(self, mounted: str) -> str:
+        """The folder of this tree that the running system knew by a path: the tree may be mounted below its root."""
+        return next((path for path in sorted(self._volumes) if mounted.endswith(path)), mounted)
 
     def _attributes(self, entry: Entry) -> Attributes:
         spans = getattr(self._view.tree, "record_spans", None)
@@ -256,7 +323,7 @@ def told(host: Host, own: Mapping[str, str]) -> dict[str, str]:
         "container_image": facts.image, "container_hostname": facts.hostname or own.get("hostname", ""),
         "container_os": own.get("os_release", ""), "container_layers": str(host.layers),
         "container_volumes": ", ".join(sorted(facts.volumes)), "container_unknown": str(host.unknown or ""),
-    }  # fmt: skip
+    } | {f"container_{word}": value for word, value in facts.more.items()}  # fmt: skip
     grounds = (("TZ", facts.zone), ("/etc/timezone", own.get("timezone")), ("/etc/localtime", own.get("localtime")))
     for ground, zone in grounds:
         if zone:

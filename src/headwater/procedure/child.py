@@ -159,6 +159,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         if containers is not None:
             yield from _contained(containers, view, number, opened.kind, facts)
             yield from _worth(view, list(containers.rest()), taker, opened.kind)
+            gaps.extend((join(view.name, path), gap) for path, gap in containers.gaps)
         for feed, frame in told.frames_of(view):
             blob = encode_events(frame, clock=str(number), feed=feed, source=number, path=None)
             yield {"family": "events", "feed": feed, "part": part}, blob

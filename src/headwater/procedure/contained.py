@@ -12,10 +12,12 @@ from headwater.model.nouns import Finding
 from headwater.model.paths import container_of, join, layers
 from headwater.procedure.corridor import container_words
 
-# what a container printed is kept by its engine beside the container: Docker's json-file, and podman's and CRI-O's log
+# what a container printed is kept by its engine beside the container: Docker's and nerdctl's json-file, podman's and
+# CRI-O's log, and under Kubernetes a log for each attempt, by NAMESPACE_POD_UID/CONTAINER/ATTEMPT
 _PRINTED = re.compile(
-    r"/(?:containers/([0-9a-f]{64})/\1-json\.log|overlay-containers/([0-9a-f]{64})/userdata/ctr\.log)"
+    r"/(?:containers/(?:[^/]+/)?([0-9a-f]{64})/\1-json\.log|overlay-containers/([0-9a-f]{64})/userdata/ctr\.log)"
 )
+_POD_LOG = re.compile(r"/pods/([^/]+_[^/]+_[^/]+/[^/]+/[0-9]+\.log)")
 
 Said = Mapping[str, str]
 
@@ -32,6 +34,11 @@ def named(findings: Iterable[Finding], facts: Mapping[int, Mapping[str, Said]]) 
         for view, said in views.items()
         if "container" in said
     }
+    for item, views in facts.items():
+        for name, its in views.items():
+            log = _POD_LOG.search(its.get("container_log", ""))
+            if log is not None:
+                numbered[(item, log.group(1))] = name
     for finding in findings:
         spans = [c.span for c in finding.spans] + [g.span for g in finding.gaps]
         places = {(span.evidence, _view(span.path, span.evidence, numbered)) for span in spans}
@@ -53,5 +60,8 @@ def _view(path: str, item: int, numbered: Mapping[tuple[int, str], str]) -> str 
     if container is not None:
         before = layers(path)
         return join(*before[: before.index(container) + 1])
+    log = _POD_LOG.search(path)
+    if log is not None:
+        return numbered.get((item, log.group(1)))
     printed = _PRINTED.search(path)
     return numbered.get((item, printed.group(1) or printed.group(2))) if printed is not None else None
