@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import kept_children
 from headwater.procedure.investigate import Outcome, investigate
 from small_case import make_evidence, order
 
@@ -25,6 +26,12 @@ def _own_cache() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_children() -> Iterator[None]:
+    """The children of an examination are started once, not once for each case."""
+    yield from kept_children.kept()
 
 
 @pytest.fixture(scope="session")
