@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
-
-import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "headwater"
 MODULES = sorted(SRC.rglob("*.py"))
@@ -37,15 +36,29 @@ IMPURE = {
     "multiprocessing",
     "urllib.request",
 }
+PURE = ("examine/parsers", "examine/artifacts", "detect/detectors")
+OPENS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
+LOOKS = {"now", "utcnow", "today", "environ", "getenv", "read_csv", "scan_csv", "read_parquet"}
 
 
 def _name(path: Path) -> str:
     return str(path.relative_to(SRC))
 
 
-def _imports(tree: ast.AST) -> set[str]:
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(path)))
+
+
+@functools.cache
+def _imports(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             found.update(a.name for a in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -57,83 +70,64 @@ def _imports(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_module_is_short_and_says_what_it_is(path: Path) -> None:
-    text = path.read_text()
-    assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n")
-    assert text.count("\n") <= 400, "over 400 lines"
-    assert path.stem not in BANNED
-    tree = ast.parse(text)
-    doc = ast.get_docstring(tree)
-    assert doc, "no first sentence"
-    assert doc.splitlines()[0].rstrip().endswith((".", "。", ":")) or "\n" in doc
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} is over 60 lines"
+def test_module_is_short_and_says_what_it_is() -> None:
+    for path in MODULES:
+        name, text = _name(path), path.read_text()
+        assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), name
+        assert text.count("\n") <= 400, f"{name} is over 400 lines"
+        assert path.stem not in BANNED, name
+        doc = ast.get_docstring(_tree(path))
+        assert doc, f"{name} has no first sentence"
+        assert doc.splitlines()[0].rstrip().endswith((".", "。", ":")) or "\n" in doc, name
+        for node in _nodes(path):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert (node.end_lineno or 0) - node.lineno < 60, f"{name}: {node.name} is over 60 lines"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_room_imports_no_other_room(path: Path) -> None:
-    parts = path.relative_to(SRC).parts
-    room = parts[0]
-    imported = {
-        i.split(".")[1] for i in _imports(ast.parse(path.read_text())) if i.startswith("headwater.") and i.count(".")
-    }
-    if room == "model":
-        assert imported <= {"model"}
-    elif room in {"formats", "confine"}:
-        assert imported <= {"model", room}
-    elif room in ROOMS:
-        assert imported <= {"model", "formats", "confine", room}
-    elif room == "procedure":
-        assert "cli" not in imported
+def test_room_imports_no_other_room() -> None:
+    for path in MODULES:
+        room = path.relative_to(SRC).parts[0]
+        imported = {i.split(".")[1] for i in _imports(path) if i.startswith("headwater.") and i.count(".")}
+        if room == "model":
+            assert imported <= {"model"}, _name(path)
+        elif room in {"formats", "confine"}:
+            assert imported <= {"model", room}, _name(path)
+        elif room in ROOMS:
+            assert imported <= {"model", "formats", "confine", room}, _name(path)
+        elif room == "procedure":
+            assert "cli" not in imported, _name(path)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_engine_is_known_to_one_room(path: Path) -> None:
-    room = path.relative_to(SRC).parts[0]
-    for engine, owner in ENGINES.items():
-        if room != owner:
-            assert not any(i == engine or i.startswith(engine + ".") for i in _imports(ast.parse(path.read_text())))
+def test_engine_is_known_to_one_room() -> None:
+    for path in MODULES:
+        room = path.relative_to(SRC).parts[0]
+        for engine, owner in ENGINES.items():
+            if room != owner:
+                assert not any(i == engine or i.startswith(engine + ".") for i in _imports(path)), _name(path)
 
 
 def test_model_needs_the_standard_library_alone() -> None:
     import sys
 
     for path in (SRC / "model").glob("*.py"):
-        for name in _imports(ast.parse(path.read_text())):
+        for name in _imports(path):
             assert name.split(".")[0] in sys.stdlib_module_names | {"headwater"}, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(
-        p for part in ("examine/parsers", "examine/artifacts", "detect/detectors") for p in (SRC / part).glob("*.py")
-    ),
-    ids=_name,
-)
-def test_parser_and_detector_open_nothing(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert not {i for i in _imports(tree) if i in IMPURE or i.split(".")[0] in {"socket", "subprocess"}}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in {"open", "exec", "eval", "compile", "__import__", "input", "print"}
-        if isinstance(node, ast.Attribute):
-            assert node.attr not in {
-                "now",
-                "utcnow",
-                "today",
-                "environ",
-                "getenv",
-                "read_csv",
-                "scan_csv",
-                "read_parquet",
-            }
+def test_parser_and_detector_open_nothing() -> None:
+    for path in (p for part in PURE for p in (SRC / part).glob("*.py")):
+        name = _name(path)
+        assert not {i for i in _imports(path) if i in IMPURE or i.split(".")[0] in {"socket", "subprocess"}}, name
+        for node in _nodes(path):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in OPENS, name
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in LOOKS, name
 
 
 def test_bare_except_swallows_nothing() -> None:
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None, f"{_name(path)}:{node.lineno} catches everything, even an interrupt"
 
