@@ -164,10 +164,10 @@ def test_the_history_of_an_account_that_was_entered_counts_more() -> None:
     assert run(entered(history("ssh bob@db01", user="alice"))) == []
 
 
-def logged(kind: EventKind, command: str, user: str = "root") -> list:
-    own = {"CommandLine": command} if kind == EventKind.PROCESS_CREATE else {}
-    named = {"user": user, "fields": own} | ({} if own else {"command_line": command})
-    events = MemoryEvents().say("linux.audit", "/a", (kind, T, named))
+def logged(kind: EventKind, *commands: str, user: str = "root") -> list:
+    own = [{"CommandLine": c} if kind == EventKind.PROCESS_CREATE else {} for c in commands]
+    named = [{"user": user, "fields": o} | ({} if o else {"command_line": c}) for c, o in zip(commands, own)]
+    events = MemoryEvents().say("linux.audit", "/a", *((kind, T, n) for n in named))
     return list(registry.run(suspicious_command, events, Settings()))
 
 
@@ -177,5 +177,4 @@ def test_what_was_logged_as_run(kind: EventKind) -> None:
     assert (found.severity, found.rule.stage) == (Severity.MEDIUM, Stage.COVER)
     assert "rm -f /var/log/auth.log" in found.text.zh
     assert "rm -f /var/log/auth.log" in found.spans[0].claims.values()
-    for command in EVERYDAY:
-        assert logged(kind, command) == []
+    assert logged(kind, *EVERYDAY) == []
