@@ -3,11 +3,14 @@
 
 New or changed is a program whose digest no package database of the item states; where the item has none, one that lies
 where intruders put things. Each content once, likely places first, bounded; what is beyond the bound is a gap by name.
+dpkg states no digest of its packages' own scripts, and a plain Debian holds three hundred of them: they come last, or
+they alone would fill the bound.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -32,8 +35,15 @@ BYTES_MOST = 512 << 20  # of them together
 FILES_PER_TASK = 100
 BYTES_PER_TASK = 128 << 20
 _GAPS_MOST = 2_000
+_OF_DPKG = re.compile(r"(?:^|!)/var/lib/dpkg/info/[^/]+\.(?:preinst|postinst|prerm|postrm|config)$")
+_LAST = 9  # behind every place that place_of knows
 
 Json = dict[str, Any]
+
+
+def rank(path: str) -> int:
+    """Which programs come first: by their place, the scripts of dpkg's own records last."""
+    return _LAST if _OF_DPKG.search(path) else place_of(path)
 
 
 def chosen(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]) -> tuple[list[Json], list[str]]:
@@ -58,7 +68,7 @@ def chosen(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]
             continue
         target = {"view": view, "key": key, "path": path, "size": int(size), "also": [], "hash": hashes[full]}
         found[hashes[full]] = target
-        order.append((place_of(full), at, target))
+        order.append((rank(full), at, target))
     ordered = [t for _, _, t in sorted(order, key=lambda o: o[:2])]
     kept: list[Json] = []
     beyond: list[str] = []

@@ -5,7 +5,8 @@ Reads:  *.exe, *.dll, *.sys, *.scr, *.com, *.cpl, *.ocx and *.drv outside the co
 Time:   that of a countersignature, UTC; else none: the header's time is often a hash and stands in a field.
 Format: https://learn.microsoft.com/windows/win32/debug/pe-format, Authenticode; see headwater.formats.pe_header and authenticode.
 Limits: who signed is what the certificate says; its chain, its revocation and its trust are not tried; a signature in a catalog
-        stands in windows.catalog; programs under other names are told apart by fs.content; over 512 MiB the digest is left out.
+        stands in windows.catalog; programs under other names are told apart by fs.content; over 512 MiB the digest is left out;
+        what has no header of one in the folders of a Unix system is passed over.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ VERSION = 1
 _ENDS = ("exe", "dll", "sys", "scr", "com", "cpl", "ocx", "drv")
 READS = tuple(f"/*.{end}" for end in _ENDS) + tuple(f"/*.{end.upper()}" for end in _ENDS)
 _STORE = re.compile(r"/windows/(?:winsxs|servicing|assembly/nativeimages[^/]*|softwaredistribution)/", re.IGNORECASE)
+# of a Unix system, where the same endings name other things (terminfo's ansi.sys)
+_UNIX = re.compile(r"^/(?:usr|lib|opt|snap|etc|var/lib)/")
 _LARGEST = 1 << 29
 _READ = 1 << 20
 
@@ -40,6 +43,9 @@ def parse(file: File) -> Iterator[Record]:
         return
     try:
         found = header(file.pread, file.size)
+        if found is None and _UNIX.search(where) and file.pread(0, 2) != b"MZ":
+            yield Skip(0, file.size, "no Windows program; the ending means something else on this system")
+            return
         if found is None:
             yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "no header of a Windows program")
             return
