@@ -17,10 +17,11 @@ from headwater.cli.main import main
 from headwater.model.errors import UsageError
 from headwater.procedure.corridor import Corridor, open_case, store_of
 from headwater.procedure.investigate import Outcome, investigate
-from headwater.procedure.judgement import load
+from headwater.procedure.judgement import by_severity, load
 from headwater.procedure.reporting import timeline
 from headwater.procedure.searching import Wanted, in_bytes, in_events
-from headwater.procedure.timeline import FORMS, Question, counts, page, save, values
+from headwater.procedure.timeline import FORMS, WIDTHS, Question, counts, page, save, values
+from headwater.procedure.timeline_words import folded
 from headwater.procedure.tracing import trace
 from small_case import make_evidence, order
 
@@ -141,9 +142,26 @@ def test_labels_of_the_report_lead_where_its_ids_lead(worked: tuple[Path, Path, 
     with held.ledger:
         judged = load(worked[1])
         rows = timeline(held, judged)[0]
-        pairs = [("E1", "evidence-1"), ("L1", "ledger-1"), ("F1", judged.findings[0].id), ("S1", judged.steps[0].id)]
+        gravest = min(judged.findings, key=by_severity)  # the report's order; the case's own is another
+        pairs = [("E1", "evidence-1"), ("L1", "ledger-1"), ("F1", gravest.id), ("S1", judged.steps[0].id)]
         pairs += [("Q1", judged.searches[0].id), ("H1", judged.hypotheses[0].id), ("T1", rows[0].id)]
         for label, name in pairs:
             assert [(k.kind, k.id) for k in trace(held, label)] == [(k.kind, k.id) for k in trace(held, name)]
         with pytest.raises(UsageError):
             trace(held, "F999999")
+
+
+def test_decades_of_old_file_times_do_not_bury_the_activity_and_silence_is_shown() -> None:
+    day = WIDTHS["day"]
+    rows = [(n * 100 * day, 1) for n in range(20)] + [(3000 * day, 900), (3002 * day, 700), (3009 * day, 5)]
+    shown = list(folded(rows, "day"))
+    assert shown[0].words is not None
+    assert shown[0].count == 20
+    assert "--since 1970-01-01T00:00:00Z" in shown[0].words.en
+    assert [(r.start // day, r.count) for r in shown[1:4]] == [(3000, 900), (3001, 0), (3002, 700)]
+    assert shown[4].words is not None
+    assert shown[4].words.en == "… 6 days without an event"
+    assert sum(r.count for r in shown) == sum(n for _, n in rows)  # nothing is lost by the folding
+    assert next(iter(folded(rows, "day", whole=True))).words is None
+    assert [r.count for r in folded(rows[:3] + rows[20:21], "day") if r.words is None] == [1, 1, 1, 900]
+    assert list(folded([], "day")) == []

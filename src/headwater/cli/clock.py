@@ -35,10 +35,9 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.options import pairs
     from headwater.cli.printing import line, say
-    from headwater.model.nouns import Text
+    from headwater.procedure.clock_words import item_lines, skew_lines
     from headwater.procedure.clocks import change, clocks, skews
     from headwater.procedure.corridor import open_case
-    from headwater.procedure.listing import in_language
 
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
@@ -53,26 +52,14 @@ def run(options: argparse.Namespace) -> int:
             if options.json:
                 line(asdict(held))
                 continue
-            bases = ", ".join(f"{name} {count:,}" for name, count in held.bases.items()) or "-"
-            said = Text(
-                f"检材 {held.evidence} {held.name}：时区 {held.zone}（依据：{held.ground}），"
-                f"时钟快 {held.skew_ns / 1e9:g} 秒；事件时间依据：{bases}",
-                f"evidence {held.evidence} {held.name}: zone {held.zone} (ground: {held.ground}), "
-                f"{held.skew_ns / 1e9:g} s ahead; basis of its events' times: {bases}",
-            )
-            say(in_language(said, language))
+            for words in item_lines(held, language):
+                say(words)
         for skew in skews(corridor):
             if options.json:
                 line(asdict(skew))
                 continue
-            said = Text(
-                f"由 {skew.matched:,} 条两边均有记载的事件（{skew.ground}）估计：检材 {skew.first} 的时钟比检材 "
-                f"{skew.second} 快 {skew.ahead / 1e9:g} 秒（居中半数在 {skew.low / 1e9:g} 至 {skew.high / 1e9:g} 秒之间）",
-                f"by {skew.matched:,} events that both recorded ({skew.ground}): the clock of evidence {skew.first} is "
-                f"{skew.ahead / 1e9:g} s ahead of evidence {skew.second} (middle half {skew.low / 1e9:g} to "
-                f"{skew.high / 1e9:g} s)",
-            )
-            say(in_language(said, language))
+            for words in skew_lines(skew, language):
+                say(words)
     return EXIT_DONE
 
 

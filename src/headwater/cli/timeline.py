@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         elif options.facet is not None:
             _facet(corridor, asked, options)
         elif options.histogram is not None:
-            _histogram(corridor, asked, options)
+            _histogram(corridor, asked, options, language)
         else:
             _page(corridor, asked, options, language)
     return EXIT_DONE
@@ -109,19 +109,26 @@ def _facet(corridor: Corridor, asked: Question, options: argparse.Namespace) -> 
             say(f"{count:>12,}  {'-' if value is None else value}")
 
 
-def _histogram(corridor: Corridor, asked: Question, options: argparse.Namespace) -> None:
+def _histogram(corridor: Corridor, asked: Question, options: argparse.Namespace, language: str) -> None:
     from headwater.cli.printing import line, say
     from headwater.model.times import rfc3339
+    from headwater.procedure.listing import in_language, languages
     from headwater.procedure.timeline import counts
+    from headwater.procedure.timeline_words import folded
 
     rows = counts(corridor, asked, options.histogram)
-    most = max((count for _, count in rows), default=1)
-    for start, count in rows:
-        if options.json:
+    if options.json:
+        for start, count in rows:
             line({"start": rfc3339(start), "count": count})
+        return
+    most = max((count for _, count in rows), default=1)
+    for row in folded(rows, options.histogram, whole=asked.since is not None or asked.around is not None):
+        if row.words is not None:
+            for each in languages(language):
+                say(in_language(row.words, each))
         else:
-            bar = "█" * max(1, round(40 * count / most))
-            say(f"{(rfc3339(start) or '')[:16].replace('T', ' ')}  {count:>12,}  {bar}")
+            bar = "█" * max(1, round(40 * row.count / most)) if row.count else ""
+            say(f"{(rfc3339(row.start) or '')[:16].replace('T', ' ')}  {row.count:>12,}  {bar}".rstrip())
 
 
 def _page(corridor: Corridor, asked: Question, options: argparse.Namespace, language: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from headwater.model.kinds import GAP_TEXT, SEVERITY_TEXT, STAGE_TEXT, GapReason, Severity, Stage
 from headwater.model.nouns import Text
-from headwater.procedure.listing import in_language
+from headwater.procedure.listing import in_language, languages
 from headwater.procedure.summary import Address, Days, Named, Summary
 
 WIDEST = 120
@@ -52,29 +52,29 @@ def lines(found: Summary, language: str) -> Iterator[str]:
         yield cut(text, WIDEST).rstrip()
 
 
-def _every(found: Summary, language: str) -> Iterator[str]:
-    def words(zh: str, en: str) -> str:
-        return in_language(Text(zh, en), language)
+def _each(text: Text, language: str) -> Iterator[str]:
+    """A long line: in both languages it takes two, for one would be cut."""
+    yield from (text.zh if each == "zh" else text.en for each in languages(language))
 
+
+def _every(found: Summary, language: str) -> Iterator[str]:
     share = 100 * found.cited / found.events if found.events else 0.0
-    yield words(
+    head = Text(
         f"事件 {found.events:,} 条：发现引证其中 {found.cited:,} 条（{share:.2f} %，至少），"
         f"{found.events - found.cited:,} 条未被引证",
         f"{found.events:,} events: findings cite {found.cited:,} ({share:.2f} %, at least), {found.events - found.cited:,} not",
     )
-    aside = (
-        words(f"，其中 {found.suppressed} 项已排除", f", {found.suppressed} of them set aside")
-        if found.suppressed
-        else ""
+    yield from _each(head, language)
+    aside = (f"，其中 {found.suppressed} 项已排除", f", {found.suppressed} of them set aside")
+    zh, en = aside if found.suppressed else ("", "")
+    made = Text(
+        f"发现 {found.findings:,} 项{zh}；步骤 {found.steps} 个",
+        f"{found.findings:,} findings{en}; {found.steps} steps",
     )
-    yield (
-        words(f"发现 {found.findings:,} 项", f"{found.findings:,} findings")
-        + aside
-        + words(f"；步骤 {found.steps} 个", f"; {found.steps} steps")
-    )
+    yield in_language(made, language)
     yield from _matrix(found.matrix, language)
-    yield from _people(words("主机", "hosts"), found.hosts, language)
-    yield from _people(words("账户", "users"), found.users, language)
+    yield from _people(Text("主机", "hosts"), found.hosts, language)
+    yield from _people(Text("账户", "users"), found.users, language)
     yield from _addresses(found, language)
     yield from _days(found.days, language)
     yield from _rules(found, language)
@@ -97,12 +97,13 @@ def _matrix(matrix: Mapping[str, Mapping[str, int]], language: str) -> Iterator[
             yield padded("  " + in_language(Text(*STAGE_TEXT[stage]), language), first) + "".join(cells)
 
 
-def _people(head: str, named: tuple[Named, ...], language: str) -> Iterator[str]:
+def _people(head: Text, named: tuple[Named, ...], language: str) -> Iterator[str]:
     """Names on as few lines as they take: ``web01 1,234 (5)``, in brackets the findings."""
     if not named:
         return
     shown = [cut(n.name, 40) + f" {n.events:,}" + (f" ({n.findings})" if n.findings else "") for n in named]
-    text = head + in_language(Text("（事件数，括号内为发现数）：", " (events; in brackets, findings): "), language)
+    zh, en = f"{head.zh}（事件数，括号内为发现数）：", f"{head.en} (events; in brackets, findings): "
+    text = in_language(Text(zh, en), language)
     for each in shown:
         if columns(text + each) > WIDEST - 3:
             yield text.rstrip()
@@ -121,15 +122,13 @@ def _addresses(found: Summary, language: str) -> Iterator[str]:
     )
     yield in_language(head, language)
     heads = (
-        ("", 26, False), (in_language(Text("位置", "where"), language), 13, False),
-        (in_language(Text("事件", "events"), language), 12, True), (in_language(Text("成功", "success"), language), 12, True),
-        (in_language(Text("失败", "failure"), language), 12, True), (in_language(Text("发现", "findings"), language), 14, True),
+        (Text("地址", "address"), 26, False), (Text("位置", "where"), 13, False), (Text("事件", "events"), 12, True),
+        (Text("成功", "success"), 12, True), (Text("失败", "failure"), 12, True), (Text("发现", "findings"), 14, True),
     )  # fmt: skip
-    yield (
-        "".join(padded(t, w, right=r) for t, w, r in heads)
-        + "  "
-        + in_language(Text("首见–末见 UTC", "first – last, UTC"), "zh" if language == "zh" else "en")
-    )
+    last = Text("首见–末见 UTC", "first – last, UTC")
+    for each in languages(language):
+        names = (padded(("" if r or w < 20 else "  ") + in_language(t, each), w, right=r) for t, w, r in heads)
+        yield "".join(names) + "  " + in_language(last, each)
     for one in found.addresses:
         yield _address(one, language)
 
@@ -152,8 +151,7 @@ def _days(days: Days, language: str) -> Iterator[str]:
     if days.outside:
         zh += f"；另有 {days.outside:,} 条在此期间之外"
         en += f"; {days.outside:,} more lie outside"
-    for each in ("zh", "en") if language == "both" else (language,):
-        yield zh if each == "zh" else en
+    yield from _each(Text(zh, en), language)
     yield f"  [{spark(days.counts)}]"
 
 
@@ -165,10 +163,11 @@ def _rules(found: Summary, language: str) -> Iterator[str]:
     yield in_language(head, language)
     for one in found.fired:
         severity = in_language(Text(*SEVERITY_TEXT[Severity(one.severity)]), language)
-        yield (
-            padded(f"{one.findings:,}", 7, right=True) + "  " + padded(severity, 16 if language == "both" else 12)
-            + padded(one.id, 26) + " " + padded(in_language(one.title, language), 46) + " " + one.author
-        )  # fmt: skip
+        begin = padded(f"{one.findings:,}", 7, right=True) + "  " + padded(severity, 16 if language == "both" else 12)
+        # in both languages the second title stands below the first: beside it both would be cut
+        title, *others = dict.fromkeys(_each(one.title, language))
+        yield f"{begin}{padded(one.id, 36)} {padded(title, 46)} {one.author}"
+        yield from (" " * (columns(begin) + 37) + other for other in others)
     if found.fired_count > len(found.fired):
         more = found.fired_count - len(found.fired)
         yield in_language(Text(f"  另 {more} 条", f"  and {more} more"), language)
