@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
 import os
 import re
 import shlex
@@ -40,11 +42,16 @@ def commands(page: Path) -> Iterator[list[str]]:
                 yield shlex.split(re.sub(r"\[[^\]]*\]", "", said))
 
 
+@functools.cache
+def _parser() -> argparse.ArgumentParser:
+    return build()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_on_a_page_is_one_that_the_program_takes(page: Path) -> None:
     for words in commands(page):
         try:
-            build().parse_args(words)
+            _parser().parse_args(words)
         except UsageError as error:
             pytest.fail(f"{page.name}: headwater {shlex.join(words)}: {error}")
         except SystemExit as left:  # --help, --version
