@@ -75,14 +75,15 @@ def hold(parser: Any, data: bytes, path: str = "/file") -> list[Batch]:
 
 
 def spoilt(data: bytes, seed: int = 7) -> Iterator[bytes]:
-    """The same input in bad states: empty, cut, with a random tail, with flipped bytes, as noise."""
+    """The same input in bad states: empty, cut, with a random tail, with flipped bytes, as noise; a third of them by default."""
     chance = random.Random(seed)
+    times = 3 if os.environ.get("HEADWATER_LONG") else 1
     yield b""
-    for _ in range(12):
+    for _ in range(4 * times):
         yield data[: chance.randrange(len(data) + 1)]
-    for _ in range(6):
+    for _ in range(2 * times):
         yield data + chance.randbytes(chance.randrange(1, 700))
-    for _ in range(20):
+    for _ in range(7 * times):
         bent = bytearray(data)
         for _ in range(chance.randrange(1, 12)):
             bent[chance.randrange(len(bent))] = chance.randrange(256)

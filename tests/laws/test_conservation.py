@@ -37,7 +37,7 @@ def _fixtures(name: str) -> list[Path]:
 
 def _spoilt(data: bytes, seed: int) -> Iterator[bytes]:
     chance = random.Random(seed)
-    times = 40 if LONG else 4
+    times = 40 if LONG else 2
     yield data
     for _ in range(times):
         yield data[: chance.randrange(len(data) + 1)]
