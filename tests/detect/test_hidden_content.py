@@ -8,6 +8,7 @@ from memory_events import MemoryEvents
 
 from headwater.detect import registry
 from headwater.detect.detectors import hidden_content
+from headwater.formats.canonical import canonical
 from headwater.model.kinds import EventKind, Severity
 from headwater.model.nouns import Finding
 from headwater.model.ports import Settings
@@ -56,6 +57,11 @@ def test_everyday_dot_files_archives_and_deep_source_trees_are_not_told() -> Non
         ("/usr/lib/node_modules/a/b/c/d/e/f/g/h/i/j/k.js", "text", 4.0, 10), ("/var/tmp/seed", "data", 8.0, 512),
         ("/var/lib/random-seed", "data", 7.9, 2 * MIB), ("/usr/share/a b/c d.txt", "text", 4.0, 10),
     )  # fmt: skip
+
+
+def test_what_is_claimed_can_be_sealed() -> None:
+    (found,) = told(("/var/tmp/out.bin", "data", 7.99, 9 * MIB))
+    assert canonical(found.spans[0].claims)  # a fraction among them would end the detector
 
 
 def test_a_folder_of_many_is_one_finding() -> None:

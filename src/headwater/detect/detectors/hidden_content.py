@@ -28,7 +28,7 @@ RULE = Rule(
     techniques=("T1564.001",),
     severity=Severity.MEDIUM,
 )
-CLAIMS = ("kind", "file_path", "hash", "type", "entropy")
+CLAIMS = ("kind", "file_path", "hash", "type")  # no entropy: what is claimed is said without fractions
 MOST = 50  # findings, one for a folder and reason; what is beyond is counted in the last one's facts
 DEEP = 30  # folders one in another: source trees of packages stay below, file systems take thousands
 DENSE = 7.9  # bits a byte: compressed or encrypted
