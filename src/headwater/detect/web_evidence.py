@@ -71,7 +71,7 @@ class Host:
             header=["file_path"],
             own=["uid", "size"],
             where=pl.col("file_path").str.contains(
-                r"^/(?:tmp|var/tmp|dev/shm|var/www|srv|www|home|usr/share/nginx|opt)/"
+                r"^/(?:tmp|var/tmp|dev/shm|var/www|srv|www|home|usr/share/nginx|opt|inetpub)/"
             ),
         )
 
@@ -82,6 +82,12 @@ class Host:
         found = self.scripts.filter(pl.col("file_path").str.ends_with(stem))
         known = pl.col("parameter").is_null()
         return found.filter(known if parameter is None else known | (pl.col("parameter") == parameter))
+
+    def script_at(self, stem: str) -> pl.DataFrame:
+        """Rows of the script that a path names, whatever its code reads."""
+        if len(stem) < 2 or stem.endswith("/"):
+            return self.scripts.head(0)
+        return self.scripts.filter(pl.col("file_path").str.ends_with(stem))
 
     def parameters(self, stem: str) -> tuple[str, ...]:
         """The parameters that the script of this path passes to a shell, in order of name."""

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests of each client by stage of an attack on a website, and how far each stage came.
+
+A stage is requested, answered (2xx), or confirmed: something on the host agrees. An answer alone proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from headwater.detect.addresses import Client, client, networks
+from headwater.detect.frames import DAY, MINUTE, ORDER, SECOND, take
+from headwater.detect.grouped import collected
+from headwater.detect.web_attempts import SCANNERS, SCRIPT, UPLOAD, kinds, marked, read, text
+from headwater.detect.web_evidence import Host, Proof
+from headwater.detect.web_requests import SIEVE, command_in
+from headwater.model.kinds import EventKind
+from headwater.model.ports import Events
+
+STAGES = ("scan", "exploit", "upload", "shell")
+OWN = (
+    "cs-method",
+    "cs-uri-stem",
+    "cs-uri-query",
+    "cs-uri",
+    "sc-status",
+    "cs-user-agent",
+    "cs-referer",
+    "x-forwarded-for",
+)
+LEAST_PATHS = 20  # different paths refused, of a client that looks for what is there
+LEAST_ATTEMPTS = 5  # marked requests of a client that shows nothing else
+WITHIN = 7 * DAY  # an address is taken for one client no longer than this
+AFTER_UPLOAD = 10 * MINUTE
+_DATABASE = r"(?i)SQLSTATE|SQL syntax|mysqli?[_:]|\bORA-\d{5}|unterminated quoted|SQLException|PG::|sqlite3?::"
+_OPENED = (
+    r"(?i)failed to open stream|include\(\)|file_get_contents\(|FileNotFoundException|ObjectInputStream|InvalidClassException"
+    r"|NamingException|TemplateError|OgnlException"
+)
+
+
+@dataclass(slots=True)
+class Reached:
+    """One stage of one client: its requests in order, and what on the host agrees."""
+
+    rows: pl.DataFrame
+    proofs: list[Proof] = field(default_factory=list)
+    kinds: tuple[str, ...] = ()
+    paths: int = 0
+
+    @property
+    def reach(self) -> str:
+        if self.proofs:
+            return "confirmed"
+        status = self.rows["sc-status"].cast(pl.Int64, strict=False)
+        return "answered" if bool(status.is_between(200, 299).any()) else "requested"
+
+    @property
+    def first(self) -> int:
+        return int(self.rows["ts"].min() or 0)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Chain:
+    """The stages of one client on one item of evidence, in order of stage."""
+
+    who: Client
+    source: int
+    stages: dict[str, Reached]
+
+
+def chains(events: Events, proxies: Sequence[str]) -> Iterator[Chain]:
+    """The clients that came through two stages or more, or tried again and again, by first request."""
+    host = Host(events)
+    rows = _candidates(events, host)
+    if rows.is_empty():
+        return
+    rows = _clients(rows, proxies)
+    scans = _scans(events, rows, proxies)
+    found = []
+    for (source, address), mine in sorted(
+        rows.partition_by("source", "client", as_dict=True, maintain_order=True).items()
+    ):
+        stages = _stages(mine.drop("line"), scans.get((source, address)), host)
+        if len(stages) > 1 or _insists(stages.get("exploit")):
+            peer, forwarded = mine["src_ip"][0], mine["x-forwarded-for"].cast(pl.String)[0]
+            who = Client(str(address), str(peer), forwarded, str(address) != str(peer))
+            found.append(Chain(who, int(source), stages))
+    yield from sorted(found, key=lambda c: (min(s.first for s in c.stages.values()), c.source, c.who.address))
+
+
+def _insists(exploit: Reached | None) -> bool:
+    """Whether attempts stand by themselves: confirmed or repeated, and of other kinds than the commands of web-command."""
+    if exploit is None or exploit.kinds == ("command",):
+        return False
+    return exploit.reach == "confirmed" or exploit.rows.height >= LEAST_ATTEMPTS
+
+
+def _candidates(events: Events, host: Host) -> pl.DataFrame:
+    """Requests that show an attempt, may hold a command, send a file, or go to a script that runs what it is told."""
+    line, stem = read(), text("cs-uri-stem")
+    sends = text("cs-method").is_in(["POST", "PUT", "MOVE"])
+    wanted = marked(line) | text("cs-uri-query").str.contains(SIEVE) | (sends & stem.str.contains(UPLOAD))
+    wanted = wanted | (text("cs-method").is_in(["PUT", "MOVE"]) & stem.str.contains(SCRIPT))
+    names = sorted({"/" + p.rsplit("/", 1)[-1] for p in host.scripts["file_path"].drop_nulls().to_list()})
+    if names:
+        wanted = wanted | stem.str.contains_any(names)
+    wanted = wanted & pl.col("src_ip").is_not_null() & pl.col("ts").is_not_null()
+    rows = take(events, kinds=[EventKind.WEB_REQUEST], header=["src_ip", "host"], own=OWN, where=wanted)
+    return rows.with_columns(read().alias("line")).with_columns(kinds(pl.col("line")).alias("marks"))
+
+
+def _clients(rows: pl.DataFrame, proxies: Sequence[str]) -> pl.DataFrame:
+    """The rows with ``client``: the address behind trusted proxies, else the peer."""
+    trusted = networks(proxies)
+    if not trusted:
+        return rows.with_columns(pl.col("src_ip").alias("client"))
+    pairs = rows.select("src_ip", pl.col("x-forwarded-for").cast(pl.String).alias("via")).unique()
+    named = pairs.with_columns(
+        pl.Series("client", [client(str(p), f, trusted).address for p, f in pairs.iter_rows()], dtype=pl.String)
+    )
+    joined = rows.with_columns(pl.col("x-forwarded-for").cast(pl.String).alias("via"))
+    return joined.join(named, on=["src_ip", "via"], how="left", nulls_equal=True, maintain_order="left").drop("via")
+
+
+def _scans(events: Events, rows: pl.DataFrame, proxies: Sequence[str]) -> dict[tuple[Any, Any], Reached]:
+    """Of these clients those that asked for many paths in vain, or whose program says what it is."""
+    status = pl.col("sc-status").cast(pl.Int64, strict=False)
+    near = pl.col("src_ip").is_in(rows["src_ip"].unique().to_list()) & pl.col("ts").is_not_null()
+    frame = events.scan(kinds=[EventKind.WEB_REQUEST], columns=OWN).filter(near)
+    counted = collected(
+        frame.filter(status.is_between(400, 499) | text("cs-user-agent").str.contains(SCANNERS))
+        .group_by("source", "src_ip", pl.col("x-forwarded-for").cast(pl.String))
+        .agg(text("cs-uri-stem").n_unique().alias("paths"), text("cs-user-agent").str.contains(SCANNERS).any().alias("says"),
+             pl.struct([*ORDER, "length", "feed", "kind", "host", status.alias("sc-status"),
+             *(pl.col(c).cast(pl.String) for c in OWN if c not in ("x-forwarded-for", "sc-status"))])
+             .sort_by("ts").head(10).alias("first"))
+    )  # fmt: skip
+    found: dict[tuple[Any, Any], Reached] = {}
+    named = _clients(counted.sort("source", "src_ip", "x-forwarded-for", nulls_last=True), proxies)
+    for (source, address), part in named.partition_by("source", "client", as_dict=True, maintain_order=True).items():
+        paths = int(part["paths"].sum())
+        if paths >= LEAST_PATHS or part["says"].any():
+            picked = (
+                part.select("src_ip", "x-forwarded-for", "first").explode("first").unnest("first").sort(ORDER).head(20)
+            )
+            found[(source, address)] = Reached(picked, paths=paths)
+    return found
+
+
+def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, Reached]:
+    """What one client did, by stage; a later stage counts from the first earlier one on, and within a week of it."""
+    stages: dict[str, Reached] = {} if scan is None else {"scan": scan}
+    commands = [_command(r) for r in mine.select("cs-uri-stem", "cs-uri-query", "cs-user-agent").iter_rows()]
+    mine = mine.with_columns(pl.Series("command", commands, dtype=pl.String))
+    shells = _shells(mine, host)
+    attempts = mine.filter(((pl.col("marks").list.len() > 0) | pl.col("command").is_not_null()) & ~shells)
+    if attempts.height:
+        said = sorted(
+            {k for ks in attempts["marks"].to_list() for k in ks}
+            | ({"command"} if attempts["command"].count() else set())
+        )
+        stages["exploit"] = Reached(attempts, _errors(attempts, host) + _ran(attempts, host), tuple(said))
+    stem, method = text("cs-uri-stem"), text("cs-method")
+    sent = mine.filter(
+        method.is_in(["POST", "PUT", "MOVE"]) & ~shells & (stem.str.contains(UPLOAD) | (method != "POST"))
+    )
+    sent = _later(sent, stages)
+    if sent.height:
+        stages["upload"] = Reached(sent, _dropped(sent, host))
+    used = _later(mine.filter(shells), stages)
+    if used.height:
+        code = pl.concat([host.script_at(str(s)) for s in used["cs-uri-stem"].unique().sort().to_list()])
+        claims = ("kind", "file_path", "trait", "match", "parameter")
+        answered = used["sc-status"].cast(pl.Int64, strict=False).is_between(200, 299).any()
+        proofs = [Proof("script", code.unique(maintain_order=True), claims)] if answered else []
+        stages["shell"] = Reached(used, proofs + _ran(used, host))
+    return stages
+
+
+def _command(row: tuple[Any, ...]) -> str | None:
+    stem, query, agent = (str(v or "") for v in row)
+    found = command_in(stem, "" if query == "-" else query, agent)
+    return None if found is None else found.command
+
+
+def _shells(mine: pl.DataFrame, host: Host) -> pl.Series:
+    """Which requests go to a script that runs what it is told, with a POST or the parameter that its code reads."""
+    hit = []
+    known: dict[str, bool] = {}
+    for stem, query, method in mine.select("cs-uri-stem", "cs-uri-query", "cs-method").iter_rows():
+        path = str(stem or "")
+        if path not in known:
+            known[path] = host.script_at(path).height > 0
+        asks = method == "POST" or any(f"{p}=" in str(query or "") for p in host.parameters(path))
+        hit.append(known[path] and asks)
+    return pl.Series("shell", hit, dtype=pl.Boolean)
+
+
+def _later(rows: pl.DataFrame, stages: dict[str, Reached]) -> pl.DataFrame:
+    if not stages:
+        return rows
+    since = min(s.first for s in stages.values())
+    return rows.filter(pl.col("ts").is_between(since, since + WITHIN))
+
+
+def _errors(rows: pl.DataFrame, host: Host) -> list[Proof]:
+    """Lines of the error log that show how an attempt reached the database or the program's inside."""
+    if host.errors.is_empty():
+        return []
+    minutes = {m + n for m in (rows["ts"] // MINUTE).to_list() for n in (0, 1)}
+    mine = pl.col("src_ip").is_in(rows["src_ip"].unique().to_list())
+    near = host.errors.filter((pl.col("ts") // MINUTE).is_in(list(minutes)) & mine)
+    near = near.filter(pl.col("message").str.contains(_DATABASE) | pl.col("message").str.contains(_OPENED))
+    return [Proof("error", near.head(10), ("kind", "src_ip", "message"))] if near.height else []
+
+
+def _ran(rows: pl.DataFrame, host: Host) -> list[Proof]:
+    """What the host recorded of the commands in these requests."""
+    found: list[Proof] = []
+    held = rows.drop_nulls("command").select("ts", "command", "client", "src_ip").head(200)
+    for when, command, address, peer in held.iter_rows():
+        found += host.proofs(int(when), command, address, peer)
+        if len(found) > 20:
+            break
+    return found
+
+
+def _dropped(rows: pl.DataFrame, host: Host) -> list[Proof]:
+    """Scripts that appeared on disk within minutes after a file was sent."""
+    made = host.files.filter(
+        (pl.col("kind") == EventKind.FILE_CREATED.value) & pl.col("file_path").str.contains(SCRIPT)
+    )
+    found = []
+    for when in rows["ts"].unique().sort().head(200).to_list():
+        near = made.filter(pl.col("ts").is_between(when - 10 * SECOND, when + AFTER_UPLOAD))
+        if near.height:
+            found.append(Proof("file", near.head(10), ("kind", "file_path", "size", "uid")))
+    return found[:5]
