@@ -27,6 +27,7 @@ _TABLES: tuple[tuple[EventKind, Text], ...] = (
     (EventKind.STATE_AUTORUN, Text("自启动项", "Autoruns")),
     (EventKind.STATE_SHARE, Text("共享", "Shares")),
     (EventKind.STATE_FIREWALL, Text("防火墙规则", "Firewall rules")),
+    (EventKind.STATE_NETWORK, Text("网络设置", "Network settings")),
     (EventKind.STATE_MOUNT, Text("挂载", "Mounts")),
     (EventKind.STATE_DEVICE, Text("外接设备", "Devices")),
 )
