@@ -73,3 +73,11 @@ def test_several_reasons_stand_each_on_a_line_of_its_own(tmp_path: Path, capsys:
         "       · " + inert(f"web\n01：{w}") for w in ("内存尚未提取", "已解锁的加密卷（LUKS、BitLocker）密钥尚未固定")
     ]
     assert lines[3].startswith("HW2151 the scene's rules forbid it")
+
+
+def test_mistyped_verb_names_the_one_that_was_meant_not_all_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["findins", "case"]) == 2
+    zh, en = capsys.readouterr().err.splitlines()[:2]
+    assert "没有 findins 这个命令，是否指 findings" in zh
+    assert "did you mean findings" in en
+    assert "verify-image" not in zh + en

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headwater.case.folder import prepare
 from headwater.cli.main import EXIT_AUTHORITY, EXIT_NOT_CLEAN, EXIT_OTHER, EXIT_SOURCE, EXIT_USAGE, main
 from headwater.procedure.investigate import Outcome
+from headwater.vault.ledger import Ledger
 from small_case import make_evidence
 
 Worked = tuple[Path, Path, Outcome]
@@ -101,10 +103,21 @@ def test_verbs_refuse_what_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_unknown_id_zone_and_rules(worked: Worked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _refused(capsys, "HW0005", "trace", str(worked[1]), "F-0000000000000000") == EXIT_USAGE
     base = ("investigate", str(worked[0]), "--case", str(tmp_path / "c"), "--no-authority", "test")
-    assert _refused(capsys, "HW1004", *base, "--zone", "Mars/Olympus") == EXIT_AUTHORITY
+    assert _refused(capsys, "HW1004", *base, "--zone", "Mars/Olympus") == EXIT_USAGE
     assert _refused(capsys, "HW6001", *base, "--rules", str(tmp_path / "none")) == EXIT_OTHER
     assert _refused(capsys, "HW0001", *base, "--year", "x") == EXIT_USAGE
     assert _refused(capsys, "HW0001", *base, "--trusted-proxy", "10.0.0.0/99") == EXIT_USAGE
+    assert not (tmp_path / "c").exists()  # a mistyped word must not use up the case folder
+
+
+def test_case_folder_left_by_a_run_that_never_opened_the_case_still_asks_for_the_authority(
+    worked: Worked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(tmp_path / "c")
+    with Ledger(tmp_path / "c", create=True):
+        pass
+    arguments = ("investigate", str(worked[0]), "--case", str(tmp_path / "c"))
+    assert _refused(capsys, "HW1001", *arguments) == EXIT_AUTHORITY
 
 
 def test_a_detector_that_fails_is_no_silence(

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headwater.formats.atomic import write_atomic
-from headwater.model.errors import AuthorityError, UsageError
+from headwater.model.errors import UsageError
 from headwater.model.times import from_rfc3339
 
 NAME = "case.json"
@@ -85,12 +85,12 @@ def check_zone(zone: str) -> str:
     """The zone itself, if it exists.
 
     Raises:
-        AuthorityError: HW1004 where it does not.
+        UsageError: HW1004 where it does not.
     """
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise AuthorityError("HW1004", what=zone) from error
+        raise UsageError("HW1004", what=zone) from error
     return zone
 
 

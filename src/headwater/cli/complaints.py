@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from headwater.model.nouns import Text
@@ -27,6 +28,13 @@ _FORMS = (
 
 def in_both(message: str) -> Text:
     """A complaint of argparse in both languages; the words that the person typed stay as they are."""
+    unknown = re.fullmatch(r"argument VERB: invalid choice: '(.+)' \(choose from (.+)\)", message, re.DOTALL)
+    if unknown:  # forty verbs in a row are no answer; the one that was meant is
+        verb, verbs = unknown[1], re.findall(r"[a-z][a-z-]*", unknown[2])
+        near = difflib.get_close_matches(verb, verbs, 3)
+        zh = f"，是否指 {'、'.join(near)}？" if near else ""
+        en = f"; did you mean {', '.join(near)}?" if near else ""
+        return Text(f"没有 {verb} 这个命令{zh}", f"there is no verb {verb}{en}")
     for form, zh in _FORMS:
         found = re.fullmatch(form, message, re.DOTALL)
         if found:

@@ -282,10 +282,10 @@ def _logins(events: Events, settings: Settings, view: View, source: int, when: W
         entry = near[-1]
         view.beside, view.src_ip = entry.spans, entry.src_ip
         view.facts |= {"entered_from": entry.src_ip or "", "entered_as": entry.user or ""}
+        account = (f"账户 {entry.user}", f"as {entry.user}") if entry.user else ("账户未记录", "account not recorded")
         view.say(
-            f"此前一日内 {entry.src_ip or '?'} 已侵入本机（账户 {entry.user or '未记录'}，另有记录为证）",
-            f"within the day before, {entry.src_ip or '?'} had entered the host (as {entry.user or 'an account not recorded'}),"
-            " as the cited records show",
+            f"此前一日内 {entry.src_ip or '?'} 已侵入本机（{account[0]}，另有记录为证）",
+            f"within the day before, {entry.src_ip or '?'} had entered the host ({account[1]}), as the cited records show",
         )
         return
     rows = take(

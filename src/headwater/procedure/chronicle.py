@@ -10,7 +10,7 @@ from headwater.model.custody import Evidence
 from headwater.model.kinds import STAGE_TEXT, Severity
 from headwater.model.nouns import Finding, Sentence, Step, Text
 from headwater.model.times import SECOND, rfc3339
-from headwater.procedure.judgement import Judged
+from headwater.procedure.judgement import Judged, by_severity
 
 LINES = 10
 _MOVES = 7  # lines that tell of steps
@@ -95,7 +95,7 @@ def _line(move: Move, previous: int | None, ended: int | None, findings: Mapping
             notes_en.append(f"no step in the {gap.en} before")
         else:
             gap = span_of(first - previous)
-            notes_zh.append(f"前一行开始后 {gap.zh}")
+            notes_zh.append(f"前一行开始后{'' if first - previous < SECOND else ' '}{gap.zh}")
             notes_en.append(f"{gap.en} after the line before began")
     if len(move.steps) > 1:
         notes_zh.append(f"共 {len(move.steps)} 步")
@@ -120,7 +120,7 @@ def overview(judged: Judged, items: Sequence[Evidence], odd: Sequence[Sentence] 
     yield Sentence(
         Text(
             f"本次检验的检材共 {len(items)} 项：{'、'.join(i.name for i in items)}。",
-            f"{len(items)} item(s) were examined: {', '.join(i.name for i in items)}.",
+            f"{len(items)} {'item was' if len(items) == 1 else 'items were'} examined: {', '.join(i.name for i in items)}.",
         ),
         ids,
     )
@@ -158,15 +158,22 @@ def overview(judged: Judged, items: Sequence[Evidence], odd: Sequence[Sentence] 
 
 def _sum(judged: Judged) -> Sentence:
     """How many findings and steps, and from when to when the steps reach."""
-    serious = [f for f in judged.findings if f.severity in {Severity.HIGH, Severity.CRITICAL}]
+    gravest = sorted(judged.findings, key=by_severity)
+    serious = [f for f in gravest if f.severity in {Severity.HIGH, Severity.CRITICAL}]
     zh = f"共得出发现 {len(judged.findings)} 项，其中高或严重 {len(serious)} 项"
     en = f"{len(judged.findings)} findings in all, {len(serious)} of them high or critical"
     whole = Move(list(judged.steps))
     if whole.first is not None and whole.last is not None:
         begin, end, length = moment(whole.first), moment(whole.last), span_of(whole.last - whole.first)
-        zh += f"；还原入侵步骤 {len(judged.steps)} 步，自 {begin.zh} 至 {end.zh}，历时 {length.zh}"
-        en += f"; {len(judged.steps)} steps of the intruder, from {begin.en} to {end.en}, over {length.en}"
-    return Sentence(Text(zh + "。", en + "."), tuple(f.id for f in (serious or judged.findings))[:12])
+        count = len(judged.steps)
+        zh += f"；还原入侵步骤 {count} 步，"
+        en += f"; {count} {'step' if count == 1 else 'steps'} of the intruder, "
+        if whole.last - whole.first < SECOND:
+            zh, en = f"{zh}时间为 {begin.zh}", f"{en}at {begin.en}"
+        else:
+            zh += f"自 {begin.zh} 至 {end.zh}，历时 {length.zh}"
+            en += f"from {begin.en} to {end.en}, over {length.en}"
+    return Sentence(Text(zh + "。", en + "."), tuple(f.id for f in (serious or gravest))[:12])
 
 
 def story_lines(judged: Judged, items: Sequence[Evidence], language: str, odd: Sequence[Sentence] = ()) -> list[str]:

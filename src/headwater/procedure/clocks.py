@@ -16,6 +16,7 @@ from headwater.correlate.skew import Skew, estimates
 from headwater.model.errors import UsageError
 from headwater.procedure.corridor import (
     Corridor,
+    clocks_of,
     container_words,
     container_zone,
     evidence_of,
@@ -32,7 +33,8 @@ from headwater.procedure.reporting import write_report
 class ItemClock:
     """One item's clock: zone and its ground, ns ahead of the reference as assumed, events by basis of their time.
 
-    Of a container on the item ``name`` is the item's with the container's.
+    Of a container on the item ``name`` is the item's with the container's. ``clock`` names the clock: the item's number, and
+    of a container that with the container's (``1.c2``).
     """
 
     evidence: int
@@ -41,6 +43,7 @@ class ItemClock:
     ground: str
     skew_ns: int
     bases: Mapping[str, int]
+    clock: str
 
 
 def clocks(corridor: Corridor) -> list[ItemClock]:
@@ -56,12 +59,18 @@ def clocks(corridor: Corridor) -> list[ItemClock]:
         facts = facts_of(corridor.ledger, item.number)
         zone, ground = zone_for(corridor.settings, item.number, facts)
         skew = int(corridor.settings.skews_ns.get(str(item.number), 0))
-        found.append(ItemClock(item.number, item.name, zone, ground, skew, counted.get(str(item.number), {})))
+        found.append(
+            ItemClock(item.number, item.name, zone, ground, skew, counted.get(str(item.number), {}), str(item.number))
+        )
         for said in facts.values():
             if "container" in said:
                 name = f"{item.name} · {container_words(said)}"
                 bases = counted.get(said["clock"], {})
-                found.append(ItemClock(item.number, name, *container_zone(said), skew, bases))
+                found.append(
+                    ItemClock(
+                        item.number, name, *container_zone(said, corridor.settings.zones), skew, bases, said["clock"]
+                    )
+                )
     return found
 
 
@@ -76,13 +85,15 @@ def skews(corridor: Corridor) -> list[Skew]:
 def change(corridor: Corridor, zones: Mapping[str, str], skews_ns: Mapping[str, int]) -> list[Path]:
     """Enter new assumptions for items, judge anew and write the report anew; returns the report's files.
 
-    ``zones`` and ``skews_ns`` by item number as text; an empty zone takes an item's own word back.
+    ``zones`` by clock (the item's number, or a container's such as ``1.c2``), ``skews_ns`` by item number as text; an empty
+    zone takes an item's own word back. A container runs by its host's clock: it has no skew of its own.
 
     Raises:
-        UsageError: HW0005, there is no such item. AuthorityError: HW1004, no such zone.
+        UsageError: HW0005, there is no such item, HW1004, no such zone.
     """
-    known = {str(item.number) for item in evidence_of(corridor.ledger)}
-    for number in (*zones, *skews_ns):
+    items = {str(item.number) for item in evidence_of(corridor.ledger)}
+    inside = {clock for clock in clocks_of(corridor) if clock not in items}
+    for number, known in (*((n, items | inside) for n in zones), *((n, items) for n in skews_ns)):
         if number not in known:
             raise UsageError("HW0005", what=f"evidence-{number}")
     for zone in zones.values():

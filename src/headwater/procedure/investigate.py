@@ -114,6 +114,7 @@ def investigate(
     for folder in order.rules:
         if not folder.is_dir():
             raise DetectError("HW6001", str(folder))
+    _check(case_settings.with_changes(case_settings.CaseSettings(), order.changes))
     yara.check(order.yara)
     lists = indicators.read(order.indicators)
     known.check(order.known)
@@ -166,7 +167,7 @@ def _open(order: Order, ledger: Ledger, sources: Sequence[Path], authority: Auth
         )
         _check(settings)
         corridor = Corridor(order.case, ledger, settings, order.examiners, order.command, keys=order.keys)
-        assert authority is not None
+        authority = authority or grant(order.claim, datetime.now(UTC))  # a run that ended before it opened the case
         corridor.record(
             OPENED,
             environment=environment(),

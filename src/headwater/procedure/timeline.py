@@ -51,9 +51,9 @@ def condition(corridor: Corridor, asked: Question) -> str:
     """
     parts = [f"({asked.where}\n)"]
     if asked.since is not None:
-        parts.append(f"ts >= {_moment(asked.since)}")
+        parts.append(f"ts >= {_moment(asked.since, '--since')}")
     if asked.until is not None:
-        parts.append(f"ts <= {_moment(asked.until)}")
+        parts.append(f"ts <= {_moment(asked.until, '--until')}")
     if asked.around is not None:
         middle = _middle(corridor, asked.around)
         reach = int(asked.minutes * 60 * SECOND)
@@ -61,11 +61,11 @@ def condition(corridor: Corridor, asked: Question) -> str:
     return " AND ".join(parts)
 
 
-def _moment(text: str) -> int:
+def _moment(text: str, option: str) -> int:
     try:
         return from_rfc3339(text)
     except ValueError as error:
-        raise UsageError("HW0001", what=f"{text}: 2026-03-02T08:15:00+08:00, 2026-03-02T00:15:00Z") from error
+        raise UsageError("HW0001", what=f"{option} {text}: 2026-03-02T08:15:00+08:00, 2026-03-02T00:15:00Z") from error
 
 
 def _middle(corridor: Corridor, text: str) -> int:
@@ -137,7 +137,7 @@ def checked_zone(name: str) -> str:
     """The display zone, if there is one of that name.
 
     Raises:
-        AuthorityError: HW1002 or as :func:`headwater.case.settings.check_zone` has it.
+        UsageError: HW1004, as :func:`headwater.case.settings.check_zone` has it.
     """
     check_zone(name)
     return name
