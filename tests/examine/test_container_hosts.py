@@ -11,18 +11,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from headwater.examine import layer_merge
 from headwater.examine.container_facts import docker_facts, podman_facts
-from headwater.examine.container_hosts import Containers, Host, container_view, told
+from headwater.examine.container_hosts import Containers, ContainerTree, Host, container_view, told
 from headwater.examine.containerd_facts import chain, placed, snapshots
 from headwater.examine.layer_merge import DEEP, Merged, put_at, put_over
+from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.attributes import Attributes, attributes
 from headwater.formats.bolt_file import open_bolt
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.formats.trees import Entry
-from headwater.procedure import child
+from headwater.procedure import child, child_again, child_containers
 
 WEB, JOB = "a" * 63 + "1", "b" * 63 + "2"
 STOPPED, NERDCTL = "7".zfill(64), "8".zfill(64)
@@ -314,3 +317,50 @@ def test_containers_of_containerd_see_their_snapshots_and_docker_s_own_store_is_
     assert [(path, str(gap.reason)) for path, gap in containers.gaps] == [
         ("/lib/containerd/io.containerd.metadata.v1.bolt/meta.db", "unreadable")
     ]
+
+
+def test_layers_that_move_a_directory_twice_do_not_double_it_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 layers, each with two directories that were moved from the one below: 2 to the 40th entries, by the rules."""
+    monkeypatch.setattr(layer_merge, "COPIES_MOST", 5000)
+    merged = Merged()
+    put_over(merged, [("/a", _entry("/a", "dir")), ("/a/x", _entry("/a/x"))], lambda _: Attributes(), True)
+    for _ in range(40):
+        said = Attributes({b"trusted.overlay.redirect": b"/a"})
+        layer = [("/a", _entry("/a", "dir")), ("/a/l", _entry("/l", "dir")), ("/a/r", _entry("/r", "dir"))]
+        put_over(merged, layer, lambda e, said=said: said if e.path in ("/l", "/r") else Attributes(), False)
+    assert merged.copied <= 5000
+    assert merged.left_out
+
+
+def test_the_times_of_a_container_s_files_stand_on_the_records_of_its_layers(docker: tuple[Path, View]) -> None:
+    shop = _hosts(docker[1])[0]["shop"]
+    frames = [frame for frame, _ in macb_batches(ContainerTree(shop, docker[1].tree))]
+    host = {
+        (o, t) for frame, _ in macb_batches(docker[1].tree) for o, t in frame.select("offset", "t_recorded").iter_rows()
+    }
+    rows = [row for frame in frames for row in frame.select("file_path", "offset", "t_recorded").iter_rows()]
+    assert "/var/log/nginx/access.log" in {path for path, _, _ in rows}
+    assert {(at, when) for _, at, when in rows} <= host
+    assert {e.path for e in shop.times(1) if e.kind == "file"} == {
+        "/srv/old/b",
+        "/var/log/auth.log",
+        "/var/log/nginx/access.log",
+    }
+    file = open_readonly(docker[0])
+    args = {"files": [[file.name, file.size]], "number": 1, "bad": []}
+    made = [
+        (h["part"], pl.read_parquet(b))
+        for h, b in child.walk(args, [file.fd])
+        if h.get("feed") == child_containers.FEED
+    ]
+    assert [part for part, _ in made] == [0, 1]
+    for _, frame in made:
+        view = frame["path"][0]
+        wanted = {view: frame.select("offset", "ordinal").rows()}
+        again = [
+            r for h, _ in child_again.rederive_walk(args | {"wanted": wanted}, [file.fd]) for r in h.get("rows", ())
+        ]
+        said = {(r["offset"], r["ordinal"]): (r["file_path"], r["t_recorded"]) for r in again}
+        assert said == {
+            (o, n): (p, t) for o, n, p, t in frame.select("offset", "ordinal", "file_path", "t_recorded").rows()
+        }

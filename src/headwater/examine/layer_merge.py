@@ -21,6 +21,7 @@ Asked = Callable[[Entry], Attributes]
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _PREFIXES = (b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayfs.")
+COPIES_MOST = 500_000  # entries that stand elsewhere because their directory was moved: hostile layers double them
 DEEP = 512  # directories below each other; more is left out and counted
 
 
@@ -38,6 +39,7 @@ class Merged:
 
     root: dict[str, Node] = field(default_factory=dict)
     left_out: int = 0
+    copied: int = 0
 
     def files(self) -> Iterator[tuple[str, Entry]]:
         """Every path with its entry, a directory's names before those of the directories in it, in order of name."""
@@ -71,13 +73,17 @@ def stated(said: Attributes, name: bytes) -> bytes | None:
     return next((said.values[p + name] for p in _PREFIXES if p + name in said.values), None)
 
 
-def _copied(names: dict[str, Node]) -> dict[str, Node]:
-    """A directory's names with all below them, as nodes of their own."""
+def _copied(merged: Merged, names: dict[str, Node]) -> dict[str, Node]:
+    """A directory's names with all below them, as nodes of their own; what is too much is left out."""
     copy: dict[str, Node] = {}
     waiting = [(names, copy)]
     while waiting:
         old, new = waiting.pop()
         for name, node in old.items():
+            if merged.copied >= COPIES_MOST:
+                merged.left_out += 1
+                continue
+            merged.copied += 1
             below: dict[str, Node] | None = None
             if node.names is not None:
                 below = {}
@@ -105,7 +111,7 @@ def put_over(merged: Merged, layer: Sequence[tuple[str, Entry]], attributes: Ask
             if entry.kind == "dir" and target is not None:
                 source = merged.folder(target)
                 if source is not None:
-                    moved[path] = _copied(source)
+                    moved[path] = _copied(merged, source)
             elif entry.kind == "file" and stated(facts, b"metacopy") is not None:
                 below = merged.node(target or path)
                 if below is not None and below.names is None:

@@ -22,6 +22,7 @@ _TRUST_LIST = "1.3.6.1.4.1.311.10.1"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_TIME = bytes.fromhex("06092a864886f70d010905")
 _CERTIFICATES_MOST = 64
+_SERIAL_MOST = 64  # bytes; RFC 5280 allows 20
 MEMBERS_MOST = 200_000
 
 
@@ -104,9 +105,12 @@ def _signer(
 ) -> tuple[str | None, str | None, str | None, bool | None]:
     """Subject, issuer and serial number of the signer's certificate, and whether its key fits."""
     from cryptography import x509  # here: most files carry no signature, and the import takes long
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     named = child(data, signer, 1)
     wanted = child(data, named, 1)
+    if wanted.end - wanted.start > _SERIAL_MOST:
+        raise ValueError("a serial number that cannot be")
     number = int.from_bytes(data[wanted.start : wanted.end], "big", signed=True)
     bag = next((p for p in parts if p.tag == 0xA0), None)
     for place, held in enumerate(within(data, bag) if bag is not None else ()):
@@ -117,7 +121,7 @@ def _signer(
             if found.serial_number != number:
                 continue
             subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
-        except ValueError:
+        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
             continue
         return subject, issuer, f"{number:x}", _holds(data, found, signer, content)
     return None, None, f"{number:x}", None
@@ -131,6 +135,8 @@ def _holds(data: bytes, certificate: object, signer: Element, content: Element) 
     from cryptography.x509 import Certificate
 
     parts = list(within(data, signer))
+    if len(parts) < 3:
+        return None
     name = ALGORITHMS.get(oid(data, child(data, parts[2], 0)))
     attributes = next((p for p in parts if p.tag == 0xA0), None)
     value = next((p for p in parts[3:] if p.tag == OCTETS), None)

@@ -130,7 +130,7 @@ def _times(data: bytes, at: int) -> tuple[int | None, int | None, int | None]:
     second = data.find(FILES, first + 16) if first >= 0 else -1
     if second < 0:
         return None, None, None
-    for here in range(second + 20, min(second + 20 + _SEARCH, len(data) - 40) + 1):
+    for here in range(second + 20, min(second + 20 + _SEARCH, len(data) - 44) + 1):
         created, modified, again, completed = struct.unpack_from("<4Q", data, here + 12)
         if not (_likely(created) and _likely(modified) and (not again or _likely(again))):
             continue

@@ -62,7 +62,13 @@ def jpeg(data: Stretch) -> Walked | None:
             break
         if mark in _FRAMES:
             shape = data.at(at + 4, 6)
-            if length < 11 or shape[0] not in (8, 12) or not number(shape, 3, 2, "big") or not 1 <= shape[5] <= 4:
+            if (
+                length < 11
+                or len(shape) < 6
+                or shape[0] not in (8, 12)
+                or not number(shape, 3, 2, "big")
+                or not 1 <= shape[5] <= 4
+            ):
                 break
             frame = True
         elif mark == 0xDA and not frame:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -200,17 +200,25 @@ class CarvedTree:
 def _walked(source: ByteSource, start: int, room: int, unit: int, walk: Walk, budget: Budget) -> Walked | None:
     """What the walk says: within the range first, past its end only where a checksum speaks for the whole."""
     near = Stretch(source, start, room, unit, budget)
-    found = walk(near)
+    found = _within(walk(near), near)
     if (found is None and not near.short) or (found is not None and (found.whole or not near.short)):
         return found
     far = Stretch(source, start, min(_REACH, source.size - start), unit, budget)
     if far.size > room:
-        further = walk(far)
+        further = _within(walk(far), far)
         if further is not None and further.whole and further.proof == "checksum":
             runs = source.physical(start, further.length) if isinstance(source, ChainSource) else ()
             if len(runs) <= RUNS_MOST:
                 return further
     return found
+
+
+def _within(found: Walked | None, stretch: Stretch) -> Walked | None:
+    """A walk's answer, cut where it says more than there is: lengths in a last, cut part can reach past the end."""
+    if found is None or found.length <= stretch.size:
+        return found
+    stretch.short = True
+    return replace(found, length=stretch.size, whole=False, note="its end is not there")
 
 
 def _carved(runs: Sequence[tuple[int, int]], walked: Walked) -> Carved:

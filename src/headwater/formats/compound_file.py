@@ -199,8 +199,8 @@ def _more_tables(file: Compound, at: int, count: int) -> list[int]:
     found: list[int] = []
     each = file.sector // 4 - 1
     for _ in range(min(count, file.size // file.sector)):
-        if at > _LAST_SECTOR or at in file._held:
-            break
+        if at > _LAST_SECTOR or at in file._held or len(found) * file.sector * (each + 1) > file.size:
+            break  # tables for more sectors than the file has need not be read
         file._held.add(at)
         data = file.pread((at + 1) * file.sector, file.sector)
         if len(data) < file.sector:

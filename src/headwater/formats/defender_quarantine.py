@@ -110,10 +110,10 @@ def _guid(raw: bytes) -> str:
 
 
 def _resource(body: bytes, at: int) -> Resource | None:
-    end = at
-    while end + 2 <= min(len(body), at + 2 * _TEXT) and body[end : end + 2] != b"\0\0":
-        end += 2
-    if end + 4 > len(body):
+    end = body.find(b"\0\0", at, at + 2 * _TEXT)
+    while end >= 0 and (end - at) % 2:
+        end = body.find(b"\0\0", end + 1, at + 2 * _TEXT)
+    if end < 0 or end + 4 > len(body):
         return None
     path = body[at:end].decode("utf-16-le", "backslashreplace")
     count = struct.unpack_from("<H", body, end + 2)[0]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 SEQUENCE, SET, OCTETS, OID, INTEGER = 0x30, 0x31, 0x04, 0x06, 0x02
 UTC_TIME, GENERAL_TIME = 0x17, 0x18
+_OID_MOST = 64  # bytes
 
 
 class Element(NamedTuple):
@@ -60,8 +61,8 @@ def child(data: bytes, parent: Element, *path: int) -> Element:
 
 
 def oid(data: bytes, found: Element) -> str:
-    """An object identifier as dotted numbers; empty where the element is none."""
-    if found.tag != OID or found.start == found.end:
+    """An object identifier as dotted numbers; empty where the element is none, or too long for one."""
+    if found.tag != OID or not 0 < found.end - found.start <= _OID_MOST:
         return ""
     numbers, value = [data[found.start] // 40, data[found.start] % 40], 0
     for byte in data[found.start + 1 : found.end]:

@@ -154,9 +154,10 @@ class Database:
         key = number[::-1]
         parts = list(self.pages.under(table.long_root, key, _CHUNKS))
         if not parts or parts[0].key != key or len(parts[0].data) < 8:
+            self._given += self.pages.header.page_size  # what a look in vain costs
             return None
         (size,) = struct.unpack_from("<I", parts[0].data, 4)
-        self._given += size + _NODE * len(parts)
+        self._given += min(size, LONG_MOST) + _NODE * len(parts)
         if size > LONG_MOST or self._given > most:
             return None
         pieces = [(int.from_bytes(p.key[len(key) :], "big"), p) for p in parts[1:]]

@@ -36,6 +36,7 @@ _SMALL = 8192  # pages above this size keep a node's flags in its first word and
 _HELD = 256  # pages kept decoded while long values are looked up
 DEPTH = 64
 PAGES_MOST = 8_000_000
+_IN_VAIN = 8  # leaves without a wanted key that a search goes past
 
 
 class NotEse(ValueError):
@@ -189,7 +190,13 @@ class Pages:
                 yield page
             else:
                 yield from page.faults
-                children = [_child(node) for node in page.nodes]
+                children = [child for node in page.nodes if 1 <= (child := _child(node)) <= self.count]
+                if len(children) < len(page.nodes):
+                    why = f"{len(page.nodes) - len(children)} pages below page {number} do not lie in the file"
+                    yield Fault(self.place(number), 0, why)
+                if len(waiting) + len(children) > self.count:  # hostile: each page stands below one other
+                    yield Fault(self.place(number), 0, f"page {number} is not part of a sound tree")
+                    continue
                 waiting.extend((child, depth + 1) for child in reversed(children))
 
     def under(self, root: int, key: bytes, most: int) -> Iterator[Node]:
@@ -198,6 +205,8 @@ class Pages:
         visited: set[int] = set()
         given = 0
         while page is not None and page.number not in visited and given < most:
+            if len(visited) > _IN_VAIN + given:
+                return
             visited.add(page.number)
             for node in page.nodes:
                 if node.key.startswith(key) and not node.deleted:

@@ -9,7 +9,7 @@ that a folder gets only by being played back into (the kernel writes its own clo
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,6 +27,8 @@ _UNWRITTEN = 32768
 _KINDS = {0x8: 1, 0x4: 2, 0x2: 3, 0x6: 4, 0x1: 5, 0xC: 6, 0xA: 7}
 _MAP = slice(40, 100)
 _MARKS_MOST = 200_000  # stretches of bitmaps that are changed: what is in use is told, not what is read
+_RUNS_MOST = 10_000_000  # runs looked at for all changes of ranges: a hostile file has very many
+_FOLDERS_MOST = 1 << 30  # bytes of folders read to tell what is there already
 _NAMES_MOST = 2_000_000  # names of one folder that are held to tell what is there already
 
 
@@ -125,7 +127,7 @@ class _Player:
         self._table = InodeTable(base, block, groups)
         self._contents = Contents(base, block, self._table)
         self._held: dict[int, set[bytes]] = {}
-        self._marks = 0
+        self._marks = self._looked = self._read = 0
         self.blocks: dict[int, bytearray] = {}
         self.records: dict[int, tuple[int, int]] = {}
         self.fast = Fast(groups=self._groups)
@@ -222,6 +224,9 @@ class _Player:
         if int.from_bytes(self._raw(number)[:2], "little") >> 12 == 0x4:
             return True  # a folder's names are records of their own
         kept: list[Run] = []
+        self._looked += len(self._map(number))
+        if self._looked > _RUNS_MOST:
+            return False
         for run in self._map(number):
             kept.extend(_without(run, first, first + length))
             if tag == DEL_RANGE and run.physical:
@@ -249,7 +254,10 @@ class _Player:
         if not self._there(parent) or not self._there(number) or b"/" in name or b"\0" in name:
             return False
         added, hidden = self.fast.added.setdefault(parent, {}), self.fast.hidden.setdefault(parent, set())
-        there = name in added or (name not in hidden and name in self._names(parent))
+        held = self._names(parent)
+        if held is None:
+            return False
+        there = name in added or (name not in hidden and name in held)
         raw = self._raw(number)
         folder = raw[1] >> 4 == 0x4
         links = int.from_bytes(raw[26:28], "little")
@@ -282,8 +290,8 @@ class _Player:
                     if run.physical:
                         self._mark(run.physical, run.blocks, False)
 
-    def _names(self, parent: int) -> set[bytes]:
-        """The names that a folder has on the volume."""
+    def _names(self, parent: int) -> set[bytes] | None:
+        """The names that a folder has on the volume; None where the folders together are too large to look."""
         if parent in self._held:
             return self._held[parent]
         found: set[bytes] = set()
@@ -292,10 +300,14 @@ class _Player:
             size = self._block.block_size
             if row.flags & FLAG_INLINE:
                 data = self._contents.open(row).pread(4, min(row.size, size))
-                parts = [data[:56], data[56:]]
+                parts: Iterable[bytes] = (data[:56], data[56:])
             else:
                 file = self._contents.open(row)
-                parts = [file.pread(at, size) for at in range(0, min(row.size, self._base.size), size)]
+                end = min(row.size, self._base.size)
+                self._read += end
+                if self._read > _FOLDERS_MOST:
+                    return None
+                parts = (file.pread(at, size) for at in range(0, end, size))
             for part in parts:
                 names = names_in(part, self._block, bool(row.flags & FLAG_INDEX)).names
                 found.update(n.name for n in names if n.live)

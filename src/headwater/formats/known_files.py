@@ -66,10 +66,12 @@ def known_files(name: str, stream: BinaryIO, wanted: Collection[str]) -> KnownFi
 
 def _lines(first: bytes, stream: BinaryIO, read: Callable[[bytes], object]) -> Iterator[str]:
     line = first
+    read(line)
+    line = line.removeprefix(b"\xef\xbb\xbf")
     while line:
-        read(line)
         yield line.decode("utf-8", "replace").replace("\0", "")
         line = stream.readline(LINE_MOST)
+        read(line)
 
 
 def _hold(found: KnownFiles, text: str, place: str, about: str, wanted: Collection[str]) -> bool:
@@ -98,11 +100,11 @@ def _of_rows(found: KnownFiles, head: list[str], lines: Iterator[str], wanted: C
     names = [at for at, cell in enumerate(head) if cell in ("filename", "file_name", "name", "comment")]
     code = head.index("specialcode") if "specialcode" in head else None
     rows = csv.reader(lines)
-    if columns:
-        next(rows, None)
-    else:
-        columns = [0]  # no header: digest, then whatever else
     try:
+        if columns:
+            next(rows, None)
+        else:
+            columns = [0]  # no header: digest, then whatever else
         for row in rows:
             if not row:
                 continue

@@ -47,12 +47,14 @@ def messages(data: bytes, wanted: Collection[int] | None = None) -> Iterator[Mes
     if len(data) < 4:
         return
     count = min(int.from_bytes(data[:4], "little"), _BLOCKS_MOST, (len(data) - 4) // 12)
+    left = len(data) // 4  # entries at most: those of a sound table do not share bytes
     for block in range(count):
         low, high, at = struct.unpack_from("<III", data, 4 + 12 * block)
         if wanted is not None and not any(low <= n <= high for n in wanted):
             continue
         number = low
-        while number <= high and at + 4 <= len(data):
+        while number <= high and at + 4 <= len(data) and left > 0:
+            left -= 1
             length, flags = struct.unpack_from("<HH", data, at)
             if length < 4 or at + length > len(data):
                 break

@@ -11,7 +11,7 @@ from __future__ import annotations
 from headwater.formats import ntfs
 from headwater.formats.ntfs_log import PAGE, Log
 from headwater.formats.ntfs_replay import NotReplayable, Played, patches_of, play_log, records_of, start_of
-from headwater.formats.ntfs_tree import LOG_FILE, NtfsTree
+from headwater.formats.ntfs_tree import LOG_FILE, NotNtfs, NtfsTree
 from headwater.formats.overlay import Patched
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
@@ -43,7 +43,10 @@ def open_ntfs(source: ByteSource, play: bool = True) -> NtfsTree:
         played = play_log(source, log, records, start, tree.boot.cluster, tree.boot.record)
     except NotReplayable as error:
         return _stale(tree, f"$LogFile cannot be played back: {error}")
-    made = NtfsTree(Patched(source, patches_of(played)))
+    try:
+        made = NtfsTree(Patched(source, patches_of(played)))
+    except NotNtfs as error:  # a log may say anything: the volume as recorded can still be read
+        return _stale(tree, f"playing $LogFile back leaves no volume that can be read ({error})")
     made.view = "replayed"
     at, size = tree.extents(str(LOG_FILE))[0] if tree.extents(str(LOG_FILE)) else (0, PAGE)
     for fault in played.faults:

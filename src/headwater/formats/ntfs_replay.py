@@ -89,12 +89,12 @@ def start_of(log: Log, pread: bytes, records: Mapping[int, LogRecord]) -> Start:
     """The start that the newest restart page names. ``pread``: the log's two restart pages.
 
     Raises:
-        NotReplayable: there is none, or its checkpoint is not in the log any more.
+        NotReplayable: there is none, it leaves its page, or its checkpoint is not in the log any more.
     """
     newest = max(log.restarts, key=lambda r: r.current, default=None)
     if newest is None:
         raise NotReplayable("it has no restart page")
-    raw = fixed_up(pread[newest.at : newest.at + min(newest.page, PAGE)])
+    raw = fixed_up(pread[newest.at : newest.at + PAGE])  # as much of it as was read when it was found sound
     area = struct.unpack_from("<H", raw, 24)[0]
     client = area + struct.unpack_from("<H", raw, area + 22)[0]
     if client + 16 > len(raw):
@@ -150,6 +150,7 @@ class _Player:
     def __init__(self, volume: ByteSource, cluster: int, record: int) -> None:
         self._volume, self._cluster, self._record = volume, cluster, record
         self.played = Played()
+        self._undone: set[int] = set()
 
     def place(self, record: LogRecord) -> int:
         """Where on the volume the target of a record begins; −1 where it names none that can be."""
@@ -250,13 +251,15 @@ class _Player:
 
     def undo(self, records: Mapping[int, LogRecord], lsn: int) -> None:
         """Undo a transaction from its last record backwards."""
-        seen = 0
         while lsn:
             record = records.get(lsn)
-            if record is None or seen > RECORDS_MOST:
+            if record is None:
                 self.played.faults.append("a record of a transaction that was not finished is not there any more")
                 return
-            seen += 1
+            if lsn in self._undone:
+                self.played.faults.append("two transactions that were not finished share their records")
+                return
+            self._undone.add(lsn)
             if record.redo_op != _COMPENSATION and record.undo_op not in QUIET_OPS:
                 try:
                     unit = self.unit(record, record.undo_op, record.undo)

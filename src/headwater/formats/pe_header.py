@@ -81,7 +81,7 @@ def header(pread: Pread, size: int) -> Program | None:
     machine, count, compiled, optional, flags = struct.unpack_from("<HHI8xHH", block, 4)
     wide = struct.unpack_from("<H", block, 24)[0] == 0x20B
     directories = 24 + (112 if wide else 96)
-    if optional < directories - 24 or count > _SECTIONS_MOST:
+    if optional < directories - 24 or count > _SECTIONS_MOST or len(block) < directories:
         return None
     number = struct.unpack_from("<I", block, directories - 4)[0]
     entry = directories + 8 * 4

@@ -16,6 +16,7 @@ _HEAD = 4096
 _SECTIONS_MOST = 96
 _ENTRIES_MOST = 4096  # of one directory
 _FOUND_MOST = 4096
+_LOOKED_MOST = 1 << 18  # entries of all directories together: those of a hostile tree can share them
 _DIRECTORY = 0x80000000
 
 Pread = Callable[[int, int], bytes]
@@ -87,19 +88,21 @@ def _found(
 ) -> Iterator[Resource]:
     seen: set[int] = set()
     waiting = [(root + (to & ~_DIRECTORY), 1) for name, to in _entries(pread, root) if _is(pread, root, name, kind)]
-    found = 0
-    while waiting and found < _FOUND_MOST and len(seen) < _FOUND_MOST:
+    found = looked = 0
+    while waiting and found < _FOUND_MOST and len(seen) < _FOUND_MOST and looked < _LOOKED_MOST:
         at, level = waiting.pop(0)
         if at in seen or at >= size:
             continue
         seen.add(at)
-        for name, to in _entries(pread, at):
+        entries = _entries(pread, at)
+        looked += len(entries)
+        for name, to in entries:
             if to & _DIRECTORY:
                 if level < 2:
                     waiting.append((root + (to & ~_DIRECTORY), level + 1))
                 continue
-            data = pread(root + to, 16)
-            if len(data) < 16 or root + to in seen:
+            data = b"" if root + to in seen else pread(root + to, 16)
+            if len(data) < 16:
                 continue
             seen.add(root + to)
             address, length = struct.unpack_from("<II", data)

@@ -78,6 +78,8 @@ def read(kind: str, data: bytes) -> Instance | None:
 def _hashed(data: bytes, size: int) -> bool:
     """Whether a hash as UTF-16 text of this many bytes, and no longer one, begins the record."""
     letters = frozenset(b"0123456789ABCDEF")
+    if len(data) < size:
+        return False
     hexes = all(low in letters and not high for low, high in zip(data[0:size:2], data[1:size:2], strict=True))
     return hexes and (size == 128 or not _hashed(data, 128))
 

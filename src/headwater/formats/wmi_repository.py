@@ -9,6 +9,7 @@ gives for a logical page its place in the file; what no map names is left over f
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ _PAGE_KINDS = frozenset({0xACCC, 0xADDD, 0xBADD, 0})
 _PAGES_MOST = 1 << 20
 _RECORDS_MOST = 512  # that fit into the head of a page
 _HASHES = {False: ("sha256", 128), True: ("md5", 64)}  # bytes of the hash as UTF-16 text
+_NUMBER = re.compile(r"[0-9]{1,10}")
 Pieces = tuple[tuple[int, int], ...]
 
 
@@ -63,8 +65,10 @@ class Repository:
     page_map: PageMap | None = None
     keys: Mapping[tuple[int, int], tuple[str, int]] | None = None
     _logical: dict[int, int] = field(default_factory=dict)
+    _left: int = 0  # bytes that may be given behind records' first pages: sound ones never share them
 
     def __post_init__(self) -> None:
+        self._left = 2 * len(self.data)
         if self.page_map is not None:
             self._logical = {p: n for n, p in enumerate(self.page_map.objects) if p != _UNUSED}
 
@@ -112,13 +116,14 @@ class Repository:
         size = min(size, len(self.data))
         found = [(page * PAGE + inside, min(size, PAGE - inside, len(self.data) - page * PAGE - inside))]
         left = size - found[0][1]
-        while left > 0 and logical is not None and self.page_map is not None:
+        while left > 0 and self._left > 0 and logical is not None and self.page_map is not None:
             logical += 1
             after = self.page_map.objects[logical] if logical < len(self.page_map.objects) else _UNUSED
             if after == _UNUSED or (after + 1) * PAGE > len(self.data):
                 break
             found.append((after * PAGE, min(left, PAGE)))
             left -= found[-1][1]
+            self._left -= found[-1][1]
         return tuple(found)
 
 
@@ -180,7 +185,7 @@ def keys(index: bytes, places: Sequence[int], wanted: frozenset[str]) -> dict[tu
             for parts in _page_keys(page):
                 held = [p.partition("_")[2].partition(".")[0] for p in parts]
                 numbers = parts[-1].split(".")[-3:] if parts else []
-                if wanted.intersection(held) and len(numbers) == 3 and all(n.isdigit() for n in numbers):
+                if wanted.intersection(held) and len(numbers) == 3 and all(_NUMBER.fullmatch(n) for n in numbers):
                     found[int(numbers[0]), int(numbers[1])] = (held[0], int(numbers[2]))
     return found
 

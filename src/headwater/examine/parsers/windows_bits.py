@@ -186,6 +186,8 @@ def _old(file: File) -> Iterator[Record]:
             yield _file_event(one, one.offset, one.length, (found, f"{start}+{size}"), dict(carved))
         declared += 1 + len(moved)
         used += size + sum(one.length for one in moved)
+    if len(marks) > _JOBS:
+        yield Gap(marks[_JOBS], 0, GapReason.LIMIT, f"more than {_JOBS} marks of jobs")
     yield from read.gaps
     yield Count(declared, 0, max(0, file.size - used))
 
