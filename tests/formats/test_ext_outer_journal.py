@@ -25,13 +25,16 @@ def _loop(image: Path) -> str:
     done = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True)
     if done.returncode or os.geteuid():
         pytest.skip("no loop devices here")
-    return done.stdout.strip()
+    device = done.stdout.strip()
+    subprocess.run(["blockdev", "--setrw", device], check=False, capture_output=True)  # the flag outlives an attachment
+    return device
 
 
 @contextmanager
 def _loops(*images: Path) -> Iterator[list[str]]:
-    devices = [_loop(image) for image in images]
+    devices: list[str] = []
     try:
+        devices += map(_loop, images)  # one that was had is given back where the next is not to be had
         yield devices
     finally:
         for device in devices:
