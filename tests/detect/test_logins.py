@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 from memory_events import MemoryEvents, at
 
 from headwater.detect import registry
@@ -90,3 +91,20 @@ def test_one_account_many_times_is_guessing_not_spraying() -> None:
     tries = [login("2026-03-01 02:00:00", "203.0.113.7", "root", FAIL)] * 50
     assert spray(MemoryEvents().say("linux.auth", LOG, *tries)) == []
     assert at("2026-03-01 00:00:00") > 0
+
+
+def test_a_container_s_login_is_judged_by_the_container_s_own_zone() -> None:
+    usual = login("2026-03-01 02:00:00", "198.51.100.1")
+    night = login("2026-03-02 19:30:00", "203.0.113.7")  # night in Shanghai, evening in UTC
+    settings = Settings(zone="Asia/Shanghai", usual_hours=(7, 22), zones={"1": "Asia/Shanghai", "1.c1": "UTC"})
+    for clock, told in (("1", 1), ("1.c1", 0)):
+        events = MemoryEvents().say("linux.auth", LOG, usual, night)
+        events.frames["linux.auth"] = events.frames["linux.auth"].with_columns(pl.lit(clock).alias("clock"))
+        assert len(new(events, settings)) == told
+    # what the host knows, the container need not know: the first address of an account is each system's own
+    host, inside = (
+        MemoryEvents().say("linux.auth", LOG, usual),
+        MemoryEvents().say("linux.auth", "container.a!" + LOG, night),
+    )
+    inside.frames["linux.auth"] = inside.frames["linux.auth"].with_columns(pl.lit("1.c1").alias("clock"))
+    assert new(host.put_frame("linux.auth", inside.frames["linux.auth"]), settings) == []

@@ -54,9 +54,11 @@ def test_what_a_pod_printed_is_of_the_container_whose_attempt_it_was() -> None:
 
 
 def test_a_container_without_a_zone_runs_in_utc() -> None:
-    assert container_zone(SAID)[0] == "UTC"
-    assert container_zone(SAID | {"container_zone": "Asia/Shanghai", "container_zone_from": "TZ"}) == (
+    assert container_zone(SAID, {})[0] == "UTC"
+    assert container_zone(SAID | {"container_zone": "Asia/Shanghai", "container_zone_from": "TZ"}, {}) == (
         "Asia/Shanghai",
         "TZ",
     )
-    assert container_zone(SAID | {"container_zone": "../etc/passwd"})[0] == "UTC"
+    assert container_zone(SAID | {"container_zone": "../etc/passwd"}, {})[0] == "UTC"
+    assert container_zone(SAID, {"1": "Asia/Tokyo"})[0] == "UTC"
+    assert container_zone(SAID, {"1.c1": "Asia/Tokyo"}) == ("Asia/Tokyo", "case file")

@@ -16,7 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     case_argument(parser)
     parser.add_argument(
         "--zone", action="append", default=[], metavar="N=ZONE",
-        help="检材 N 的时区，如 1=Asia/Shanghai；留空则取检材自述 · zone of item N; empty: what the item says",
+        help="检材 N（或其上容器，如 1.c2）的时区，如 1=Asia/Shanghai；留空则取自述 · zone of item N or of a container on it; "
+        "empty: what it says itself",
     )  # fmt: skip
     parser.add_argument(
         "--skew", action="append", default=[], metavar="N=SECONDS",
@@ -69,7 +70,8 @@ def _zones(given: Sequence[str]) -> dict[str, str]:
     found = {}
     for word in given:
         number, equals, zone = word.partition("=")
-        if not equals or not number.isdigit():
+        item, within, container = number.partition(".c")
+        if not equals or not item.isdigit() or (within and not container.isdigit()):
             raise UsageError("HW0001", what=f"--zone {word}: 1=Asia/Shanghai")
         found[number] = zone
     return found

@@ -61,7 +61,14 @@ class Host:
     entries: Sequence[Entry]
     stored: Mapping[str, str]  # by path in the container, where it lies in the tree: the layer's own file
     layers: int
+    lower: tuple[str, ...]  # where the layers lie that are not its own: what the paths of their files begin with
     unknown: int  # directories of which it is not known whether they hide what is below, and entries left out
+
+    def times(self, most: int) -> Sequence[Entry]:
+        """The entries whose times are to be told: all, or where they are more than ``most`` those that no image brought."""
+        if len(self.entries) <= most:
+            return self.entries
+        return [e for e in self.entries if not self.stored[e.path].startswith(self.lower)]
 
 
 class Containers:
@@ -246,7 +253,8 @@ class Containers:
             entries.append(entry._replace(path=path))
         label = re.sub(r"[^A-Za-z0-9_-]", "_", facts.name or "unnamed")[:64]
         name = f"{CONTAINER}{label}.{re.sub(r'[^A-Za-z0-9_-]', '_', facts.id[:12])}"
-        return Host(name, facts, entries, stored, len(chain), self._unknown + merged.left_out)
+        lower = tuple(f"{store}/{place}{layer}/" for layer in chain[1:] for place in ("", "snapshots/"))
+        return Host(name, facts, entries, stored, len(chain), lower, self._unknown + merged.left_out)
 
     def _folder(self, mounted: str) -> str:
         """The folder of this tree that the running system knew by a path: the tree may be mounted below its root."""
@@ -271,9 +279,11 @@ class Containers:
 class ContainerTree:
     """What one container sees, as a tree over the one that its layers lie in."""
 
-    def __init__(self, host: Host, tree: Tree) -> None:
+    def __init__(self, host: Host, tree: Tree, entries: Sequence[Entry] | None = None) -> None:
         self._host, self._tree = host, tree
+        self._entries = host.entries if entries is None else entries
         self.kind, self.view = "overlay", "merged"
+        self.record_spans = getattr(tree, "record_spans", None)  # records are the volume's own
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -287,7 +297,7 @@ class ContainerTree:
 
     def entries(self) -> Iterator[Entry]:
         """Every path that the container sees."""
-        return iter(self._host.entries)
+        return iter(self._entries)
 
     def open(self, key: str) -> ByteSource:
         """The bytes in the layer."""

@@ -36,10 +36,11 @@ class ByteSource(Protocol):
 class Settings:
     """The part of the case's settings that detectors may use."""
 
-    zone: str = "UTC"
+    zone: str = "UTC"  # of the first item: where an event's clock is not known
     trusted_proxies: tuple[str, ...] = ()
     usual_hours: tuple[int, int] = (7, 22)  # local hours in which a login is not unusual
     values: Mapping[str, str] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)  # by clock: of each item, and of each container on it
 
 
 class Events(Protocol):

@@ -11,6 +11,7 @@ import gc
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import polars as pl
@@ -135,6 +136,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     number = int(args["number"])
     opened = open_evidence(open_files(args, fds), keys=at_hand())
     part = listed = 0
+    parts = count()  # of the feed of the containers' listings
     gaps: list[tuple[str, Gap]] = [(name or "/", gap) for name, gap, _ in opened.unopened]
     # what could not be read of the medium when it was registered: a gap of the medium itself
     gaps.extend(("/", gap) for gap in opened.warnings)
@@ -157,7 +159,7 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             yield from _worth(view, entries if containers is None else containers.take(entries), taker, opened.kind)
             yield {"entries": listed}, b""
         if containers is not None:
-            yield from _contained(containers, view, number, opened.kind, facts)
+            yield from _contained(containers, view, number, opened.kind, facts, parts)
             yield from _worth(view, list(containers.rest()), taker, opened.kind)
             gaps.extend((join(view.name, path), gap) for path, gap in containers.gaps)
         for feed, frame in told.frames_of(view):
@@ -189,10 +191,10 @@ def _worth(view: View, entries: Sequence[Entry], taker: Taker, kind: str) -> Ite
 
 
 def _contained(
-    containers: Containers, view: View, number: int, kind: str, facts: dict[str, dict[str, str]]
+    containers: Containers, view: View, number: int, kind: str, facts: dict[str, dict[str, str]], parts: Iterator[int]
 ) -> Iterator[Message]:
     return hosts_within(
-        containers, view, number, facts, _bundles,
+        containers, view, number, facts, parts, _bundles,
         lambda its, entries: _whole(its, entries, kind), lambda its, entry: _candidate(its, entry, kind),
     )  # fmt: skip
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from headwater.examine import reading, told
-from headwater.examine.opening import open_evidence
+from headwater.examine.container_hosts import container_view
+from headwater.examine.opening import View, open_evidence
 from headwater.formats.keys import at_hand
+from headwater.model.paths import container_of, outside
 from headwater.model.records import Facts
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
 
@@ -51,7 +53,7 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
     """List the trees again and give back the wanted file-system events: (view, offset, ordinal, file path)."""
     wanted: dict[str, list[list[Any]]] = args["wanted"]
     opened = open_evidence(open_files(args, fds), keys=at_hand())
-    for view in opened.views:
+    for view in [*opened.views, *_containers(opened.views, wanted)]:
         keys = wanted.get(view.name or "/")
         if not keys:
             continue
@@ -74,6 +76,16 @@ def rederive_walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messa
             )
         yield from _in_pieces(view.name or "/", rows)
     yield {"result": {}}, b""
+
+
+def _containers(views: Sequence[View], wanted: Iterable[str]) -> Iterator[View]:
+    """The views of those containers that are wanted."""
+    for name in sorted(wanted):
+        container = container_of(name)
+        volume = next((v for v in views if v.name == outside(name)), None) if container is not None else None
+        view = container_view(volume, container) if volume is not None and container is not None else None
+        if view is not None:
+            yield view
 
 
 def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:

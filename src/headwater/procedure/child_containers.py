@@ -11,15 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from headwater.examine import reading, registry
-from headwater.examine.container_hosts import Containers, told
+from headwater.examine.container_hosts import Containers, ContainerTree, told
 from headwater.examine.context import Taker
 from headwater.examine.identity import identify
+from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View
 from headwater.formats.canonical import digest
 from headwater.formats.trees import Entry
 from headwater.model.paths import join
 from headwater.procedure.child_targets import Message
+from headwater.store.parts import encode_events
+
+FEED = "fs.container"  # the times of a container's files under the paths that it sees
+TIMES_MOST = 500_000  # entries of images' layers whose times are told again; of what containers wrote, all are
 
 Json = dict[str, Any]
 Bundles = Callable[[Iterable[Any], Sequence[str] | Sequence[int]], Iterator[list[Any]]]
@@ -30,11 +37,16 @@ def hosts_within(
     view: View,
     number: int,
     facts: dict[str, dict[str, str]],
+    parts: Iterator[int],
     bundles: Bundles,
     whole: Callable[[View, Sequence[Entry]], Iterable[list[Any]]],
     candidate: Callable[[View, Entry], Json | None],
 ) -> Iterator[Message]:
-    """The contents, small texts and candidates of every container on a view; ``facts`` gets a word on each, by view."""
+    """The contents, small texts, times and candidates of every container on a view.
+
+    ``facts`` gets a word on each, by view; ``parts`` numbers the parts of the feed of their listings.
+    """
+    left = TIMES_MOST
     shared: dict[tuple[str, str, str], Json] = {}
     for host in containers.hosts():
         its = replace(view, name=join(view.name, host.name))
@@ -50,6 +62,15 @@ def hosts_within(
         for some in bundles(whole(its, host.entries), (2,)):
             yield {"contents": some}, b""
         known = digest([[text["path"], text["text"]] for text in texts])
+        entries = host.times(left)
+        left -= len(host.entries) if len(entries) == len(host.entries) else 0
+        if len(entries) < len(host.entries):
+            facts[its.name]["container_times_left_out"] = str(len(host.entries) - len(entries))
+        for frame, _ in macb_batches(ContainerTree(host, view.tree, entries)):
+            if frame.height:
+                frame = frame.with_columns(pl.lit(its.name, dtype=pl.String).alias("path"))
+                blob = encode_events(frame, clock=str(number), feed=FEED, source=number, path=None)
+                yield {"family": "events", "feed": FEED, "part": next(parts)}, blob
         for entry in host.entries:
             found = candidate(its, entry)
             if found is None:

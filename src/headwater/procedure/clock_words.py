@@ -15,7 +15,7 @@ from headwater.report.words import BASIS
 
 def item_lines(held: ItemClock, language: str) -> Iterator[str]:
     """One item: its name, then zone with its ground, how far its clock was off, and the bases of its events' times."""
-    yield in_language(Text(f"检材 {held.evidence}", f"evidence {held.evidence}"), language) + f" · {held.name}"
+    yield in_language(Text(f"检材 {held.clock}", f"evidence {held.clock}"), language) + f" · {held.name}"
     for each in languages(language):
         rows = ((_basis(name, each), count) for name, count in held.bases.items())
         bases = ("，" if each == "zh" else ", ").join(f"{name} {count:,}" for name, count in rows) or "-"

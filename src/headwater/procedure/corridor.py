@@ -222,8 +222,13 @@ def container_words(said: Mapping[str, str]) -> str:
     return f"{said.get('container_name') or said.get('container_image', '')} ({said['container_engine']} {said['container'][:12]})"
 
 
-def container_zone(said: Mapping[str, str]) -> tuple[str, str]:
-    """The zone of a container's wall clocks, and where that comes from; without a word of its own it runs in UTC."""
+def container_zone(said: Mapping[str, str], given: Mapping[str, str]) -> tuple[str, str]:
+    """The zone of a container's wall clocks, and where that comes from; without a word of its own it runs in UTC.
+
+    ``given``: the case file's zones by clock, which go before what the container says.
+    """
+    if given.get(said.get("clock", "")):
+        return given[said["clock"]], "case file"
     zone = said.get("container_zone", "")
     if zone and _known(zone):
         return zone, said.get("container_zone_from", "")
@@ -232,11 +237,11 @@ def container_zone(said: Mapping[str, str]) -> tuple[str, str]:
 
 def _known(zone: str) -> bool:
     from headwater.case.settings import check_zone
-    from headwater.model.errors import AuthorityError
+    from headwater.model.errors import HeadwaterError
 
     try:
         check_zone(zone)
-    except AuthorityError:
+    except HeadwaterError:
         return False
     return True
 
@@ -260,7 +265,7 @@ def clocks_of(corridor: Corridor) -> dict[str, Clock]:
         clocks[str(item.number)] = Clock(zone, skew)
         for said in facts.values():
             if "container" in said:  # it runs by its host's clock, in a zone of its own
-                clocks[said["clock"]] = Clock(container_zone(said)[0], skew)
+                clocks[said["clock"]] = Clock(container_zone(said, corridor.settings.zones)[0], skew)
     return clocks
 
 

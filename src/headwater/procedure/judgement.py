@@ -13,13 +13,13 @@ from headwater.correlate.steps import correlate
 from headwater.detect import registry
 from headwater.detect.sigma import SigmaReport, run_rules
 from headwater.formats.canonical import plain
-from headwater.model.errors import DetectError, StoreError
+from headwater.model.errors import DetectError, StoreError, UsageError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
 from headwater.procedure import contained, contracts, indicators, known, suppressions
 from headwater.procedure.accounts import load_accounts
-from headwater.procedure.corridor import DETECTED, Corridor, evidence_of, facts_of, store_of, zone_for
+from headwater.procedure.corridor import DETECTED, Corridor, clocks_of, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.yara_scan import told
 from headwater.reconstruct.hypotheses import weigh
 from headwater.reconstruct.searches import standing_searches
@@ -49,7 +49,7 @@ class Judged:
 
 
 def _settings(corridor: Corridor) -> Settings:
-    """The settings as detectors see them; the zone is that of the first item, for "unusual hours"."""
+    """The settings as detectors see them, with the zone of each clock for "unusual hours"."""
     items = evidence_of(corridor.ledger)
     zone = "UTC"
     if items:
@@ -58,6 +58,7 @@ def _settings(corridor: Corridor) -> Settings:
         zone=zone,
         trusted_proxies=corridor.settings.trusted_proxies,
         usual_hours=corridor.settings.usual_hours,
+        zones={name: clock.zone for name, clock in clocks_of(corridor).items()},
     )
 
 
@@ -167,6 +168,17 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
+
+
+def judged_of(corridor: Corridor) -> Judged:
+    """What was judged of a case that somebody looks at.
+
+    Raises:
+        UsageError: HW0009, its examination has not come that far. StoreError: HW5001, it had, and files are gone.
+    """
+    if corridor.ledger.last(DETECTED) is None and not (corridor.case / FINDINGS).exists():
+        raise UsageError("HW0009", str(corridor.case))
+    return load(corridor.case)
 
 
 def correlated(corridor: Corridor) -> Judged:

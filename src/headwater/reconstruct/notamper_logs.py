@@ -22,7 +22,7 @@ _QUARTER = 900 * SECOND
 _ZONES = 14 * 3600 * SECOND
 _ASSUMED = ("zone-assumed", "year-assumed")
 _SKIP = (
-    "fs.macb", "fs.content", "fs.recovered", "file.compressed", "windows.mft", "windows.usnjrnl", "windows.logfile",
+    "fs.macb", "fs.container", "fs.content", "fs.recovered", "file.compressed", "windows.mft", "windows.usnjrnl", "windows.logfile",
     "windows.sds", "windows.registry",
 )  # fmt: skip
 _JOURNALS = ("linux.journal", "windows.eventlog", "linux.audit")  # one of these alone shows that a system ran

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import gap_citations, state, take
+from headwater.detect.system_view import within
 from headwater.model.kinds import Confidence, EventKind, GapReason, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -56,8 +57,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         where=pl.col("file_path").str.contains(r"^/(?:var/log|www/wwwlogs)/|history$"),
     )
     there = files.filter((pl.col("allocated").cast(pl.String) != "false").fill_null(True))
-    for part in there.partition_by("source", maintain_order=True):
-        yield from _rotations(events, part, files)
+    for part in there.with_columns(within()).partition_by("source", "within", maintain_order=True):
+        yield from _rotations(events, part.drop("within"), files)
         yield from _links(events, part)
     cleared = take(events, kinds=[EventKind.LOG_CLEARED], header=["user", "host"], own=["message"])
     for part in cleared.partition_by("source", "path", maintain_order=True):

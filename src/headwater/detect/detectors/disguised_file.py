@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import state, take
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -86,9 +87,7 @@ def _finding(events: Events, part: pl.DataFrame, times: pl.DataFrame, beyond: in
     more = part.height - 1
     zh = f"{path}：{zh}（类型 {kind}" + (f"，另有 {more} 个相同内容的文件" if more else "") + "）。"
     en = f"{path}: {en} (type {kind}" + (f", and {more} more files of the same content" if more else "") + ")."
-    mine = times.filter(
-        pl.col("file_path").is_in(part["file_path"].to_list()) & (pl.col("source") == part["source"][0])
-    )
+    mine = of_same_files(times, part)
     web = "/www/" in path or path.startswith(("/var/www/", "/srv/"))
     strong = reason == "php-inside" or (reason == "code-disguised" and web)
     severity = Severity.HIGH if strong else Severity.MEDIUM if reason in (*_STRONG, "hidden-program") else Severity.LOW

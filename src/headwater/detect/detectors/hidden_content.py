@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import state, take
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -94,9 +95,7 @@ def _finding(events: Events, part: pl.DataFrame, times: pl.DataFrame, beyond: in
     more = part.height - 1
     zh = f"{path}{f' 等 {part.height} 个文件' if more else ''}：{zh}。"
     en = f"{path}{f' and {more} more files there' if more else ''}: {en}."
-    mine = times.filter(
-        pl.col("file_path").is_in(part["file_path"].to_list()) & (pl.col("source") == part["source"][0])
-    )
+    mine = of_same_files(times, part)
     facts: dict[str, Value] = {"reason": reason, "path": path, "files": part.height}
     if beyond:
         facts["beyond"] = beyond

@@ -16,6 +16,7 @@ import polars as pl
 
 from headwater.detect.frames import names, state, take
 from headwater.detect.intrusion import after_words, cited, entries, entries_before
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -50,8 +51,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     kinds = [EventKind.FILE_CREATED, EventKind.FILE_MODIFIED]
     times = take(events, kinds=kinds, header=["file_path"], where=pl.col("file_path").is_in(paths))
     for part in rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True):
-        path, source, user = part["file_path"][0], int(part["source"][0]), part["user"][0]
-        written = times.filter((pl.col("file_path") == path) & (pl.col("source") == source)).drop_nulls("ts")
+        source, user = int(part["source"][0]), part["user"][0]
+        written = of_same_files(times, part).drop_nulls("ts")
         near_rows = [row for row in written.iter_slices(1) if entries_before(held, source, int(row["ts"][0]))]
         if not near_rows:
             continue

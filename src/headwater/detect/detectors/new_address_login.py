@@ -38,27 +38,35 @@ RULE = Rule(
 CLAIMS = ("kind", "user", "src_ip", "method")
 # Failures that tell a guesser from someone who mistypes (as in ssh_guessing).
 GUESSED = 5
+# One system: the host of an item, or a container on it, whose events have a clock of their own.
+SYSTEM = ["source", "clock"]
 
 
 def _local(ns: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(ns // SECOND, UTC).astimezone(zone)
 
 
+def _zone(settings: Settings, clock: str | None) -> str:
+    """The zone of the host or container that an event is of."""
+    return settings.zones.get(clock or "", settings.zone)
+
+
 def _logins(events: Events) -> pl.DataFrame:
     """Logins over the network: from the authentication log, else from wtmp, so that none is told twice."""
     own = ["method"]
     has_address = pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & pl.col("ts").is_not_null()
-    rows = take(events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host"], own=own, where=has_address)
-    rows = main_feed(rows, "source")
-    sources = rows["source"].unique().to_list()
+    rows = take(
+        events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host", "clock"], own=own, where=has_address
+    )
+    rows = main_feed(rows, *SYSTEM)
     sessions = take(
         events,
         kinds=[EventKind.SESSION_OPEN],
         feeds=["linux.wtmp"],
-        header=["src_ip", "user", "host"],
+        header=["src_ip", "user", "host", "clock"],
         own=own,
-        where=has_address & ~pl.col("source").is_in(sources),
-    )
+        where=has_address,
+    ).join(rows.select(SYSTEM).unique(), on=SYSTEM, how="anti", maintain_order="left")
     return pl.concat([rows, sessions], how="diagonal_relaxed").sort("source", "ts", "offset", "ordinal")
 
 
@@ -75,13 +83,13 @@ class _New:
 
 def _new(logins: pl.DataFrame, settings: Settings) -> Iterator[tuple[int, datetime]]:
     """The first login of each account from each further address of outside at an unusual hour; row and local time."""
-    zone = ZoneInfo(settings.zone)
     first_hour, last_hour = settings.usual_hours
-    known: set[tuple[int, str]] = set()
-    for at, (source, user, address, when) in enumerate(logins.select("source", "user", "src_ip", "ts").iter_rows()):
-        first = (source, user) not in known
-        known.add((source, user))
-        moment = _local(when, zone)
+    known: set[tuple[int, str, str]] = set()
+    columns = logins.select(*SYSTEM, "user", "src_ip", "ts").iter_rows()
+    for at, (source, clock, user, address, when) in enumerate(columns):
+        first = (source, clock, user) not in known
+        known.add((source, clock, user))
+        moment = _local(when, ZoneInfo(_zone(settings, clock)))
         if not (first or first_hour <= moment.hour < last_hour or inside(address)):
             yield at, moment
 
@@ -94,7 +102,7 @@ def _told(found: list[_New]) -> tuple[list[_New], list[_New]]:
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """The first login of each account from each new address, by source and time; the first address of all is known."""
-    logins = _logins(events).unique(["source", "user", "src_ip"], keep="first", maintain_order=True)
+    logins = _logins(events).unique([*SYSTEM, "user", "src_ip"], keep="first", maintain_order=True)
     fresh = list(_new(logins, settings))
     if not fresh:
         return
@@ -126,8 +134,9 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 def _one(events: Events, settings: Settings, new: _New, row: pl.DataFrame, tried: pl.DataFrame | None) -> Finding:
     first_hour, last_hour = settings.usual_hours
     user, address, moment, guessed = row["user"][0], row["src_ip"][0], new.moment, new.guessed
-    zh = f"账户 {user} 于当地时间 {moment:%Y-%m-%d %H:%M:%S}（{settings.zone}）自 {address} 登录，"
-    en = f"{user} logged in at {moment:%Y-%m-%d %H:%M:%S} local time ({settings.zone}) from {address}, "
+    zone = _zone(settings, row["clock"][0])
+    zh = f"账户 {user} 于当地时间 {moment:%Y-%m-%d %H:%M:%S}（{zone}）自 {address} 登录，"
+    en = f"{user} logged in at {moment:%Y-%m-%d %H:%M:%S} local time ({zone}) from {address}, "
     zh += f"该账户此前的登录均不来自此地址，且不在通常时段（{first_hour} 时至 {last_hour} 时）内"
     en += f"an address not seen before for that account, outside the usual hours ({first_hour} to {last_hour})"
     if guessed >= GUESSED:

@@ -17,6 +17,7 @@ import polars as pl
 
 from headwater.detect.frames import names, state, take
 from headwater.detect.package_view import absent, content_rows, differing, packages
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -67,7 +68,9 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 
 def _changed(events: Events, row: pl.DataFrame, times: pl.DataFrame, beyond: int) -> Finding:
     path, package, kind = str(row["file_path_now"][0]), row["package"][0], str(row["type"][0])
-    mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == row["source"][0]))
+    mine = of_same_files(
+        times, row.select("source", pl.col("path_now").alias("path"), pl.col("file_path_now").alias("file_path"))
+    )
     strong = bool(pl.Series([path]).str.contains(_PROGRAM)[0]) and kind in {"elf", "script"}
     zh = f"{path}（软件包 {package}）的内容与软件包数据库所记的校验值不同；{_WITNESS[0]}。"
     en = f"{path} (package {package}) differs from the digest in the package database; {_WITNESS[1]}."

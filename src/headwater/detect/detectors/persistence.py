@@ -19,6 +19,7 @@ from headwater.detect.command_table import Trait
 from headwater.detect.commands import excerpt, quoted, suspicious, told
 from headwater.detect.frames import MINUTE, STAND, state, take
 from headwater.detect.intrusion import Entries, after_words, cited, entries, entries_before
+from headwater.detect.system_view import KEYS, of_same_files, within
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -105,7 +106,7 @@ def _lines(command: str | None, script: str | None) -> Iterator[str]:
 
 def _command(events: Events, part: pl.DataFrame, odd: Sequence[str], counted: Mapping[str, Sequence[Trait]]) -> Finding:
     traits = [t for n in odd for t in counted[n]]
-    path, source = file_layer(part["path"][0]), int(part["source"][0])
+    path = file_layer(part["path"][0])
     shown = list(dict.fromkeys(odd))
     zh = f"{path} 中的启动项或计划任务属于可疑类别“{told(traits, 'zh')}”：{quoted(shown, 'zh')}。"
     en = f"What {path} starts is of a suspicious kind ({told(traits, 'en')}): {quoted(shown, 'en')}."
@@ -115,23 +116,24 @@ def _command(events: Events, part: pl.DataFrame, odd: Sequence[str], counted: Ma
         severity=Severity.HIGH if strong else Severity.MEDIUM,
         confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
         facts={"reason": "command", "path": path, "traits": ",".join(sorted({t.name for t in traits}))},
-        moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
+        moments=_moments(events, path, part), more=[(_times(events, path, part), FILE_CLAIMS)],
     )  # fmt: skip
 
 
-def _times(events: Events, path: str, source: int) -> pl.DataFrame:
-    return take(
+def _times(events: Events, path: str, part: pl.DataFrame) -> pl.DataFrame:
+    found = take(
         events,
         kinds=[EventKind.FILE_CREATED, EventKind.FILE_MODIFIED],
         header=["file_path"],
         own=["size", "uid"],
-        where=(pl.col("file_path") == path) & (pl.col("source") == source),
+        where=pl.col("file_path") == path,
     )
+    return of_same_files(found, part.select("source", "path", pl.lit(path).alias("file_path")))
 
 
-def _moments(events: Events, path: str, source: int) -> list[int]:
+def _moments(events: Events, path: str, part: pl.DataFrame) -> list[int]:
     """When the file was last written: a start-up item itself has no time."""
-    modified = _times(events, path, source).filter(pl.col("kind") == EventKind.FILE_MODIFIED.value)
+    modified = _times(events, path, part).filter(pl.col("kind") == EventKind.FILE_MODIFIED.value)
     times: list[int] = modified["ts"].drop_nulls().to_list()
     return times[-1:]
 
@@ -151,11 +153,10 @@ def _keys(events: Events) -> Iterator[Finding]:
         mark = row["key_fingerprint"][0] or "?"
         zh = f"{path} 中有一把注释为“{excerpt(comment, 60)}”的公钥（{mark}），该注释指向攻击用系统。"
         en = f"{path} holds a key with the comment {excerpt(comment, 60)!r} ({mark}), which names an attacker's system."
-        source = row["source"][0]
         yield state(
             events, _rule("authorized_keys"), row, KEY_CLAIMS, Text(zh, en),
             severity=Severity.HIGH, confidence=Confidence.MEDIUM, facts={"reason": "key", "path": path},
-            moments=_moments(events, path, source), more=[(_times(events, path, source), FILE_CLAIMS)],
+            moments=_moments(events, path, row), more=[(_times(events, path, row), FILE_CLAIMS)],
         )  # fmt: skip
 
 
@@ -169,20 +170,21 @@ def _files(events: Events, held: Entries) -> Iterator[Finding]:
     )
     rows = rows.filter((pl.col("allocated").cast(pl.String) != "false").fill_null(True))
     preload = rows.filter((pl.col("file_path") == "/etc/ld.so.preload") & (pl.col("size").cast(pl.Int64) > 0))
-    if preload.height:
+    for loaded in preload.with_columns(within()).partition_by("within", maintain_order=True):
         text = Text(
             "存在非空的 /etc/ld.so.preload，其中所列的库会被装入每个程序。",
             "There is a non-empty /etc/ld.so.preload; the libraries that it lists are loaded into every program.",
         )
         facts = {"reason": "preload", "path": "/etc/ld.so.preload"}
         yield state(
-            events, _rule("ld.so.preload"), preload, FILE_CLAIMS, text,
+            events, _rule("ld.so.preload"), loaded, FILE_CLAIMS, text,
             severity=Severity.MEDIUM, confidence=Confidence.MEDIUM, facts=facts,
         )  # fmt: skip
     if not held:
         return
     packages = take(events, kinds=[EventKind.PACKAGE_INSTALL, EventKind.PACKAGE_UPGRADE]).select(*STAND)
-    for part in rows.sort("source", "file_path", "ts").partition_by("source", "file_path", maintain_order=True):
+    parts = rows.with_columns(within()).sort(*KEYS, "ts").partition_by(*KEYS, maintain_order=True)
+    for part in parts:
         yield from _changed(events, part, packages, held)
 
 

@@ -19,6 +19,7 @@ import polars as pl
 
 from headwater.detect.frames import HOUR, names, state, take
 from headwater.detect.ransom_view import JOURNALS, Window, around, densest, journal_of, notes_in, window
+from headwater.detect.system_view import IN_CONTAINER, LISTED, counted_once
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -90,7 +91,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         & ~pl.col("path").str.contains(r"(?:^|!)(?:vss\d*|deleted)(?:!|$)"),
     )
     # a master file table tells the same files again, by names' times as well; it serves where nothing else does
-    listed = rows.filter(pl.col("feed") == "fs.macb")
+    listed = counted_once(rows.filter(pl.col("feed").is_in([LISTED, IN_CONTAINER])))
     rows = listed if listed.height else rows.filter(~pl.col("feed").is_in(JOURNALS))
     rows = rows.filter((pl.col("allocated").cast(pl.String) != "false").fill_null(True))
     # The change of the inode tells a renaming; where it is not recorded, the last writing serves.

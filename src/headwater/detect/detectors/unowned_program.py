@@ -15,6 +15,7 @@ import polars as pl
 
 from headwater.detect.frames import state, take
 from headwater.detect.package_view import Packages, packages
+from headwater.detect.system_view import of_same_files, within
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -59,9 +60,15 @@ def _setuid(events: Events, view: Packages | None, modes: pl.DataFrame) -> Itera
         events, kinds=[EventKind.STATE_FILE], header=["file_path", "hash"], own=["type", "md5"],
         where=pl.col("file_path").is_in(paths),
     )  # fmt: skip
+    held = of_same_files(held, modes)
     if view is not None:
-        mine = view.unowned()
-        held = held.join(mine.select("source", "path"), on=["source", "path"], how="semi", maintain_order="left")
+        mine = view.unowned().select("source", "path")
+        known = view.owned.select("source", within("system")).unique()
+        elsewhere = held.with_columns(within()).join(known, on=["source", "within"], how="anti").filter(
+            (pl.col("within") != "") & ~pl.col("file_path").str.contains(_SYSTEM)
+        )  # fmt: skip
+        mine = pl.concat([mine, elsewhere.select("source", "path")])  # containers without a package database
+        held = held.join(mine, on=["source", "path"], how="semi", maintain_order="left")
     else:
         held = held.filter(~pl.col("file_path").str.contains(_SYSTEM))
     copies = view.held if view is not None else held.head(0)
@@ -69,7 +76,7 @@ def _setuid(events: Events, view: Packages | None, modes: pl.DataFrame) -> Itera
         row = held.sort("source", "path")[at : at + 1]
         path = str(row["file_path"][0])
         same = copies.filter((pl.col("hash") == row["hash"][0]) & (pl.col("file_path") != path)).sort("file_path")
-        times = modes.filter((pl.col("file_path") == path) & (pl.col("source") == row["source"][0]))
+        times = of_same_files(modes, row)
         owner = times["uid"][0] if times.height else None
         zh, en = (
             f"{path} 带 setuid 位（属主 {owner}），不属于任何软件包",
@@ -104,7 +111,7 @@ def _unowned(events: Events, view: Packages, modes: pl.DataFrame) -> Iterator[Fi
     parts = programs.sort("source", "path").partition_by("source", "hash", maintain_order=True)
     for part in parts[:MOST]:
         first = str(part["file_path"][0])
-        mine = times.filter(path.is_in(part["file_path"].to_list()) & (pl.col("source") == part["source"][0]))
+        mine = of_same_files(times, part)
         zh = f"{first} 位于系统程序目录而不属于任何软件包；软件包数据库与文件同盘，不是独立的佐证。"
         en = f"{first} lies in a system folder and no package brought it; the package database is no independent witness."
         yield state(

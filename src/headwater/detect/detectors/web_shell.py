@@ -16,6 +16,7 @@ import polars as pl
 
 from headwater.detect.commands import often
 from headwater.detect.frames import names, state, take
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -144,7 +145,7 @@ def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.D
     if not high:
         zh += "；未见其被使用的记录，也可能是管理用途"
         en += "; no record shows its use, and it may serve administration"
-    mine = times.filter((pl.col("file_path") == path) & (pl.col("source") == part["source"][0]))
+    mine = of_same_files(times, part)
     return state(
         events, RULE if hard or place else PAGE, part, CLAIMS, Text(zh + "。", en + "."),
         severity=Severity.HIGH if high else Severity.LOW,

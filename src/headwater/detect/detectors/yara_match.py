@@ -17,6 +17,7 @@ import polars as pl
 
 from headwater.detect.frames import names, state, take
 from headwater.detect.package_view import packages
+from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -151,9 +152,7 @@ def _finding(events: Events, part: pl.DataFrame, owned: pl.DataFrame, times: pl.
         en += "; it matches so many that it says little"
     windows = bool(kept["window"].is_not_null().any())
     weak = known or loose or windows or places["pattern"].n_unique() < 2
-    mine = times.filter(
-        pl.col("file_path").is_in(kept["file_path"].unique().to_list()) & (pl.col("source") == kept["source"][0])
-    )
+    mine = of_same_files(times, kept)
     facts: dict[str, Value] = {
         "rule": _text(part, "rule"), "rule_file": _text(part, "rule_file"), "files": kept["path"].n_unique(),
         "packaged": brought,
