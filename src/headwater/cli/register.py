@@ -41,9 +41,14 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_DONE
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
-        for row in registering.lines(corridor):
+        rows = list(registering.lines(corridor))
+        for row in rows:
             say("  ".join((row.number, *row.seven)))
-        if options.pdf:
+        if not rows:
+            say(
+                "尚未登记任何检材，见 headwater add、investigate · no item has been entered yet: headwater add, investigate"
+            )
+        elif options.pdf:
             for path in registering.print_register(corridor, options.pdf, options.lang):
                 say(f"登记表 register: {path}")
     return EXIT_DONE

@@ -62,6 +62,12 @@ CODES: dict[str, Code] = {
         "等其结束后再试。",
         "Wait until it has ended.",
     ),
+    "HW0009": Code(
+        "案件 {where} 尚未检验完，还没有结果",
+        "the case {where} has not been examined to the end; there are no results yet",
+        "以原来的 headwater investigate 命令再次运行即可续作。",
+        "Give the same headwater investigate command again: it goes on.",
+    ),
     "HW1001": Code(
         "缺少授权：{what}",
         "no authority: {what} is missing",

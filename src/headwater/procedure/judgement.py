@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.correlate.steps import correlate
 from headwater.detect import registry
-from headwater.detect.sigma import SigmaReport, run_rules
+from headwater.detect.sigma_report import SigmaReport
 from headwater.formats.canonical import plain
 from headwater.model.errors import DetectError, StoreError, UsageError
 from headwater.model.kinds import SEVERITY_ORDER
@@ -147,6 +147,8 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
     found.update({f.id: f for f in indicators.findings(corridor.case, store)})
     sigma = SigmaReport()
     for folder in rule_folders:
+        from headwater.detect.sigma import run_rules  # its libraries take a fifth of a second to load
+
         corridor.progress("sigma", 0, None, "rules")
         findings, report = run_rules(folder, store, settings)
         found.update({f.id: f for f in findings})

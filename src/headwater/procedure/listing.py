@@ -12,7 +12,7 @@ from headwater.model.nouns import Finding, Step, Text
 from headwater.model.times import rfc3339
 from headwater.procedure.contracts import event_id, finding_json, step_json
 from headwater.procedure.corridor import Corridor
-from headwater.procedure.judgement import by_severity, load, seen_first
+from headwater.procedure.judgement import by_severity, judged_of, seen_first
 from headwater.procedure.suppressions import standing
 
 FIRST = Text("首条", "first:")
@@ -79,7 +79,7 @@ def findings(corridor: Corridor, *, by_time: bool = False) -> Iterator[Row]:
     """The findings, the most serious first or in the order of time; of a case under way those of the first look."""
     aside = standing(corridor.ledger)
     found = seen_first(corridor.case)
-    found = load(corridor.case).findings if found is None else found
+    found = judged_of(corridor).findings if found is None else found
     for finding in found if by_time else sorted(found, key=by_severity):
         rule = finding.rule
         words = (
@@ -98,7 +98,7 @@ def findings(corridor: Corridor, *, by_time: bool = False) -> Iterator[Row]:
 
 def steps(corridor: Corridor) -> Iterator[Row]:
     """The steps in the order of time."""
-    judged = load(corridor.case)
+    judged = judged_of(corridor)
     by_id: Mapping[str, Finding] = {f.id: f for f in judged.findings}
     for step in judged.steps:
         words = (

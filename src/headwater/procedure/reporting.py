@@ -22,6 +22,7 @@ from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure import chronicle, settings_tables, story, suppressions
 from headwater.procedure.accounts import load_accounts, load_ranges, sealed_parts
+from headwater.procedure.addresses import address_table
 from headwater.procedure.contracts import event_id
 from headwater.procedure.corridor import (
     REPORTED,
@@ -38,7 +39,7 @@ from headwater.procedure.corridor import (
 from headwater.procedure.damage import figures
 from headwater.procedure.event_words import Texts
 from headwater.procedure.image_fields import DIGEST_OF, fields
-from headwater.procedure.judgement import Judged, by_severity, load
+from headwater.procedure.judgement import Judged, by_severity, judged_of
 from headwater.procedure.notamper_held import results
 from headwater.procedure.odd_times import warnings
 from headwater.procedure.systems import systems
@@ -81,7 +82,7 @@ def write_report(corridor: Corridor, language: str | None = None) -> list[Path]:
 
 def fill(corridor: Corridor) -> report.ReportData:
     """Everything that the report says."""
-    judged = load(corridor.case)
+    judged = judged_of(corridor)
     items = evidence_of(corridor.ledger)
     entries = [s for s in corridor.ledger.entries() if s.entry.action not in _AFTERWARDS]
     head = entries[-1]
@@ -123,6 +124,7 @@ def fill(corridor: Corridor) -> report.ReportData:
         signatures=_signatures(corridor.actors),
         timeline_left_out=left_out,
         settings=tuple(settings_tables.tables(corridor, judged.findings)),
+        addresses=address_table(store_of(corridor), judged.findings),
         notamper=tuple(item_of(r, (f"evidence-{r['evidence']}", f"ledger-{seq}")) for seq, r in results(corridor)),
         unsupported_rules=tuple(f"{n}: {why}" for n, why in story.unsupported(judged.rules)),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, UsageError
 from headwater.procedure.custody import Desk
-from headwater.procedure.judgement import correlated, load
+from headwater.procedure.judgement import correlated, judged_of
 from headwater.procedure.reporting import write_report
 from headwater.procedure.suppressions import RESTORED, SUPPRESSED, standing
 
@@ -23,7 +23,7 @@ def suppress(desk: Desk, finding: str, because: str, *, steps: bool = False) -> 
     Raises:
         UsageError: HW0005, there is no such finding. AuthorityError: HW1015 no reason, HW1010, HW1011 by the role.
     """
-    found = next((f for f in load(desk.corridor.case).findings if f.id == finding), None)
+    found = next((f for f in judged_of(desk.corridor).findings if f.id == finding), None)
     if found is None:
         raise UsageError("HW0005", what=finding)
     before = standing(desk.corridor.ledger).get(finding)

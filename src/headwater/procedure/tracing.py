@@ -22,7 +22,7 @@ from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, authority_of, evidence_of, store_of
 from headwater.procedure.event_words import Texts
 from headwater.procedure.fetching import JournalEntry, bytes_of, journal_entries
-from headwater.procedure.judgement import by_severity, load
+from headwater.procedure.judgement import by_severity, judged_of
 from headwater.report.findings import chosen
 from headwater.store.sql import contract
 
@@ -65,7 +65,7 @@ def labelled(corridor: Corridor, name: str) -> str:
         return f"evidence-{number}"
     if letter == "L":
         return f"ledger-{number}"
-    judged = load(corridor.case)
+    judged = judged_of(corridor)
     if letter == "T":
         from headwater.procedure.reporting import timeline  # it reads the events; the other labels need none
 
@@ -99,7 +99,7 @@ def _from(corridor: Corridor, name: str) -> Iterator[Link]:
 
 
 def _judged(corridor: Corridor, name: str) -> Iterator[Link]:
-    judged = load(corridor.case)
+    judged = judged_of(corridor)
     findings = {f.id: f for f in judged.findings}
     if name in findings:
         yield from _finding(corridor, findings[name])
