@@ -53,6 +53,26 @@ def test_the_figures_are_those_of_the_case(case: Path, capsys: pytest.CaptureFix
     assert sum(said["days"]["counts"]) + said["days"]["outside"] > 40
 
 
+def test_every_address_has_its_parts_sources_and_the_country_of_a_list(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "ranges.csv"
+    listed.write_text("network,country\n203.0.113.0/24,XX\n")
+    capsys.readouterr()
+    asked = ["summary", os.fspath(case), "--addresses", "--countries", os.fspath(listed)]
+    assert main([*asked, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert len(said["addresses"]) == said["address_count"]
+    (worst,) = [a for a in said["addresses"] if a["address"] == "203.0.113.66"]
+    assert (worst["roles"], worst["feeds"], worst["country"]) == (["login"], ["linux.auth"], "XX")
+    assert said["country_list"]["ranges"] == 1
+    assert main([*asked, "--lang", "both"]) == 0
+    assert all(columns(line) <= WIDEST for line in capsys.readouterr().out.splitlines())
+    listed.write_text("nothing here\n")
+    assert main(asked) != 0
+    assert "HW6012" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("language", ["zh", "en", "both"])
 def test_no_line_is_wider_than_the_screen(case: Path, capsys: pytest.CaptureFixture[str], language: str) -> None:
     capsys.readouterr()

@@ -15,6 +15,7 @@ from headwater.model.errors import ReportError
 from headwater.model.kinds import EventKind
 from headwater.model.nouns import Citation, Sentence, Text
 from headwater.report import inert, words
+from headwater.report.address_data import AddressRow, AddressTable
 from headwater.report.blocks import Fields, Heading, Piece, Table
 from headwater.report.data import DamageFigure, Digest, ReportData, Verdict
 from headwater.report.document import compose
@@ -290,3 +291,21 @@ def test_settings_show_what_is_remarked_on_first_and_say_what_they_leave_out() -
     page = render_html(held, "en").decode()
     assert "40 others are not listed here" in page
     assert "Settings and rights" not in render_html(base, "en").decode()
+
+
+def test_addresses_say_what_they_did_and_how_many_are_left_out() -> None:
+    base = samples.rich()
+    roles = (Text("登录来源", "login source"),)
+    row = AddressRow(
+        "203.0.113.66", False, roles, ("linux.auth",), "2026-03-01T19:00:00Z", "2026-03-01T19:01:00Z", 41, 1, 40
+    )
+    named = replace(row, findings=(base.findings[0].id,))
+    quiet = replace(row, address="10.0.0.9", inside=True, first=None, last=None)
+    held = replace(base, addresses=AddressTable(31, (named, quiet, *[row] * 20)))
+    (shown,) = [b for b in compose(held, 2, 300).body if isinstance(b, Table) and b.columns[0].label.en == "Address"]
+    assert any(p.kind == "cite" for p in shown.rows[0].cells[-1])
+    assert all(p.kind == "none" for p in shown.rows[1].cells[3])
+    page = render_html(held, "en").decode()
+    assert "41 (1/40)" in page
+    assert "9 other addresses are not listed" in page
+    assert "Addresses" not in render_html(base, "en").decode()

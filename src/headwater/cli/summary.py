@@ -13,24 +13,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     from headwater.cli.printing import listing_arguments
 
     listing_arguments(parser)
+    parser.add_argument("--addresses", action="store_true", help="列出全部地址 · list every address")
+    parser.add_argument(
+        "--countries",
+        metavar="FILE.csv",
+        help="地址段与国家的列表（network,country 或 first,last,country） · a list of ranges by country",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import line, say
+    from headwater.procedure.addresses import EVERY, countries_from
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.summary import summary
-    from headwater.procedure.summary_words import lines
+    from headwater.procedure.summary import TOP, summary
+    from headwater.procedure.summary_words import address_lines, lines
 
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "summary")
-        found = summary(corridor)
+        countries = countries_from(options.countries) if options.countries else None
+        found = summary(corridor, EVERY if options.addresses else TOP, countries)
         if options.json:
             line(found.plain())
             return EXIT_DONE
-        for text in lines(found, options.lang or corridor.settings.language):
+        told = address_lines if options.addresses else lines
+        for text in told(found, options.lang or corridor.settings.language):
             say(text)
     return EXIT_DONE

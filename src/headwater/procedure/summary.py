@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from headwater.detect.addresses import inside
+from headwater.formats.address_ranges import Ranges
 from headwater.model.kinds import SEVERITY_ORDER, Stage
 from headwater.model.nouns import Finding, Text
 from headwater.model.times import SECOND, rfc3339
+from headwater.procedure.addresses import Address
+from headwater.procedure.addresses import addresses as addresses_of
 from headwater.procedure.corridor import Corridor, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.judgement import load
 from headwater.procedure.story import unsupported
@@ -41,20 +43,6 @@ class Named:
 
     name: str
     events: int
-    findings: int
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A source address: first and last seen (RFC 3339, UTC), how its attempts ended, whether it lies inside."""
-
-    address: str
-    inside: bool
-    events: int
-    success: int
-    failure: int
-    first: str | None
-    last: str | None
     findings: int
 
 
@@ -105,14 +93,15 @@ class Summary:
     unable: Mapping[str, int]  # why rules and lists could not run → how many
     unable_first: tuple[str, ...]
     gaps: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # reason → (gaps, bytes)
+    country_list: Mapping[str, str | int] = field(default_factory=dict)  # what list of countries was given
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
 
 
-def summary(corridor: Corridor) -> Summary:
-    """Count what a case holds.
+def summary(corridor: Corridor, most: int = TOP, countries: Ranges | None = None) -> Summary:
+    """Count what a case holds; ``most``: how many addresses are told, ``countries``: a list that says where they belong.
 
     Raises:
         StoreError: HW5001, the case was not judged, or its store is broken.
@@ -124,7 +113,7 @@ def summary(corridor: Corridor) -> Summary:
         stage.value: dict(Counter(f.severity.value for f in judged.findings if f.rule.stage is stage))
         for stage in Stage
     }
-    addresses, address_count = _addresses(store, judged.findings)
+    addresses, address_count = addresses_of(store, judged.findings, most, countries)
     fired, fired_count = _fired(judged.findings)
     unable, first = _unable(judged.rules)
     there = {f.id for f in judged.findings}
@@ -146,6 +135,9 @@ def summary(corridor: Corridor) -> Summary:
         unable=unable,
         unable_first=first,
         gaps=_gaps(store),
+        country_list={"sha256": countries.sha256, "ranges": len(countries), "unread_lines": countries.unread}
+        if countries
+        else {},
     )
 
 
@@ -166,44 +158,6 @@ def _named(store: EventStore, column: str, findings: tuple[Finding, ...]) -> tup
     rows = store.scan().select(column).drop_nulls().group_by(column).len().collect(engine="streaming")
     found = [Named(str(name), int(count), held[str(name)]) for name, count in rows.iter_rows()]
     return tuple(sorted(found, key=lambda n: (-n.findings, -n.events, n.name))[:TOP])
-
-
-def _addresses(store: EventStore, findings: tuple[Finding, ...]) -> tuple[tuple[Address, ...], int]:
-    """The addresses that findings name most, then the busiest; and how many there are."""
-    if not store.feeds():
-        return (), 0
-    held = _in_findings(findings, "src_ip")
-    rows = (
-        store.scan()
-        .select("src_ip", "ts", "outcome")
-        .filter(pl.col("src_ip").is_not_null())
-        .group_by("src_ip")
-        .agg(
-            pl.len().alias("n"),
-            (pl.col("outcome") == "success").sum().alias("success"),
-            (pl.col("outcome") == "failure").sum().alias("failure"),
-            pl.col("ts").min().alias("first"),
-            pl.col("ts").max().alias("last"),
-        )
-        .collect(engine="streaming")
-    )
-    named = pl.DataFrame(
-        {"src_ip": list(held), "findings": list(held.values())}, schema={"src_ip": pl.String, "findings": pl.Int64}
-    )
-    best = (
-        rows.join(named, on="src_ip", how="left")
-        .with_columns(pl.col("findings").fill_null(0))
-        .sort(["findings", "n", "src_ip"], descending=[True, True, False])
-        .head(TOP)
-    )
-    found = tuple(
-        Address(
-            r["src_ip"], inside(r["src_ip"]), r["n"], r["success"], r["failure"], rfc3339(r["first"]), rfc3339(r["last"]),
-            r["findings"],
-        )
-        for r in best.iter_rows(named=True)
-    )  # fmt: skip
-    return found, rows.height
 
 
 def _days(store: EventStore, zone: str) -> Days:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from headwater.model.kinds import GAP_TEXT, SEVERITY_TEXT, STAGE_TEXT, GapReason, Severity, Stage
 from headwater.model.nouns import Text
+from headwater.procedure.addresses import ROLE_TEXT, Address
 from headwater.procedure.listing import in_language, languages
-from headwater.procedure.summary import Address, Days, Named, Summary
+from headwater.procedure.summary import Days, Named, Summary
 
 WIDEST = 120
 _BARS = "▁▂▃▄▅▆▇█"
@@ -117,8 +118,8 @@ def _addresses(found: Summary, language: str) -> Iterator[str]:
         return
     most = len(found.addresses)
     head = Text(
-        f"来源地址，共 {found.address_count:,} 个，列 {most} 个",
-        f"{found.address_count:,} source addresses, {most} shown",
+        f"地址，共 {found.address_count:,} 个，列 {most} 个",
+        f"{found.address_count:,} addresses, {most} shown",
     )
     yield in_language(head, language)
     heads = (
@@ -131,6 +132,34 @@ def _addresses(found: Summary, language: str) -> Iterator[str]:
         yield "".join(names) + "  " + in_language(last, each)
     for one in found.addresses:
         yield _address(one, language)
+
+
+def address_lines(found: Summary, language: str) -> Iterator[str]:
+    """Every address in a few lines: its figures, its parts and sources, and its country where a list says it."""
+    heads = Text(f"地址，共 {found.address_count:,} 个，列 {len(found.addresses):,} 个",
+                 f"{found.address_count:,} addresses, {len(found.addresses):,} shown")  # fmt: skip
+    yield in_language(heads, language)
+    for one in found.addresses:
+        where = Text("内网", "inside") if one.inside else Text("外网", "outside")
+        country = f" · {one.country}" if one.country else ""
+        roles = ", ".join(in_language(ROLE_TEXT[r], language) for r in one.roles)
+        counts = Text(f"事件 {one.events:,}，成功 {one.success:,}，失败 {one.failure:,}，发现 {one.findings:,}",
+                      f"events {one.events:,}, success {one.success:,}, failure {one.failure:,}, findings {one.findings:,}")  # fmt: skip
+        yield cut(one.address, WIDEST)
+        for text in (
+            f"{in_language(where, language)}{country} · {roles}",
+            f"{one.first or '—'} – {one.last or '—'} · {', '.join(one.feeds)}",
+            *_each(counts, language),
+        ):
+            yield cut("    " + text, WIDEST).rstrip()
+    held = found.country_list
+    if held:
+        note = Text(
+            f"国家依所给列表（{held['ranges']:,} 段）：列表编制时该段的分配对象，不表示人在何处",
+            f"countries by the list given ({held['ranges']:,} ranges): whom a range was assigned to when it was made",
+        )
+        yield from _each(note, language)
+        yield f"    sha256 {held['sha256']}"
 
 
 def _address(one: Address, language: str) -> str:

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.nouns import Authority, Finding, Hypothesis, Search, Sentence, Step, Text
+from headwater.report.address_data import AddressTable
 from headwater.report.notamper_data import NoTamper
 from headwater.report.settings_data import SettingTable
 
@@ -316,4 +317,5 @@ class ReportData:
     aside: tuple[SetAside, ...] = ()  # findings that a person set aside
     notamper: tuple[NoTamper, ...] = ()  # items held against the baseline
     settings: tuple[SettingTable, ...] = ()
+    addresses: AddressTable | None = None
     extra_cites: tuple[str, ...] = ()  # further ids that may be cited though only a verb shows them

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headwater.model.nouns import Text
-from headwater.report import closing, findings, front, holdings, notamper, settings, story
+from headwater.report import addresses, closing, findings, front, holdings, notamper, settings, story
 from headwater.report.blocks import Block, Document, Heading, data
 from headwater.report.data import ReportData
 from headwater.report.references import References
@@ -34,6 +34,7 @@ def compose(report: ReportData, places: int, rows: int | None = None) -> Documen
         *story.steps(report, references, rows),
         *story.graph(report, references),
         *findings.findings(report, references, annex, rows),
+        *addresses.addresses(report, references, rows),
         *settings.settings(report, references, rows),
         *story.hypotheses(report, references),
         *closing.searches(report, references),

@@ -105,7 +105,7 @@ def _finding(events: Events, chain: Chain, severity: Severity, confidence: Confi
 
 def _plain(rows: pl.DataFrame) -> pl.DataFrame:
     """The requests of a stage that are cited: its first and last, so that a long stage leaves room for the others."""
-    picked = rows if rows.height <= 40 else pl.concat([rows.head(20), rows.tail(20)])
+    picked = rows if rows.height <= 16 else pl.concat([rows.head(8), rows.tail(8)])
     own = [c for c in CLAIMS if c not in ("kind", "src_ip", "sc-status")]
     wanted = ["ts", "source", "path", "offset", "length", "ordinal", "feed", "kind", "host", "src_ip"]
     return picked.select(
