@@ -7,7 +7,9 @@ import json
 import lzma
 import os
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -364,3 +366,41 @@ def test_the_times_of_a_container_s_files_stand_on_the_records_of_its_layers(doc
         assert said == {
             (o, n): (p, t) for o, n, p, t in frame.select("offset", "ordinal", "file_path", "t_recorded").rows()
         }
+
+
+def test_a_podman_container_that_never_ran_has_name_zone_and_volumes_from_podman_s_database(tmp_path: Path) -> None:
+    base, root = "/var/lib/containers/storage", tmp_path / "root"
+    listed = (_CONTAINERD / "podman-containers.json").read_text()
+    _write(root, f"{base}/overlay-containers/containers.json", listed)
+    _write(root, f"{base}/libpod/bolt_state.db", "")
+    record = lzma.decompress((_CONTAINERD / "bolt_state.db.xz").read_bytes())
+    (root / f"{base}/libpod/bolt_state.db"[1:]).write_bytes(record)
+    _write(root, f"{base}/volumes/data/_data/kept", "1")
+    for row in json.loads(listed):
+        _write(root, f"{base}/overlay/{row['layer']}/diff/etc/own", row["names"][0])
+    hosts, _ = _hosts(_image(root, tmp_path / "image"))
+    never, env = hosts["never"].facts, hosts["env"].facts
+    assert (never.zone, never.hostname, never.volumes) == ("Asia/Shanghai", "n1", {"/data": "data"})
+    assert (env.zone, env.image) == ("Asia/Tokyo", "localhost/shop:1")
+    assert "/data/kept" in hosts["never"].stored
+    # the same record as podman 5 keeps it, by its published table
+    number = next(row["id"] for row in json.loads(listed) if row["names"] == ["never"])
+    bolt = open_bolt(lambda at, n: record[at : at + n], len(record))
+    config = bolt.at(b"ctr", number.encode(), b"config")
+    assert config is not None
+    (root / f"{base}/libpod/bolt_state.db"[1:]).unlink()
+    with closing(sqlite3.connect(root / f"{base}/db.sql"[1:])) as made:
+        made.execute(
+            "CREATE TABLE ContainerConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, PodID TEXT, JSON TEXT NOT NULL)"
+        )
+        made.execute("INSERT INTO ContainerConfig VALUES (?, 'never', NULL, ?)", (number, config.value.decode()))
+        made.execute("INSERT INTO ContainerConfig VALUES ('../x', 'odd', NULL, '[')")
+        made.commit()
+    hosts, _ = _hosts(_image(root, tmp_path / "image2"))
+    assert hosts["never"].facts == never
+    assert hosts["env"].facts.zone == ""
+    (root / f"{base}/db.sql"[1:]).write_bytes(b"no database")
+    containers = Containers(_image(root, tmp_path / "image3"))
+    containers.take(containers._view.tree.entries())
+    assert len(list(containers.hosts())) == 2
+    assert [path for path, _ in containers.gaps] == [f"{base}/db.sql"]

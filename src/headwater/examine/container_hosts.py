@@ -4,7 +4,8 @@
 Docker (overlay2): ``containers/ID/config.v2.json``, ``image/overlay2/layerdb/mounts/ID/mount-id``, ``overlay2/LAYER/{diff,
 link,lower}`` (https://docs.docker.com/engine/storage/drivers/overlayfs-driver/). Podman and CRI-O (containers/storage):
 ``overlay-containers/containers.json``, ``overlay/LAYER/…``, ``overlay-containers/ID/userdata/config.json``
-(https://github.com/containers/storage/blob/main/docs/containers-storage.md). containerd (and Docker's store in it):
+(https://github.com/containers/storage/blob/main/docs/containers-storage.md), and what podman's database adds
+(:mod:`headwater.examine.podman_records`). containerd (and Docker's store in it):
 ``io.containerd.metadata.v1.bolt/meta.db`` and ``io.containerd.snapshotter.v1.NAME/`` with ``metadata.db`` and
 ``snapshots/N/fs`` (see :mod:`headwater.examine.containerd_facts`). Named volumes lie under ``volumes/NAME/_data``.
 The folder that holds all this may be anywhere. A mount of the host's own folders shows files of the host and is not followed.
@@ -18,12 +19,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headwater.examine import containerd_facts
+from headwater.examine import containerd_facts, podman_records
 from headwater.examine.container_facts import Facts, docker_facts, podman_facts
 from headwater.examine.layer_merge import Merged, put_at, put_over
 from headwater.examine.opening import View
 from headwater.formats.attributes import Attributes, attributes
 from headwater.formats.bolt_file import Bolt, open_bolt
+from headwater.formats.sqlite_file import open_sqlite
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.model.kinds import GapReason
 from headwater.model.paths import CONTAINER, join
@@ -46,7 +48,15 @@ _DOCKER = re.compile(rf"^(.*)/containers/({_ID})/config\.v2\.json$")
 _MOUNT = re.compile(rf"^(.*)/image/overlay2/layerdb/mounts/({_ID})/mount-id$")
 _PODMAN = re.compile(r"^(.*)/overlay-containers/containers\.json$")
 _SPEC = re.compile(rf"^(.*)/overlay-containers/({_ID})/userdata/config\.json$")
-_WORDS = ("overlay", "/volumes/", "/containers/", "/io.containerd.")  # one of them is in every path that matters
+_WORDS = (
+    "overlay",
+    "/volumes/",
+    "/containers/",
+    "/io.containerd.",
+    "/libpod/",
+    "/db.sql",
+)  # one of them is in every path that matters
+_LIBPOD = re.compile(r"^.*/(?:libpod/bolt_state\.db|db\.sql)$")
 _POINTS_TO = re.compile(r"^\.\./([0-9a-z-]{8,80})/diff$")
 
 Layer = list[tuple[str, Entry]]
@@ -114,7 +124,7 @@ class Containers:
         points = _POINTS_TO.match(entry.target or "") if match is not None else None
         if match is not None and points is not None:
             self._links[(f"{match.group(1)}/{match.group(2)}", match.group(3))] = points.group(1)
-        if any(one.match(path) for one in (_DOCKER, _MOUNT, _PODMAN, _SPEC, _META, _SNAPSHOTTER)):
+        if any(one.match(path) for one in (_DOCKER, _MOUNT, _PODMAN, _SPEC, _META, _SNAPSHOTTER, _LIBPOD)):
             self._texts[path] = entry
         return False
 
@@ -160,16 +170,34 @@ class Containers:
             match = _PODMAN.match(path)
             if match is not None:
                 root = match.group(1)
+                known = self._in_podman(root)
                 for layer, facts in podman_facts(
                     self._read(path),
                     lambda number, root=root: self._read(  # type: ignore[misc]
                         f"{root}/overlay-containers/{number}/userdata/config.json"
                     ),
                 ):
-                    yield f"{root}/overlay", layer, root, facts
+                    yield f"{root}/overlay", layer, root, _filled(facts, known.get(facts.id))
             match = _META.match(path)
             if match is not None:
                 yield from self._in_containerd(path, match.group(1))
+
+    def _in_podman(self, root: str) -> dict[str, Facts]:
+        """What podman's own database says of its containers, by id: whichever of the two kinds is there."""
+        found: dict[str, Facts] = {}
+        path = f"{root}/libpod/bolt_state.db"
+        bolt = self._bolt(path) if path in self._texts else None
+        if bolt is not None:
+            found = podman_records.of_bolt(bolt)
+            self._tell(path, bolt)
+        path = f"{root}/db.sql"
+        entry = self._texts.get(path)
+        if entry is not None and entry.kind == "file" and entry.size:
+            try:
+                found |= podman_records.of_sqlite(open_sqlite(self._view.tree.open(entry.key)))
+            except ValueError as error:
+                self.gaps.append((path, Gap(0, entry.size, GapReason.UNREADABLE, str(error))))
+        return found
 
     def _in_containerd(self, path: str, root: str) -> Iterator[tuple[str, str, str, Facts]]:
         """The containers of one containerd: those of its record, and those whose snapshot alone is there."""
@@ -274,6 +302,16 @@ class Containers:
                 found = attributes(self._view.tree.kind, record, self._view.pread, block)
         self._unknown += not found.whole
         return found
+
+
+def _filled(facts: Facts, other: Facts | None) -> Facts:
+    """The facts of a container, with those of its record where its files lack them: they are written when it first runs."""
+    if other is None:
+        return facts
+    return replace(
+        facts, name=facts.name or other.name, image=facts.image or other.image, hostname=facts.hostname or other.hostname,
+        zone=facts.zone or other.zone, volumes=facts.volumes or other.volumes,
+    )  # fmt: skip
 
 
 class ContainerTree:
