@@ -12,11 +12,11 @@ from headwater.formats import bits_jobs, der, pe_header
 from headwater.formats.carve_pictures import jpeg
 from headwater.formats.carve_walk import Budget, Stretch
 from headwater.formats.carving import CarvedTree
-from headwater.formats.compound_file import MAGIC, open_compound
+from headwater.formats.compound_file import MAGIC, Content, open_compound
 from headwater.formats.defender_quarantine import _resource
 from headwater.formats.ese_file import Fault, Row, open_ese
 from headwater.formats.known_files import known_files
-from headwater.formats.message_table import messages
+from headwater.formats.message_table import manifest, messages
 from headwater.formats.pe_resources import MESSAGE_TABLE, resources
 from headwater.formats.sources import MemorySource
 from headwater.formats.wmi_instance import FILTER, read
@@ -60,6 +60,23 @@ def test_blocks_of_messages_over_the_same_bytes_are_read_once() -> None:
     assert sum(1 for _ in messages(data)) <= len(data) // 4
 
 
+def test_providers_that_share_their_events_do_not_multiply_them() -> None:
+    providers, events = 200, 2000
+    place = 16 + 20 * providers
+    head = b"CRIM" + struct.pack("<III", 0, 0, providers)
+    head += b"".join(struct.pack("<IHH8sI", n, 0, 0, bytes(8), place) for n in range(providers))
+    lists = b"WEVT" + struct.pack("<IIII", 0, 0, 64, 0) + struct.pack("<II", place + 20 + 8 * 64, 0) * 64
+    table = (
+        b"EVNT"
+        + struct.pack("<III", 0, events, 0)
+        + struct.pack("<HB13sII24s", 1, 0, bytes(13), 2, 0, bytes(24)) * events
+    )
+    data = head + lists + table
+    found = manifest(data)
+    assert len(found) == providers
+    assert 0 < sum(map(len, found.values())) <= len(data) // 48
+
+
 def test_records_that_all_claim_the_rest_of_a_repository_do_not_multiply_it() -> None:
     mark = name_hash(FILTER).encode("utf-16-le")
     pages = 200
@@ -86,6 +103,14 @@ def test_tables_of_a_compound_file_beyond_its_sectors_are_not_held() -> None:
     file = Counted(data)
     open_compound(file.pread, file.size)
     assert file.reads < 200
+
+
+def test_places_of_a_stream_in_many_pieces_are_those_of_its_bytes() -> None:
+    held = Content(bytes(300), tuple((1000 * n, 10) for n in range(1, 31)))
+    assert held.places(15, 10) == ((2005, 5), (3000, 5))
+    assert held.places(0, 10) == ((1000, 10),)
+    assert held.places(299, 5) == ((30_009, 1),)
+    assert held.places(300, 5) == ()
 
 
 def test_a_tree_of_pages_that_names_each_page_many_times_is_refused_and_the_sound_ones_are_read() -> None:

@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _HEAD = 512
@@ -52,16 +53,21 @@ class Content:
     data: bytes
     pieces: tuple[tuple[int, int], ...]
     fault: str = ""
+    _begins: tuple[int, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_begins", tuple(accumulate((n for _, n in self.pieces), initial=0)))
 
     def places(self, at: int, length: int) -> tuple[tuple[int, int], ...]:
         """Where these bytes of the stream stand in the file, as runs in order."""
         found = []
-        begin = 0
-        for place, size in self.pieces:
+        for index in range(max(0, bisect_right(self._begins, at) - 1), len(self.pieces)):
+            (place, size), begin = self.pieces[index], self._begins[index]
+            if begin >= at + length:
+                break
             first, last = max(at, begin), min(at + length, begin + size)
             if first < last:
                 found.append((place + first - begin, last - first))
-            begin += size
         return tuple(found)
 
 

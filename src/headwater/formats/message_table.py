@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MANIFEST = "WEVT_TEMPLATE"
 NONE = 0xFFFFFFFF
 _BLOCKS_MOST = 65_536
 _EVENTS_MOST = 20_000  # of one provider
 _NAMES_MOST = 128  # inserts of one event
+_EVENT, _FIELD = 48, 20  # bytes of one in a manifest
 _TEXT_MOST = 16_384  # characters of a text that was filled in
 _INSERT = re.compile(r"%(?:([1-9][0-9]?)(?:!([^!]{0,32})!)?|([0%.!nrtb ]))")
 _SIGNS = {"n": "\r\n", "r": "\r", "t": "\t", "b": " ", " ": " ", "%": "%", ".": ".", "!": "!"}
@@ -70,15 +71,25 @@ def _ansi(raw: bytes) -> str:
     return raw.decode("ascii", "backslashreplace")
 
 
+@dataclass(slots=True)
+class _Left:
+    """Events and names of fields that a manifest can still have: in a sound one they do not share bytes."""
+
+    events: int
+    names: int
+    templates: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
 def manifest(data: bytes) -> Mapping[str, tuple[Described, ...]]:
     """The events that a manifest describes, by their provider's identifier in braces and lower case."""
     found: dict[str, tuple[Described, ...]] = {}
     if data[:4] != b"CRIM" or len(data) < 16:
         return found
+    left = _Left(len(data) // _EVENT, len(data) // _FIELD)
     for row in range(min(int.from_bytes(data[12:16], "little"), 256, (len(data) - 16) // 20)):
         at = 16 + 20 * row
         place = int.from_bytes(data[at + 16 : at + 20], "little")
-        found[_guid(data[at : at + 16])] = tuple(_provider(data, place))
+        found[_guid(data[at : at + 16])] = tuple(_provider(data, place, left))
     return found
 
 
@@ -87,7 +98,7 @@ def _guid(raw: bytes) -> str:
     return "{" + "-".join(p.hex() for p in parts) + "}"
 
 
-def _provider(data: bytes, at: int) -> Iterator[Described]:
+def _provider(data: bytes, at: int, left: _Left) -> Iterator[Described]:
     if data[at : at + 4] != b"WEVT" or at + 20 > len(data):
         return
     for row in range(min(int.from_bytes(data[at + 12 : at + 16], "little"), 64)):
@@ -95,21 +106,25 @@ def _provider(data: bytes, at: int) -> Iterator[Described]:
         if data[place : place + 4] != b"EVNT":
             continue
         count = int.from_bytes(data[place + 8 : place + 12], "little")
-        for event in range(min(count, _EVENTS_MOST, (len(data) - place - 16) // 48)):
-            here = place + 16 + 48 * event
+        for event in range(min(count, _EVENTS_MOST, (len(data) - place - 16) // _EVENT, left.events)):
+            here = place + 16 + _EVENT * event
             number, version = struct.unpack_from("<HB", data, here)
             message, template = struct.unpack_from("<II", data, here + 16)
-            yield Described(number, version, message, tuple(_names(data, template)))
+            if template not in left.templates:
+                left.templates[template] = tuple(_names(data, template, left))
+            yield Described(number, version, message, left.templates[template])
+        left.events -= max(0, min(count, _EVENTS_MOST, left.events))
 
 
-def _names(data: bytes, at: int) -> Iterator[str]:
+def _names(data: bytes, at: int, left: _Left) -> Iterator[str]:
     """The names of a template's fields; a field that cannot be read is nameless, so that the others keep their numbers."""
     if not at or data[at : at + 4] != b"TEMP" or at + 40 > len(data):
         return
     _, count, first = struct.unpack_from("<III", data, at + 8)
-    for row in range(min(count, _NAMES_MOST)):
-        item = data[first + 20 * row : first + 20 * row + 20]
-        name = int.from_bytes(item[16:20], "little") if len(item) == 20 else 0
+    for row in range(min(count, _NAMES_MOST, left.names)):
+        left.names -= 1
+        item = data[first + _FIELD * row : first + _FIELD * (row + 1)]
+        name = int.from_bytes(item[16:20], "little") if len(item) == _FIELD else 0
         size = int.from_bytes(data[name : name + 4], "little") if name else 0
         raw = data[name + 4 : name + size] if 4 < size < 1024 else b""
         yield raw[: len(raw) & ~1].decode("utf-16-le", "backslashreplace").partition("\0")[0]

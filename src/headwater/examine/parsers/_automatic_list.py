@@ -156,3 +156,7 @@ def _remains(
         yield tally.take(first)
         yield from rest
         at = end
+    if data.find(shell_link.MAGIC, at) >= 0:
+        yield Gap(
+            at, 0, GapReason.LIMIT, f"more than {_LINKS_MOST} beginnings of links; those behind were not looked at"
+        )
