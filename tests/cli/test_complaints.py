@@ -75,6 +75,13 @@ def test_several_reasons_stand_each_on_a_line_of_its_own(tmp_path: Path, capsys:
     assert lines[3].startswith("HW2151 the scene's rules forbid it")
 
 
+def test_hint_leads_to_the_help_of_the_verb_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["open", "disk.raw"]) == 2
+    assert "运行 headwater open --help 查看用法" in capsys.readouterr().err
+    assert main(["case", "people", "c"]) == 2
+    assert "See headwater case people --help." in capsys.readouterr().err
+
+
 def test_mistyped_verb_names_the_one_that_was_meant_not_all_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["findins", "case"]) == 2
     zh, en = capsys.readouterr().err.splitlines()[:2]

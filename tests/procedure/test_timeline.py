@@ -165,3 +165,13 @@ def test_decades_of_old_file_times_do_not_bury_the_activity_and_silence_is_shown
     assert next(iter(folded(rows, "day", whole=True))).words is None
     assert [r.count for r in folded(rows[:3] + rows[20:21], "day") if r.words is None] == [1, 1, 1, 900]
     assert list(folded([], "day")) == []
+
+
+def test_export_never_overwrites_a_file_and_says_so_of_the_file(
+    worked: tuple[Path, Path, Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "o.csv"
+    out.write_text("mine")
+    assert main(["timeline", os.fspath(worked[1]), "--format", "csv", "--out", os.fspath(out)]) == 2
+    assert "HW0010 文件" in capsys.readouterr().err
+    assert out.read_text() == "mine"

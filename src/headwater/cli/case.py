@@ -130,7 +130,10 @@ def _people(options: argparse.Namespace) -> None:
     if options.do == "list":
         corridor = open_case(options.case, options.command)
         with corridor.ledger:
-            for person in casework.summary(corridor)["people"]:
+            people = casework.summary(corridor)["people"]
+            if not people:
+                say("尚未登记人员：headwater case people CASE add · nobody is enrolled yet")
+            for person in people:
                 say(f"{person['name']}  {person['organisation']}  {' '.join(person['roles'])}  {person['public_key']}")
         return
     if not options.name:

@@ -131,6 +131,8 @@ def complain(error: HeadwaterError) -> None:
             print(f"       · {inert(reason.zh if language == 'zh' else reason.en)}", file=sys.stderr)
     for language in ("zh", "en"):
         hint = error.hint(language)
+        if error.where.startswith("headwater "):  # the parser of one verb: its help answers, not that of all
+            hint = hint.replace("headwater --help", f"{error.where} --help")
         if hint:
             print(f"  → {inert(hint)}", file=sys.stderr)
 

@@ -68,6 +68,12 @@ CODES: dict[str, Code] = {
         "以原来的 headwater investigate 命令再次运行即可续作。",
         "Give the same headwater investigate command again: it goes on.",
     ),
+    "HW0010": Code(
+        "文件 {where} 已存在，或其目录不存在，未写入",
+        "the file {where} is there already, or its folder is not; nothing was written",
+        "请换一个新文件名。",
+        "Name a new file.",
+    ),
     "HW1001": Code(
         "缺少授权：{what}",
         "no authority: {what} is missing",

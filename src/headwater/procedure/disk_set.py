@@ -15,13 +15,13 @@ def write_set(out: Path, members: Sequence[Path]) -> list[list[Path]]:
     """Write the description of a set beside its images; returns the files of each member.
 
     Raises:
-        UsageError: HW0001 where the name does not end in ``.hwset``, HW0003 where the file is there already.
+        UsageError: HW0001 where the name does not end in ``.hwset``, HW0010 where the file is there already.
         AcquireError: HW2001 a member that is not there, HW2009 members in other folders, one twice, or fewer than two.
     """
     if out.suffix != SUFFIX:
         raise UsageError("HW0001", what=f"{out}: *{SUFFIX}")
     if out.exists():
-        raise UsageError("HW0003", str(out))
+        raise UsageError("HW0010", str(out))
     held = [segments(member) for member in members]
     seen: set[Path] = set()
     for files in held:

@@ -156,10 +156,10 @@ def save(corridor: Corridor, asked: Question, form: str, out: Path) -> Saved:
     """Write the events asked for to a new file in another program's form.
 
     Raises:
-        UsageError: HW0003 where the file is there already, or its folder is not.
+        UsageError: HW0010 where the file is there already, or its folder is not.
     """
     if out.exists() or not out.absolute().parent.is_dir():
-        raise UsageError("HW0003", str(out))
+        raise UsageError("HW0010", str(out))
     if form == "parquet":
         count = save_parquet(
             corridor.case, clocks_of(corridor), out, condition(corridor, asked), asked.feed, asked.limit
