@@ -74,6 +74,22 @@ def test_the_whole_way_is_one_high_finding_that_cites_each_stage_in_order() -> N
     assert found.text.zh.index("扫描") < found.text.zh.index("上传文件") < found.text.zh.index("使用后门脚本")
 
 
+def test_a_page_of_the_site_that_runs_commands_is_the_way_in_and_what_it_drops_the_upload() -> None:
+    own = {"trait": "exec-of-request", "match": "proc_open($c)", "parameter": "q"}
+    page = "/var/www/html/diag.php"
+    row = (EventKind.STATE_CONTENT, None, {"file_path": page, "fields": own})
+    drop = request(50, "GET", "/diag.php?q=echo+x+%3E+/var/www/html/uploads/a.php", 200)
+    (found,) = run(
+        request(1, "GET", "/diag.php?q=id", 200), drop, *USE, events=shell().say("web.script", "p1!" + page, row)
+    )
+    assert [found.facts[f"{s}_reach"] for s in ("exploit", "upload", "shell")] == [
+        "confirmed",
+        "confirmed",
+        "confirmed",
+    ]
+    assert (found.severity, found.confidence) == (Severity.HIGH, Confidence.MEDIUM)
+
+
 def test_a_scanner_that_did_not_get_in_is_low_and_told_once() -> None:
     tries = [request(40 + n, "GET", f"/p{n}.php?id=1+union+select+1,2", 404) for n in range(20)]
     (found,) = run(*SCAN, *tries, TRY, request(70, "POST", "/upload.php", 404))

@@ -6,6 +6,7 @@ A stage is requested, answered (2xx), or confirmed: something on the host agrees
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import polars as pl
 
 from headwater.detect.addresses import Client, client, networks
+from headwater.detect.detectors.web_shell import HARD, PLACE
 from headwater.detect.frames import DAY, MINUTE, ORDER, SECOND, take
 from headwater.detect.grouped import collected
 from headwater.detect.web_attempts import SCANNERS, SCRIPT, UPLOAD, kinds, marked, read, text
 from headwater.detect.web_evidence import Host, Proof
-from headwater.detect.web_requests import SIEVE, command_in
+from headwater.detect.web_requests import SIEVE, command_in, named_files, value_of
 from headwater.model.kinds import EventKind
 from headwater.model.ports import Events
 
@@ -155,7 +157,7 @@ def _scans(events: Events, rows: pl.DataFrame, proxies: Sequence[str]) -> dict[t
 def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, Reached]:
     """What one client did, by stage; a later stage counts from the first earlier one on, and within a week of it."""
     stages: dict[str, Reached] = {} if scan is None else {"scan": scan}
-    commands = [_command(r) for r in mine.select("cs-uri-stem", "cs-uri-query", "cs-user-agent").iter_rows()]
+    commands = [_command(r, host) for r in mine.select("cs-uri-stem", "cs-uri-query", "cs-user-agent").iter_rows()]
     mine = mine.with_columns(pl.Series("command", commands, dtype=pl.String))
     shells = _shells(mine, host)
     attempts = mine.filter(((pl.col("marks").list.len() > 0) | pl.col("command").is_not_null()) & ~shells)
@@ -169,9 +171,12 @@ def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, R
     sent = mine.filter(
         method.is_in(["POST", "PUT", "MOVE"]) & ~shells & (stem.str.contains(UPLOAD) | (method != "POST"))
     )
-    sent = _later(sent, stages)
+    told = attempts.filter(pl.Series([_drops(c) for c in attempts["command"].to_list()], dtype=pl.Boolean))
+    sent = _later(pl.concat([sent, told]).sort(ORDER), stages)
     if sent.height:
-        stages["upload"] = Reached(sent, _dropped(sent, host))
+        dropped = _dropped(sent, host)
+        if dropped or sent.height > told.height:
+            stages["upload"] = Reached(sent, dropped)
     used = _later(mine.filter(shells), stages)
     if used.height:
         code = pl.concat([host.script_at(str(s)) for s in used["cs-uri-stem"].unique().sort().to_list()])
@@ -182,20 +187,33 @@ def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, R
     return stages
 
 
-def _command(row: tuple[Any, ...]) -> str | None:
+def _command(row: tuple[Any, ...], host: Host) -> str | None:
+    """The command in a request, or what it gives to a parameter that the script of this path runs."""
     stem, query, agent = (str(v or "") for v in row)
     found = command_in(stem, "" if query == "-" else query, agent)
-    return None if found is None else found.command
+    if found is not None:
+        return found.command
+    return next((v for p in host.parameters(stem) if (v := value_of(query, p)) is not None), None)
+
+
+def _drops(command: str | None) -> bool:
+    """Whether a command names a script, which it may write."""
+    return command is not None and any(re.search(SCRIPT, name) for name in named_files(command))
 
 
 def _shells(mine: pl.DataFrame, host: Host) -> pl.Series:
-    """Which requests go to a script that runs what it is told, with a POST or the parameter that its code reads."""
+    """Which requests use a planted script: by its code or its place, with a POST or the parameter that its code reads.
+
+    A page of the site itself that runs what it is told is the way in: requests to it are attempts.
+    """
     hit = []
     known: dict[str, bool] = {}
     for stem, query, method in mine.select("cs-uri-stem", "cs-uri-query", "cs-method").iter_rows():
         path = str(stem or "")
         if path not in known:
-            known[path] = host.script_at(path).height > 0
+            code = host.script_at(path)
+            placed = any(PLACE.search(p) for p in code["file_path"].unique().to_list())
+            known[path] = placed or bool(code["trait"].is_in(list(HARD)).any())
         asks = method == "POST" or any(f"{p}=" in str(query or "") for p in host.parameters(path))
         hit.append(known[path] and asks)
     return pl.Series("shell", hit, dtype=pl.Boolean)

@@ -10,7 +10,7 @@ from headwater.report.references import References
 from headwater.report.shapes import column, table
 from headwater.report.words import NONE, UNRECORDED
 
-PRINTED = 8
+PRINTED = 5
 _COMMA = mark("、", ", ")
 
 
@@ -30,9 +30,9 @@ def addresses(report: ReportData, references: References, limit: int | None) -> 
     for one in report.addresses.rows[: limit and PRINTED]:
         where = said(Text("内网", "inside") if one.inside else Text("外网", "outside"))
         parts = joined([(said(r),) for r in one.roles], _COMMA)
-        feeds = joined([(code(f),) for f in one.feeds[:6]], _COMMA)
-        more = (mark(f" 等 {len(one.feeds)} 类", f" of {len(one.feeds)}"),) if len(one.feeds) > 6 else ()
-        ends = [code(t) for t in dict.fromkeys([one.first, one.last]) if t]
+        feeds = joined([(code(f),) for f in one.feeds[:3]], _COMMA)
+        more = (mark(f" 等 {len(one.feeds)} 类", f" of {len(one.feeds)}"),) if len(one.feeds) > 3 else ()
+        ends = [code(t) for t in dict.fromkeys(t[:19] for t in (one.first, one.last) if t)]
         times: Cell = (ends[0], BREAK, code("– "), ends[1]) if len(ends) > 1 else tuple(ends) or (UNRECORDED,)
         count = Piece("code", f"{one.events:,} ({one.success:,}/{one.failure:,})")
         cites = references.cites(one.findings, one.address) if one.findings else (NONE,)

@@ -41,10 +41,10 @@ PAGE = Rule(
     severity=Severity.HIGH,
 )
 # What has hardly any honest use / what honest code does as well.
-_HARD = ("eval-of-request", "callback-of-request")
+HARD = ("eval-of-request", "callback-of-request")
 _SOFT = ("exec-of-request", "eval-of-encoded", "include-of-request", "deserialise-of-request", "known-family")
 # Places that hold what visitors upload or what a program writes: no script belongs there.
-_PLACE = re.compile(
+PLACE = re.compile(
     r"/(?:uploads?|upfiles?|files?|images?|img|pictures?|avatars?|attachments?|media|tmp|temp|cache|static)/"
     r"|^/(?:tmp|var/tmp|dev/shm)/|\.(?:jpe?g|png|gif|bmp|ico|webp)$|/\.[^/]+$",
     re.IGNORECASE,
@@ -109,7 +109,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         feeds=["web.script"],
         header=["file_path", "host"],
         own=["trait", "match", "parameter"],
-        where=pl.col("trait").is_in([*_HARD, *_SOFT]),
+        where=pl.col("trait").is_in([*HARD, *_SOFT]),
     )
     if rows.is_empty():
         return
@@ -123,11 +123,11 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 
 def _finding(events: Events, part: pl.DataFrame, used: pl.DataFrame, times: pl.DataFrame) -> Finding:
     path = str(part["file_path"][0])
-    traits = [t for t in (*_HARD, *_SOFT) if t in part["trait"].to_list()]
+    traits = [t for t in (*HARD, *_SOFT) if t in part["trait"].to_list()]
     parameters = sorted(part["parameter"].drop_nulls().unique().to_list())
     calls = _calls(used, path, parameters) if any(t.endswith("-of-request") for t in traits) else used.head(0)
-    place = bool(_PLACE.search(path))
-    hard = any(t in _HARD for t in traits) and not _PACKAGED.search(path)
+    place = bool(PLACE.search(path))
+    hard = any(t in HARD for t in traits) and not _PACKAGED.search(path)
     high = hard or (place and traits != ["known-family"]) or calls.height > 0
     zh = f"{path} " + "，".join(_TRAIT[t][0] for t in traits)
     en = f"{path} " + ", ".join(_TRAIT[t][1] for t in traits)
