@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import yaml
@@ -22,6 +21,7 @@ from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
 from headwater.detect.sigma_kept import kept
 from headwater.detect.sigma_plan import Plan
+from headwater.detect.sigma_report import SigmaReport
 from headwater.detect.sigma_route import requests
 from headwater.detect.sigma_rules import Compiled, Pack, compile_rules
 from headwater.detect.sigma_scan import Slice
@@ -39,29 +39,6 @@ CITED = 200
 _HEADER = frozenset(n for n, _ in HEADER) | {"ts"}
 _WHO = ("kind", "host", "src_ip", "user", "outcome")
 _PLACEHOLDERS = ("expand.yml", "expand.yaml")
-
-
-@dataclass(frozen=True, slots=True)
-class SigmaReport:
-    """What became of the rules: (id, title, author) of those that ran, and (name, reason) of those that could not."""
-
-    ran: tuple[tuple[str, str, str], ...] = ()
-    unsupported: tuple[tuple[str, str], ...] = ()
-    matched: tuple[str, ...] = ()
-
-    def joined(self, other: SigmaReport) -> SigmaReport:
-        """Both reports as one, in order."""
-        return SigmaReport(
-            self.ran + other.ran, self.unsupported + other.unsupported, tuple(sorted({*self.matched, *other.matched}))
-        )
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "ran": [{"id": i, "title": t, "author": a} for i, t, a in self.ran],
-            "unsupported": [{"rule": n, "reason": r} for n, r in self.unsupported],
-            "matched": list(self.matched),
-        }
 
 
 @dataclass
