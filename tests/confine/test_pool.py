@@ -88,7 +88,7 @@ def test_a_long_task_may_use_more_than_the_others() -> None:
     with Pool(1, Limits(data=400 << 20, wall=20.0, cpu=1), paths=[HOSTILE]) as pool:
         outcomes, _ = run(
             pool,
-            Task("long", "attempts:burn", {"seconds": 4.0}, cpu=30),
+            Task("long", "attempts:burn", {"seconds": 2.5}, cpu=30),
             Task("short", "attempts:burn", {"seconds": 30.0}),
         )
     assert outcomes["long"].status == "done"
@@ -227,7 +227,7 @@ def test_error_output_without_end(pool: Pool) -> None:
 
 
 def test_child_that_stops_reading() -> None:
-    with Pool(1, Limits(wall=0.5), paths=[HOSTILE]) as pool:
+    with Pool(1, Limits(wall=2.0), paths=[HOSTILE]) as pool:
         large = {"padding": "x" * (4 << 20)}
         outcomes, _ = run(pool, Task("a", "attempts:stop_reading"), Task("b", "attempts:count", {"n": 1, **large}))
     assert outcomes["a"].status == "done"  # it said so
