@@ -80,11 +80,11 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "是否写有 /etc/ld.so.preload?", "Is there an /etc/ld.so.preload?",
-        "file_path = '/etc/ld.so.preload'", ("fs.macb",), (), (), lambda: pl.col("file_path") == "/etc/ld.so.preload",
+        "file_path = '/etc/ld.so.preload'", ("fs.macb", "fs.container"), (), (), lambda: pl.col("file_path") == "/etc/ld.so.preload",
     ),
     Question(
         "临时目录或隐藏目录中是否有内核模块？", "Are there kernel modules in temporary or hidden places?",
-        "file_path ~ '^/(tmp|var/tmp|dev/shm|root|home)/.*\\.ko(\\.xz|\\.zst)?$'", ("fs.macb",), (), (),
+        "file_path ~ '^/(tmp|var/tmp|dev/shm|root|home)/.*\\.ko(\\.xz|\\.zst)?$'", ("fs.macb", "fs.container"), (), (),
         lambda: pl.col("file_path").str.contains(r"^/(?:tmp|var/tmp|dev/shm|root|home)/.*\.ko(?:\.xz|\.zst)?$"),
     ),
     Question(
