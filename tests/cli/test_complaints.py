@@ -10,6 +10,8 @@ import pytest
 
 from headwater.cli.main import main
 from headwater.cli.printing import inert
+from headwater.model.errors import AuthorityError
+from headwater.vault.roles import Actor, permit
 
 _HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -88,3 +90,9 @@ def test_mistyped_verb_names_the_one_that_was_meant_not_all_there_are(capsys: py
     assert "没有 findins 这个命令，是否指 findings" in zh
     assert "did you mean findings" in en
     assert "verify-image" not in zh + en
+
+
+def test_act_without_a_name_says_which_option_names_the_person() -> None:
+    with pytest.raises(AuthorityError) as refused:
+        permit({}, Actor("", None), "export")
+    assert "--as" in refused.value.text("zh")

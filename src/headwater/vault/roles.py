@@ -70,7 +70,7 @@ def person_of(people: Mapping[str, Person], holder: Personal) -> Person:
         AuthorityError: HW1010.
     """
     if holder.public not in people:
-        raise AuthorityError("HW1010", what=holder.name)
+        raise AuthorityError("HW1010", what=holder.name or "--as, --approver")
     return people[holder.public]
 
 
@@ -95,6 +95,6 @@ def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor
 def _may(people: Mapping[str, Person], actor: Actor, act: str) -> None:
     person = people.get(actor.signer.public) if actor.signer else None
     if person is None:
-        raise AuthorityError("HW1010", what=actor.name)
+        raise AuthorityError("HW1010", what=actor.name or "--as, --approver")
     if not PERMITS[act] & set(person.roles):
         raise AuthorityError("HW1011", who=person.name, what=act, roles=", ".join(sorted(PERMITS[act])))
