@@ -21,6 +21,7 @@ from headwater.detect.web_stages import STAGES, Chain, Reached, chains
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
+from headwater.model.records import Value
 
 RULE = Rule(
     id="web-chain",
@@ -93,12 +94,15 @@ def _finding(events: Events, chain: Chain, severity: Severity, confidence: Confi
         zh += "；主机上未见任何一步得手的痕迹"
         en += "; nothing on the host shows that any of it succeeded"
     agents, count = listed(rows, "cs-user-agent", 5)
-    facts = {f"{n}_reach": s.reach for n, s in held.items()} | {
-        f"{n}_requests": s.rows.height for n, s in held.items() if n != "scan"
-    }
-    facts |= {"kinds": ",".join(held["exploit"].kinds) if "exploit" in held else "", "scan_paths": held["scan"].paths if "scan" in held else 0,
+    facts: dict[str, Value] = {f"{n}_reach": s.reach for n, s in held.items()}
+    facts |= {f"{n}_requests": s.rows.height for n, s in held.items() if n != "scan"}
+    facts |= {
+        "kinds": ",".join(held["exploit"].kinds) if "exploit" in held else "",
+        "scan_paths": held["scan"].paths if "scan" in held else 0,
         "user_agents": count,
-              "user_agent": " ⏎ ".join(a[:200] for a in agents), "peer_ip": chain.who.peer_ip}  # fmt: skip
+        "user_agent": " ⏎ ".join(a[:200] for a in agents),
+        "peer_ip": chain.who.peer_ip,
+    }
     more = [(p.rows, p.claims) for s in held.values() for p in s.proofs[:20]]
     return state(
         events, RULE, rows, CLAIMS, Text(zh + "。", en + "."), severity=severity, confidence=confidence, facts=facts,
