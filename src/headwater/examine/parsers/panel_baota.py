@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from headwater.examine.batch import printable
 from headwater.examine.parsers._sqlite import Columns, Make, rows_of, text, value
 from headwater.examine.parsers.linux_wtmpdb import address
 from headwater.formats.sqlite_file import Row
@@ -67,7 +68,9 @@ def _state(table: str, kind: K) -> Make:
         when = _when(columns.get("addtime"))
         own: dict[str, Value] = {"table": table}
         own |= {
-            name: value(stored) for name, stored in columns.items() if not _SECRET.search(name) and stored is not None
+            printable(name): value(stored)
+            for name, stored in columns.items()
+            if not _SECRET.search(name) and stored is not None
         }
         command = text(columns.get("sBody")) if table == "crontab" else None
         return Event(
