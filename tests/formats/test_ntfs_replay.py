@@ -17,7 +17,7 @@ from ntfs_images import ntfs_image
 
 from headwater.examine import replayed
 from headwater.examine.opening import View
-from headwater.formats import ntfs, ntfs_redo
+from headwater.formats import ntfs, ntfs_log_view, ntfs_redo, ntfs_replay
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.media import open_medium
 from headwater.formats.ntfs_log import Log, LogRecord
@@ -25,6 +25,7 @@ from headwater.formats.ntfs_replay import Played, Start, Unit, on_volume, play_l
 from headwater.formats.ntfs_tree import NtfsTree
 from headwater.formats.opened import open_readonly
 from headwater.formats.overlay import Patched
+from headwater.formats.sources import MemorySource
 from headwater.formats.volumes import volumes
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
@@ -223,6 +224,29 @@ def test_hostile_log_never_breaks_the_reading() -> None:
 
 
 # SOURCE: an image of mkfs.ntfs and ntfs-3g made by the test (tests/formats/ntfs_images.py)
+def test_log_that_leaves_no_readable_volume_leaves_the_one_that_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = [name for name in states() if name != "now"][:2]
+    volume = pulled(first, second)
+    whole = listed(tree_of(volume, play=False))
+    nothing = {0: bytes(512), volume.size // 512 * 512 - 512: bytes(512)}
+    monkeypatch.setattr(ntfs_log_view, "patches_of", lambda played: nothing)
+    tree = tree_of(volume)
+    assert (tree.view, listed(tree)) == ("recorded", whole)
+    assert any(g.reason is GapReason.NOT_REPLAYED and "no volume that can be read" in g.detail for g in tree.warnings)
+
+
+def test_records_that_many_unfinished_transactions_name_are_undone_once() -> None:
+    records = {
+        lsn: LogRecord(0, 56, lsn, 0, lsn - 1, 1, 1, 8, 8, b"new!", b"old!", 0, 0, 0, 0, 0, False, (1,))
+        for lsn in range(1, 200)
+    }
+    player = ntfs_replay._Player(MemorySource(bytes(1 << 16)), 4096, 1024)
+    for _ in range(50):
+        player.undo(records, 199)
+    assert player.played.undone == 199
+    assert len(player.played.faults) == 49
+
+
 def test_operations_and_their_undoing_leave_a_record_as_it_was() -> None:
     tree = tree_of(source(ntfs_image()))
     raw = bytearray(tree.mft.record(5))
