@@ -24,7 +24,7 @@ from headwater.model.times import SECOND, rfc3339
 from headwater.procedure.addresses import Address
 from headwater.procedure.addresses import addresses as addresses_of
 from headwater.procedure.corridor import Corridor, evidence_of, facts_of, store_of, zone_for
-from headwater.procedure.judgement import load
+from headwater.procedure.judgement import judged_of
 from headwater.procedure.story import unsupported
 from headwater.procedure.suppressions import standing
 from headwater.store.events import EventStore
@@ -106,7 +106,7 @@ def summary(corridor: Corridor, most: int = TOP, countries: Ranges | None = None
     Raises:
         StoreError: HW5001, the case was not judged, or its store is broken.
     """
-    judged, store = load(corridor.case), store_of(corridor)
+    judged, store = judged_of(corridor), store_of(corridor)
     items = evidence_of(corridor.ledger)
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0] if items else "UTC"
     matrix = {
