@@ -49,6 +49,17 @@ def test_whole_chain_without_a_gap(home: Path) -> None:
     assert len(trail.people) == 5
 
 
+def test_seal_without_a_number_seals_all_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _act(home, "seal") == 0
+    capsys.readouterr()
+    assert do(home, "custody", str(home / "case"), "I1") == 0
+    assert "未封存" not in capsys.readouterr().out
+    assert _act(home, "seal", "--seal-after", "S-1") == 5  # sealed already
+    assert _act(home, "unseal", "--seal-before", "S-1", "--approver", "王五") == 5  # another seal than the one put on
+    assert _act(home, "unseal", "--approver", "王五") == 0
+    assert _gaps(home) == []
+
+
 def test_handover_by_somebody_who_does_not_hold_it_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _act(home, "transfer", "--to", "张三", who="李四") == 5
     assert "HW3016" in capsys.readouterr().err

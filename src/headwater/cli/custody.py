@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         if number not in states:
             raise VaultError("HW3014", what=number)
         state = states[number]
-        sealed = f"封条 {state.seal}" if state.seal else "未封存 not sealed"
+        sealed = f"封条 seal {state.seal}" if state.seal else "未封存 not sealed"
         say(
             f"{number}  保管人 held by {state.holder or '—'}  {sealed}  {f'保全 hold: {state.hold}' if state.hold else ''}"
         )

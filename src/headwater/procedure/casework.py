@@ -26,7 +26,7 @@ from headwater.procedure.signing import Hand
 from headwater.procedure.within_mandate import MANDATE, compared, mandate_of
 from headwater.vault import items, roles
 from headwater.vault.anchors import ANCHORED
-from headwater.vault.custody import State, open_ends
+from headwater.vault.custody import UNNUMBERED, State, open_ends
 from headwater.vault.keys import ENROL_DOMAIN
 from headwater.vault.ledger import Ledger
 from headwater.vault.signers import make_signer, open_signer, there
@@ -220,7 +220,7 @@ def _held(
 ) -> Held:  # fmt: skip
     seal, unsealed = "", False
     for event in state.events:
-        seal = {"seal": event.seal_after, "unseal": ""}.get(event.act, seal)
+        seal = {"seal": event.seal_after or UNNUMBERED, "unseal": ""}.get(event.act, seal)
         unsealed = unsealed or (event.act == "transfer" and not seal)
     gaps = [g.what for g in (*state.gaps, *open_ends(state))]
     return Held(state.item, fields, absent, judged, bool(state.seal), unsealed, gaps, outside, override, unlike)

@@ -71,6 +71,9 @@ class Gap:
     what: Text
 
 
+UNNUMBERED = "(无编号 unnumbered)"  # a seal whose number nobody stated seals all the same
+
+
 @dataclass(slots=True)
 class State:
     """Where an item stands after its events so far."""
@@ -165,7 +168,7 @@ def _faults(state: State, event: Event, people: bool) -> Iterable[tuple[str, str
     if event.act == "unseal":
         if not state.seal:
             yield "启封前并未封存", "unsealed though it was not sealed"
-        elif event.seal_before != state.seal:
+        elif event.seal_before != state.seal and (event.seal_before or state.seal != UNNUMBERED):
             yield (
                 f"启封时封条为 {event.seal_before}，封存时为 {state.seal}",
                 (f"the seal was {event.seal_before} when opened, {state.seal} when closed"),
@@ -213,7 +216,7 @@ def _hands(state: State, event: Event) -> Iterable[tuple[str, str]]:
 
 def _apply(state: State, event: Event) -> None:
     if event.act == "seal":
-        state.seal = event.seal_after
+        state.seal = event.seal_after or UNNUMBERED
     elif event.act == "unseal":
         state.seal = ""
     elif event.act == "transfer":
