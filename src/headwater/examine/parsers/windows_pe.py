@@ -75,6 +75,7 @@ def _event(file: File, found: Program, where: str) -> Event:
             "issuer": told.issuer,
             "serial": told.serial,
             "signature_holds": told.holds,
+            "time_text": told.signed if when is None else None,
             "digest_holds": None if same is None or told.digest is None else same == told.digest,
         }
     return Event(
