@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "acquire"))
 
 from loopback_sshd import Server, sshd_or_skip
 
+from headwater.acquire.ssh_source import SshSource
 from headwater.case.authority import Claim
 from headwater.model.errors import AcquireError, UsageError
 from headwater.procedure.imaging import IMAGED, ImageOrder, image
@@ -57,17 +58,27 @@ def _notes(case: Path) -> list[dict[str, object]]:
         return [dict(s.entry.note) for s in ledger.entries() if s.entry.action == IMAGED]
 
 
+def _halfway(patch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[object]:
+    """Let something happen once, before the reading goes past 8 MiB; words of progress may come when all is read."""
+    did: list[object] = []
+    plain = SshSource.read_into
+
+    def read_into(self: SshSource, offset: int, buffer: memoryview) -> int:
+        if offset >= 8 * MIB and not did:
+            did.append(act())
+        return plain(self, offset, buffer)
+
+    patch.setattr(SshSource, "read_into", read_into)
+    return did
+
+
 def test_line_cut_during_imaging_leaves_the_same_image_and_a_journal(
-    server: Server, disk: Path, tmp_path: Path
+    server: Server, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cuts: list[int] = []
-
-    def progress(stage: str, done: int, total: int | None, unit: str) -> None:
-        if stage == "image" and not cuts and done >= MIB:
-            cuts.append(server.cut())
-
-    done = image(_order(server, disk, tmp_path), progress).imaged
+    cuts = _halfway(monkeypatch, server.cut)
+    done = image(_order(server, disk, tmp_path)).imaged
     assert cuts
+    assert cuts[0]
     assert done.digests["sha256"] == hashlib.sha256(disk.read_bytes()).hexdigest()
     way = _notes(tmp_path / "case")[0]["way"]
     said = [e["what"] for e in way["journal"]["entries"]]  # type: ignore[index]
@@ -76,13 +87,12 @@ def test_line_cut_during_imaging_leaves_the_same_image_and_a_journal(
     assert way["login_traces"]  # type: ignore[index]
 
 
-def test_server_that_vanished_is_resumed_later(server: Server, disk: Path, tmp_path: Path) -> None:
-    def progress(stage: str, done: int, total: int | None, unit: str) -> None:
-        if stage == "image" and done >= MIB and server.process is not None:
-            server.stop()
-
+def test_server_that_vanished_is_resumed_later(
+    server: Server, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _halfway(monkeypatch, server.stop)
     with pytest.raises(AcquireError):
-        image(_order(server, disk, tmp_path), progress)
+        image(_order(server, disk, tmp_path))
     server.start()
     done = image(_order(server, disk, tmp_path, resume=True)).imaged
     assert done.digests["sha256"] == hashlib.sha256(disk.read_bytes()).hexdigest()
