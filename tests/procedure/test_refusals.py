@@ -103,6 +103,19 @@ def test_case_that_was_not_examined_is_no_broken_store(tmp_path: Path, capsys: p
     assert "尚未登记任何检材" in capsys.readouterr().out
 
 
+def test_examination_that_goes_on_speaks_the_language_of_its_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case, log = str(tmp_path / "case"), tmp_path / "auth.log"
+    log.write_text("2026-03-02T11:22:37+08:00 web01 sshd[31]: Server listening on 0.0.0.0 port 22.\n")
+    assert main(["case", "new", case, "--no-authority", "a test", "--examiner", "A", "--lang", "zh"]) == 0
+    capsys.readouterr()
+    assert main(["investigate", str(log), "--case", case]) == 0
+    said = capsys.readouterr().out
+    assert "本次检验的检材共 1 项" in said
+    assert "examined:" not in said
+
+
 def test_verbs_refuse_what_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("findings", "steps", "events", "verify", "report"):
         assert _refused(capsys, "HW0002", verb, str(tmp_path)) == EXIT_USAGE

@@ -15,6 +15,8 @@ import pytest
 
 from headwater.cli.main import main
 from headwater.model.errors import UsageError
+from headwater.procedure.clock_words import item_lines
+from headwater.procedure.clocks import ItemClock
 from headwater.procedure.corridor import Corridor, open_case, store_of
 from headwater.procedure.investigate import Outcome, investigate
 from headwater.procedure.judgement import by_severity, load
@@ -175,3 +177,14 @@ def test_export_never_overwrites_a_file_and_says_so_of_the_file(
     assert main(["timeline", os.fspath(worked[1]), "--format", "csv", "--out", os.fspath(out)]) == 2
     assert "HW0010 文件" in capsys.readouterr().err
     assert out.read_text() == "mine"
+
+
+def test_clock_says_in_chinese_on_what_ground_and_each_language_on_its_own_lines() -> None:
+    held = ItemClock(
+        2, "web02.E01", "UTC", "nothing says otherwise", -1_500_000_000, {"utc": 3, "of-tomorrow": 1}, "2.c1"
+    )
+    said = list(item_lines(held, "both"))
+    assert said[0] == "检材 2.c1 evidence 2.c1 · web02.E01"
+    assert said[1] == "    时区 UTC（依据：检材中无记载，按 UTC）；时钟慢 1.5 秒"
+    assert said[2] == "    事件时间的依据：记录即为 UTC 3，of-tomorrow 1"
+    assert said[3] == "    zone UTC (ground: nothing says otherwise); its clock 1.5 s behind"

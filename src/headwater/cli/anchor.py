@@ -54,6 +54,10 @@ def run(options: argparse.Namespace) -> int:
                 for anchor in anchoring.stamp(corridor, options.tsa, chain):
                     say(f"已锚定 anchored: {anchor.name}, {anchor.size} entries, {anchor.who}")
         verdicts = anchoring.against(corridor, options.check)
+    if not verdicts and not (options.request or options.tsa or options.response):
+        say(
+            "本案尚无锚定：用 --tsa，或离线用 --request 与 --response · not anchored yet: --tsa, or offline --request and --response"
+        )
     words = {"match": "相符 ok", "mismatch": "不符 FAILED", "not-claimable": "不可主张 not claimable"}
     for verdict in verdicts:
         say(

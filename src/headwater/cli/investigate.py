@@ -76,6 +76,17 @@ def _years(pairs: list[str]) -> dict[str, int] | None:
     return years or None
 
 
+def _language(case: Path) -> str:
+    """The language of a case that goes on; of a new one, or of one whose settings cannot be read, both."""
+    from headwater.case import settings
+    from headwater.model.errors import UsageError
+
+    try:
+        return settings.load(case).language
+    except UsageError:  # what is wrong with an old one the procedure says itself
+        return settings.CaseSettings().language
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print where the report lies and the story."""
     from headwater.case.settings import check_instant
@@ -88,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.listing import seen_lines
     from headwater.procedure.story import gap_line
 
-    language = options.lang or "both"
+    language = options.lang or _language(options.case)
     changes: dict[str, Any] = {
         "zone": options.zone,
         "years": _years(options.year),

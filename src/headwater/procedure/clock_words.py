@@ -10,6 +10,7 @@ from headwater.model.kinds import TimeBasis
 from headwater.model.nouns import Text
 from headwater.procedure.clocks import ItemClock
 from headwater.procedure.listing import in_language, languages
+from headwater.procedure.story import ground_words
 from headwater.report.words import BASIS
 
 
@@ -19,7 +20,7 @@ def item_lines(held: ItemClock, language: str) -> Iterator[str]:
     for each in languages(language):
         rows = ((_basis(name, each), count) for name, count in held.bases.items())
         bases = ("，" if each == "zh" else ", ").join(f"{name} {count:,}" for name, count in rows) or "-"
-        zone = Text(f"时区 {held.zone}（依据：{held.ground}）；{_ahead(held.skew_ns).zh}",
+        zone = Text(f"时区 {held.zone}（依据：{ground_words(held.ground).zh}）；{_ahead(held.skew_ns).zh}",
                     f"zone {held.zone} (ground: {held.ground}); {_ahead(held.skew_ns).en}")  # fmt: skip
         yield "    " + in_language(zone, each)
         yield "    " + in_language(Text(f"事件时间的依据：{bases}", f"basis of the events' times: {bases}"), each)

@@ -159,7 +159,16 @@ def confinement(entries: Sequence[Sealed]) -> Text:
     return Text("未记载", "not recorded")
 
 
-_ORIGIN_ZH = {"nothing says otherwise": "检材中无记载，按 UTC", "case file": "案件文件"}
+_ORIGIN_ZH = {
+    "nothing says otherwise": "检材中无记载，按 UTC",
+    "case file": "案件文件",
+    "a container without a zone of its own": "容器自身未记时区，按 UTC",
+}
+
+
+def ground_words(ground: str) -> Text:
+    """The ground of a zone, a path or one of a few set phrases, in both languages."""
+    return Text(_ORIGIN_ZH.get(ground, ground), ground)
 
 
 def clock_origin(basis: TimeBasis, origin: str) -> Text:
@@ -170,7 +179,7 @@ def clock_origin(basis: TimeBasis, origin: str) -> Text:
         return Text("记录自带时区偏移", "each record states its offset")
     year_zh = "；年份由文件时间与月份次序推断" if basis is TimeBasis.YEAR_ASSUMED else ""
     year_en = "; year inferred from the file's time and the order of months" if basis is TimeBasis.YEAR_ASSUMED else ""
-    return Text(f"时区据：{_ORIGIN_ZH.get(origin, origin)}{year_zh}", f"zone from: {origin}{year_en}")
+    return Text(f"时区据：{ground_words(origin).zh}{year_zh}", f"zone from: {origin}{year_en}")
 
 
 _STATE_TEXT = {
