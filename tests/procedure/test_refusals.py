@@ -97,7 +97,7 @@ def test_condition_can_read_nothing_but_events(worked: Worked, capsys: pytest.Ca
 def test_case_that_was_not_examined_is_no_broken_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = str(tmp_path / "case")
     assert main(["case", "new", case, "--no-authority", "a test", "--examiner", "A"]) == 0
-    for verb in ("findings", "steps", "report"):
+    for verb in ("findings", "steps", "summary", "report"):
         assert _refused(capsys, "HW0009", verb, case) == EXIT_USAGE
     assert main(["register", case, "--pdf", str(tmp_path / "r.pdf")]) == 0
     assert "尚未登记任何检材" in capsys.readouterr().out
