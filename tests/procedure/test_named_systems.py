@@ -37,4 +37,5 @@ def test_a_volume_that_names_nothing_is_no_system() -> None:
 def test_a_host_of_very_many_containers_does_not_fill_the_register() -> None:
     fields = list(systems({f"c{n}": {"hostname": f"h{n}"} for n in range(500)}))
     assert len(fields) == MOST + 1
-    assert isinstance(fields[-1].value, Text) and "480" in fields[-1].value.en
+    assert isinstance(fields[-1].value, Text)
+    assert "480" in fields[-1].value.en
