@@ -84,3 +84,13 @@ def test_two_users_of_one_program_are_two_findings() -> None:
         ("S-1-5-18", 500 * MIB),
         ("S-1-5-21-1-2-3-500", 300 * MIB),
     ]
+
+
+def test_a_sum_over_more_hours_than_are_cited_says_what_the_cited_ones_prove() -> None:
+    path = "\\Device\\HarddiskVolume2\\Users\\Public\\rclone.exe"
+    (found,) = Server().sent("rclone.exe", path, 100 * MIB, 1, 70).found()
+    assert found.facts["bytes_sent"] == 7000 * MIB
+    assert len(found.spans) == 50
+    assert sum(int(str(c.claims["BytesSent"])) for c in found.spans) == 5000 * MIB
+    assert "所引最大的 50 条合计发出 4.9 GiB" in found.text.zh
+    assert "4.9 GiB together" in found.text.en

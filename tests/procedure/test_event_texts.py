@@ -108,3 +108,18 @@ def test_a_manifest_gives_a_text_its_number_and_the_names_of_its_values() -> Non
     ((row,),) = describe([ask], [MemorySource(library.read_bytes())])
     assert (row["text"], row["inserts"], row["message_number"]) == ("A test value", "name\nvalue", 0xB0010001)
     assert describe([ask], [MemorySource(b"MZ" + bytes(9))]) == [[]]
+
+
+def test_a_bad_place_in_one_file_costs_no_other_file_its_texts() -> None:
+    from headwater.procedure.child_event_texts import _Steady
+
+    class Broken(MemorySource):
+        def pread(self, offset: int, length: int) -> bytes:
+            if offset >= 8:
+                raise OSError(5, "Input/output error")
+            return super().pread(offset, length)
+
+    steady = _Steady(Broken(b"MZ" + bytes(62)))
+    assert steady.pread(0, 2) == b"MZ"
+    assert steady.pread(60, 100) == b""
+    assert steady.lost == [(60, 4)]

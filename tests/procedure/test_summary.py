@@ -7,11 +7,14 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from headwater.cli.main import main
 from headwater.procedure import story
+from headwater.procedure.judgement import Judged
 from headwater.procedure.summary import Days, Named, Summary
 from headwater.procedure.summary_words import WIDEST, columns, cut, lines, spark
 from small_case import make_evidence
@@ -102,3 +105,18 @@ def test_bars_show_silence_as_silence_and_little_as_little() -> None:
 def test_rules_that_could_not_run_are_named_with_their_reasons() -> None:
     rules = {"sigma": {"unsupported": [{"rule": "Not here", "reason": "no events of feed zeek.dns"}]}}
     assert list(story.unsupported(rules)) == [("Not here", "no events of feed zeek.dns")]
+
+
+@pytest.mark.parametrize(
+    ("feed", "rules", "said"),
+    [
+        ("windows.eventlog", {"sigma": {"ran": [], "unsupported": [], "matched": []}}, True),
+        ("windows.eventlog", {"sigma": {"ran": [{"id": "1"}], "unsupported": [], "matched": []}}, False),
+        ("linux.auth", {"sigma": {}}, False),
+    ],
+)
+def test_event_logs_without_rules_are_not_read_as_clean(feed: str, rules: dict[str, Any], said: bool) -> None:
+    judged = Judged((), (), (), (), rules)
+    account = {"feed": feed, "parser": "x", "evidence": 1, "size": 1, "path": "/a"}
+    sentences = [s.text.zh for s in story.limits(judged, [SimpleNamespace(number=1)], {}, {}, [account])  # type: ignore[list-item]]
+    assert any("未给出 Sigma 规则" in s for s in sentences) is said

@@ -16,6 +16,32 @@ from headwater.model.records import Gap
 from headwater.procedure.child_targets import Message, Targets
 from headwater.store.parts import encode_events, encode_gaps
 
+_LOST_MOST = 100  # places of one file
+
+
+class _Steady:
+    """A file whose bad places cost its own texts alone, and not those of the files beside it."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.size = source.size
+        self.lost: list[tuple[int, int]] = []
+
+    @property
+    def bad(self) -> Sequence[tuple[int, int, GapReason, str]]:
+        return self._source.bad
+
+    def pread(self, offset: int, length: int) -> bytes:
+        try:
+            return self._source.pread(offset, length)
+        except OSError:
+            if len(self.lost) < _LOST_MOST:
+                self.lost.append((offset, min(length, max(0, self.size - offset))))
+            return b""
+
+    def close(self) -> None:
+        self._source.close()
+
 
 def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     """The rows of all files of the task; a file that cannot be read is a gap and carries nothing."""
@@ -25,7 +51,7 @@ def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     gaps: list[tuple[str, Gap]] = []
     for target in args["targets"]:
         try:
-            sources.append(targets.open(target)[0])
+            sources.append(_Steady(targets.open(target)[0]))
         except (OSError, ValueError, KeyError) as error:
             sources.append(MemorySource(b""))
             why = f"event texts: {type(error).__name__}"
@@ -39,6 +65,10 @@ def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     for target, found in zip(args["targets"], event_texts.describe(asks, sources), strict=True):
         rows.extend(row | {"file_path": target["path"], "hash": target["hash"]} for row in found)
         paths.extend([join(target["view"], target["path"])] * len(found))
+    for target, source in zip(args["targets"], sources, strict=True):
+        for offset, length in getattr(source, "lost", ()):
+            why = "event texts: cannot be read here"
+            gaps.append((join(target["view"], target["path"]), Gap(offset, length, GapReason.UNREADABLE, why)))
     if len(rows) >= event_texts.ROWS_MOST:
         why = f"event texts: more than {event_texts.ROWS_MOST} texts, the rest was left out"
         gaps.append((paths[-1], Gap(0, 0, GapReason.LIMIT, why)))

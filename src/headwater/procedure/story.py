@@ -287,6 +287,15 @@ def limits(
         ),
         ids,
     )
+    if _event_logs_without_rules(judged, accounts):
+        yield Sentence(
+            Text(
+                "检材含 Windows 事件日志，而本次未给出 Sigma 规则（--rules）；对其只用了自带检测器，未见高危发现不等于日志中没有攻击痕迹。",
+                "There are Windows event logs and no Sigma rules were given (--rules): only the detectors that come along "
+                "were used on them, and no serious finding does not mean that the logs hold no attack.",
+            ),
+            ("tools",),
+        )
     yield from (Sentence(text, ("tools",)) for text in known.words(judged.rules.get("known", {})))
     for failure in judged.rules.get("failed", []):
         name = str(failure["detector"])
@@ -294,6 +303,11 @@ def limits(
             Text(f"检测器 {name} 未能运行：{failure['why']}", f"The detector {name} did not run: {failure['why']}"),
             ("tools",),
         )
+
+
+def _event_logs_without_rules(judged: Judged, accounts: Sequence[Mapping[str, Any]]) -> bool:
+    said = judged.rules.get("sigma", {})
+    return not any(said.values()) and any(a.get("feed") == "windows.eventlog" for a in accounts)
 
 
 def unsupported(rules: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

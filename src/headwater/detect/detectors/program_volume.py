@@ -36,6 +36,7 @@ LEAST = 1024 * MIB  # of a program of which nothing else is known
 LEAST_TELLING = 100 * MIB  # of a tool of transfer, or of a program where programs do not lie
 TIMES = 2  # sent as a multiple of received: a server that answers is left out by name, a client that fetches by this
 TOLD = 50
+CITED = 50  # hourly records of a program, the largest
 _TOOLS = re.compile(
     r"(?i)^(?:rclone|mega(?:sync|cmd\w*|-\w+)|winscp|pscp|psftp|filezilla|freefilesync|azcopy|s3browser\w*|restic|curl|wget|ftp|scp|sftp"
     r"|ssh|plink|chisel\w*|frpc?|ngrok|cloudflared|bitsadmin|certutil|ossutil\w*|coscli\w*|bypy|baidupcs\w*)(?:\.exe)?$"
@@ -103,11 +104,15 @@ def _finding(events: Events, row: dict[str, Any], tool: bool, place: bool) -> Fi
     largest = rows.sort(
         pl.col("BytesSent").cast(pl.Int64, strict=False), descending=True, nulls_last=True, maintain_order=True
     )
-    kept = largest.head(50).sort("ts", "path", "offset", nulls_last=True)
+    kept = largest.head(CITED).sort("ts", "path", "offset", nulls_last=True)
     program = row["file_path"] or row["process"]
     sent, received = _size(row["sent"]), _size(row["received"])
     zh = f"程序 {program} 经网络发出 {sent}，收到 {received}（SRUM 按小时记录 {row['hours']:,} 条）"
     en = f"{program} sent {sent} over the network and received {received} ({row['hours']:,} hourly records of SRUM)"
+    if rows.height > kept.height:  # what the cited records prove by themselves
+        cited = int(kept["BytesSent"].cast(pl.Int64, strict=False).sum())
+        zh += f"，所引最大的 {kept.height} 条合计发出 {_size(cited)}"
+        en += f", the {kept.height} largest, which are cited, {_size(cited)} together"
     if row["user"]:
         zh += f"，所属用户 {row['user']}"
         en += f", as {row['user']}"
@@ -123,7 +128,7 @@ def _finding(events: Events, row: dict[str, Any], tool: bool, place: bool) -> Fi
         events, RULE, kept, CLAIMS, Text(zh + "。", en + "."), severity=severity,
         confidence=Confidence.MEDIUM if tool or place else Confidence.LOW,
         facts={"bytes_sent": row["sent"], "bytes_received": row["received"], "records": row["hours"], "tool": tool, "unusual_place": place},
-        limit=50,
+        limit=CITED,
     )  # fmt: skip
 
 

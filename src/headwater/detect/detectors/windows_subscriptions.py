@@ -34,6 +34,7 @@ RULE = Rule(
     severity=Severity.HIGH,
 )
 FEED = "windows.wmi"
+MOST = 200  # findings of one repository; what is beyond is counted in the last one's facts
 CLAIMS = ("kind", "class", "state", "command_line", "file_path", "Name", "CreatorSID")
 _BESIDE = ("kind", "class", "state", "Name", "Query", "Filter", "Consumer", "CreatorSID")
 _OWN = (
@@ -58,13 +59,16 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         return
     rows = take(events, feeds=[FEED], header=["command_line", "file_path", "host"], own=_OWN)
     rows = rows.sort("source", "path", "offset", "ordinal")
-    consumers = rows.filter(pl.col("class").is_in([*_RUNS, _WRITES]))
-    for row in consumers.iter_slices(1):
-        said = row.to_dicts()[0]
-        reasons = list(_reasons(said))
-        if reasons:
-            repository = rows.filter((pl.col("source") == said["source"]) & (pl.col("path") == said["path"]))
-            yield _finding(events, row, said, reasons, *_bound(repository, said))
+    for repository in rows.partition_by("source", "path", maintain_order=True):
+        consumers = repository.filter(pl.col("class").is_in([*_RUNS, _WRITES]))
+        telling = [
+            (row, said, reasons)
+            for row in consumers.iter_slices(1)
+            if (reasons := list(_reasons(said := row.to_dicts()[0])))
+        ]
+        for at, (row, said, reasons) in enumerate(telling[:MOST], 1):
+            beyond = len(telling) - MOST if at == MOST else 0
+            yield _finding(events, row, said, reasons, *_bound(repository, said), beyond)
 
 
 def _reasons(said: Mapping[str, Any]) -> Iterator[Reason]:
@@ -111,6 +115,7 @@ def _finding(
     reasons: list[Reason],
     bindings: pl.DataFrame,
     filters: pl.DataFrame,
+    beyond: int,
 ) -> Finding:
     severity = max((r[0] for r in reasons), key=lambda s: SEVERITY_ORDER[s])
     left_over = str(said["state"]).startswith("left over")
@@ -126,6 +131,7 @@ def _finding(
     facts: dict[str, Value] = {
         "item": said["Name"], "class": said["class"], "state": said["state"], "bindings": bindings.height, "filters": filters.height,
         "creator": said["CreatorSID"], "query": queries[0] if queries else None,
+        "beyond": beyond or None,
     }  # fmt: skip
     return state(
         events, replace(RULE, severity=severity), row, CLAIMS, Text(zh, en), severity=severity, confidence=confidence,
