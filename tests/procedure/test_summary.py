@@ -118,5 +118,6 @@ def test_rules_that_could_not_run_are_named_with_their_reasons() -> None:
 def test_event_logs_without_rules_are_not_read_as_clean(feed: str, rules: dict[str, Any], said: bool) -> None:
     judged = Judged((), (), (), (), rules)
     account = {"feed": feed, "parser": "x", "evidence": 1, "size": 1, "path": "/a"}
-    sentences = [s.text.zh for s in story.limits(judged, [SimpleNamespace(number=1)], {}, {}, [account])  # type: ignore[list-item]]
+    items: Any = [SimpleNamespace(number=1)]
+    sentences = [s.text.zh for s in story.limits(judged, items, {}, {}, [account])]
     assert any("未给出 Sigma 规则" in s for s in sentences) is said
