@@ -185,6 +185,7 @@ def _timer(method: str, seconds: int, token: str) -> str:
         "s=; command -v setsid >/dev/null 2>&1 && s=setsid\n"
         f"( trap '' HUP; exec $s sh -c \"$r\" {token} ) </dev/null >/dev/null 2>&1 &\nT=$!\n"
         f"n=0; until tr '\\0' ' ' < /proc/$T/cmdline 2>/dev/null | grep -q {token} || [ $n -ge 20 ]; do n=$((n+1)); sleep 0.1; done\n"
+        "sleep 0.3\n"  # one that ends at once was there too for a moment
         f"tr '\\0' ' ' < /proc/$T/cmdline 2>/dev/null | grep -q {token} || T=\n"
     )
 
