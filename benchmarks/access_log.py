@@ -10,7 +10,7 @@ if __name__ == "__main__":
             name="access log",
             path="/var/log/nginx/access.log",
             make=access_log,
-            count=1_500_000,
+            count=4_000_000,
             unit="lines",
             target=400_000,
             plaso="text/apache_access",

@@ -70,7 +70,7 @@ if __name__ == "__main__":
             name="audit.log",
             path="/var/log/audit/audit.log",
             make=audit_log,
-            count=1_000_000,
+            count=2_500_000,
             unit="lines",
             target=320_000,
             plaso="text/selinux",

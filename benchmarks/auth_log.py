@@ -10,7 +10,7 @@ if __name__ == "__main__":
             name="auth.log (BSD)",
             path="/var/log/auth.log",
             make=auth_log,
-            count=1_500_000,
+            count=4_000_000,
             unit="lines",
             target=300_000,
             plaso="text/syslog_traditional",
