@@ -56,6 +56,7 @@ _WORDS = (
     "/libpod/",
     "/db.sql",
 )  # one of them is in every path that matters
+_ANY_WORD = re.compile("|".join(map(re.escape, _WORDS)))
 _LIBPOD = re.compile(r"^.*/(?:libpod/bolt_state\.db|db\.sql)$")
 _POINTS_TO = re.compile(r"^\.\./([0-9a-z-]{8,80})/diff$")
 
@@ -98,7 +99,8 @@ class Containers:
 
     def take(self, entries: Iterable[Entry]) -> list[Entry]:
         """The entries that belong to the host; those of layers and volumes are kept."""
-        return [e for e in entries if not (any(word in e.path for word in _WORDS) and self._keep(e))]
+        named = _ANY_WORD.search
+        return [e for e in entries if not (named(e.path) and self._keep(e))]
 
     def _keep(self, entry: Entry) -> bool:
         """Whether an entry is kept for the containers; engines' own files are noted and stay the host's."""

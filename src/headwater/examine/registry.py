@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import re2
+
 from headwater.examine import parsers as package
 from headwater.model.errors import ExamineError
 from headwater.model.records import File, Record
@@ -100,6 +102,9 @@ def all_parsers() -> dict[str, Parser]:
 Patterns = tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]
 
 
+_compiled = functools.cache(re.compile)  # more patterns than re itself remembers, and many of them alike
+
+
 @functools.cache
 def _globs(what: str) -> Patterns:
     """Every glob that parsers give under ``what`` as (parser, pattern of the directory, pattern of the name)."""
@@ -108,27 +113,43 @@ def _globs(what: str) -> Patterns:
         for glob in getattr(parser, what):
             folder, _, name = glob.rpartition("/")
             below = "(?:/.*)?" if "**" in name else ""
-            found.append((parser.name, re.compile(_glob(folder) + below), re.compile(_names(name.replace("**", "*")))))
+            found.append((parser.name, _compiled(_glob(folder) + below), _compiled(_names(name.replace("**", "*")))))
     return tuple(found)
 
 
+Names = tuple[tuple[str, re.Pattern[str]], ...]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _any_of(names: Names) -> Any:
+    """One automaton for all of these patterns: most names fit none, and a listing asks of hundreds of thousands."""
+    return re2.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in names)) if names else None
+
+
 @functools.lru_cache(maxsize=65_536)
-def _in_folder(what: str, folder: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The patterns of names that count in a directory: none in most, so that a listing asks once per directory."""
-    return tuple((parser, name) for parser, where, name in _globs(what) if where.fullmatch(folder))
+def _in_folder(what: str, folder: str) -> tuple[Names, Any]:
+    """The patterns of names that count in a directory, and all of them as one: a listing asks once per directory."""
+    names = tuple((parser, name) for parser, where, name in _globs(what) if where.fullmatch(folder))
+    return names, _any_of(names)
+
+
+def _fitting(what: str, path: str) -> list[str]:
+    """The parsers of which a pattern fits the path, in order of name."""
+    folder, _, name = path.rpartition("/")
+    names, quick = _in_folder(what, folder)
+    if quick is None or (name.isascii() and quick.fullmatch(name) is None):
+        return []
+    return list(dict.fromkeys(parser for parser, pattern in names if pattern.fullmatch(name)))
 
 
 def by_path(path: str) -> tuple[Parser, ...]:
     """The parsers that read a file of this path (the last file layer, without a compression suffix), by name."""
-    folder, _, name = path.rpartition("/")
-    chosen = dict.fromkeys(parser for parser, pattern in _in_folder("reads", folder) if pattern.fullmatch(name))
-    return tuple(all_parsers()[parser] for parser in chosen)
+    return tuple(all_parsers()[parser] for parser in _fitting("reads", path))
 
 
 def is_context(path: str) -> bool:
     """Whether a parser wants the text of a file of this path beside the files that it reads."""
-    folder, _, name = path.rpartition("/")
-    return any(pattern.fullmatch(name) for _, pattern in _in_folder("context", folder))
+    return bool(_fitting("context", path))
 
 
 def beside(path: str) -> tuple[str, ...]:

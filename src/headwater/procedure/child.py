@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import queue
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -45,7 +46,7 @@ PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
 HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
 EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage
-_SNIFFED = ("/log/", "/logs/", "/wwwlogs/")
+_SNIFFED = re.compile(r"/(?:logs?|wwwlogs)/")
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
 
@@ -247,12 +248,13 @@ def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any
 def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
     if entry.kind != "file" or not entry.size or not (entry.allocated or view.derived):
         return None
-    if entry.path in getattr(view.tree, "passed_over", ()):
+    if view.derived and entry.path in getattr(view.tree, "passed_over", ()):
         return None  # the same bytes as in the volume that this is a copy of
     path = join(view.name, entry.path)
     bare = reading.bare(path)
-    nameless = getattr(view.tree, "view", "") == "carved"  # what it is, its content alone tells
-    loose = nameless or kind in {"file", "archive", "folder"} or any(part in bare for part in _SNIFFED)
+    loose = kind in {"file", "archive", "folder"} or _SNIFFED.search(bare) is not None
+    if view.derived and getattr(view.tree, "view", "") == "carved":
+        loose = True  # what it is, its content alone tells
     if not registry.by_path(bare) and not loose:
         return None
     return {
