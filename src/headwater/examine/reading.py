@@ -22,6 +22,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, File, Gap
 
 SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst"}
+_SUFFIXES = tuple(SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Reading:
 def bare(path: str) -> str:
     """The file layer of a path without its compression suffix: what ``READS`` patterns are matched against."""
     name = file_layer(path)
+    if not name.endswith(_SUFFIXES):
+        return name
     for suffix in SUFFIXES:
         if name.endswith(suffix):
             return name.removesuffix(suffix)

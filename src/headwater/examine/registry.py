@@ -99,45 +99,81 @@ def all_parsers() -> dict[str, Parser]:
     return {p.name: p for p in sorted(found, key=lambda p: p.name)}
 
 
-Patterns = tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]
-
+Patterns = tuple[tuple[str, str, re.Pattern[str], re.Pattern[str]], ...]
+Names = tuple[tuple[str, re.Pattern[str]], ...]
 
 _compiled = functools.cache(re.compile)  # more patterns than re itself remembers, and many of them alike
 
 
 @functools.cache
 def _globs(what: str) -> Patterns:
-    """Every glob that parsers give under ``what`` as (parser, pattern of the directory, pattern of the name)."""
+    """Every glob that parsers give under ``what`` as (parser, glob of the name, patterns of the directory and the name)."""
     found = []
     for parser in all_parsers().values():
         for glob in getattr(parser, what):
             folder, _, name = glob.rpartition("/")
             below = "(?:/.*)?" if "**" in name else ""
-            found.append((parser.name, _compiled(_glob(folder) + below), _compiled(_names(name.replace("**", "*")))))
+            name = name.replace("**", "*")
+            found.append((parser.name, name, _compiled(_glob(folder) + below), _compiled(_names(name))))
     return tuple(found)
 
 
-Names = tuple[tuple[str, re.Pattern[str]], ...]
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    """What a name must have to fit any of some globs, told in far less time than asking each: most names have nothing of it.
+
+    Each glob stands in one of the four by what is fixed in it: all of the name, its end, its beginning, or a part of it.
+    """
+
+    whole: frozenset[str]
+    ends: tuple[str, ...]
+    begins: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    def __call__(self, name: str) -> bool:
+        return (
+            name in self.whole
+            or name.endswith(self.ends)
+            or name.startswith(self.begins)
+            or any(part in name for part in self.parts)
+        )
+
+
+@functools.lru_cache(maxsize=4_096)
+def _hint(globs: tuple[str, ...]) -> _Hint:
+    whole, ends, begins, parts = [], [], [], []
+    for glob in dict.fromkeys(globs):
+        fixed = re.split(r"[*?]", glob)
+        if len(fixed) == 1:
+            whole.append(glob)
+        elif fixed[-1]:
+            ends.append(fixed[-1])
+        elif fixed[0]:
+            begins.append(fixed[0])
+        else:
+            parts.append(max(fixed, key=len))  # empty where nothing is fixed: then every name has it
+    return _Hint(frozenset(whole), tuple(set(ends)), tuple(set(begins)), tuple(set(parts)))
 
 
 @functools.lru_cache(maxsize=4_096)
 def _any_of(names: Names) -> Any:
-    """One automaton for all of these patterns: most names fit none, and a listing asks of hundreds of thousands."""
+    """One automaton for all of these patterns, for the names that have something of one."""
     return re2.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in names)) if names else None
 
 
 @functools.lru_cache(maxsize=65_536)
-def _in_folder(what: str, folder: str) -> tuple[Names, Any]:
-    """The patterns of names that count in a directory, and all of them as one: a listing asks once per directory."""
-    names = tuple((parser, name) for parser, where, name in _globs(what) if where.fullmatch(folder))
-    return names, _any_of(names)
+def _in_folder(what: str, folder: str) -> tuple[Names, _Hint, Any]:
+    """The patterns of names that count in a directory, and what fits any: a listing asks once per directory."""
+    fitting = [(parser, glob, name) for parser, glob, where, name in _globs(what) if where.fullmatch(folder)]
+    names = tuple((parser, name) for parser, _, name in fitting)
+    return names, _hint(tuple(glob for _, glob, _ in fitting)), _any_of(names)
 
 
 def _fitting(what: str, path: str) -> list[str]:
     """The parsers of which a pattern fits the path, in order of name."""
     folder, _, name = path.rpartition("/")
-    names, quick = _in_folder(what, folder)
-    if quick is None or (name.isascii() and quick.fullmatch(name) is None):
+    names, hint, automaton = _in_folder(what, folder)
+    if not hint(name) or (name.isascii() and automaton.fullmatch(name) is None):
         return []
     return list(dict.fromkeys(parser for parser, pattern in names if pattern.fullmatch(name)))
 

@@ -206,7 +206,9 @@ def _bundles(items: Iterable[Any], texts: Sequence[str] | Sequence[int]) -> Iter
     size = 0
     for item in items:
         some.append(item)
-        size += 160 + sum(6 * len(str(item[t])) for t in texts)  # JSON may escape a character as six
+        size += 160
+        for text in texts:
+            size += 6 * len(str(item[text]))  # JSON may escape a character as six
         if size >= HEADER_BYTES:
             yield some
             some, size = [], 0
