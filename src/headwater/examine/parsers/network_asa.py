@@ -4,8 +4,9 @@
 Reads:  asa.log, asa-*.log, cisco-asa*.log, and other files with ``%ASA-`` or ``%FTD-`` messages in their first lines.
 Time:   as the device or the log server wrote it, whole seconds; with a year by the wall clock, without one none is claimed.
 Format: Cisco Secure Firewall ASA Series Syslog Messages; head ``%ASA-severity-number: text``.
-Limits: the kind is told of the messages in the table below, others are messages; addresses are those of the device's
-        first view (before translation); what was never logged at the device's level is not here.
+Limits: the kind is told of the messages in the table below, others are messages; the end of a connection names a foreign
+        and a local side, not who began it (its number joins it to the beginning); a message is kept to 4,096 characters;
+        addresses are those of the device's first view (before translation); what was never logged is not here.
 """
 
 from __future__ import annotations
@@ -101,11 +102,16 @@ def _when(before: str) -> tuple[When, str]:
 
 
 def _flow(match: re.Match[str]) -> tuple[K, Outcome | None, dict[str, Value]]:
-    """Who spoke to whom: an outbound connection begins at the second address."""
+    """Who spoke to whom: an outbound connection begins at the second address.
+
+    A Teardown names the foreign and the local side and not who began: neither is then called the source.
+    """
     said = {k: v for k, v in match.groupdict().items() if v is not None}
     first, second = ("second", "first") if said.get("direction") == "outbound" else ("first", "second")
-    fields: dict[str, Value] = {"src_ip": said.get(f"{first}_ip"), "dst_ip": said.get(f"{second}_ip")}
-    for side, name in ((first, "src"), (second, "dst")):
+    begun = said.get("act") != "Teardown" or "direction" in said
+    names = ("src", "dst") if begun else ("foreign", "local")
+    fields: dict[str, Value] = {f"{names[0]}_ip": said.get(f"{first}_ip"), f"{names[1]}_ip": said.get(f"{second}_ip")}
+    for side, name in zip((first, second), names, strict=True):
         port = said.get(f"{side}_port") or said.get(f"{side}_port_in")
         fields |= {f"{name}_port": _number(port), f"{name}_zone": said.get(f"{side}_zone")}
     for name in ("proto", "direction", "connection", "duration", "list", "reason"):

@@ -50,6 +50,8 @@ _PORTS = {
     "dst_port": ("destinationport", "dstport", "destination-port"),
 }
 _USER = ("user", "username", "user-name", "usr")
+_PERMITTED = frozenset({"permit", "permitted", "pass", "allow", "allowed", "accept"})
+_VENDORS = {"01": "vrp", "10": "comware", None: "comware"}  # the form without a number is that of H3C's own files
 _COMMAND = ("command", "cmdrecord", "cmd")
 _IN_TEXT = re.compile(r"(?:from|\(IP:|IP address:?|IP=) ?(?P<ip>\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+)")
 _NAMED = re.compile(
@@ -97,7 +99,11 @@ def _kind(module: str, name: str, message: str, action: str) -> tuple[K, Outcome
     upper, low = name.upper(), message[:400].lower()
     denied = action in {"deny", "denied", "drop", "block", "discard"} or "DENY" in upper or "DROP" in upper
     if module in {"SECLOG", "SESSION", "NAT", "POLICY", "FILTER", "ASPF", "SEC", "FW-LOG", "APR"}:
-        return (K.FIREWALL_BLOCK, Outcome.FAILURE) if denied else (K.NETWORK_CONNECTION, Outcome.SUCCESS)
+        if denied:
+            return K.FIREWALL_BLOCK, Outcome.FAILURE
+        if action in _PERMITTED or "PERMIT" in upper or upper.startswith("SESSION_"):
+            return K.NETWORK_CONNECTION, Outcome.SUCCESS
+        return K.LOG_MESSAGE, None  # an attack that was noticed, a limit: nothing says that it came through
     if "CMD" in upper or "COMMAND" in upper:
         return K.COMMAND_HISTORY, None
     if "LOGOUT" in upper or "LOGOFF" in upper or "DISCONNECT" in upper:
@@ -145,7 +151,7 @@ def _event(line: Line, head: re.Match[str]) -> Event:
         typed, whose = _COMMAND_TEXT.search(message), _COMWARE_COMMAND.match(message)
         fields["command_line"] = typed["command"] if typed else _first(said, _COMMAND)
         fields |= whose.groupdict() if whose else {}
-    return event(line, when, kind, outcome, fields, provider="comware" if head["vendor"] != "01" else "vrp")
+    return event(line, when, kind, outcome, fields, provider=_VENDORS.get(head["vendor"]))
 
 
 def parse(file: File) -> Iterator[Record]:
