@@ -44,6 +44,40 @@ def test_an_entry_through_teamviewer_is_told() -> None:
     assert "dynamic password" in found.text.en
 
 
+def test_an_entry_through_todesk_names_the_side_that_asked_for_it_and_not_the_one_that_was_called() -> None:
+    events = fixture("remote_todesk", "service_2026_03_02.log", "sessionkgypwcve_2026_03_02.log")
+    (found,) = remote_control.detect(events, Settings())
+    assert "987654321" in found.text.zh  # the line before the one that let it in names it
+    assert "555000111" not in found.text.en  # this host called that one itself
+    assert found.facts["entries"] == 1
+    assert found.facts["refused"] == 1
+    cited = {(c.span.path, c.span.offset) for c in found.spans}
+    assert ("p1!/Program Files/ToDesk/Logs/service_2026_03_02.log", 292) in cited
+
+
+def test_a_request_long_before_is_not_taken_for_the_entry() -> None:
+    from headwater.model.kinds import EventKind
+
+    events = MemoryEvents()
+    late = [
+        Event(0, 9, EventKind.AUTH_PROBE, 0, fields={"remote_id": "111"}),
+        Event(9, 9, EventKind.AUTH_SUCCESS, 121_000_000_000),
+    ]
+    events.put("remote.todesk", "p1!/service_x.log", late)
+    (found,) = remote_control.detect(events, Settings())
+    assert "111" not in found.text.en
+
+
+def test_a_todesk_log_that_only_knocks_says_nothing() -> None:
+    from headwater.model.kinds import EventKind
+
+    events = MemoryEvents()
+    events.put(
+        "remote.todesk", "p1!/service_x.log", [Event(0, 9, EventKind.AUTH_PROBE, 0, fields={"remote_id": "111"})]
+    )
+    assert list(remote_control.detect(events, Settings())) == []
+
+
 def test_connections_that_were_not_let_in_say_nothing() -> None:
     assert list(remote_control.detect(fixture("remote_rustdesk", "RustDesk_rCURRENT.log"), Settings())) == []
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions of remote-control programs (AnyDesk, TeamViewer, RustDesk), and commands sent through the hole in Sunlogin.
+"""Sessions of remote-control programs (AnyDesk, TeamViewer, ToDesk, RustDesk), and commands sent through the hole in Sunlogin.
 
-Needs:      remote.anydesk, remote.teamviewer, remote.rustdesk, remote.sunlogin.
+Needs:      remote.anydesk, remote.teamviewer, remote.todesk, remote.rustdesk, remote.sunlogin.
 Technique:  T1219 remote access software; T1190 for CNVD-2022-10270.
-Says:       which remote number, name or address was let in, how and when; which commands a request asked Sunlogin to run.
+Says:       which remote number, name or address was let in, how and when, where need be by the line of the same log that names
+            the other side within two minutes before; which commands a request asked Sunlogin to run.
 False when: the administrator works that way; a scanner sent the request and the version is mended.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from headwater.detect.frames import names, state, take
+from headwater.detect.frames import MINUTE, names, state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -31,6 +32,7 @@ RULE = Rule(
 _NAMES = {
     "remote.anydesk": "AnyDesk",
     "remote.teamviewer": "TeamViewer",
+    "remote.todesk": "ToDesk",
     "remote.rustdesk": "RustDesk",
     "remote.sunlogin": "向日葵 (Sunlogin)",
 }
@@ -39,6 +41,7 @@ _AROUND = (EventKind.NETWORK_CONNECTION, EventKind.AUTH_PROBE, EventKind.AUTH_FA
 _OWN = ["remote_id", "remote_name", "method", "message"]
 CLAIMS = ("kind", "user", "src_ip", "remote_id", "remote_name", "method")
 _TOLD = 5
+_ASKED = 2 * MINUTE  # from the line that names the other side to the one that lets it in
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
@@ -60,21 +63,27 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 def _sessions(events: Events, part: pl.DataFrame) -> Finding | None:
     """What was let in; a connection that only knocked is told beside it and by itself says nothing."""
     kinds = [str(kind) for kind in _LET_IN]
+    part = _asked(part)
     let_in = part.filter(pl.col("kind").is_in(kinds))
     if let_in.is_empty():
         return None
     tool = _NAMES[str(part["feed"][0])]
     others = part.filter(~pl.col("kind").is_in(kinds))
+    entries = _entries(let_in)
     who = (
-        let_in.select(pl.coalesce("remote_id", "remote_name", "src_ip"))["remote_id"]
+        let_in.select(pl.coalesce("remote_id", "remote_name", "asked", "src_ip"))["remote_id"]
         .drop_nulls()
         .unique(maintain_order=True)
         .to_list()
     )
+    # the lines that name who was let in first: they carry the statement, the others only surround it
+    others = others.with_columns(~pl.col("remote_id").is_in(who).fill_null(False).alias("beside")).sort(
+        "beside", maintain_order=True
+    )
     seen = part["src_ip"].drop_nulls().unique(maintain_order=True).to_list()
     ways = let_in["method"].drop_nulls().unique(maintain_order=True).to_list()
-    zh = f"{tool} 记有 {let_in.height} 条远程进入记录"
-    en = f"{tool} records {let_in.height} entr{'y' if let_in.height == 1 else 'ies'} from outside"
+    zh = f"{tool} 记有 {entries} 次远程进入"
+    en = f"{tool} records {entries} entr{'y' if entries == 1 else 'ies'} from outside"
     if who:
         zh += f"，对方标识 {names(who[:_TOLD], len(who), 'zh')}"
         en += f", by {names(who[:_TOLD], len(who), 'en')}"
@@ -90,8 +99,24 @@ def _sessions(events: Events, part: pl.DataFrame) -> Finding | None:
         en += f"; {refused} more were refused"
     return state(
         events, RULE, let_in, CLAIMS, Text(zh + "。", en + "."), severity=Severity.MEDIUM, confidence=Confidence.MEDIUM, limit=40,
-        facts={"tool": str(part["feed"][0]), "entries": let_in.height, "refused": refused}, more=[(others.head(20), CLAIMS)],
+        facts={"tool": str(part["feed"][0]), "entries": entries, "refused": refused}, more=[(others.head(20), CLAIMS)],
     )  # fmt: skip
+
+
+def _asked(part: pl.DataFrame) -> pl.DataFrame:
+    """``asked``: the other side that the same log named last, where that was shortly before."""
+    log = ["source", "path"]
+    named = pl.when(pl.col("remote_id").is_not_null()).then(pl.col("ts"))
+    near = pl.col("ts") - named.forward_fill().over(log) <= _ASKED
+    return part.with_columns(pl.when(near).then(pl.col("remote_id").forward_fill().over(log)).alias("asked"))
+
+
+def _entries(let_in: pl.DataFrame) -> int:
+    """How often somebody was let in: by the lines that say so, and in a log without such lines by sessions begun."""
+    logs = let_in.group_by("path").agg(
+        (pl.col("kind") == str(EventKind.AUTH_SUCCESS)).sum().alias("let"), pl.len().alias("all")
+    )
+    return int(logs.select(pl.when(pl.col("let") > 0).then(pl.col("let")).otherwise(pl.col("all")).sum()).item())
 
 
 def _commands(events: Events) -> Iterator[Finding]:
