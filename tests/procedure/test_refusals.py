@@ -49,7 +49,7 @@ def test_ended_authority_permits_nothing(tmp_path: Path, capsys: pytest.CaptureF
         "x",
     ]
     assert _refused(capsys, "HW1003", *arguments, "--authority-until", "2020-01-01") == EXIT_AUTHORITY
-    assert _refused(capsys, "HW1005", *arguments, "--authority-until", "some day") == EXIT_AUTHORITY
+    assert _refused(capsys, "HW1005", *arguments, "--authority-until", "some day") == EXIT_USAGE
     missing = str(tmp_path / "none.pdf")
     assert _refused(capsys, "HW1002", *arguments, "--authority", missing) == EXIT_AUTHORITY
 

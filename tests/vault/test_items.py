@@ -29,7 +29,9 @@ def _rows(case: Path) -> list[registering.Line]:
 
 def test_field_left_open_is_named_and_nothing_is_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = staffed(home)
-    assert do(home, "add", str(case), str(photograph(home)), "--category", "photograph", who="张三") == 3
+    assert (
+        do(home, "add", str(case), str(photograph(home)), "--category", "photograph", who="张三") == 2
+    )  # fields, not rights
     said = capsys.readouterr().err
     assert "HW1015" in said
     for name in ("operators", "witness", "clock_offset", "original_or_copy"):
@@ -94,7 +96,7 @@ def test_judgement_takes_a_reason_for_each_of_three(home: Path) -> None:
     case = staffed(home)
     added(home, case, photograph(home))
     some = ("--judge", "I1", "--lawful", "程序完备", "--objective", "原始存储介质")
-    assert do(home, "register", str(case), *some, who="李四") == 3
+    assert do(home, "register", str(case), *some, who="李四") == 2
     assert do(home, "register", str(case), *some, "--relevant", "no:与本案时间不符", who="李四") == 0
     shown = {label.zh: value for label, value in _rows(case)[0].more}
     assert shown["合法性"].startswith("成立 yes：程序完备（李四")

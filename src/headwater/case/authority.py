@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from headwater.model.errors import AuthorityError
+from headwater.model.errors import AuthorityError, UsageError
 from headwater.model.nouns import Authority
 from headwater.model.times import from_rfc3339
 
@@ -46,7 +46,7 @@ def grant(claim: Claim, now: datetime) -> Authority:
     4. An authority that has ended permits nothing.
 
     Raises:
-        AuthorityError: HW1001 nothing stated, HW1002 document unreadable, HW1003 ended.
+        AuthorityError: HW1001 nothing stated, HW1002 document unreadable, HW1003 ended. UsageError: HW1005 not a date.
     """
     if claim.waiver is not None:
         if not claim.waiver.strip():
@@ -77,7 +77,7 @@ def grant(claim: Claim, now: datetime) -> Authority:
             try:
                 instant(value)
             except ValueError as error:
-                raise AuthorityError("HW1005", what=value) from error
+                raise UsageError("HW1005", what=value) from error
     if claim.valid_until is not None and now.timestamp() * 1e9 > instant(claim.valid_until):
         raise AuthorityError("HW1003", until=claim.valid_until)
     return Authority(

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from headwater.model.errors import AuthorityError
+from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 from headwater.model.times import SECOND, from_rfc3339, rfc3339
 
@@ -86,10 +86,10 @@ def known(value: str, among: Sequence[str]) -> str:
     """The value itself, if it is one of these.
 
     Raises:
-        AuthorityError: HW1018.
+        UsageError: HW1018.
     """
     if value not in among:
-        raise AuthorityError("HW1018", what=value, known=", ".join(among))
+        raise UsageError("HW1018", what=value, known=", ".join(among))
     return value
 
 

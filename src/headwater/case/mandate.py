@@ -81,11 +81,11 @@ def target(text: str) -> tuple[str, str]:
     """``KIND=VALUE`` as a target.
 
     Raises:
-        AuthorityError: HW1018, no such kind or no value.
+        UsageError: HW1018, no such kind or no value.
     """
     kind, _, value = text.partition("=")
     if kind not in TARGET_KINDS or not value.strip():
-        raise AuthorityError("HW1018", what=text, known=", ".join(f"{k}=…" for k in TARGET_KINDS))
+        raise UsageError("HW1018", what=text, known=", ".join(f"{k}=…" for k in TARGET_KINDS))
     return kind, value.strip()
 
 
@@ -105,14 +105,14 @@ def checked(mandate: Mandate) -> Mandate:
     """The mandate itself, if its dates are dates in order.
 
     Raises:
-        AuthorityError: HW1005 not a date; UsageError: HW0001 the end before the beginning.
+        UsageError: HW1005 not a date, HW0001 the end before the beginning.
     """
     for value in (mandate.valid_from, mandate.valid_until):
         if value:
             try:
                 instant(value)
             except ValueError as error:
-                raise AuthorityError("HW1005", what=value) from error
+                raise UsageError("HW1005", what=value) from error
     if mandate.valid_from and mandate.valid_until and instant(mandate.valid_until) < _start(mandate.valid_from):
         raise UsageError("HW0001", what=f"{mandate.valid_from} … {mandate.valid_until}")
     return mandate

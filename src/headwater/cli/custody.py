@@ -23,14 +23,14 @@ def run(options: argparse.Namespace) -> int:
     """Print the chain; 1 where it has a gap or an open end."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.printing import say
-    from headwater.model.errors import AuthorityError, VaultError
+    from headwater.model.errors import UsageError, VaultError
     from headwater.procedure import custody
     from headwater.procedure.corridor import open_case
     from headwater.vault.custody import ACTS, open_ends
 
     if options.enter:
         if options.enter not in ACTS:
-            raise AuthorityError("HW1018", what=options.enter, known=", ".join(ACTS))
+            raise UsageError("HW1018", what=options.enter, known=", ".join(ACTS))
         hands = (hand_of(options.who, options), hand_of(options.approver, options))
         with custody.at_desk(options.case, options.command, *hands) as desk:
             custody.enter(desk, event_of(options.enter, options))

@@ -115,13 +115,13 @@ def remote_fields(given: Sequence[str]) -> dict[str, str]:
     """The fields of remote work (网络在线提取、远程勘验), each with a value.
 
     Raises:
-        UsageError: HW0001, AuthorityError: HW1018 no such field.
+        UsageError: HW0001, HW1018 no such field.
     """
     from headwater.case.mandate import REMOTE_FIELDS
-    from headwater.model.errors import AuthorityError
+    from headwater.model.errors import UsageError
 
     found = pairs(given)
     for name in found:
         if name not in REMOTE_FIELDS:
-            raise AuthorityError("HW1018", what=name, known=", ".join(REMOTE_FIELDS))
+            raise UsageError("HW1018", what=name, known=", ".join(REMOTE_FIELDS))
     return found

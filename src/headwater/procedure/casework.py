@@ -46,7 +46,7 @@ def new_case(
     """Open a case that has no evidence yet.
 
     Raises:
-        AuthorityError: HW1001 … HW1005; UsageError: HW0003, or HW0004 where it is a case already.
+        AuthorityError: HW1001 … HW1003; UsageError: HW0003, HW1004, HW1005, or HW0004 where it is a case already.
     """
     authority = grant(claim, datetime.now(UTC))
     mandates.checked(mandate)
@@ -75,7 +75,7 @@ def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str], algo
     The first to be enrolled must be an administrator: from then on only one enrols.
 
     Raises:
-        AuthorityError: HW1011, HW1018; VaultError: HW3010.
+        AuthorityError: HW1011; UsageError: HW1018; VaultError: HW3010.
     """
     chosen = tuple(roles.role(r) for r in wanted)
     if not desk.people and "admin" not in chosen:
@@ -111,12 +111,12 @@ def set_baseline(desk: Desk, time: str, source: str, offset_ns: int, uncertainty
     """Record T0: when control was first taken, where that time comes from, and that clock's offset δ ± ε.
 
     Raises:
-        AuthorityError: HW1005.
+        UsageError: HW1005.
     """
     try:
         from_rfc3339(time)
     except ValueError as error:
-        raise AuthorityError("HW1005", what=time) from error
+        raise UsageError("HW1005", what=time) from error
     note = {"time": time, "source": source, "ahead_ns": str(offset_ns), "uncertainty_ns": str(uncertainty_ns)}
     desk.do(BASELINE, "baseline", note)
 
@@ -150,7 +150,7 @@ def record_duty(desk: Desk, given: Mapping[str, Any]) -> None:
     """Record when the incident became known, what kind of operator it struck, the matters, and what was done.
 
     Raises:
-        AuthorityError: HW1005, HW1018.
+        UsageError: HW1005, HW1018.
     """
     note = {k: v for k, v in given.items() if v}
     if not note:
@@ -159,7 +159,7 @@ def record_duty(desk: Desk, given: Mapping[str, Any]) -> None:
         try:
             from_rfc3339(str(note["known_at"]))
         except ValueError as error:
-            raise AuthorityError("HW1005", what=note["known_at"]) from error
+            raise UsageError("HW1005", what=note["known_at"]) from error
     if "operator" in note:
         duties.known(str(note["operator"]), duties.OPERATORS)
     for matter in note.get("matters", ()):

@@ -20,7 +20,7 @@ from typing import Any
 from headwater.case.folder import locked
 from headwater.formats.canonical import digest
 from headwater.model.custody import Sealed
-from headwater.model.errors import AuthorityError, VaultError
+from headwater.model.errors import AuthorityError, UsageError, VaultError
 from headwater.procedure.corridor import TOOL, Corridor, encode_argument, evidence_of, open_case, utc_now
 from headwater.procedure.signing import Hand
 from headwater.vault import custody, items
@@ -137,14 +137,15 @@ def enter(desk: Desk, event: Event) -> Sealed:
     """Enter a custody event.
 
     Raises:
-        VaultError: HW3014 no such item, HW3016 it would break the chain; AuthorityError: the role does not permit it.
+        VaultError: HW3014 no such item, HW3016 it would break the chain; UsageError: HW1015 no purpose.
+        AuthorityError: the role does not permit it.
     """
     known = holders(desk.corridor)
     for number in event.items:
         if number not in known:
             raise VaultError("HW3014", what=number)
     if not event.purpose.strip():
-        raise AuthorityError("HW1015", what="purpose")
+        raise UsageError("HW1015", what="purpose")
     desk.permit(event.act)
     event = replace(
         event,

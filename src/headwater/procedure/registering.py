@@ -22,7 +22,7 @@ from typing import Any
 from headwater import __version__
 from headwater.formats.atomic import write_atomic
 from headwater.formats.opened import open_readonly
-from headwater.model.errors import AuthorityError, UsageError
+from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.model.times import from_rfc3339, rfc3339
@@ -58,7 +58,7 @@ def add(desk: Desk, wanted: Addition) -> Item:
     """Take an item in.
 
     Raises:
-        AuthorityError: HW1013 outside the mandate, HW1015 and HW1018 for fields; VaultError: HW3014 no such parent.
+        AuthorityError: HW1013 outside the mandate; UsageError: HW1015 and HW1018 for fields; VaultError: HW3014 no such parent.
         AcquireError: HW2001 … where the file cannot be read.
     """
     corridor = desk.corridor
@@ -136,13 +136,13 @@ def judge(desk: Desk, number: str, said: Mapping[str, tuple[bool, str]]) -> None
     """Record a person's judgement of an item: lawful, objective, relevant, each with its reason.
 
     Raises:
-        AuthorityError: HW1015 where an aspect or a reason is missing; VaultError: HW3014.
+        UsageError: HW1015 where an aspect or a reason is missing; VaultError: HW3014.
     """
     if number not in holders(desk.corridor):
         items.one([], number)
     empty = [name for name in ASPECTS if name not in said or not said[name][1].strip()]
     if empty:
-        raise AuthorityError("HW1015", what=", ".join(empty))
+        raise UsageError("HW1015", what=", ".join(empty))
     note = {"item": number} | {n: {"holds": said[n][0], "reason": said[n][1].strip()} for n in ASPECTS}
     desk.do(JUDGED, "judge", note)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from headwater.acquire.ssh_session import target_of
 from headwater.model.custody import Sealed
-from headwater.model.errors import AcquireError, AuthorityError, UsageError
+from headwater.model.errors import AcquireError, UsageError
 from headwater.model.times import from_rfc3339
 from headwater.procedure.corridor import Corridor, environment, utc_now
 from headwater.procedure.custody import Desk
@@ -117,10 +117,10 @@ def gate(
 
     Raises:
         AcquireError: HW2150 out of order without a reason, HW2151 a guard stands against it.
-        AuthorityError: HW1018; UsageError: HW2155 no time, or one that has not come yet.
+        UsageError: HW1018 no such act, HW2155 no time, or one that has not come yet.
     """
     if act not in ACTS:
-        raise AuthorityError("HW1018", what=act, known=", ".join(ACTS))
+        raise UsageError("HW1018", what=act, known=", ".join(ACTS))
     plan, now = plan_of(corridor), from_rfc3339(utc_now())
     try:
         at = from_rfc3339(when) if when else now

@@ -19,7 +19,7 @@ from typing import Any
 
 from headwater.case import duties
 from headwater.model.custody import NOT_RECORDED, Sealed
-from headwater.model.errors import AcquireError, AuthorityError, UsageError
+from headwater.model.errors import AcquireError, UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.model.times import from_rfc3339, rfc3339
@@ -69,7 +69,7 @@ def record_act(desk: Desk, wanted: HandAct) -> tuple[Sealed, tuple[Item, ...]]:
 
     Raises:
         AcquireError: HW2150 to HW2152, HW2154, HW2156 what the scene's rules refuse; HW2001 … an attachment.
-        AuthorityError: HW1018 no such act; what the desk does not permit.
+        UsageError: HW1018 no such act. AuthorityError: what the desk does not permit.
     """
     _check(desk.corridor, wanted)
     desk.permit("add")
@@ -108,11 +108,11 @@ def record_act(desk: Desk, wanted: HandAct) -> tuple[Sealed, tuple[Item, ...]]:
 
 def _check(corridor: Corridor, wanted: HandAct) -> None:
     if wanted.act not in ACTS:
-        raise AuthorityError("HW1018", what=wanted.act, known=", ".join(ACTS))
+        raise UsageError("HW1018", what=wanted.act, known=", ".join(ACTS))
     if (wanted.act == "escalate") != bool(wanted.to):
         raise UsageError("HW0001", what="escalate --to " + "|".join(ESCALATES))
     if wanted.to and wanted.to not in ESCALATES:
-        raise AuthorityError("HW1018", what=wanted.to, known=", ".join(ESCALATES))
+        raise UsageError("HW1018", what=wanted.to, known=", ".join(ESCALATES))
     if wanted.duty:
         if not wanted.to:
             raise UsageError("HW0001", what="--duty: escalate --to …")
@@ -120,12 +120,12 @@ def _check(corridor: Corridor, wanted: HandAct) -> None:
     if (wanted.act == "waive") != bool(wanted.waives):
         raise UsageError("HW0001", what="waive " + "|".join(WAIVABLE))
     if wanted.waives and wanted.waives not in WAIVABLE:
-        raise AuthorityError("HW1018", what=wanted.waives, known=", ".join(WAIVABLE))
+        raise UsageError("HW1018", what=wanted.waives, known=", ".join(WAIVABLE))
     if wanted.waives and not wanted.because.strip():
         untold = Text("未说明不做的理由。", "the reason for leaving it out is not given.")
         raise AcquireError("HW2150", wanted.asset, act=ACTS[wanted.waives].text, reasons=(untold,))
     if wanted.consistency and wanted.consistency not in CONSISTENCY:
-        raise AuthorityError("HW1018", what=wanted.consistency, known=", ".join(CONSISTENCY))
+        raise UsageError("HW1018", what=wanted.consistency, known=", ".join(CONSISTENCY))
 
 
 def _people(desk: Desk, wanted: HandAct) -> dict[str, Any]:

@@ -8,7 +8,7 @@ they stand. The report is written anew; it shows the finding as before, with who
 from __future__ import annotations
 
 from headwater.model.custody import Sealed
-from headwater.model.errors import AuthorityError, UsageError
+from headwater.model.errors import UsageError
 from headwater.procedure.custody import Desk
 from headwater.procedure.judgement import correlated, judged_of
 from headwater.procedure.reporting import write_report
@@ -21,7 +21,7 @@ def suppress(desk: Desk, finding: str, because: str, *, steps: bool = False) -> 
     """Set a finding aside; ``steps``: leave it out of the steps and hypotheses too.
 
     Raises:
-        UsageError: HW0005, there is no such finding. AuthorityError: HW1015 no reason, HW1010, HW1011 by the role.
+        UsageError: HW0005 there is no such finding, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role.
     """
     found = next((f for f in judged_of(desk.corridor).findings if f.id == finding), None)
     if found is None:
@@ -40,7 +40,7 @@ def restore(desk: Desk, finding: str, because: str) -> Sealed:
     """Take the setting aside back; the finding counts again.
 
     Raises:
-        UsageError: HW0005, no such finding is set aside. AuthorityError: HW1015 no reason, HW1010, HW1011 by the role.
+        UsageError: HW0005 no such finding is set aside, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role.
     """
     before = standing(desk.corridor.ledger).get(finding)
     if before is None:
@@ -53,7 +53,7 @@ def restore(desk: Desk, finding: str, because: str) -> Sealed:
 def _reason(because: str) -> str:
     text = because.strip()
     if not text or len(text) > REASON_MOST:
-        raise AuthorityError("HW1015", what=f"--because (1–{REASON_MOST})")
+        raise UsageError("HW1015", what=f"--because (1–{REASON_MOST})")
     return text
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headwater.model.errors import AuthorityError, UsageError
+from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
 from headwater.scene.acts import ACTS, KINDS, NEEDS, STAGES, Kind
@@ -68,13 +68,13 @@ def checked(plan: Plan) -> Plan:
     """The plan itself, if its kind, acts and times are such.
 
     Raises:
-        AuthorityError: HW1018 no such kind or act; UsageError: HW2155 no time, HW0001 a name that stands for two assets.
+        UsageError: HW1018 no such kind or act, HW2155 no time, HW0001 a name that stands for two assets.
     """
     if plan.kind not in KINDS:
-        raise AuthorityError("HW1018", what=plan.kind, known=", ".join(KINDS))
+        raise UsageError("HW1018", what=plan.kind, known=", ".join(KINDS))
     for act, when in plan.due.items():
         if act not in ACTS:
-            raise AuthorityError("HW1018", what=act, known=", ".join(ACTS))
+            raise UsageError("HW1018", what=act, known=", ".join(ACTS))
         try:
             from_rfc3339(when)
         except ValueError as error:

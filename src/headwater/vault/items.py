@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.model.custody import Sealed
-from headwater.model.errors import AuthorityError, VaultError
+from headwater.model.errors import UsageError, VaultError
 from headwater.model.nouns import Text
 
 ADDED, JUDGED = "add-item", "judge-item"
@@ -128,21 +128,21 @@ def filled(
     """The fields and the reasons for those that are absent, complete.
 
     Raises:
-        AuthorityError: HW1018 for a field or category that does not exist, HW1015 for required ones left open.
+        UsageError: HW1018 for a field or category that does not exist, HW1015 for required ones left open.
     """
     for name in (*given, *absent):
         if name not in BY_NAME:
-            raise AuthorityError("HW1018", what=name, known=", ".join(BY_NAME))
+            raise UsageError("HW1018", what=name, known=", ".join(BY_NAME))
     fields = {k: v.strip() for k, v in {**defaults, **given}.items() if v.strip() and k not in absent}
     reasons = {k: v.strip() for k, v in absent.items() if v.strip() and k not in given}
     for name, value in (*fields.items(), *reasons.items()):
         if len(value) > MOST_VALUE:
-            raise AuthorityError("HW1018", what=f"{name}: {len(value)} characters", known=f"≤ {MOST_VALUE}")
+            raise UsageError("HW1018", what=f"{name}: {len(value)} characters", known=f"≤ {MOST_VALUE}")
     if "category" in fields and fields["category"] not in CATEGORIES:
-        raise AuthorityError("HW1018", what=fields["category"], known=", ".join(CATEGORIES))
+        raise UsageError("HW1018", what=fields["category"], known=", ".join(CATEGORIES))
     empty = [f.name for f in FIELDS if f.required and f.name not in fields and f.name not in reasons]
     if empty:
-        raise AuthorityError("HW1015", what=", ".join(empty))
+        raise UsageError("HW1015", what=", ".join(empty))
     return fields, reasons
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headwater.model.errors import AuthorityError
+from headwater.model.errors import AuthorityError, UsageError
 from headwater.model.nouns import Text
 from headwater.vault.keys import Signer
 from headwater.vault.signers import Personal
@@ -56,10 +56,10 @@ def role(text: str) -> str:
     """The role itself.
 
     Raises:
-        AuthorityError: HW1018.
+        UsageError: HW1018.
     """
     if text not in ROLES:
-        raise AuthorityError("HW1018", what=text, known=", ".join(ROLES))
+        raise UsageError("HW1018", what=text, known=", ".join(ROLES))
     return text
 
 
