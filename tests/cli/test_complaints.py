@@ -34,6 +34,22 @@ def test_every_complaint_about_a_command_line_says_in_chinese_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (["case", "people", "c"], "list, add, dismiss"), (["open", "i.E01"], "ls, stat, hash, cat"),
+        (["case"], "new, show, people, scope, baseline, duties"),
+    ],
+)  # fmt: skip
+def test_a_choice_that_was_left_out_is_told_with_what_there_is_to_choose(
+    words: list[str], known: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    zh, en = capsys.readouterr().err.splitlines()[:2]
+    assert known in zh
+    assert known in en
+
+
+@pytest.mark.parametrize(
     ("condition", "zh", "en"),
     [
         ("srcip = '1'", "没有名为 srcip 的列", "no column is named srcip"),

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import re
+from collections.abc import Iterable
 
 from headwater.model.nouns import Text
 
@@ -24,6 +26,16 @@ _FORMS = (
     (r"argument (.+?): ignored explicit argument (.+)", "参数 {0} 不带值，给出的 {1} 无处可用"),
     (r"argument (.+?): (.+)", "参数 {0}：{1}"),
 )
+
+
+def with_choices(message: str, actions: Iterable[argparse.Action]) -> str:
+    """A complaint that arguments are missing, each that takes one of a few words followed by those words."""
+    missing = re.fullmatch(r"(the following arguments are required: )(.+)", message, re.DOTALL)
+    if missing is None:
+        return message
+    known = {str(a.metavar or a.dest): a.choices for a in actions if a.choices and not a.option_strings}
+    named = [f"{n} ({', '.join(map(str, known[n]))})" if n in known else n for n in missing[2].split(", ")]
+    return missing[1] + ", ".join(named)
 
 
 def in_both(message: str) -> Text:

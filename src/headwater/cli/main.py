@@ -69,9 +69,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raises UsageError HW0001 instead of leaving the program."""
-        from headwater.cli.complaints import in_both
+        from headwater.cli.complaints import in_both, with_choices
 
-        raise UsageError("HW0001", self.prog, what=in_both(message))
+        raise UsageError("HW0001", self.prog, what=in_both(with_choices(message, self._actions)))
 
 
 def build() -> argparse.ArgumentParser:
