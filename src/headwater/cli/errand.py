@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.cli.signing import hand_of, signing_arguments
+
 if TYPE_CHECKING:
     from headwater.case.authority import Claim
     from headwater.procedure.scene_errand import Errand
@@ -30,6 +32,9 @@ def errand_arguments(parser: argparse.ArgumentParser, *, local: bool = True) -> 
     scene.add_argument("--witness", default="", metavar="NAME", help="见证人 · witness")
     scene.add_argument("--no-witness", default="", metavar="REASON", help="无见证人的理由 · why there is none")
     scene.add_argument("--one-person", default="", metavar="REASON", help="不足两人的理由 · why fewer than two")
+    signing_arguments(parser).add_argument(
+        "--with", dest="second", metavar="NAME", help="同在现场并会签的另一人 · who was there too, and signs the act"
+    )
     ssh = parser.add_argument_group("经 SSH · over SSH")
     ssh.add_argument("--ssh-key", type=Path, metavar="FILE", help="私钥文件 · the one key to offer")
     ssh.add_argument("--known-hosts", type=Path, metavar="FILE", help="已知主机文件 · instead of your own")
@@ -49,5 +54,5 @@ def errand_of(options: argparse.Namespace, claim: Claim, remote: dict[str, str])
         options.witness, options.no_witness, options.one_person,
         Reach(known_hosts=options.known_hosts, host_key=options.host_key, key_file=options.ssh_key,
               ask=getpass if sys.stdin.isatty() else None),
-        options.command,
+        options.command, hand_of(options.who, options), hand_of(options.second, options),
     )  # fmt: skip

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from headwater.vault.custody import Event
 
 
-def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> None:
-    """Who acts, and, where ``two``, who approves."""
+def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> argparse._ArgumentGroup:
+    """Who acts, and, where ``two``, who approves; the group, for what a verb asks besides."""
     group = parser.add_argument_group("签名 · signing")
     group.add_argument("--as", dest="who", metavar="NAME", help="经办人 · who acts")
     if two:
@@ -32,6 +32,7 @@ def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> 
         "--passphrase-file", action="append", default=[], metavar="[NAME=]FILE",
         help="口令文件；否则在终端询问 · the passphrase's file, else the terminal asks",
     )  # fmt: skip
+    return group
 
 
 def _for(name: str, given: list[str]) -> Path | None:

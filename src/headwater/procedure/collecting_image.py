@@ -52,7 +52,9 @@ def collect_image(order: CollectOrder, progress: Progress = silent, keys: tuple[
     errand = order.errand
     image = Path(errand.address.removeprefix(IMAGE))
     with (
-        admitted(errand.case, errand.claim, errand.examiners, errand.command, progress) as corridor,
+        admitted(
+            errand.case, errand.claim, errand.examiners, errand.command, progress, errand.hand, signed=True
+        ) as corridor,
         image_files(image) as files,
     ):
         within(corridor, None, errand.override, method="image")

@@ -29,6 +29,7 @@ from headwater.vault.ledger import Ledger
 if TYPE_CHECKING:  # Polars is half a second of start-up, and imaging needs none of it
     from headwater.store.clocks import Clock
     from headwater.store.events import EventStore
+    from headwater.vault.keys import Signer
 
 TOOL = f"headwater {__version__}"
 OPENED = "open-case"
@@ -101,6 +102,7 @@ class Corridor:
     progress: Progress = silent
     keys: tuple[Key, ...] = ()  # of encrypted volumes; the ledger knows their labels alone
     news: Callable[[Sequence[Finding]], None] = unheard  # told what is seen before the work is done
+    signer: Signer | None = None  # whoever acts, by their own key; None: the case's key signs
 
     def record(
         self,
@@ -112,7 +114,7 @@ class Corridor:
         environment: Mapping[str, str] | None = None,
         note: Mapping[str, Any] | None = None,
     ) -> Sealed:
-        """Add an entry to the ledger in the name of the people at work."""
+        """Add an entry to the ledger in the name of the people at work, signed by whoever of them acts."""
         return self.ledger.append(
             action,
             time=utc_now(),
@@ -124,6 +126,7 @@ class Corridor:
             products=products,
             environment=environment,
             note=note,
+            signer=self.signer,
         )
 
 

@@ -4,7 +4,7 @@
 1. Authority and case. 2. The order of the scene: a reason for every inversion. 3. The persons and the witness that the kind
 of investigation asks for. 4. The server is reached, and held against the mandate. 5. The act. 6. Its entry, with the
 visit: clock, connection, and the traces that our own login leaves there as authorised acts; an errand that failed is
-entered as an attempt with the same.
+entered as an attempt with the same. Who acts signs every entry by their own key; a second person signs the act's entry.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from typing import Any
 
 from headwater.case.authority import Claim
 from headwater.model.custody import NOT_RECORDED, Sealed
-from headwater.model.errors import AcquireError, HeadwaterError
+from headwater.model.errors import AcquireError, AuthorityError, HeadwaterError
 from headwater.procedure.admission import admitted
-from headwater.procedure.corridor import Corridor, Progress, environment, silent
+from headwater.procedure.corridor import TOOL, Corridor, Progress, encode_argument, environment, silent, utc_now
+from headwater.procedure.hands import actor_of
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import ACTED, Passed, gate, plan_of, server_of
 from headwater.procedure.scene_visit import LOCAL, Visit, visited
+from headwater.procedure.signing import Hand
 from headwater.procedure.within_mandate import gate_note, within
+from headwater.vault.roles import PERMITS, Actor, permit
 
-ATTEMPTED = "scene-attempt"
+ATTEMPTED, COUNTERSIGNED = "scene-attempt", "countersign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Errand:
     one_person: str = ""
     reach: Reach = field(default_factory=Reach)
     command: tuple[str, ...] = ()
+    hand: Hand | None = None  # who acts, by their own key
+    second: Hand | None = None  # who was there too, and signs the act once it is entered
 
     @property
     def asset(self) -> str:
@@ -60,6 +65,7 @@ class There:
     passed: Passed
     objections: tuple[Mapping[str, str], ...]
     errand: Errand
+    second: Actor
 
     def enter(self, act: str, more: Mapping[str, Any], **rest: Any) -> Sealed:
         """Step 6."""
@@ -74,7 +80,14 @@ class There:
             **gate_note(self.objections, self.errand.override),
             **more,
         }
-        return self.corridor.record(ACTED, note=note, environment=environment(), **rest)
+        sealed = self.corridor.record(ACTED, note=note, environment=environment(), **rest)
+        if self.second.signer is not None:
+            self.corridor.ledger.append(
+                COUNTERSIGNED, time=utc_now(), actors=(self.second.name,), tool=TOOL,
+                command=[encode_argument(word) for word in self.corridor.command],
+                note={"act": act, "entry": sealed.hash}, signer=self.second.signer,
+            )  # fmt: skip
+        return sealed
 
 
 @contextmanager
@@ -85,7 +98,10 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
         AcquireError: HW2150 to HW2152 the scene's rules; HW2064 to HW2066, HW2190 the server is not reached.
         AuthorityError: HW1001 … the authority, HW1013 outside the mandate.
     """
-    with admitted(errand.case, errand.claim, errand.examiners, errand.command, progress) as corridor:
+    with admitted(
+        errand.case, errand.claim, errand.examiners, errand.command, progress, errand.hand, signed=True
+    ) as corridor:
+        second = _second(corridor, errand)
         passed = gate(corridor, act, errand.asset, errand.because)
         _persons(corridor, errand)
         method = "" if errand.address in {LOCAL, "local"} else "remote"
@@ -96,12 +112,29 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
             with visited(errand.address, errand.reach) as visit:
                 note["visit"] = visit.plain()
                 found = within(corridor, visit.targets(), errand.override, method=method, remote=errand.remote)
-                yield There(corridor, visit, passed, tuple(found), errand)
+                yield There(corridor, visit, passed, tuple(found), errand, second)
         except (HeadwaterError, KeyboardInterrupt) as error:
             # our login left its traces there all the same, and they must not be taken for the intruder's
             note["failed"] = f"{error.code} {error.text('en')}" if isinstance(error, HeadwaterError) else "interrupted"
             corridor.record(ATTEMPTED, note=note, environment=environment())
             raise
+
+
+def _second(corridor: Corridor, errand: Errand) -> Actor:
+    """Who signs too, by another key than whoever acts.
+
+    Raises:
+        AuthorityError: HW1010 not enrolled, HW1011 no role for it, HW1012 it is the same person.
+    """
+    people = corridor.ledger.examined(signatures=False).people if errand.second is not None else {}
+    second = actor_of(people, errand.second)
+    if second.signer is not None:
+        permit(people, second, "add")
+        if corridor.signer is not None and corridor.signer.public == second.signer.public:
+            raise AuthorityError("HW1012", what=errand.asset, roles=", ".join(sorted(PERMITS["add"])))
+    if second.name and second.name not in corridor.actors:
+        corridor.actors = (*corridor.actors, second.name)
+    return second
 
 
 def _persons(corridor: Corridor, errand: Errand) -> None:

@@ -66,6 +66,7 @@ ACTIONS: dict[str, str] = {
     "enrol": "登记人员",
     "dismiss": "人员离任",
     "approve": "批准",
+    "countersign": "会签",
     "seize": "扣押",
     "seal": "封存",
     "unseal": "启封",
