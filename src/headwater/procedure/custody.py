@@ -22,11 +22,11 @@ from headwater.formats.canonical import digest
 from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, UsageError, VaultError
 from headwater.procedure.corridor import TOOL, Corridor, encode_argument, evidence_of, open_case, utc_now
+from headwater.procedure.hands import actor_of
 from headwater.procedure.signing import Hand
 from headwater.vault import custody, items
 from headwater.vault.custody import APPROVED, CUSTODY, Event, State
-from headwater.vault.roles import TWO_PERSONS, Actor, permit, person_of
-from headwater.vault.signers import open_signer, there
+from headwater.vault.roles import TWO_PERSONS, Actor, permit
 from headwater.vault.storage import Folder
 from headwater.vault.trail import Person
 
@@ -100,22 +100,10 @@ def at_desk(
     corridor = open_case(case, command)
     with corridor.ledger, locked(case):
         people = corridor.ledger.examined(signatures=False).people
-        actor = _actor(people, hand)
+        actor = actor_of(people, hand)
         if people and actor.signer is None:
             raise AuthorityError("HW1010", what="--as …")
-        yield Desk(corridor, people, actor, _actor(people, approver) if approver else None)
-
-
-def _actor(people: Mapping[str, Person], hand: Hand | None) -> Actor:
-    if hand is None:
-        return Actor("")
-    if not people and not there(hand.key):
-        return Actor(hand.name)
-    holder = open_signer(hand.key, hand.passphrase)
-    person = person_of(people, holder)
-    if person.name != hand.name:
-        raise AuthorityError("HW1019", str(hand.key), whose=person.name, what=hand.name)
-    return Actor(person.name, holder, person.organisation)
+        yield Desk(corridor, people, actor, actor_of(people, approver) if approver else None)
 
 
 def holders(corridor: Corridor) -> dict[str, tuple[str, str]]:
@@ -183,7 +171,7 @@ def transfer(desk: Desk, event: Event, receiver: Hand | None) -> list[Sealed]:
     given = enter(desk, event)
     if receiver is None:
         return [given]
-    taker = replace(desk, actor=_actor(desk.people, receiver))
+    taker = replace(desk, actor=actor_of(desk.people, receiver))
     answer = replace(event, act="receive", answers=given.hash, override="")
     return [given, enter(taker, answer)]
 
