@@ -7,11 +7,12 @@ overflow chains); rpm ``lib/backend/ndb/rpmpkg.c`` (slot pages and blobs of 16-b
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headwater.formats.sqlite_file import MAGIC, Row, open_sqlite
+from headwater.formats.sqlite_file import MAGIC, Database, Fault, Row, open_over, open_sqlite
 from headwater.model.ports import ByteSource
 
 BLOB_MOST = 64 << 20
@@ -49,12 +50,17 @@ def kind_of(head: bytes) -> str | None:
     return None
 
 
-def blobs(source: ByteSource) -> Iterator[Blob]:
+def blobs(source: ByteSource, log: ByteSource | None = None) -> Iterator[Blob]:
     """The header blobs in the order of the file.
+
+    With the write-ahead ``log`` of an SQLite database: those that stand in it and not so in the database, placed in the log.
 
     Raises:
         NotRpmDatabase: before the first blob, where the file is none of the three.
+        NotSqlite: the log does not belong to the database, or the database is damaged.
     """
+    if log is not None:
+        return _logged(source, log)
     kind = kind_of(source.pread(0, 64))
     if kind == "sqlite":
         return _sqlite(source)
@@ -66,19 +72,35 @@ def blobs(source: ByteSource) -> Iterator[Blob]:
 
 
 def _sqlite(source: ByteSource) -> Iterator[Blob]:
-    database = open_sqlite(source)
+    for row in _rows(open_sqlite(source)):
+        yield _blob(row)
+
+
+def _logged(source: ByteSource, log: ByteSource) -> Iterator[Blob]:
+    database = open_over(source, log)
+    digest = hashlib.blake2b
+    kept = {digest(blob.data).digest() for blob in _sqlite(source) if not blob.why}
+    for row in _rows(database):
+        if row.over:
+            blob = _blob(row)
+            if blob.why or digest(blob.data).digest() not in kept:
+                yield blob
+
+
+def _rows(database: Database) -> Iterator[Row | Fault]:
     table = database.tables().get("Packages")
     if table is None:
         raise NotRpmDatabase("no table Packages")
-    for row in database.rows(table.root):
-        if not isinstance(row, Row):
-            yield Blob(row.offset, row.length, b"", row.why)
-            continue
-        data = row.values[1] if len(row.values) > 1 else None
-        good = isinstance(data, bytes)
-        yield Blob(
-            row.offset, row.length, data if isinstance(data, bytes) else b"", "" if good else "no blob in the row"
-        )
+    yield from database.rows(table.root)
+
+
+def _blob(row: Row | Fault) -> Blob:
+    if not isinstance(row, Row):
+        return Blob(row.offset, row.length, b"", row.why)
+    data = row.values[1] if len(row.values) > 1 else None
+    if isinstance(data, bytes):
+        return Blob(row.offset, row.length, data)
+    return Blob(row.offset, row.length, b"", "no blob in the row")
 
 
 def _ndb(source: ByteSource) -> Iterator[Blob]:

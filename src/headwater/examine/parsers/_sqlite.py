@@ -81,7 +81,7 @@ def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
     try:
         if is_log(file.path):
             database, kept = _logged(file)
-            yield from _unread(file)
+            yield from unread(file)
         else:
             database, kept = open_sqlite(ParserSource(file)), None
     except NotSqlite as error:
@@ -112,7 +112,7 @@ def rows_of(file: File, makers: Mapping[str, Make] | Plan) -> Iterator[Record]:
             elif made:
                 declared += 1
                 told = (made,) if isinstance(made, Event) else made
-                yield from told if kept is None else (_marked(event) for event in told)
+                yield from told if kept is None else (in_log(event) for event in told)
     yield Count(declared, lost, max(0, file.size - used))
 
 
@@ -138,8 +138,8 @@ def _logged(file: File) -> tuple[Database, Database]:
     return open_over(database, ParserSource(file)), open_sqlite(database)
 
 
-def _unread(file: File) -> Iterator[Gap]:
-    """Frames of the log that no transaction made to count, and those of before."""
+def unread(file: File) -> Iterator[Gap]:
+    """Frames of the log that no transaction made to count, and those of before; the log's header must have been read."""
     log = read_wal(ParserSource(file))
     for count, why in ((log.open, "of no finished transaction"), (log.before, "of an earlier round of the log")):
         if count:
@@ -154,5 +154,6 @@ def _rows_in(database: Database, table: str) -> frozenset[int]:
     )
 
 
-def _marked(event: Event) -> Event:
+def in_log(event: Event) -> Event:
+    """The event, saying that it stands in a write-ahead log alone."""
     return replace(event, fields={**event.fields, "stands_in": "write-ahead log"})

@@ -2,12 +2,12 @@
 """Pages that Chrome, Edge and their kin opened, what they downloaded, what was searched for (browser.chromium).
 
 Reads:  /…/User Data/PROFILE/History and "Archived History" of Chrome, Edge, Brave, Chromium, Opera, 360 and QQ browsers; the same
-        below .config on Linux.
+        below .config on Linux; the History-wal beside it: rows of it that the database has not, or not so.
 Time:   microseconds since 1601, UTC: a visit, a download's start and end; seconds since 1970 for downloads of old versions.
 Format: SQLite; https://source.chromium.org/chromium/chromium/src/+/main:components/history/core/browser/ (urls, visits, downloads,
         downloads_url_chains, keyword_search_terms); transitions: ui/base/page_transition_types.h.
-Limits: kept for 90 days, what the user clears is gone; a page whose visits are gone is told once with its last visit; rows in a
-        History-journal or -wal beside are not seen; the user is the one whose profile it is.
+Limits: kept for 90 days, what the user clears is gone; a page whose visits are gone is told once with its last visit; pages of
+        before in a History-journal beside are not seen; the user is the one whose profile it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from headwater.examine.parsers._browser import ROWS_MOST, When, literal, rows_by, unix_micro, webkit
-from headwater.examine.parsers._sqlite import Columns, Make, number, rows_of, text, value
+from headwater.examine.parsers._sqlite import LOG, Columns, Make, number, of_log, rows_of, text, value
 from headwater.examine.parsers._text import user_of
 from headwater.formats.sqlite_file import Database, Row
 from headwater.formats.sqlite_file import Value as Stored
@@ -25,10 +25,12 @@ from headwater.model.records import Event, File, Record, Value
 
 FEED = "browser.chromium"
 VERSION = 1
-READS = (
+_DATABASES = (
     "/User Data/*/History", "/User Data/History", "/User Data/*/Archived History", "/.config/**/History", "/Opera Software/**/History",
     "/.cache/chromium/**/History", "/360se6/**/History", "/Default/History",
 )  # fmt: skip
+READS = (*_DATABASES, *(name + LOG for name in _DATABASES))
+beside = of_log
 _BROWSERS = (
     ("/edge/", "Edge"), ("/chrome/", "Chrome"), ("google-chrome", "Chrome"), ("brave", "Brave"), ("opera", "Opera"),
     ("360", "360"), ("qqbrowser", "QQ"), ("chromium", "Chromium"), ("microsoft-edge", "Edge"),

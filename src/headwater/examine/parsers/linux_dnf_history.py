@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """dnf's transactions: when, by which user, with which command, and every package of them (linux.dnf_history).
 
-Reads:  /var/lib/dnf/history.sqlite.
+Reads:  /var/lib/dnf/history.sqlite, and the history.sqlite-wal beside: rows that the database has not, or not so.
 Time:   dt_begin of the transaction, seconds, UTC by the host's own clock; a package has the time of its transaction.
 Format: SQLite; tables trans, trans_item, rpm, console_output (libdnf, libdnf/transaction/sql).
-Limits: rpm used directly is not there; ``uid`` is the login user's number (4294967295: none, such as a timer); rows still
-        in history.sqlite-wal are not seen; dnf5's and yum's own databases are other formats.
+Limits: rpm used directly is not there; ``uid`` is the login user's number (4294967295: none, such as a timer);
+        dnf5's and yum's own databases are other formats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.examine.parsers._sqlite import Columns, Make, ParserSource, named, number, rows_of, text
-from headwater.formats.sqlite_file import Fault, NotSqlite, Row, open_sqlite
+from headwater.examine.parsers._sqlite import Columns, Make, named, number, of_log, rows_of, text
+from headwater.formats.sqlite_file import Database, Fault, Row
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import Event, File, Record, Value
 from headwater.model.times import SECOND
 
 FEED = "linux.dnf_history"
 VERSION = 1
-READS = ("/var/lib/dnf/history.sqlite",)
+READS = ("/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-wal")
+beside = of_log
 _MOST = 500_000  # rows of a table that are kept to name packages and times
 _ACTIONS = (
     "", "install", "downgrade", "downgraded", "obsolete", "obsoleted", "upgrade", "upgraded", "remove", "reinstall",
@@ -36,12 +37,8 @@ _KINDS = {
 }
 
 
-def _table(file: File, table: str, key: str) -> dict[int, Columns]:
+def _table(database: Database, table: str, key: str) -> dict[int, Columns]:
     """A table's rows by a number in them; faults are told by the reading that makes events."""
-    try:
-        database = open_sqlite(ParserSource(file))
-    except NotSqlite:
-        return {}
     found: dict[int, Columns] = {}
     if table in database.tables():
         for item in database.rows(database.tables()[table].root):
@@ -76,8 +73,8 @@ def _transaction(row: Row, columns: Columns) -> Event:
     )  # fmt: skip
 
 
-def _makers(file: File) -> dict[str, Make]:
-    transactions, packages = _table(file, "trans", "id"), _table(file, "rpm", "item_id")
+def _makers(database: Database) -> dict[str, Make]:
+    transactions, packages = _table(database, "trans", "id"), _table(database, "rpm", "item_id")
 
     def item(row: Row, columns: Columns) -> Event:
         transaction = number(columns.get("trans_id"))
@@ -108,4 +105,4 @@ def _makers(file: File) -> dict[str, Make]:
 
 
 def parse(file: File) -> Iterator[Record]:
-    return rows_of(file, _makers(file))
+    return rows_of(file, _makers)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installed packages and the digests of their files, from the rpm database (linux.rpm).
 
-Reads:  /var/lib/rpm/Packages, Packages.db and rpmdb.sqlite, and the same below /usr/lib/sysimage/rpm.
+Reads:  /var/lib/rpm/Packages, Packages.db and rpmdb.sqlite, and the same below /usr/lib/sysimage/rpm; the rpmdb.sqlite-wal of an
+        installation that was broken off: packages that the database has not, or not so.
 Time:   when each package was installed, seconds, UTC, by the host's own clock.
 Format: rpm headers (https://rpm-software-management.github.io/rpm/manual/format_header.html) in SQLite, Berkeley DB or ndb.
-Limits: the database lies on the same disk as the files; signatures are not verified; rows still in a -wal file are not seen;
+Limits: the database lies on the same disk as the files; signatures are not verified;
         ndb was tried on files made after its source alone, none of a real system was at hand.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.examine.parsers._sqlite import ParserSource
+from headwater.examine.parsers._sqlite import ParserSource, in_log, is_log, of_log, unread
 from headwater.formats import rpm_header as rpm
 from headwater.formats.rpm_database import Blob, NotRpmDatabase, blobs
 from headwater.formats.sqlite_file import NotSqlite
@@ -25,8 +26,9 @@ VERSION = 1
 READS = tuple(
     f"{folder}/{name}"
     for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
-    for name in ("Packages", "Packages.db", "rpmdb.sqlite")
+    for name in ("Packages", "Packages.db", "rpmdb.sqlite", "rpmdb.sqlite-wal")
 )
+beside = of_log
 _SECONDS_MOST = 1 << 32
 
 
@@ -55,10 +57,20 @@ def _package(blob: Blob, found: dict[int, Any]) -> Iterator[Event]:
         )
 
 
+def _blobs(file: File) -> Iterator[Blob]:
+    """The headers of a database, or those of its log that it has not so."""
+    if not is_log(file.path):
+        return blobs(ParserSource(file))
+    if not file.beside:
+        raise NotSqlite("a write-ahead log without its database")
+    return blobs(ParserSource(next(iter(file.beside.values()))), ParserSource(file))
+
+
 def parse(file: File) -> Iterator[Record]:
     declared = lost = used = 0
+    logged = is_log(file.path)
     try:
-        for blob in blobs(ParserSource(file)):
+        for blob in _blobs(file):
             declared += 1
             used += blob.length
             try:
@@ -71,7 +83,10 @@ def parse(file: File) -> Iterator[Record]:
                 lost += 1
                 yield Gap(blob.offset, blob.length, GapReason.NOT_THIS_FORMAT, blob.why or "a header without a name")
                 continue
-            yield from _package(blob, found)
+            for event in _package(blob, found):
+                yield in_log(event) if logged else event
+        if logged:
+            yield from unread(file)
     except (NotRpmDatabase, NotSqlite) as error:
         if file.size:
             yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, str(error))

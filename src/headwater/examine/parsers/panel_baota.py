@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations, logins, sites, tasks and firewall rules of the 宝塔 server panel (panel.baota).
 
-Reads:  /www/server/panel/data/default.db, and its db/*.db of newer releases.
+Reads:  /www/server/panel/data/default.db, and its db/*.db of newer releases; the -wal beside each: rows not so in the database.
 Time:   text in the server's own zone, whole seconds; a user's last login as seconds.
 Format: SQLite; tables logs, users, sites, databases, crontab, firewall, ftps as the panel's installer creates them.
 Limits: the panel can clear its logs; passwords are left out of the events, their digests and salts too.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from headwater.examine.batch import printable
-from headwater.examine.parsers._sqlite import Columns, Make, rows_of, text, value
+from headwater.examine.parsers._sqlite import Columns, Make, of_log, rows_of, text, value
 from headwater.examine.parsers.linux_wtmpdb import address
 from headwater.formats.sqlite_file import Row
 from headwater.model.kinds import EventKind as K
@@ -23,7 +23,11 @@ from headwater.model.records import Event, File, Record, Value
 
 FEED = "panel.baota"
 VERSION = 1
-READS = ("/www/server/panel/data/default.db", "/www/server/panel/data/db/*.db")
+READS = (
+    "/www/server/panel/data/default.db", "/www/server/panel/data/db/*.db",
+    "/www/server/panel/data/default.db-wal", "/www/server/panel/data/db/*.db-wal",
+)  # fmt: skip
+beside = of_log
 _SECRET = re.compile(r"pass|salt|secret|token|key", re.IGNORECASE)
 _TIME = re.compile(r"^(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d):(\d\d)$")
 _IP = re.compile(r"(?:登录\s*IP|IP|ip)[:：\s]*((?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F:]{3,39})")
