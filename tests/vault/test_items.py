@@ -39,6 +39,42 @@ def test_field_left_open_is_named_and_nothing_is_added(home: Path, capsys: pytes
     assert _rows(case) == []
 
 
+def test_first_photograph_takes_four_options_and_what_is_open_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = staffed(home)
+    words = ("--category", "photograph", "--source", "3号机柜", "--operators", "张三、李四", "--field",
+             "original_or_copy=原件", "--absent-rest", "现场拍摄，见笔录")  # fmt: skip
+    assert do(home, "add", str(case), str(photograph(home)), *words, who="张三") == 0
+    said = capsys.readouterr().out
+    assert "witness" in said.partition("空缺 absent")[2].splitlines()[0]
+    assert "holder" in said.partition("未记载 not recorded")[2]
+    corridor = open_case(case)
+    with corridor.ledger:
+        (item,) = items_of(corridor.ledger.entries())
+    assert item.value("approval_doc") == "公网安〔2026〕1号"
+    assert item.absent["witness"] == item.absent["clock_offset"] == "现场拍摄，见笔录"
+    assert "holder" not in item.absent
+    assert "storage_place" not in item.absent, "the original itself was taken"
+    shown = {label.zh: value for label, value in _rows(case)[0].more}
+    assert shown["见证人"] == "（无：现场拍摄，见笔录）"
+    assert "持有人" in shown["未记载"]
+    assert "见证人" not in shown["未记载"]
+
+
+def test_what_the_law_asks_for_is_not_spared_by_leaving_it_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = staffed(home)
+    words = ("--category", "photograph", "--source", "x", "--operators", "张三、李四", "--absent-rest", "  ")
+    assert do(home, "add", str(case), str(photograph(home)), *words, who="张三") == 2
+    said = capsys.readouterr().err.splitlines()[0]
+    for name in ("witness", "recording", "no_seizure_reason", "storage_place", "system_state"):
+        assert name in said
+    assert "holder" not in said
+    assert do(home, "add", str(case), str(photograph(home)), *words, "--witness", "钱七", who="张三") == 2
+    said = capsys.readouterr().err.splitlines()[0]
+    assert "recording" not in said
+
+
 def test_item_is_stored_under_its_digest_and_never_replaced(home: Path) -> None:
     case = staffed(home)
     path = photograph(home)

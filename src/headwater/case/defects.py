@@ -99,7 +99,8 @@ def _of_item(item: Held) -> Iterator[Defect]:
     for name, zh, en in (("holder", "持有人（提供人）", "holder"), ("witness", "见证人", "witness")):
         if item.fields and name not in item.fields and "recording" not in item.fields:
             why = item.absent.get(name, "")
-            yield _defect(n, "cpl-interp-113", (f"没有{zh}签名（{why}），也没有录像", f"no {en} ({why}) and no recording"),
+            yield _defect(n, "cpl-interp-113", (f"没有{zh}签名（{why or '未记载'}），也没有录像",
+                                                f"no {en} ({why or 'not recorded'}) and no recording"),
                           ("补签或说明，有录像的登记录像", "obtain the signature or explain; add the recording"))  # fmt: skip
     if item.fields and (item.fields.get("category") in {None, "other"} or "file_format" not in item.fields):
         yield _defect(n, "cpl-interp-113", ("类别或文件格式注明不清", "category or file format unclear"),

@@ -24,6 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fields", action="store_true", help="列出全部栏目 · list all fields")
     parser.add_argument("--field", action="append", default=[], metavar="NAME=VALUE", help="栏目内容 · a field")
     parser.add_argument("--absent", action="append", default=[], metavar="NAME=REASON", help="空缺理由 · why absent")
+    parser.add_argument("--absent-rest", default="", metavar="REASON",
+                        help="其余必填栏目的空缺理由 · why the other required fields are absent")  # fmt: skip
     parser.add_argument("--like", default="", metavar="NUMBER", help="未给的栏目同某项 · the rest as in that item")
     parser.add_argument("--parent", default="", metavar="NUMBER", help="上级检材 · what it is part of")
     parser.add_argument("--version-of", default="", metavar="NUMBER", help="替代的旧版本 · the item it follows")
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.model.errors import UsageError
     from headwater.procedure.custody import at_desk
     from headwater.procedure.registering import Addition, add
-    from headwater.vault.items import CATEGORIES, FIELDS
+    from headwater.vault.items import CATEGORIES, FIELDS, not_recorded
 
     if options.fields:
         for field in FIELDS:
@@ -66,9 +68,14 @@ def run(options: argparse.Namespace) -> int:
     wanted = Addition(
         options.item, given, pairs(options.absent), options.parent, options.version_of, options.like,
         tuple(target(t) for t in options.says), options.override, options.immutable,
-        options.attack_source,
+        options.attack_source, options.absent_rest,
     )  # fmt: skip
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         item = add(desk, wanted)
     say(f"{item.number}  {item.value('name')}  sha256 {item.sha256}  {item.size} B")
+    for reason in dict.fromkeys(item.absent.values()):
+        names = ", ".join(n for n, why in item.absent.items() if why == reason)
+        say(f"  空缺 absent: {names}（{reason}）")
+    if missing := not_recorded(item):
+        say("  未记载 not recorded: " + ", ".join(f.name for f in missing))
     return EXIT_DONE

@@ -106,8 +106,9 @@ USAGE: dict[str, tuple[str, ...]] = {
     "HW1015": (
         "以下栏目既无内容也未说明理由：{what}",
         "these fields have neither a value nor a reason for being absent: {what}",
-        '每栏用 --field 栏名=内容，或 --absent 栏名="理由"；headwater add --fields 列出全部栏名。',
-        "Give --field NAME=VALUE or --absent NAME=REASON for each; headwater add --fields lists all names.",
+        '每栏用 --field 栏名=内容，或 --absent 栏名="理由"，其余共用 --absent-rest "理由"；headwater add --fields 列出全部栏名。',
+        "Give --field NAME=VALUE or --absent NAME=REASON for each, or --absent-rest REASON for all that are left; "
+        "headwater add --fields lists all names.",
     ),
     "HW1016": (
         "导出缺少：{what}",

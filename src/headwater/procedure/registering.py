@@ -28,7 +28,7 @@ from headwater.model.paths import encode_name
 from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains, holders
-from headwater.procedure.within_mandate import within
+from headwater.procedure.within_mandate import mandate_of, within
 from headwater.report.blocks import Block, Cell, Column, Document, Fields, Graph, Heading, Note, Row, Table, code, data
 from headwater.report.pdf import typeset
 from headwater.vault import anchors, items
@@ -36,6 +36,7 @@ from headwater.vault.items import ADDED, ASPECTS, CATEGORIES, FIELDS, JUDGED, SE
 from headwater.vault.storage import hold_fast
 
 _ALGORITHMS = ("sha256", "sha1", "md5")
+_NOT_RECORDED = Text("未记载", "Not recorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Addition:
     override: str | None = None
     immutable: bool = False
     attack_source: bool = False
+    rest: str = ""  # why the required fields that nothing is said of are absent
 
 
 def add(desk: Desk, wanted: Addition) -> Item:
@@ -72,7 +74,7 @@ def add(desk: Desk, wanted: Addition) -> Item:
     given = dict(wanted.given)
     given.setdefault("custodian", defaults.get("custodian", "") or desk.actor.name or ", ".join(corridor.actors))
     absent = {**(items.one(held, wanted.like).absent if wanted.like else {}), **wanted.absent}
-    fields, reasons = items.filled(given, {k: v for k, v in absent.items() if k not in given}, defaults)
+    fields, reasons = items.filled(given, {k: v for k, v in absent.items() if k not in given}, defaults, wanted.rest)
     objections = within(
         corridor, wanted.said, wanted.override, method=fields.get("acquisition_method", ""),
         attack_source=wanted.attack_source,
@@ -109,6 +111,7 @@ def _known(corridor: Corridor, path: Path) -> dict[str, str]:
         "source_path": encode_name(os.fsencode(path.absolute())),
         "tool": f"headwater {__version__}, {program_digest()}",
         "command_line": " ".join(corridor.command),
+        "approval_doc": mandate_of(corridor).number,
     }
 
 
@@ -188,6 +191,8 @@ def lines(corridor: Corridor) -> list[Line]:
                 shown = f"{category.zh} {category.en}"
             if shown:
                 more.append((field.label, shown))
+        if missing := items.not_recorded(item):
+            more.append((_NOT_RECORDED, "、".join(f"{f.label.zh} {f.label.en}" for f in missing)))
         more += [(Text(k, k), v) for k, v in (item.hashes or {}).items() if k != "sha256"]
         found.append(Line(item.number, seven, (*more, *_judged(judged.get(item.number)))))
     return found
@@ -226,7 +231,12 @@ def _paper(corridor: Corridor, rows: Sequence[Line], head: str, issued: int) -> 
     body.append(Heading(1, Text("各项详情", "Each item"), "2"))
     for row in rows:
         body.append(Heading(2, Text(row.number, row.number), tail=(code(row.seven[0]),)))
-        body.append(Fields(tuple((label, (data(value),)) for label, value in row.more)))
+        body.append(Fields(tuple((label, (data(value),)) for label, value in row.more if label != _NOT_RECORDED)))
+        body += [
+            Note(Text("未记载的栏目：", "Not recorded: "), "stamp", value)
+            for label, value in row.more
+            if label == _NOT_RECORDED
+        ]
     body.append(Heading(1, Text("台账链首", "Head of the ledger"), "3"))
     words = Text(
         "登记时台账的状态。日后以 headwater anchor CASE --check 输入下列一行（或扫描二维码），即可核对台账未被回退、分叉或重签。",

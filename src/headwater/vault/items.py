@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Items (证据登记): the full field set of the register; a required field has a value or a reason why it is absent.
 
+The other fields may stay open: they are "not recorded", and stamped as such wherever the item is printed.
+
 The fields follow the 《电子数据提取固定清单》 and Arts. 110–112 of the Supreme People's Court's 2021 interpretation of the
 Criminal Procedure Law. Nothing is replaced: a new version is a new item that names the one it follows.
 """
@@ -78,7 +80,7 @@ FIELDS: tuple[Field, ...] = tuple(
         ("clock_offset", "时钟与标准时间之差", "Clock against a reference", True),
         ("place", "地点", "Place", True),
         ("operators", "提取人", "Operators", True),
-        ("holder", "持有人（提供人）", "Holder", True),
+        ("holder", "持有人（提供人）", "Holder", False),
         ("witness", "见证人", "Witness", True),
         ("recording", "录像", "Recording", True),
         ("approval_doc", "批准文书", "Approval document", True),
@@ -92,6 +94,7 @@ FIELDS: tuple[Field, ...] = tuple(
     )
 )
 BY_NAME: Mapping[str, Field] = {f.name: f for f in FIELDS}
+_ORIGINAL = {"原件", "原物", "original"}
 SEVEN: tuple[Text, ...] = (
     Text("文件名", "File name"),
     Text("时间", "Time"),
@@ -122,10 +125,27 @@ class Item:
         return self.fields.get(name, "")
 
 
+def asked_of(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the fields that an item with these fields must have, or a reason for each that it has not.
+
+    Where there was no witness, the reason and a recording are asked for; with one, no recording. Why the original was
+    not seized and where it is kept (Art. 110) are asked of what is not the original.
+    """
+    spared = {"recording"} if fields.get("witness") else set()
+    if fields.get("original_or_copy", "").casefold() in _ORIGINAL:
+        spared |= {"no_seizure_reason", "storage_place"}
+    return tuple(f.name for f in FIELDS if f.required and f.name not in spared)
+
+
+def not_recorded(item: Item) -> tuple[Field, ...]:
+    """The fields that have neither a value nor a reason: those are stamped."""
+    return tuple(f for f in FIELDS if f.name not in item.fields and f.name not in item.absent)
+
+
 def filled(
-    given: Mapping[str, str], absent: Mapping[str, str], defaults: Mapping[str, str]
+    given: Mapping[str, str], absent: Mapping[str, str], defaults: Mapping[str, str], rest: str = ""
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The fields and the reasons for those that are absent, complete.
+    """The fields and the reasons for those that are absent, complete. ``rest``: one reason for all that are left open.
 
     Raises:
         UsageError: HW1018 for a field or category that does not exist, HW1015 for required ones left open.
@@ -140,8 +160,10 @@ def filled(
             raise UsageError("HW1018", what=f"{name}: {len(value)} characters", known=f"≤ {MOST_VALUE}")
     if "category" in fields and fields["category"] not in CATEGORIES:
         raise UsageError("HW1018", what=fields["category"], known=", ".join(CATEGORIES))
-    empty = [f.name for f in FIELDS if f.required and f.name not in fields and f.name not in reasons]
-    if empty:
+    empty = [name for name in asked_of(fields) if name not in fields and name not in reasons]
+    if rest.strip():
+        reasons |= dict.fromkeys(empty, rest.strip()[:MOST_VALUE])
+    elif empty:
         raise UsageError("HW1015", what=", ".join(empty))
     return fields, reasons
 
