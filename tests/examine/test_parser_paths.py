@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -16,8 +17,8 @@ def _slowly(path: str) -> list[str]:
     return list(
         dict.fromkeys(
             parser
-            for parser, _, where, pattern in registry._globs("reads")
-            if where.fullmatch(folder) and pattern.fullmatch(name)
+            for parser, _, where, pattern in registry._globs("reads").each
+            if re.fullmatch(where, folder) and re.fullmatch(pattern, name)
         )
     )
 
@@ -49,4 +50,5 @@ def test_quick_and_slow_answers_are_the_same_on_names_of_all_kinds() -> None:
         slow = _slowly(path)
         assert [p.name for p in registry.by_path(path)] == slow, path
         found += bool(slow)
+        assert not slow or registry.hint("reads", path.rpartition("/")[0])(name), path
     assert 200 < found < 3_900

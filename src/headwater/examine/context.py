@@ -29,8 +29,14 @@ class Taker:
 
     def take(self, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
         """One object per text: ``view``, ``path``, ``text``; bytes that are no UTF-8 are escaped."""
+        last, hint = "", registry.hint("context", "")
         for entry in entries:
-            if entry.kind != "file" or not entry.size or not entry.allocated or not registry.is_context(entry.path):
+            if entry.kind != "file" or not entry.size or not entry.allocated:
+                continue
+            folder, _, name = entry.path.rpartition("/")
+            if folder != last:
+                last, hint = folder, registry.hint("context", folder)
+            if not hint(name) or not registry.is_context(entry.path):
                 continue
             fits = self._files < FILES_MOST and self._size + entry.size <= TEXT_MOST
             if entry.size > FILE_MOST or not fits:

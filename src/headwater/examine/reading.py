@@ -22,7 +22,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, File, Gap
 
 SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst"}
-_SUFFIXES = tuple(SUFFIXES)
+SUFFIXED = tuple(SUFFIXES)  # how a name ends that has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Reading:
 def bare(path: str) -> str:
     """The file layer of a path without its compression suffix: what ``READS`` patterns are matched against."""
     name = file_layer(path)
-    if not name.endswith(_SUFFIXES):
+    if not name.endswith(SUFFIXED):
         return name
     for suffix in SUFFIXES:
         if name.endswith(suffix):

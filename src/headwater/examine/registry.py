@@ -99,30 +99,56 @@ def all_parsers() -> dict[str, Parser]:
     return {p.name: p for p in sorted(found, key=lambda p: p.name)}
 
 
-Patterns = tuple[tuple[str, str, re.Pattern[str], re.Pattern[str]], ...]
-Names = tuple[tuple[str, re.Pattern[str]], ...]
+Names = tuple[tuple[str, str], ...]  # (parser, pattern of a name)
 
 _compiled = functools.cache(re.compile)  # more patterns than re itself remembers, and many of them alike
+_ANYTHING = "(?s).*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Globs:
+    """Every glob that parsers give: (parser, glob of the name, pattern of the directory, pattern of the name).
+
+    ``folders`` are the patterns of directories, each once, and ``together`` one automaton of them all.
+    """
+
+    each: tuple[tuple[str, str, str, str], ...]
+    folders: tuple[str, ...]
+    together: Any
+
+    def fitting(self, folder: str) -> frozenset[str]:
+        """The patterns of directories that fit this one."""
+        if folder.isascii():
+            found = self.together.Match(folder)
+            if len(self.folders) in found:  # fits always: an automaton that ran out of memory says that nothing does
+                return frozenset(self.folders[i] for i in found if i < len(self.folders))
+        return frozenset(where for where in self.folders if _compiled(where).fullmatch(folder))
 
 
 @functools.cache
-def _globs(what: str) -> Patterns:
-    """Every glob that parsers give under ``what`` as (parser, glob of the name, patterns of the directory and the name)."""
+def _globs(what: str) -> _Globs:
+    """Every glob that parsers give under ``what``."""
     found = []
     for parser in all_parsers().values():
         for glob in getattr(parser, what):
             folder, _, name = glob.rpartition("/")
             below = "(?:/.*)?" if "**" in name else ""
             name = name.replace("**", "*")
-            found.append((parser.name, name, _compiled(_glob(folder) + below), _compiled(_names(name))))
-    return tuple(found)
+            found.append((parser.name, name, _glob(folder) + below, _names(name)))
+    folders = tuple(dict.fromkeys(where for _, _, where, _ in found))
+    together = re2.Set.FullMatchSet()
+    for where in (*folders, _ANYTHING):
+        together.Add(where)
+    together.Compile()
+    return _Globs(tuple(found), folders, together)
 
 
 @dataclass(frozen=True, slots=True)
 class _Hint:
     """What a name must have to fit any of some globs, told in far less time than asking each: most names have nothing of it.
 
-    Each glob stands in one of the four by what is fixed in it: all of the name, its end, its beginning, or a part of it.
+    Each glob stands in one of the four by the longest part that is fixed in it: all of the name, its end, its beginning, or
+    some part of it.
     """
 
     whole: frozenset[str]
@@ -131,12 +157,12 @@ class _Hint:
     parts: tuple[str, ...]
 
     def __call__(self, name: str) -> bool:
-        return (
-            name in self.whole
-            or name.endswith(self.ends)
-            or name.startswith(self.begins)
-            or any(part in name for part in self.parts)
-        )
+        if name in self.whole or name.endswith(self.ends) or name.startswith(self.begins):
+            return True
+        for part in self.parts:  # noqa: SIM110 - a generator costs more than the question, which is put for every file
+            if part in name:
+                return True
+        return False
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -144,27 +170,30 @@ def _hint(globs: tuple[str, ...]) -> _Hint:
     whole, ends, begins, parts = [], [], [], []
     for glob in dict.fromkeys(globs):
         fixed = re.split(r"[*?]", glob)
+        longest = max(fixed, key=len)
         if len(fixed) == 1:
             whole.append(glob)
-        elif fixed[-1]:
-            ends.append(fixed[-1])
-        elif fixed[0]:
+        elif fixed[0] and len(fixed[0]) == len(longest):  # before the end: extensions are common, names are not
             begins.append(fixed[0])
+        elif fixed[-1] and len(fixed[-1]) == len(longest):
+            ends.append(fixed[-1])
         else:
-            parts.append(max(fixed, key=len))  # empty where nothing is fixed: then every name has it
+            parts.append(longest)  # empty where nothing is fixed: then every name has it
     return _Hint(frozenset(whole), tuple(set(ends)), tuple(set(begins)), tuple(set(parts)))
 
 
 @functools.lru_cache(maxsize=4_096)
 def _any_of(names: Names) -> Any:
     """One automaton for all of these patterns, for the names that have something of one."""
-    return re2.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in names)) if names else None
+    return re2.compile("|".join(f"(?:{pattern})" for _, pattern in names)) if names else None
 
 
 @functools.lru_cache(maxsize=65_536)
 def _in_folder(what: str, folder: str) -> tuple[Names, _Hint, Any]:
     """The patterns of names that count in a directory, and what fits any: a listing asks once per directory."""
-    fitting = [(parser, glob, name) for parser, glob, where, name in _globs(what) if where.fullmatch(folder)]
+    globs = _globs(what)
+    here = globs.fitting(folder)
+    fitting = [(parser, glob, name) for parser, glob, where, name in globs.each if where in here]
     names = tuple((parser, name) for parser, _, name in fitting)
     return names, _hint(tuple(glob for _, glob, _ in fitting)), _any_of(names)
 
@@ -175,7 +204,15 @@ def _fitting(what: str, path: str) -> list[str]:
     names, hint, automaton = _in_folder(what, folder)
     if not hint(name) or (name.isascii() and automaton.fullmatch(name) is None):
         return []
-    return list(dict.fromkeys(parser for parser, pattern in names if pattern.fullmatch(name)))
+    return list(dict.fromkeys(parser for parser, pattern in names if _compiled(pattern).fullmatch(name)))
+
+
+def hint(what: str, folder: str) -> Callable[[str], bool]:
+    """Whether a name in this directory can fit a pattern of ``reads`` or ``context`` at all: false is certain, true is not.
+
+    For whoever asks about hundreds of thousands of names, directory by directory. The name is without a compression suffix.
+    """
+    return _in_folder(what, folder)[1]
 
 
 def by_path(path: str) -> tuple[Parser, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import queue
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -36,6 +35,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 from headwater.procedure.child_containers import hosts_within
 from headwater.procedure.child_targets import Message, Targets, listing, open_files
+from headwater.procedure.child_worth import candidates, contents
 from headwater.procedure.tasks import told_of
 from headwater.store.parts import encode_events, encode_gaps
 
@@ -46,7 +46,6 @@ PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
 HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
 EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage
-_SNIFFED = re.compile(r"/(?:logs?|wwwlogs)/")
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
 
@@ -182,12 +181,11 @@ def walk(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
 
 def _worth(view: View, entries: Sequence[Entry], taker: Taker, kind: str) -> Iterator[Message]:
     """What of these entries is to be described, known beside others, and parsed."""
-    for some in _bundles(_whole(view, entries, kind), (2,)):
+    for some in _bundles(contents(view, entries, kind), (2,)):
         yield {"contents": some}, b""
     for texts in _bundles(taker.take(entries), ("path", "text")):
         yield {"context": texts}, b""
-    found = (_candidate(view, entry, kind) for entry in entries)
-    for worth in _bundles((c for c in found if c), ("path", "key")):
+    for worth in _bundles(candidates(view, entries, kind), ("path", "key")):
         yield {"candidates": worth}, b""
 
 
@@ -196,7 +194,7 @@ def _contained(
 ) -> Iterator[Message]:
     return hosts_within(
         containers, view, number, facts, parts, _bundles,
-        lambda its, entries: _whole(its, entries, kind), lambda its, entry: _candidate(its, entry, kind),
+        lambda its, entries: contents(its, entries, kind), lambda its, entries: candidates(its, entries, kind),
     )  # fmt: skip
 
 
@@ -235,33 +233,6 @@ def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]
             yield [view.offset + offset, length, state_of(what)]
     for offset, length, _, _ in bad:
         yield [int(offset), int(length), "unreadable"]
-
-
-def _whole(view: View, entries: Sequence[Entry], kind: str) -> Iterator[list[Any]]:
-    """Every file whose content is to be described, as [view, key, path in the view, size]; a lone log is its own record."""
-    if kind == "file":
-        return
-    left_out = {*getattr(view.tree, "not_content", ()), *getattr(view.tree, "passed_over", ())}
-    for entry in entries:
-        if entry.kind == "file" and entry.size and (entry.allocated or view.derived) and entry.path not in left_out:
-            yield [view.name, entry.key, entry.path, entry.size]
-
-
-def _candidate(view: View, entry: Entry, kind: str) -> dict[str, Any] | None:
-    if entry.kind != "file" or not entry.size or not (entry.allocated or view.derived):
-        return None
-    if view.derived and entry.path in getattr(view.tree, "passed_over", ()):
-        return None  # the same bytes as in the volume that this is a copy of
-    path = join(view.name, entry.path)
-    bare = reading.bare(path)
-    loose = kind in {"file", "archive", "folder"} or _SNIFFED.search(bare) is not None
-    if view.derived and getattr(view.tree, "view", "") == "carved":
-        loose = True  # what it is, its content alone tells
-    if not registry.by_path(bare) and not loose:
-        return None
-    return {
-        "view": view.name, "key": entry.key, "path": path, "size": entry.size, "mtime": entry.modified, "sniff": loose,
-    }  # fmt: skip
 
 
 class _Collector:

@@ -21,7 +21,7 @@ from headwater.examine.macb import macb_batches
 from headwater.examine.opening import View
 from headwater.formats.canonical import digest
 from headwater.formats.trees import Entry
-from headwater.model.paths import join
+from headwater.model.paths import file_layer, join
 from headwater.procedure.child_targets import Message
 from headwater.store.parts import encode_events
 
@@ -40,7 +40,7 @@ def hosts_within(
     parts: Iterator[int],
     bundles: Bundles,
     whole: Callable[[View, Sequence[Entry]], Iterable[list[Any]]],
-    candidate: Callable[[View, Entry], Json | None],
+    candidates: Callable[[View, Sequence[Entry]], Iterable[Json]],
 ) -> Iterator[Message]:
     """The contents, small texts, times and candidates of every container on a view.
 
@@ -71,12 +71,10 @@ def hosts_within(
                 frame = frame.with_columns(pl.lit(its.name, dtype=pl.String).alias("path"))
                 blob = encode_events(frame, clock=str(number), feed=FEED, source=number, path=None)
                 yield {"family": "events", "feed": FEED, "part": next(parts)}, blob
-        for entry in host.entries:
-            found = candidate(its, entry)
-            if found is None:
-                continue
-            found |= {"clock": clock, "stored": join(view.name, host.stored[entry.path])}
-            same = (entry.key, entry.path, known)
+        for found in candidates(its, host.entries):
+            path = file_layer(str(found["path"]))
+            found |= {"clock": clock, "stored": join(view.name, host.stored[path])}
+            same = (str(found["key"]), path, known)
             if registry.beside(reading.bare(str(found["path"]))):  # what stands beside it may differ
                 same = (str(found["path"]), "", "")
             first = shared.setdefault(same, found)
