@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,10 @@ from headwater.detect.detectors import (
 )
 from headwater.detect.windows_commands import SIEVE, SIGNS, Sign, program_of, signs
 from headwater.examine.parsers import windows_registry
+from headwater.examine.registry import all_parsers
 from headwater.model.kinds import SEVERITY_ORDER, Severity
 from headwater.model.ports import Settings
-from headwater.model.records import File
+from headwater.model.records import Event, File
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "plaso" / "test_data"
 DETECTORS = (windows_accounts, windows_autoruns, windows_defences, windows_deleted, windows_traces)
@@ -89,6 +91,22 @@ def test_a_planted_start_up_item_is_told(after: list[Any], item: str, technique:
     assert technique in finding.rule.techniques
     assert finding.spans
     assert finding.spans[0].claims["key"]
+
+
+@pytest.mark.parametrize(
+    ("fixture", "item"), [("windows_lnk", "update.lnk"), ("windows_task_file", "\\Microsoft\\Windows\\更新检查")]
+)
+def test_a_start_up_item_in_a_file_of_its_own_is_told_with_the_file(fixture: str, item: str) -> None:
+    golden = Path(__file__).parents[1] / "golden" / fixture
+    parser = all_parsers()[fixture.replace("_", ".", 1)]
+    assert parser.parse is not None
+    events = MemoryEvents()
+    for name, path in json.loads((golden / "paths.json").read_text()).items():
+        held = [r for r in parser.parse(File.of((golden / name).read_bytes(), path)) if isinstance(r, Event)]
+        events.put(parser.feed, f"p1!{path}", held)
+    found = [f for f in registry.run(windows_autoruns, events, Settings()) if f.facts["item"] == item]
+    assert found
+    assert all(f.spans[0].span.path.removeprefix("p1!") in f.text.en for f in found)
 
 
 def test_a_task_that_no_tool_shows_is_told(after: list[Any]) -> None:

@@ -39,7 +39,7 @@ SIGNS: tuple[Sign, ...] = (
          r"|\bregsvr32(?:\.exe)?\b.*/i:\s*https?:|\bscrobj\.dll"),
     Sign("pipe", True, "T1134.001", "经命名管道取得系统权限", "takes the system's rights through a named pipe",
          r"\becho\s+\w+\s*>\s*\\\\\.\\pipe\\"),
-    Sign("shell-service", True, "T1569.002", "以服务形式运行命令行", "runs a shell as a service",
+    Sign("shell-service", True, "T1569.002", "经命令解释器转而运行脚本", "runs a script by way of a shell",
          r"(?:%comspec%|\bcmd(?:\.exe)?)[\"']?\s+/[bcq]\b.*(?:powershell|pwsh|\\\\127\.0\.0\.1\\|\\\\localhost\\|__output|\.bat\b.*&.*del\b)"),
     Sign("memory-load", True, "T1620", "PowerShell 在内存中装载代码", "PowerShell loads code into memory",
          r"frombase64string|reflection\.assembly|\bvirtualalloc\b|\bgzipstream\b"),

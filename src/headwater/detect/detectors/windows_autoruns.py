@@ -21,6 +21,7 @@ from headwater.detect.frames import state, take
 from headwater.detect.windows_commands import program_of, signs
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
+from headwater.model.paths import file_layer
 from headwater.model.ports import Events, Settings
 
 RULE = Rule(
@@ -228,14 +229,16 @@ def _finding(events: Events, row: pl.DataFrame, said: dict[str, Any], reasons: l
     order = [Severity.LOW, Severity.MEDIUM, Severity.HIGH]
     severity = max((r[0] for r in reasons), key=order.index)
     zh_kind, en_kind = _WORDS[said["kind"]]
-    name = said["unit"] or said["target"] or said["name"] or said["key"].rpartition("\\")[2]
+    # what stands in a file of its own (a task, a shortcut) has no key
+    where = said["key"] or file_layer(said["path"])
+    name = said["unit"] or said["target"] or said["name"] or re.split(r"[\\/]", where)[-1]
     shown = (said["command_line"] or said["library"] or "")[:200]
     zh_why = "；".join(dict.fromkeys(r[2] for r in reasons))
     en_why = "; ".join(dict.fromkeys(r[3] for r in reasons))
     replayed = said["state"] == "replayed"
     zh_state, en_state = ("（事务日志重放后的状态）", ", as replayed from the log") if replayed else ("", "")
-    zh = f"{zh_kind}“{name}”启动 {shown or '（命令未知）'}：{zh_why}。位置：{said['key']}{zh_state}。"
-    en = f"The {en_kind} “{name}” starts {shown or '(an unknown command)'}: {en_why}. It stands in {said['key']}{en_state}."
+    zh = f"{zh_kind}“{name}”启动 {shown or '（命令未知）'}：{zh_why}。位置：{where}{zh_state}。"
+    en = f"The {en_kind} “{name}” starts {shown or '(an unknown command)'}: {en_why}. It stands in {where}{en_state}."
     techniques = tuple(
         dict.fromkeys((*(r[1] for r in reasons), *([said["technique"]] if said["technique"] else []), *RULE.techniques))
     )
