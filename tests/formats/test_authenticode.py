@@ -72,6 +72,17 @@ def test_hostile_signatures_raise_nothing_but_value_errors() -> None:
         assert said.holds is not True or all(len(digest) <= 128 for _, digest in said.members)
 
 
+def test_a_bad_serial_number_is_a_value_and_no_line_on_stderr(recwarn: pytest.WarningsRecorder) -> None:
+    assert "certificate_departures" not in told(SIGNED).fields
+    serial = bytes.fromhex(str(told(SIGNED).fields["serial"]).rjust(40, "0"))
+    assert SIGNED.count(serial) == 2, "in the certificate and in the signer's words"
+    found = told(SIGNED.replace(serial, bytes([serial[0] | 0x80]) + serial[1:]))
+    assert found.fields["certificate_departures"] == "serial number not positive"
+    assert str(found.fields["serial"]).startswith("-")
+    assert found.fields["signer"] == told(SIGNED).fields["signer"]
+    assert not recwarn.list
+
+
 def test_elements_do_not_reach_beyond_what_holds_them() -> None:
     for data in (
         b"",

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headwater.formats import certificates
 from headwater.formats.der import GENERAL_TIME, OCTETS, SEQUENCE, SET, UTC_TIME, Element, child, element, oid, within
 
 ALGORITHMS = {"1.2.840.113549.2.5": "md5", "1.3.14.3.2.26": "sha1", "2.16.840.1.101.3.4.2.1": "sha256",
@@ -31,6 +32,7 @@ class Signed:
     """``holds``: the signer's own key fits the signature and what it signs; None where that could not be tried.
 
     ``algorithm``, ``digest``: of the program, as the signature states it; ``members``: (algorithm, digest) of a catalog;
+    ``departures``: in what the signer's certificate is not as the standard has it;
     ``listed``: when a catalog was made, ``signed``: when a countersignature says the file was signed, as ASN.1 texts.
     """
 
@@ -43,6 +45,7 @@ class Signed:
     signed: str | None = None
     listed: str | None = None
     members: tuple[tuple[str, str], ...] = ()
+    departures: tuple[str, ...] = ()
 
 
 def signed(data: bytes) -> Signed:
@@ -57,16 +60,16 @@ def signed(data: bytes) -> Signed:
     content = parts[2]
     kind = oid(data, child(data, content, 0))
     signer = child(data, parts[-1], 0)
-    subject, issuer, serial, holds = _signer(data, parts, signer, content)
+    subject, issuer, serial, holds, departures = _signer(data, parts, signer, content)
     time = _time(data, signer)
     if kind == _INDIRECT:
         algorithm, digest = _digest(data, child(data, content, 1, 0))
-        return Signed(subject, issuer, serial, holds, algorithm, digest, time)
+        return Signed(subject, issuer, serial, holds, algorithm, digest, time, departures=departures)
     if kind == _TRUST_LIST:
         listing = child(data, content, 1, 0)
         made, members = _members(data, listing)
-        return Signed(subject, issuer, serial, holds, signed=time, listed=made, members=members)
-    return Signed(subject, issuer, serial, holds, signed=time)
+        return Signed(subject, issuer, serial, holds, signed=time, listed=made, members=members, departures=departures)
+    return Signed(subject, issuer, serial, holds, signed=time, departures=departures)
 
 
 def _digest(data: bytes, indirect: Element) -> tuple[str | None, str | None]:
@@ -102,8 +105,8 @@ def _member(data: bytes, subject: Element) -> Iterator[tuple[str, str]]:
 
 def _signer(
     data: bytes, parts: list[Element], signer: Element, content: Element
-) -> tuple[str | None, str | None, str | None, bool | None]:
-    """Subject, issuer and serial number of the signer's certificate, and whether its key fits."""
+) -> tuple[str | None, str | None, str | None, bool | None, tuple[str, ...]]:
+    """Subject, issuer and serial number of the signer's certificate, whether its key fits, and its departures."""
     from cryptography import x509  # here: most files carry no signature, and the import takes long
     from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -117,14 +120,14 @@ def _signer(
         if place >= _CERTIFICATES_MOST:
             break
         try:
-            found = x509.load_der_x509_certificate(data[held.at : held.end])
-            if found.serial_number != number:
+            found, serial, departures = certificates.read(data[held.at : held.end])
+            if serial != number:
                 continue
             subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
         except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
             continue
-        return subject, issuer, f"{number:x}", _holds(data, found, signer, content)
-    return None, None, f"{number:x}", None
+        return subject, issuer, f"{number:x}", _holds(data, found, signer, content), departures
+    return None, None, f"{number:x}", None, ()
 
 
 def _holds(data: bytes, certificate: object, signer: Element, content: Element) -> bool | None:

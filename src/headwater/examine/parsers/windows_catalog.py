@@ -19,7 +19,7 @@ from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "windows.catalog"
-VERSION = 1
+VERSION = 2
 READS = ("/CatRoot/**/*.cat", "/catroot/**/*.cat", "/Windows/**/*.cat")
 _MOST = 1 << 26
 _PER_EVENT = 500  # members
@@ -48,6 +48,7 @@ def _events(told: Signed, length: int) -> Iterator[Event]:
         "signer": told.subject,
         "issuer": told.issuer,
         "signature_holds": told.holds,
+        "certificate_departures": "; ".join(told.departures) or None,
         "count": len(told.members),
         "time_text": told.listed if when is None else None,
     }

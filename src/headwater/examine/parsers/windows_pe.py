@@ -24,7 +24,7 @@ from headwater.model.paths import decode_name, file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "windows.pe"
-VERSION = 1
+VERSION = 2
 _ENDS = ("exe", "dll", "sys", "scr", "com", "cpl", "ocx", "drv")
 READS = tuple(f"/*.{end}" for end in _ENDS) + tuple(f"/*.{end.upper()}" for end in _ENDS)
 _STORE = re.compile(r"/windows/(?:winsxs|servicing|assembly/nativeimages[^/]*|softwaredistribution)/", re.IGNORECASE)
@@ -75,6 +75,7 @@ def _event(file: File, found: Program, where: str) -> Event:
             "issuer": told.issuer,
             "serial": told.serial,
             "signature_holds": told.holds,
+            "certificate_departures": "; ".join(told.departures) or None,
             "time_text": told.signed if when is None else None,
             "digest_holds": None if same is None or told.digest is None else same == told.digest,
         }
