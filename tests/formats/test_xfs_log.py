@@ -11,7 +11,6 @@ import hashlib
 import os
 import random
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +20,11 @@ from disk_images import mounted, run, source, tool, unmounted
 from test_filesystems_xfs import sample
 from volume_fixtures import files, memory
 
-from headwater.formats import xfs_log_view
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.xfs import XfsTree
 from headwater.formats.xfs_layout import read_super
 from headwater.formats.xfs_log import Log, records
-from headwater.formats.xfs_log_items import Played, chunks_of, core_to_disk
+from headwater.formats.xfs_log_items import chunks_of, core_to_disk
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -299,10 +297,3 @@ def test_version_4_is_what_the_kernel_that_knew_it_made_of_it() -> None:
     stale = open_filesystem(memory("xfs4", "image"), play=False)
     assert stale is not None
     assert "/srv/late/late-1" not in {e.path for e in stale.entries()}
-
-
-def test_changes_that_were_begun_say_what_they_leave_otherwise() -> None:
-    said = xfs_log_view._begun(Played(unfinished=Counter({"extents to be freed": 2, "maps of files": 1})))
-    assert "2 of extents to be freed (their blocks belong to no file" in said
-    assert "1 of maps of files (the contents of the files" in said
-    assert xfs_log_view._begun(Played()).startswith("no change")

@@ -68,7 +68,8 @@ class XfsTree:
         self.view, self.notes = found.view, found.notes
         self.inode_size = self.head.inode_size
         self._inodes = XfsInodes(source, self.head)
-        self._contents = XfsContents(source, self.head, self._inodes)
+        self._contents = XfsContents(source, self.head, self._inodes, found.finished.maps)
+        self._freed = found.finished.freed
         self._warnings: list[Gap] = [*found.gaps, *self._state()]
         self._dropped = 0
         self._folders: dict[int, str] = {}
@@ -196,7 +197,7 @@ class XfsTree:
                 continue
             bits = head.ag_block_bits + head.inode_bits
             root = int.from_bytes(agi[20:24], "big")
-            for leaf in short_leaves(self._source, head, group, root, (b"IABT", b"IAB3"), 4):
+            for leaf in short_leaves(self._source, head, group, root, (b"IABT", b"IAB3"), 4, 16):
                 for first in np.frombuffer(leaf, ">u4")[::4].tolist():
                     yield group << bits | first - first % CHUNK
 
@@ -299,4 +300,4 @@ class XfsTree:
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
         """Ranges of the volume by the trees of free space."""
-        return coverage(self._source, self.head)
+        return coverage(self._source, self.head, self._freed)

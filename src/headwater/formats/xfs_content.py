@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -24,8 +25,12 @@ _NO_RUNS = 2_000_000
 class XfsContents:
     """Finds the content of inodes on one volume."""
 
-    def __init__(self, source: ByteSource, head: XfsSuper, inodes: XfsInodes) -> None:
+    def __init__(
+        self, source: ByteSource, head: XfsSuper, inodes: XfsInodes, maps: Mapping[int, list[Run]] | None = None
+    ) -> None:
+        """``maps``: inode → runs that hold instead of those that it has, where finishing a change made others."""
         self._source = source
+        self._maps = maps or {}
         self._head = head
         self._inodes = inodes
 
@@ -38,8 +43,10 @@ class XfsContents:
 
     def map(self, row: XfsRow) -> Map:
         """The runs of the data fork in file system blocks, with words for what could not be followed."""
-        _, fork = self.fork(row)
         faults: list[str] = []
+        if row.number in self._maps:
+            return Map(tidy(self._maps[row.number], self._head.ag_count << self._head.ag_block_bits, faults), faults)
+        _, fork = self.fork(row)
         if row.format == FORMAT_EXTENTS:
             runs = runs_in(fork[: row.extents * 16])
             if row.extents * 16 > len(fork):

@@ -8,7 +8,7 @@ are big-endian. Trees are followed with a bound on the blocks read, so that a ho
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from headwater.formats.trees import Coverage
 from headwater.model.ports import ByteSource
 
-V5_FTYPE, V5_META = 0x1, 0x100
+V5_FTYPE, V5_META, V5_SHARED = 0x1, 0x100, 0x4
 V4_FTYPE = 0x200
 _NULL = 0xFFFFFFFF
 
@@ -45,6 +45,7 @@ class XfsSuper:
     file_types: bool
     special: frozenset[int]
     needs_repair: bool
+    shared: bool  # files may share blocks, which are counted
 
     def place(self, block: int) -> int:
         """Where a file system block begins on the volume, in bytes."""
@@ -94,6 +95,7 @@ def read_super(source: ByteSource) -> XfsSuper:
         file_types=bool(types),
         special=frozenset(special - {0, (1 << 64) - 1}),
         needs_repair=version == 5 and bool(u(216, 4) & 0x10),
+        shared=version == 5 and bool(u(212, 4) & V5_SHARED),
     )
     size = found.block_size
     if not 512 <= size <= 65536 or size & (size - 1) or version not in (4, 5):
@@ -117,9 +119,9 @@ def groups_there(source: ByteSource, head: XfsSuper) -> int:
 
 
 def short_leaves(
-    source: ByteSource, head: XfsSuper, group: int, root: int, magics: tuple[bytes, bytes], key: int
+    source: ByteSource, head: XfsSuper, group: int, root: int, magics: tuple[bytes, bytes], key: int, record: int
 ) -> Iterator[bytes]:
-    """The records of a group's B+tree with 32-bit pointers, leaf by leaf; ``key`` is the size of a key in bytes.
+    """The records of a group's B+tree with 32-bit pointers, leaf by leaf; ``key``, ``record``: their sizes in bytes.
 
     ``magics``: of version 4 and of version 5. A tree that is broken ends early.
     """
@@ -137,15 +139,20 @@ def short_leaves(
             continue
         level, count = struct.unpack_from(">HH", data, 4)
         if level == 0:
-            yield data[header:][: count * (8 if key == 8 else 16)]
+            yield data[header:][: count * record]
             continue
         at = header + most * key
         children = struct.unpack_from(f">{min(count, most)}I", data, at)
         stack.extend(reversed(children))
 
 
-def coverage(source: ByteSource, head: XfsSuper) -> Iterator[tuple[int, int, Coverage]]:
-    """Ranges (offset, length, what) by the groups' trees of free space; the log and the groups' heads are metadata."""
+def coverage(
+    source: ByteSource, head: XfsSuper, freed: Sequence[tuple[int, int]] = ()
+) -> Iterator[tuple[int, int, Coverage]]:
+    """Ranges (offset, length, what) by the groups' trees of free space; the log and the groups' heads are metadata.
+
+    ``freed``: ranges that are free without the trees' saying so yet, in order.
+    """
     log_at = head.place(head.log_start) if head.log_start else -1
     log_size = head.log_blocks * head.block_size
     for group in range(groups_there(source, head)):
@@ -157,9 +164,10 @@ def coverage(source: ByteSource, head: XfsSuper) -> Iterator[tuple[int, int, Cov
         if agf[:4] != b"XAGF":
             continue
         free: list[tuple[int, int]] = []
-        for leaf in short_leaves(source, head, group, int.from_bytes(agf[16:20], "big"), (b"ABTB", b"AB3B"), 8):
+        for leaf in short_leaves(source, head, group, int.from_bytes(agf[16:20], "big"), (b"ABTB", b"AB3B"), 8, 8):
             pairs = np.frombuffer(leaf, ">u4").astype(np.int64).reshape(-1, 2).tolist()
             free.extend((base + s * head.block_size, n * head.block_size) for s, n in pairs)
+        free.extend((at, size) for at, size in freed if base <= at < end)
         marks: list[tuple[int, int, Coverage]] = [(s, n, "unallocated") for s, n in free]
         if base <= log_at < end:
             marks.append((log_at, log_size, "metadata"))

@@ -4,8 +4,8 @@
 Items and their order: the kernel's fs/xfs/xfs_buf_item_recover.c, xfs_inode_item_recover.c, xfs_icreate_item.c and
 ``xlog_recover_reorder_trans``. A buffer or inode whose own sequence number on the volume is not older than the
 transaction is left as it is; buffers that were cancelled later are not played back. Intents that were not finished
-(extents to be freed, maps to be changed) are counted and not finished. Checksums of changed blocks are not made anew,
-for nothing here reads them. Quota is left out.
+are given back for :mod:`headwater.formats.xfs_finish`. Checksums of changed blocks are not made anew, for nothing here
+reads them. Quota is left out.
 """
 
 from __future__ import annotations
@@ -15,21 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from headwater.formats.xfs_finish import INTENTS
 from headwater.formats.xfs_layout import XfsSuper
 from headwater.formats.xfs_log import Item, NotLog, Transaction
 from headwater.model.ports import ByteSource
 
-_EFI, _EFD, _INODE, _BUF, _CREATE = 0x1236, 0x1237, 0x123B, 0x123C, 0x123F
-# intent: (its completion, in words, whether the tree itself depends on it)
-_INTENTS = {
-    _EFI: (_EFD, "extents to be freed", False),
-    0x1240: (0x1241, "reverse mappings", False),
-    0x1242: (0x1243, "reference counts", False),
-    0x1244: (0x1245, "maps of files", True),
-    0x1246: (0x1247, "attributes", False),
-    0x1248: (0x1249, "exchanged contents", True),
-}
-_DONE = {done: intent for intent, (done, _, _) in _INTENTS.items()}
+_INODE, _BUF, _CREATE = 0x123B, 0x123C, 0x123F
+_DONE = {kind + 1: kind for kind in INTENTS}
 _INODE_BUF, _CANCEL, _QUOTA = 1, 2, 0x1C
 _DATA, _EXTENTS, _ROOT = 0x2, 0x4, 0x8
 _ATTRIBUTE_DATA, _ATTRIBUTE_EXTENTS, _ATTRIBUTE_ROOT = 0x40, 0x80, 0x100
@@ -58,8 +50,9 @@ class Played:
     first: int = 0
     last: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    unfinished: Counter[str] = field(default_factory=Counter)
-    deep: int = 0  # unfinished intents on which the tree depends
+    intents: list[tuple[int, bytes]] = field(
+        default_factory=list
+    )  # (kind, item) of what was begun and not ended, in order
     faults: list[str] = field(default_factory=list)
 
 
@@ -68,7 +61,7 @@ class _Player:
         self._source, self._head, self._uuids = source, head, uuids
         self.result = Played()
         self.cancelled: Counter[tuple[int, int]] = Counter()
-        self._intents: dict[tuple[int, int], int] = {}
+        self._intents: dict[tuple[int, int], bytes] = {}
         self._budget = _MOST_BLOCKS_BYTES
 
     def read(self, offset: int, length: int) -> bytes:
@@ -117,7 +110,7 @@ class _Player:
                 self._inode(item, found.lsn)
             elif kind == _CREATE:
                 self._create(item)
-            elif kind in _INTENTS or kind in _DONE:
+            elif kind in INTENTS or kind in _DONE:
                 self._intent(kind, item)
             else:
                 self.result.skipped[f"type {kind:#x}"] += 1
@@ -238,16 +231,14 @@ class _Player:
         if len(raw) < 16:
             return
         name = struct.unpack_from("<Q", raw, 8)[0]
-        if kind in _INTENTS:
-            self._intents[kind, name] = kind
+        if kind in INTENTS:
+            self._intents.pop((kind, name), None)  # a number is given out again once its intent has ended
+            self._intents[kind, name] = raw
         else:
             self._intents.pop((_DONE[kind], name), None)
 
     def finish(self) -> Played:
-        for kind, _ in self._intents:
-            _, what, deep = _INTENTS[kind]
-            self.result.unfinished[what] += 1
-            self.result.deep += deep
+        self.result.intents = [(kind, raw) for (kind, _), raw in self._intents.items()]
         self.result.faults = list(dict.fromkeys(self.result.faults))
         return self.result
 

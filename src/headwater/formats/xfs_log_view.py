@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.formats.sources import Bad
+from headwater.formats.xfs_finish import INTENTS, NEEDLESS, Finished, finish
 from headwater.formats.xfs_layout import XfsSuper
 from headwater.formats.xfs_log import Log, NotLog, Record, is_clean, records, transactions
 from headwater.formats.xfs_log_items import Played, play
@@ -19,14 +20,8 @@ from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-# what a change that was begun and not finished leaves otherwise than the next mount would
-_EFFECTS = {
-    "extents to be freed": "their blocks belong to no file any more and still count as in use",
-    "reverse mappings": "nothing that is read here rests on them",
-    "reference counts": "nothing that is read here rests on them",
-    "attributes": "extended attributes alone, not names, times or contents",
-}
-_ELSE = "the contents of the files they name may lie otherwise"
+_NEEDLESS = frozenset(INTENTS[kind] for kind in NEEDLESS)
+_SIZE_AT = 56  # in an inode
 _RECORD = 176  # an inode's core, as it is logged
 
 
@@ -75,12 +70,14 @@ class Patched:
 
 
 class View(NamedTuple):
-    """``source``: what to read the tree from; ``view``: ``clean``, ``replayed`` or ``recorded``."""
+    """``source``: what to read the tree from; ``view``: ``clean``, ``replayed`` or ``recorded``; ``finished``: what the log
+    began and did not end, as the next mount would end it."""
 
     source: ByteSource
     view: str
     gaps: tuple[Gap, ...]
     notes: tuple[str, ...]
+    finished: Finished = Finished()
 
 
 def view_of(source: ByteSource, head: XfsSuper, play_back: bool) -> View:
@@ -127,28 +124,49 @@ def _stale(source: ByteSource, log: Log, why: str) -> View:
 
 def _replayed(source: ByteSource, head: XfsSuper, log: Log, chain: list[Record], played: Played) -> View:
     gaps = [Gap(log.start, log.size, GapReason.UNREADABLE, f"log: {fault}") for fault in played.faults]
-    if played.deep:
-        what = ", ".join(f"{n} of {kind}" for kind, n in sorted(played.unfinished.items()))
-        text = f"the log holds changes that were begun and not finished, which the next mount would finish: {what}"
+    over = Patched(source, head.block_size, played)
+    finished = finish(over, head, played.intents)
+    if finished.sizes:
+        over = Patched(source, head.block_size, _resized(over, head, played, finished.sizes))
+    if finished.left:
+        what = ", ".join(f"{n} of {kind}" for kind, n in sorted(finished.left.items()))
+        text = f"the log holds changes that were begun and not finished and could not be finished here: {what}"
         gaps.append(Gap(log.start, log.size, GapReason.NOT_REPLAYED, text))
     note = (
         f"the volume was not cleanly unmounted: {played.transactions} transactions of its log "
         f"(records {_lsn(chain[0].lsn)} to {_lsn(chain[-1].lsn)}) were played back in memory, "
         f"replacing {len(played.blocks)} blocks and {len(played.inodes)} inodes; "
-        f"{_begun(played)}"
+        f"{_begun(finished, head.block_size)}"
         "the tree is the view after that, and the evidence itself is unchanged"
     )
-    return View(Patched(source, head.block_size, played), "replayed", tuple(gaps), (note,))
+    return View(over, "replayed", tuple(gaps), (note,), finished)
 
 
-def _begun(played: Played) -> str:
-    """The changes that the log begins and does not end, and what that means for what is read here."""
-    if not played.unfinished:
-        return "no change was begun and not finished; "
-    said = ", ".join(
-        f"{count} of {kind} ({_EFFECTS.get(kind, _ELSE)})" for kind, count in sorted(played.unfinished.items())
-    )
-    return f"begun and not finished: {said}; "
+def _resized(over: ByteSource, head: XfsSuper, played: Played, sizes: Mapping[int, int]) -> Played:
+    """What was played back, with other sizes in inodes."""
+    block = head.block_size
+    for number, size in sizes.items():
+        place = head.inode_place(number) + _SIZE_AT
+        held = played.blocks.setdefault(place // block, bytearray(over.pread(place // block * block, block)))
+        held[place % block : place % block + 8] = size.to_bytes(8, "big")
+    return played
+
+
+def _begun(finished: Finished, block_size: int) -> str:
+    """The changes that the log begins and does not end, and what was made of them."""
+    freed = sum(size for _, size in finished.freed) // block_size
+    parts = []
+    needed = [f"{n} of {kind}" for kind, n in sorted(finished.done.items()) if kind not in _NEEDLESS]
+    if needed:
+        parts.append(f"begun, not ended and finished in memory as the next mount would: {', '.join(needed)}")
+    if freed or finished.maps:
+        parts.append(f"{freed} blocks are free by that and {len(finished.maps)} files mapped otherwise")
+    if finished.aside:
+        parts.append(f"{finished.aside} of these blocks were set aside for a copy on write that no file got")
+    other = [f"{n} of {kind}" for kind, n in sorted(finished.done.items()) if kind in _NEEDLESS]
+    if other:
+        parts.append(f"begun and not ended, but read by nothing here: {', '.join(other)}")
+    return "; ".join(parts or ["no change was begun and not finished"]) + "; "
 
 
 def _lsn(value: int) -> str:
