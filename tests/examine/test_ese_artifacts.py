@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import ese_samples
 import pytest
 from tiling import batches, hold, run, shared, spoilt
@@ -63,3 +65,22 @@ def test_spoilt_databases_are_counted(parser: registry.Parser) -> None:
     data = ese_samples.srum() if parser is SRUM else ese_samples.ual()
     for bent in spoilt(data):
         hold(parser, bent)
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [
+        ((12, 14, 15), "3 log files not replayed (generations 12 to 14, with changes up to 15)"),
+        ((12, 12, 12), "1 log file not replayed (generation 12)"),
+        ((0, 0, 0), "its header names no log files"),
+        ((14, 12, 0), "its header names no log files"),  # a header that contradicts itself
+    ],
+)
+def test_a_database_that_was_not_closed_says_how_many_logs_stand_out(logs: tuple[int, int, int], said: str) -> None:
+    data = bytearray(ese_samples.srum())
+    struct.pack_into("<II", data, 296, *logs[:2])
+    struct.pack_into("<I", data, 416, logs[2])
+    _, gaps, _ = run(SRUM, bytes(data))
+    (gap,) = [g for g in gaps if g.reason.value == "journal-not-replayed"]
+    assert (gap.offset, gap.length) == (52, 4)
+    assert said in gap.detail

@@ -149,6 +149,7 @@ def test_a_database_that_was_not_closed_in_order_says_so() -> None:
     found = _open(database([Tab("T", COLUMNS, _rows(3))], state=2))
     assert not found.header.clean
     assert found.header.state_text == "dirty shutdown"
+    assert found.header.logs == 0
 
 
 def test_a_page_that_was_changed_by_hand_is_told() -> None:

@@ -47,7 +47,9 @@ class NotEse(ValueError):
 class Header:
     """``state``: 3 where the database was closed in order; else changes may stand in its log files alone.
 
-    ``copy``: the header itself was no good and its shadow on the second page was read.
+    ``copy``: the header itself was no good and its shadow on the second page was read. ``first_log`` to ``last_log``:
+    the generations of log files without which the database is not whole, ``committed``: the last one that has changes of
+    it; 0 where there is none.
     """
 
     version: int
@@ -56,10 +58,18 @@ class Header:
     state: int
     file_type: int
     copy: bool
+    first_log: int = 0
+    last_log: int = 0
+    committed: int = 0
 
     @property
     def clean(self) -> bool:
         return self.state == CLEAN
+
+    @property
+    def logs(self) -> int:
+        """How many log files must be replayed before the database is whole; 0 where it does not say."""
+        return self.last_log - self.first_log + 1 if 0 < self.first_log <= self.last_log else 0
 
     @property
     def state_text(self) -> str:
@@ -123,7 +133,9 @@ def header(source: ByteSource) -> Header:
         revision, size = struct.unpack_from("<II", data, 232)
         size = size or 4096
         if size in PAGE_SIZES and (not at or at == size):
-            return Header(version, revision, size, state, kind, bool(at))
+            logs = struct.unpack_from("<II", data, 296)  # DBFILEHDR in the engine's dev/ese/src/inc, le_lGenMinRequired
+            (committed,) = struct.unpack_from("<I", data, 416)
+            return Header(version, revision, size, state, kind, bool(at), *logs, committed)
     raise NotEse("no header of an ESE database")
 
 

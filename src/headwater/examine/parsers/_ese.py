@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from headwater.examine.parsers._sqlite import ParserSource
-from headwater.formats.ese_file import Database, Fault, NotEse, Row, open_ese
+from headwater.formats.ese_file import Database, Fault, Header, NotEse, Row, open_ese
 from headwater.formats.ese_file import Value as Stored
 from headwater.formats.evtx_values import guid_text
 from headwater.formats.registry_layout import nanoseconds
@@ -43,8 +43,7 @@ def rows_of(file: File, plan: Plan, what: str) -> Iterator[Record]:
     tables = database.tables()
     makers = plan(database)
     if not database.header.clean:
-        why = f"{database.header.state_text}: what stands in the log files alone is not here"
-        yield Gap(_STATE_AT, 4, GapReason.NOT_REPLAYED, why)
+        yield Gap(_STATE_AT, 4, GapReason.NOT_REPLAYED, _not_replayed(database.header))
     for fault in database.faults:
         yield Gap(fault.offset, fault.length, GapReason.NOT_THIS_FORMAT, f"catalog: {fault.why}")
     chosen = [name for name in sorted(makers) if name in tables]
@@ -69,6 +68,18 @@ def rows_of(file: File, plan: Plan, what: str) -> Iterator[Record]:
                 why = f"{name}: columns that could not be read: {', '.join(item.unread)}"
                 yield Gap(item.offset, item.length, GapReason.UNSUPPORTED, why)
     yield Count(declared, lost, max(0, file.size - used))
+
+
+def _not_replayed(header: Header) -> str:
+    """How many logs stand out, by the database's own header."""
+    rest = "what stands in them alone is not here"
+    if not header.logs:
+        return f"{header.state_text}: its header names no log files; {rest.replace('them', 'log files')}"
+    last = f", with changes up to {header.committed}" if header.committed > header.last_log else ""
+    which = (
+        f"generation {header.first_log}" if header.logs == 1 else f"generations {header.first_log} to {header.last_log}"
+    )
+    return f"{header.state_text}: {header.logs} log file{'s' * (header.logs > 1)} not replayed ({which}{last}); {rest}"
 
 
 def own(table: str, row: Row, leave: Sequence[str] = ()) -> dict[str, Value]:
