@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import subprocess
+import sys
 from pathlib import Path
 
 SRC = Path(__file__).parents[2] / "src" / "headwater"
@@ -142,3 +144,11 @@ def test_two_sources_share_no_feed_by_accident() -> None:
     assert parsers
     assert artifacts
     assert not parsers & artifacts
+
+
+def test_child_that_reads_evidence_holds_nothing_of_the_vault_or_the_report() -> None:
+    code = "import sys, headwater.procedure.child, headwater.examine.registry as r; r.all_parsers(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("headwater.") and name.count(".") > 1}
+    assert "examine" in rooms
+    assert not rooms & (ROOMS - {"examine", "store"}), rooms

@@ -34,9 +34,8 @@ from headwater.model.paths import join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 from headwater.procedure.child_containers import hosts_within
-from headwater.procedure.child_targets import Message, Targets, listing, open_files
+from headwater.procedure.child_targets import Message, Targets, listing, open_files, told_of
 from headwater.procedure.child_worth import candidates, contents
-from headwater.procedure.tasks import told_of
 from headwater.store.parts import encode_events, encode_gaps
 
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.

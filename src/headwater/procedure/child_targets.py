@@ -24,6 +24,12 @@ from headwater.model.records import Facts, File
 Message = tuple[dict[str, Any], bytes]
 
 
+def told_of(target: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A target under each of the paths that its bytes are seen by: its own first."""
+    first = {k: v for k, v in target.items() if k != "also"}
+    return [first, *({**first, **other} for other in target.get("also", ()))]
+
+
 def open_files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
     """The descriptors of an item as open files, with the names and sizes that came with the task."""
     return [

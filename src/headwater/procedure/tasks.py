@@ -8,7 +8,7 @@ is not run again. Parts and markers of a task that is not part of the plan any m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence
 from headwater.model.kinds import GapReason
 from headwater.model.records import Gap
+from headwater.procedure.child_targets import told_of
 from headwater.procedure.corridor import Corridor
 from headwater.store.parts import encode_gaps, part_path, write_part
 
@@ -48,12 +49,6 @@ class Unit:
     def marker(self, case: Path) -> Path:
         """Where the proof of its completion stands."""
         return case / "tasks" / f"{self.item.number:04d}-{self.number:06d}.json"
-
-
-def told_of(target: Mapping[str, Any]) -> list[Json]:
-    """A target under each of the paths that its bytes are seen by: its own first."""
-    first = {k: v for k, v in target.items() if k != "also"}
-    return [first, *({**first, **other} for other in target.get("also", ()))]
 
 
 class Receiver:
