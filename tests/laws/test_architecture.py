@@ -147,7 +147,9 @@ def test_two_sources_share_no_feed_by_accident() -> None:
 
 
 def test_child_that_reads_evidence_holds_nothing_of_the_vault_or_the_report() -> None:
-    code = "import sys, headwater.procedure.child, headwater.examine.registry as r; r.all_parsers(); print(*sys.modules)"
+    code = (
+        "import sys, headwater.procedure.child, headwater.examine.registry as r; r.all_parsers(); print(*sys.modules)"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("headwater.") and name.count(".") > 1}
     assert "examine" in rooms
