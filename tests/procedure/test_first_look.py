@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater.cli.main import main
 from headwater.examine.priority import SOON, first
+from headwater.model.errors import DetectError
 from headwater.model.nouns import Finding
-from headwater.procedure import examination
+from headwater.procedure import examination, judgement
 from headwater.procedure.investigate import investigate
 from headwater.procedure.listing import seen_lines
 from small_case import make_evidence, order
@@ -79,6 +81,34 @@ def test_a_first_look_is_told_before_the_rest_is_read_and_shown_until_the_case_i
     shown = capsys.readouterr()
     assert "seen so far" not in shown.err
     assert {json.loads(line)["id"] for line in shown.out.splitlines()} == {f.id for f in outcome.judged.findings}
+
+
+def test_a_detector_that_fails_at_the_first_look_is_told_then_and_not_days_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = tmp_path / "case"
+    monkeypatch.setattr(examination, "MUCH", 0)
+    runs = judgement.registry.run
+
+    def spoilt(detector: Any, *more: Any) -> Any:
+        if detector.RULE.id == "ssh-guessing":
+            raise DetectError("HW6002", "ssh-guessing", what="a column that is not there")
+        return runs(detector, *more)
+
+    monkeypatch.setattr(judgement.registry, "run", spoilt)
+
+    def hear(found: Sequence[Finding]) -> None:
+        assert "ssh-guessing" not in {f.rule.id for f in found}
+        words = list(seen_lines(found, "zh", judgement.failed_first(case)))
+        assert words[-1] == "  检测器未能运行: ssh-guessing: a column that is not there"
+        raise _Cut
+
+    with pytest.raises(_Cut):
+        investigate(order(make_evidence(tmp_path / "evidence"), case), news=hear)
+    capsys.readouterr()
+    assert main(["findings", str(case), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "ssh-guessing: a column that is not there" in shown.err
 
 
 def test_the_most_serious_finding_stands_at_the_top(

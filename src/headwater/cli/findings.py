@@ -25,11 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print them; of a case still being examined, what a first look saw, and that it is no more."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import print_rows
+    from headwater.cli.printing import inert, print_rows
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.judgement import seen_first
-    from headwater.procedure.listing import SO_FAR, findings, in_language
+    from headwater.procedure.judgement import failed_first, seen_first
+    from headwater.procedure.listing import SO_FAR, failed_lines, findings, in_language
 
     corridor = open_case(options.case)
     with corridor.ledger:
@@ -37,5 +37,7 @@ def run(options: argparse.Namespace) -> int:
         language = corridor.settings.language
         if seen_first(corridor.case) is not None:
             print(in_language(SO_FAR, options.lang or language), file=sys.stderr)
+            for words in failed_lines(failed_first(corridor.case), options.lang or language):
+                print(inert(words), file=sys.stderr)
         print_rows(findings(corridor, by_time=options.by == "time"), options, language)
     return EXIT_DONE

@@ -96,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.chronicle import story_lines
     from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
-    from headwater.procedure.listing import seen_lines
+    from headwater.procedure.judgement import failed_first
+    from headwater.procedure.listing import failed_lines, seen_lines
     from headwater.procedure.story import gap_line
 
     language = options.lang or _language(options.case)
@@ -117,7 +118,9 @@ def run(options: argparse.Namespace) -> int:
         Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators), tuple(options.known),
     )  # fmt: skip
     with Meter() as meter:
-        outcome = investigate(order, meter, lambda found: meter.tell(seen_lines(found, language)))
+        outcome = investigate(
+            order, meter, lambda found: meter.tell(seen_lines(found, language, failed_first(options.case)))
+        )
     for each in ("zh", "en") if language == "both" else (language,):
         for words in story_lines(outcome.judged, outcome.items, each, outcome.warnings):
             say(words)
@@ -129,6 +132,6 @@ def run(options: argparse.Namespace) -> int:
     for name in outcome.incomplete:
         say(f"未处理完 incomplete: {name}")
     failed = outcome.judged.rules.get("failed", [])
-    for each in failed:
-        say(f"检测器未能运行 detector did not run: {each['detector']}: {each['why']}")
+    for words in failed_lines(failed, language):
+        say(words)
     return EXIT_NOT_CLEAN if outcome.incomplete or failed else EXIT_DONE

@@ -122,9 +122,9 @@ def first_look(corridor: Corridor) -> None:
 
     Nothing of it is entered or reported: what is read later can add to it, explain it or take it back.
     """
-    found, _ = _detected(corridor, store_of(corridor), _settings(corridor))
+    found, failed = _detected(corridor, store_of(corridor), _settings(corridor))
     seen = sorted(found.values(), key=_order)
-    contracts.save_lines(corridor.case / SEEN_FIRST, map(contracts.finding_json, seen))
+    contracts.save_lines(corridor.case / SEEN_FIRST, [*map(contracts.finding_json, seen), *failed])
     corridor.news(seen)
 
 
@@ -132,7 +132,14 @@ def seen_first(case: Path) -> tuple[Finding, ...] | None:
     """The findings of the first look, while the case is still being examined for the first time; else None."""
     if (case / FINDINGS).exists() or not (case / SEEN_FIRST).exists():
         return None
-    return tuple(contracts.finding_of(r) for r in _lines(case / SEEN_FIRST))
+    return tuple(contracts.finding_of(r) for r in _lines(case / SEEN_FIRST) if "detector" not in r)
+
+
+def failed_first(case: Path) -> tuple[Json, ...]:
+    """The detectors that failed at the first look, and why: what they would have seen is missing from it."""
+    if seen_first(case) is None:
+        return ()
+    return tuple(r for r in _lines(case / SEEN_FIRST) if "detector" in r)
 
 
 def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:

@@ -21,6 +21,7 @@ SO_FAR = Text(
     "seen so far (the examination goes on; not part of the report, may yet change):",
 )
 NO_TIME = Text("时间未记载", "time not recorded")
+_NOT_RUN = Text("检测器未能运行", "detector did not run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,15 @@ def interval(first: int | None, last: int | None) -> Text:
     return Text(words + " UTC", words + " UTC")
 
 
-def seen_lines(found: Sequence[Finding], language: str, most: int = 20) -> Iterator[str]:
+def failed_lines(failed: Sequence[Mapping[str, Any]], language: str) -> Iterator[str]:
+    """The detectors that did not run to their end, and why, a line each."""
+    for each in failed:
+        yield f"{in_language(_NOT_RUN, language)}: {each['detector']}: {each['why']}"
+
+
+def seen_lines(
+    found: Sequence[Finding], language: str, failed: Sequence[Mapping[str, Any]] = (), most: int = 20
+) -> Iterator[str]:
     """What a first look saw, the most serious first, as lines; ``most`` of them, and how many more there are."""
     serious = sorted(found, key=by_severity)
     yield in_language(SO_FAR, language)
@@ -73,6 +82,7 @@ def seen_lines(found: Sequence[Finding], language: str, most: int = 20) -> Itera
         yield f"  … +{len(serious) - most}"
     if not serious:
         yield "  " + in_language(Text("至此无发现。", "nothing so far."), language)
+    yield from (f"  {words}" for words in failed_lines(failed, language))
 
 
 def findings(corridor: Corridor, *, by_time: bool = False) -> Iterator[Row]:
