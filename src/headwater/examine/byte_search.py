@@ -9,17 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import re2
 
 from headwater.model.nouns import Text
-from headwater.model.ports import ByteSource
 
 ENCODINGS = ("utf-8", "utf-16-le", "gb18030")
 PIECE = 4 << 20
 OVERLAP = 64 << 10  # a match that is longer than this may be cut where two pieces meet
 CONTEXT = 60  # bytes shown on either side
 _MEMORY = 64 << 20  # of one compiled expression
+
+
+class Bytes(Protocol):
+    """What can be looked through: a source, or a file as a parser sees it."""
+
+    @property
+    def size(self) -> int: ...
+
+    def pread(self, offset: int, length: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ def patterns(text: str, *, regex: bool, ignore_case: bool) -> list[Pattern]:
     return found
 
 
-def hits(source: ByteSource, wanted: Sequence[Pattern], begin: int = 0, end: int | None = None) -> Iterator[Hit]:
+def hits(source: Bytes, wanted: Sequence[Pattern], begin: int = 0, end: int | None = None) -> Iterator[Hit]:
     """Matches that begin in [begin, end), each once, by place within a piece and pattern by pattern.
 
     A source that ends before its stated size ends the search there; what could not be read is in ``source.bad``.

@@ -18,6 +18,7 @@ from headwater.formats.collection import CollectionTree, is_collection
 from headwater.formats.ext import ExtTree
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
 from headwater.formats.keys import Key
+from headwater.formats.lime_tree import LimeTree, is_lime
 from headwater.formats.media import Medium, is_medium, open_medium
 from headwater.formats.ntfs_shadow import shadow_tree
 from headwater.formats.ntfs_tree import NtfsTree
@@ -121,7 +122,7 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
     """Open the files that hold one item.
 
     1. Segments or an E01 signature: a medium.
-    2. The stream of a live collection, or an archive signature: an archive (collected files).
+    2. The stream of a live collection, a memory image (LiME), or an archive signature: collected files.
     3. A partition table or a file system: a medium.
     4. A text that a parser knows, by name or content, or plain text: a lone file. Anything else: a medium.
 
@@ -140,6 +141,9 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
         tree = CollectionTree(source)
         said = tuple((k, tree.facts[k]) for k in _COLLECTED if tree.facts.get(k))
         return Opened("collection", source, (View("", tree, 0, source.size, False, facts=said),), notes=tree.facts)
+    if is_lime(source.pread(0, 8)):
+        view = View("", LimeTree(source), 0, source.size, True, volume=source)
+        return Opened("memory", source, (view,))
     archive = archive_kind(source, files[0].name)
     if archive:
         view = View("", open_archive(source, archive), 0, source.size, False)

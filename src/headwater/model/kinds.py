@@ -193,6 +193,7 @@ class EventKind(StrEnum):
     STATE_DEVICE = "state.device"  # a device that was attached
     STATE_SHARE = "state.share"
     STATE_STRING = "state.string"  # a telling string in a new or changed program
+    STATE_MEMORY = "state.memory"  # a telling string in the memory of a running system
     STATE_MATCH = "state.match"  # what a YARA rule matches in a file or on a medium
     STATE_PROGRAM = "state.program"  # a Windows program as it stands: header, digest, embedded signature
     STATE_CATALOG = "state.catalog"  # digests of files that a signed catalog lists

@@ -186,6 +186,7 @@ _KINDS = {
     "state.right": "用户权利",
     "malware.detected": "杀毒软件检出",
     "state.string": "程序中的字符串",
+    "state.memory": "内存中的字符串",
     "state.event_text": "事件说明文本",
     "state.process": "进程现状",
     "state.socket": "网络套接字现状",
