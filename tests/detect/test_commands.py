@@ -101,6 +101,13 @@ def test_the_sieve_loses_nothing_that_the_table_finds() -> None:
         assert not traits(command) or any(word in command.lower() for word in SIEVE), command
     frame = pl.DataFrame({"line": [*HOSTILE, *EVERYDAY]})
     assert suspicious(frame, "line") == {c: traits(c) for c in [*HOSTILE, *EVERYDAY] if traits(c)}
+
+
+def test_many_commands_at_once_hide_none_that_is_seen_alone() -> None:
+    """Beyond some hundred a second sieve is asked first: it must let through what stands out among few."""
+    many = [*HOSTILE, *EVERYDAY, *(f"/usr/bin/touch /run/lock/number-{n}" for n in range(300))]
+    found = suspicious(pl.DataFrame({"line": many}), "line")
+    assert found == {c: traits(c) for c in many if traits(c)}
     assert len({t.name for t in TRAITS}) == len(TRAITS)
 
 

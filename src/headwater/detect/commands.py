@@ -16,6 +16,8 @@ from headwater.detect.frames import names
 
 # Longer commands are cut for matching: a bound on the time that a hostile line can cost.
 LONGEST = 4096
+# So few commands are asked at once: to compile the second sieve costs as much as to ask some hundred.
+_FEW = 200
 BY_NAME: dict[str, Trait] = {t.name: t for t in TRAITS}
 # A strong trait makes its weak sibling superfluous.
 _COVERS = {
@@ -101,8 +103,9 @@ def suspicious(frame: pl.DataFrame, column: str) -> dict[str, tuple[Trait, ...]]
     different = frame.select(pl.col(column).cast(pl.String)).drop_nulls().unique(maintain_order=True)
     coded = pl.col(column).str.contains(decoding.SIEVE)
     sieved = different.filter(pl.col(column).str.contains_any(list(SIEVE), ascii_case_insensitive=True) | coded)
-    text = pl.col(column).str.slice(0, LONGEST)
-    sieved = sieved.filter(pl.any_horizontal([coded, *(text.str.contains(w) for w in _wide())]))
+    if sieved.height > _FEW:
+        text = pl.col(column).str.slice(0, LONGEST)
+        sieved = sieved.filter(pl.any_horizontal([coded, *(text.str.contains(w) for w in _wide())]))
     found = {c: traits(c) for c in sieved.get_column(column).to_list()}
     return {c: t for c, t in found.items() if t}
 

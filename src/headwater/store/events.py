@@ -8,7 +8,7 @@ parts is read as text, one that a part lacks is null there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import polars as pl
 from headwater.model.errors import StoreError
 from headwater.model.nouns import Citation, Span, Tally
 from headwater.store.clocks import Clock, ts_expression
+from headwater.store.groups import Group, Room, scanned
 from headwater.store.parts import GAP_SCHEMA, HEADER_SCHEMA
 
 PLACE = ("source", "path", "offset", "ordinal")
@@ -30,10 +31,11 @@ class EventStore:
         self._root = case
         self._clocks = dict(clocks)
         self._ts = ts_expression(self._clocks)
+        self._room = Room()
 
     def feeds(self) -> Sequence[str]:
         """The feeds that hold at least one event, in order of name."""
-        return tuple(feed for feed in self._feeds() if self._schemas(feed))
+        return tuple(feed for feed in self._feeds() if self._groups(feed))
 
     @functools.cache  # noqa: B019 - the store lives as long as the procedure that made it
     def _feeds(self) -> tuple[str, ...]:
@@ -45,21 +47,22 @@ class EventStore:
         return sorted((self._root / "events" / f"feed={feed}").glob("*.parquet"))
 
     @functools.cache  # noqa: B019
-    def _schemas(self, feed: str) -> tuple[tuple[tuple[tuple[str, Any], ...], tuple[Path, ...]], ...]:
+    def _groups(self, feed: str) -> tuple[Group, ...]:
         """Parts grouped by identical schema."""
         groups: dict[tuple[tuple[str, Any], ...], list[Path]] = {}
         for part in self.parts(feed):
             try:
-                schema = tuple(pl.scan_parquet(part, hive_partitioning=False, glob=False).collect_schema().items())
+                schema = tuple(scanned([part]).collect_schema().items())
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise StoreError("HW5001", str(part), what=error) from error
             groups.setdefault(schema, []).append(part)
-        return tuple((schema, tuple(parts)) for schema, parts in groups.items())
+        return tuple(Group(dict(schema), parts, self._room) for schema, parts in groups.items())
 
+    @functools.cache  # noqa: B019
     def _types(self, feed: str) -> dict[str, Any]:
         types: dict[str, Any] = {}
-        for schema, _ in self._schemas(feed):
-            for name, dtype in schema:
+        for group in self._groups(feed):
+            for name, dtype in group.schema.items():
                 if name in types and types[name] != dtype:
                     dtype = pl.String
                 types[name] = dtype
@@ -80,24 +83,21 @@ class EventStore:
         chosen = [f for f in self.feeds() if feeds is None or f in feeds]
         wanted = dict.fromkeys(c for c in columns if c not in HEADER_SCHEMA and c != "ts")
         types: dict[str, Any] = {}
-        for feed in chosen:
-            for name, dtype in self._types(feed).items():
-                if name in wanted:
+        for feed in chosen if wanted else ():
+            held = self._types(feed)
+            for name in wanted:
+                if name in held:
+                    dtype = held[name]
                     types[name] = dtype if types.get(name, dtype) == dtype else pl.String
+        asked = None if kinds is None else frozenset(str(k) for k in kinds)
         frames = []
         for feed in chosen:
-            for schema, parts in self._schemas(feed):
-                have = dict(schema)
-                frame = pl.scan_parquet(list(parts), hive_partitioning=False, glob=False)
-                if kinds is not None:
-                    frame = frame.filter(pl.col("kind").is_in([str(k) for k in kinds]))
-                own = [
-                    (pl.col(n).cast(types[n]) if n in have else pl.lit(None, dtype=types.get(n, pl.String)).alias(n))
-                    for n in wanted
-                ]
-                frames.append(frame.select(*HEADER_SCHEMA, self._ts, *own))
+            for group in self._groups(feed):
+                frame = group.lazy(asked, self._ts)
+                if frame is not None:
+                    frames.append(frame.select(*HEADER_SCHEMA, "ts", *_own(wanted, types, group.schema)))
         if not frames:
-            return pl.LazyFrame(schema=HEADER_SCHEMA | {"ts": pl.Int64} | dict.fromkeys(wanted, pl.String))
+            return pl.LazyFrame(schema=HEADER_SCHEMA | {"ts": pl.Int64} | {n: types.get(n, pl.String) for n in wanted})
         return pl.concat(frames, how="vertical")
 
     def cite(self, rows: Any, claims: Sequence[str], limit: int = 200) -> tuple[Citation, ...]:
@@ -161,9 +161,7 @@ class EventStore:
         parts = sorted((self._root / "gaps").glob("feed=*/*.parquet"))
         if not parts:
             return pl.LazyFrame(schema=GAP_SCHEMA)
-        return pl.scan_parquet(parts, hive_partitioning=False, glob=False).sort(
-            "source", "path", "offset", maintain_order=True
-        )
+        return scanned(parts).sort("source", "path", "offset", maintain_order=True)
 
     def event(self, source: int, path: str, offset: int, ordinal: int) -> dict[str, Any] | None:
         """One event by its identity, with every column it has; None where there is none."""
@@ -178,6 +176,15 @@ class EventStore:
             if rows:
                 return dict(rows[0])
         return None
+
+
+def _own(wanted: Iterable[str], types: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[pl.Expr]:
+    """The named own columns of a group in the types that all groups of a question share; null where it lacks one."""
+    for name in wanted:
+        if name not in schema:
+            yield pl.lit(None, dtype=types.get(name, pl.String)).alias(name)
+        else:
+            yield pl.col(name) if schema[name] == types[name] else pl.col(name).cast(types[name])
 
 
 def _passes(members: Sequence[int], stated: Sequence[Tally]) -> Iterator[list[int]]:

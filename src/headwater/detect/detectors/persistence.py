@@ -85,10 +85,15 @@ def _commands(events: Events) -> Iterator[Finding]:
         own=["schedule", "unit", "directive", "script"],
         where=pl.col("command_line").is_not_null() | pl.col("script").is_not_null(),
     )
-    for part in rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True):
-        lines = {r: list(_lines(c, s)) for r, c, s in part.select("offset", "command_line", "script").iter_rows()}
-        known = suspicious(pl.DataFrame({"line": [n for ns in lines.values() for n in ns]}), "line")
-        counted = {n: [t for t in ts if t.strong or t.name in _WEAK_HERE] for n, ts in known.items()}
+    parts = rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True)
+    files = [
+        (part, {r: list(_lines(c, s)) for r, c, s in part.select("offset", "command_line", "script").iter_rows()})
+        for part in parts
+    ]
+    every = [n for _, lines in files for ns in lines.values() for n in ns]
+    known = suspicious(pl.DataFrame({"line": every}, {"line": pl.String}), "line")
+    counted = {n: [t for t in ts if t.strong or t.name in _WEAK_HERE] for n, ts in known.items()}
+    for part, lines in files:
         odd = {r: [n for n in ns if counted.get(n)] for r, ns in lines.items()}
         part = part.filter(pl.col("offset").is_in([r for r, ns in odd.items() if ns]))
         if part.height:

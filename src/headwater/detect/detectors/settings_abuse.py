@@ -10,10 +10,11 @@ False when: an administrator chose the setting; a weak sshd setting alone says n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from headwater.detect.command_table import Trait
 from headwater.detect.commands import excerpt, quoted, suspicious, told
 from headwater.detect.frames import state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
@@ -48,9 +49,14 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         header=["user", "command_line", "host", "file_path"], own=_OWN,
         where=(pl.col("kind") == EventKind.STATE_SETTING.value) | pl.col("risks").is_not_null(),
     )  # fmt: skip
-    for part in rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True):
+    parts = rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True)
+    files = [(part, _run_by(part)) for part in parts]
+    every = [n for _, lines in files for ns in lines.values() for n in ns]
+    known = suspicious(pl.DataFrame({"line": every}, {"line": pl.String}), "line")
+    counted = {n: kept for n, ts in known.items() if (kept := [t for t in ts if t.strong or t.name in _WEAK_HERE])}
+    for part, lines in files:
         path = file_layer(part["path"][0])
-        yield from _commands(events, part, path)
+        yield from _commands(events, part, path, lines, counted)
         for row in part.iter_slices(1):
             for reason, technique, severity, text in _line(row.to_dicts()[0], path):
                 yield _finding(events, row, path, reason, technique, severity, text)
@@ -67,14 +73,22 @@ def _finding(
     return state(events, rule, rows, CLAIMS, text, severity=severity, confidence=confidence, facts=facts)
 
 
-def _commands(events: Events, part: pl.DataFrame, path: str) -> Iterator[Finding]:
-    """What a file's lines run, where that is suspicious by itself."""
-    lines = {
+def _run_by(part: pl.DataFrame) -> dict[int, list[str]]:
+    """The lines that a file's settings run, by where the setting stands."""
+    return {
         int(at): [n.strip() for n in f"{command or ''}\n{script or ''}".split("\n")[:_LIMIT] if _runs(n)]
         for at, command, script in part.select("offset", "command_line", "script").iter_rows()
     }
-    known = suspicious(pl.DataFrame({"line": [n for ns in lines.values() for n in ns]}, {"line": pl.String}), "line")
-    counted = {n: kept for n, ts in known.items() if (kept := [t for t in ts if t.strong or t.name in _WEAK_HERE])}
+
+
+def _commands(
+    events: Events,
+    part: pl.DataFrame,
+    path: str,
+    lines: Mapping[int, Sequence[str]],
+    counted: Mapping[str, Sequence[Trait]],
+) -> Iterator[Finding]:
+    """What a file's lines run, where that is suspicious by itself."""
     odd = [n for ns in lines.values() for n in ns if n in counted]
     if not odd:
         return
