@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -65,7 +66,48 @@ def test_last_line_of_finished_work_is_its_full_total(capsys: pytest.CaptureFixt
         meter("detect", 12, 13, "detectors")
     lines = _told(capsys)
     assert "(100 %)" in [line for line in lines if "parsing" in line][-1]
-    assert "13 / 13 detectors (100 %)" in lines[-1]
+    assert "13 / 13 个检测器 detectors (100 %)" in lines[-1]
+
+
+def test_progress_of_a_case_in_one_language_speaks_that_one_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("headwater.cli.meter.time.monotonic", lambda: clock[0])
+    for language in ("zh", "en"):
+        clock[0] = 0.0
+        with Meter(language) as meter:
+            meter("detect", 0, 40, "detectors")
+            clock[0] = 10.0
+            meter("detect", 20, 40, "detectors")
+            meter("list", 5, None, "entries")
+            meter("sigma", 0, None, "rules")
+            meter("report", 0, 2, "files")
+            meter("hash", 1, None, "bytes")
+    told = _told(capsys)
+    half = len(told) // 2
+    assert "检测: 20 / 40 个检测器 (50 %), 2 个检测器/秒, 剩余 10 秒" in told
+    assert "detecting: 20 / 40 detectors (50 %), 2 detectors/s, left 10 s" in told
+    assert not any(re.search("[a-z]", line.replace("KiB", "").replace("B", "").lower().replace("sigma", ""))
+                   for line in told[:half])  # fmt: skip
+    assert not any(re.search("[\u4e00-\u9fff]", line) for line in told[half:])
+
+
+def test_small_files_first_do_not_foretell_days(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("headwater.cli.meter.time.monotonic", lambda: clock[0])
+    for stage in ("parse", "image"):
+        clock[0] = 0.0
+        with Meter("en") as meter:
+            for clock[0], done in ((0.0, 0), (90.0, 100), (180.0, 60_000)):
+                meter(stage, done, 100_000, "bytes")
+    parse, image = (
+        line for line in _told(capsys) if line.startswith(("parsing", "imaging")) and "(0 %), 1 B/s" in line
+    )
+    assert "left" not in parse
+    assert "left" in image, "a disk is read at an even pace"
 
 
 def test_work_that_failed_is_never_said_to_be_complete(capsys: pytest.CaptureFixture[str]) -> None:

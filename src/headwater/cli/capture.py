@@ -34,12 +34,12 @@ def run(options: argparse.Namespace) -> int:
     """Capture; print counts and digests."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure.capturing import CaptureOrder, capture
 
     errand = errand_of(options, claim_of(options), remote_fields(options.remote))
     order = CaptureOrder(errand, options.out, options.interface, options.seconds, options.bytes, options.filter)
-    meter = Meter()
+    meter = Meter(language_of(options.case))
     try:
         done = capture(order, meter)
     finally:

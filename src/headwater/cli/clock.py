@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         if options.zone or options.skew:
             zones = _zones(options.zone)
             seconds = _nanoseconds(pairs(options.skew))
-            with Meter() as meter, locked(options.case):
+            with Meter(language) as meter, locked(options.case):
                 corridor.progress = meter
                 change(corridor, zones, seconds)
         for held in clocks(corridor):

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Collect, and print what came and what did not."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure.collecting import CollectOrder, collect
     from headwater.procedure.collecting_image import IMAGE, collect_image
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         options.secrets, options.no_secrets, options.max_bytes, options.max_file, options.shell,
         options.sudo,
     )  # fmt: skip
-    with Meter() as meter:
+    with Meter(language_of(options.case)) as meter:
         if options.address.startswith(IMAGE):
             done = collect_image(order, meter, keys_of(options))
         else:

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import inert, say
+    from headwater.cli.printing import inert, language_of, say
     from headwater.procedure.converting import ConvertOrder, convert
     from headwater.procedure.imaging import verdict_words
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         options.image, options.out, plan, options.case, tuple(options.examiner), tuple(options.allow_path),
         options.allow_missing, options.snapshot, options.resume, options.command,
     )  # fmt: skip
-    with Meter() as meter:
+    with Meter(language_of(options.case)) as meter:
         outcome = convert(order, meter)
     done = outcome.imaged
     say(f"{outcome.described['kind']} → {options.format}: {done.folder / done.segments[0][0]}")

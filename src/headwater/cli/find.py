@@ -88,7 +88,7 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
     from headwater.procedure.listing import in_language
     from headwater.procedure.searching import in_bytes
 
-    with Meter() as meter:
+    with Meter(language) as meter:
         corridor.progress = meter
         hits, account = in_bytes(corridor, wanted, medium=options.medium, most=options.most)
     for hit in hits:

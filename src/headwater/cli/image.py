@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure.imaging import ImageOrder, image, verdict_words
     from headwater.procedure.reaching import Reach
 
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
         remote_fields(options.remote), options.attack_source, options.because,
     )  # fmt: skip
-    meter = Meter()
+    meter = Meter(language_of(options.case))
     try:
         outcome = image(order, meter)
     finally:

@@ -76,23 +76,12 @@ def _years(pairs: list[str]) -> dict[str, int] | None:
     return years or None
 
 
-def _language(case: Path) -> str:
-    """The language of a case that goes on; of a new one, or of one whose settings cannot be read, both."""
-    from headwater.case import settings
-    from headwater.model.errors import UsageError
-
-    try:
-        return settings.load(case).language
-    except UsageError:  # what is wrong with an old one the procedure says itself
-        return settings.CaseSettings().language
-
-
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print where the report lies and the story."""
     from headwater.case.settings import check_instant
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure.chronicle import story_lines
     from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
@@ -100,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.listing import failed_lines, seen_lines
     from headwater.procedure.story import gap_line
 
-    language = options.lang or _language(options.case)
+    language = options.lang or language_of(options.case)
     changes: dict[str, Any] = {
         "zone": options.zone,
         "years": _years(options.year),
@@ -117,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
         options.command, not options.no_reread, options.workers, keys_of(options),
         Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators), tuple(options.known),
     )  # fmt: skip
-    with Meter() as meter:
+    with Meter(language) as meter:
         outcome = investigate(
             order, meter, lambda found: meter.tell(seen_lines(found, language, failed_first(options.case)))
         )

@@ -24,12 +24,12 @@ def run(options: argparse.Namespace) -> int:
     """Take it; print digests and verdicts."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure.imaging import verdict_words
     from headwater.procedure.memory import MemoryOrder, take
 
     errand = errand_of(options, claim_of(options), remote_fields(options.remote))
-    with Meter() as meter:
+    with Meter(language_of(options.case)) as meter:
         done = take(MemoryOrder(errand, options.out), meter)
     say(
         f"检材 evidence {done.evidence.number}: {done.evidence.name}  {size(done.taken.size)}, {done.taken.ranges} 段 ranges"

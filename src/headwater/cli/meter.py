@@ -31,17 +31,25 @@ _NAMES = {
 }
 
 
+_UNITS = {
+    "entries": ("项", "entries"),
+    "detectors": ("个检测器", "detectors"),
+    "rules": ("条规则", "rules"),
+    "files": ("个文件", "files"),
+}
 _SURE = 10.0  # per cent done before the time left is foretold …
-_PATIENT = 60.0  # … or seconds worked: the start of a stage (children that start, the first small files) says little
+_PATIENT = 60.0  # … or seconds worked: the start of a stage (children that start, the first small files) says little,
+_UNEVEN = {"parse": 600.0, "content": 600.0, "yara": 600.0}  # and of these, small files by the thousand first, less
 _WINDOW = 60.0  # seconds that the foretold rate is taken from, at least
 
 
-def span(seconds: float) -> str:
+def span(seconds: float, language: str = "both") -> str:
     """Seconds in words for a forecast: rounded up, never 0."""
+    second, minute, hour = ("秒", "分钟", "小时") if language == "zh" else ("s", "min", "h")
     whole = max(1, math.ceil(seconds))
     if whole < 120:
-        return f"{whole} s"
-    return f"{math.ceil(whole / 60)} min" if whole < 7200 else f"{whole / 3600:.1f} h"
+        return f"{whole} {second}"
+    return f"{math.ceil(whole / 60)} {minute}" if whole < 7200 else f"{whole / 3600:.1f} {hour}"
 
 
 def size(count: float) -> str:
@@ -59,7 +67,9 @@ class Meter:
     A reader who finds a last line of 37 % cannot know whether the work ended there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "both") -> None:
+        """``language``: zh, en or both, as the case has it."""
+        self._language = language
         self._live = sys.stderr.isatty()
         self._stage = ""
         self._began = self._told = 0.0
@@ -95,24 +105,30 @@ class Meter:
         self._print(self._words(stage, done, total, unit, now - self._began))
 
     def _words(self, stage: str, done: int, total: int | None, unit: str, elapsed: float) -> str:
-        zh, en = _NAMES.get(stage, (stage, stage))
-        show = size if unit == "bytes" else (lambda n: f"{n:,.0f} {unit}")
-        words = f"{zh} {en}: {show(done)}"
+        say = self._said
+        name, counted = say(*_NAMES.get(stage, (stage, stage))), say(*_UNITS.get(unit, (unit, unit)))
+        show = size if unit == "bytes" else (lambda n: f"{n:,.0f} {counted}")
+        words = f"{name}: {show(done)}"
         if total:
             words = (
-                f"{zh} {en}: {show(done) if unit == 'bytes' else f'{done:,}'} / {show(total)} ({100 * done // total} %)"
+                f"{name}: {show(done) if unit == 'bytes' else f'{done:,}'} / {show(total)} ({100 * done // total} %)"
             )
         rate = done / elapsed if elapsed > 0.5 else 0.0
         if rate >= 1:
-            words += f", {show(rate)}/s"
+            words += f", {show(rate)}/{'秒' if self._language == 'zh' else 's'}"
         left = self._left(done, total, elapsed)
-        return words if left is None else f"{words}, 剩余 left {span(left)}"
+        return words if left is None else f"{words}, {say('剩余', 'left')} {span(left, self._language)}"
+
+    def _said(self, zh: str, en: str) -> str:
+        """One or both of two words that mean the same; a word that is alike in both once."""
+        said = {"zh": (zh,), "en": (en,)}.get(self._language, (zh, en))
+        return " ".join(dict.fromkeys(said))
 
     def _left(self, done: int, total: int | None, elapsed: float) -> float | None:
         """Seconds left at the rate of the last minute or two; none while too little is done to foretell it."""
         if not total or not self._marks or elapsed <= 0.5 or not 0 < done < total:
             return None
-        if 100 * done < _SURE * total and elapsed < _PATIENT:
+        if 100 * done < _SURE * total and elapsed < _UNEVEN.get(self._stage, _PATIENT):
             return None
         since, held = self._marks[0]
         passed, moved = self._began + elapsed - since, done - held

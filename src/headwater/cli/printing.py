@@ -63,6 +63,17 @@ def hexdump(data: bytes, offset: int, most: int = 512) -> list[str]:
     return rows
 
 
+def language_of(case: Path | None) -> str:
+    """The language of a case that there is; of none, of a new one, or where its settings cannot be read, both."""
+    from headwater.case import settings
+    from headwater.model.errors import UsageError
+
+    try:
+        return settings.load(case).language if case is not None else settings.CaseSettings().language
+    except UsageError:  # what is wrong with an old one the procedure says itself
+        return settings.CaseSettings().language
+
+
 def language_argument(parser: argparse.ArgumentParser) -> None:
     """``--lang``; without it the language of the case holds."""
     parser.add_argument(

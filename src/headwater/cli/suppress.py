@@ -29,12 +29,12 @@ def run(options: argparse.Namespace) -> int:
     """Enter the act, write the report anew."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import say
+    from headwater.cli.printing import language_of, say
     from headwater.procedure import suppressing
     from headwater.procedure.custody import at_desk
 
     hand = hand_of(options.who, options)
-    with at_desk(options.case, options.command, hand) as desk, Meter() as meter:
+    with at_desk(options.case, options.command, hand) as desk, Meter(language_of(options.case)) as meter:
         desk.corridor.progress = meter
         if options.undo:
             sealed = suppressing.restore(desk, options.finding, options.because)

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.case.folder import locked
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import language_of, line, say
     from headwater.model.nouns import Text
     from headwater.procedure.corridor import open_case
     from headwater.procedure.exporting import is_export, verify_file
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if is_export(options.case):
         checks = [check_of(*row) for row in verify_file(options.case, options.against)]
     else:
-        with Meter() as meter:
+        with Meter(options.lang or language_of(options.case)) as meter:
             corridor = open_case(options.case, options.command, meter)
             corridor.keys = keys_of(options)
             with corridor.ledger, locked(options.case):
