@@ -19,6 +19,7 @@ import pytest
 from collecting_here import content, interpreters, listed, stream_of, tree_of
 
 from headwater.acquire import collector, collector_shell
+from headwater.formats.sources import MemorySource
 from headwater.model.paths import decode_name, encode_name
 
 INTERPRETERS = interpreters()
@@ -385,13 +386,19 @@ def test_collector_writes_nothing_but_its_stream(ground: Path, tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("digesting", [True, False], ids=["digests", "no-digests"])
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
-def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(ground: Path, shell: str) -> None:
+def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(
+    ground: Path, shell: str, digesting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from shutil import which
 
     words = shell.split()
     if which(words[0]) is None:
         pytest.skip(f"{words[0]} is absent")
+    if not digesting:  # a server that has no such tool
+        bare = collector_shell._HEAD.replace("command -v sha256sum", "command -v no-such-tool")
+        monkeypatch.setattr(collector_shell, "_HEAD", bare)
     orders = [
         _files(f"{ground}/**", f"{ground}/none*", "/proc/self/no-such"),
         {"name": "say", "collect": [{"command": ["sh", "-c", "echo out; echo err >&2; exit 3"], "timeout": 20}]},
@@ -401,7 +408,7 @@ def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(ground: 
     program = collector_shell.program("0123456789abcdef", orders, tool='a $(touch x) `b` "c" \'', facts={})
     done = subprocess.run(words, input=program, capture_output=True, timeout=90, cwd=ground)
     assert done.returncode == 0, done.stderr[-500:]
-    tree = tree_of(done.stdout)
+    tree, program_of = tree_of(done.stdout), MemorySource(done.stdout)
     found = listed(tree)
     assert tree.facts["tool"] == 'a $(touch x) `b` "c" \''
     assert not [w for w in tree.warnings if w.detail.startswith(("no record", "the stream"))]
@@ -414,6 +421,15 @@ def test_any_posix_shell_gives_the_files_their_lengths_whatever_happens(ground: 
     assert json.loads(content(tree, found["/@command/say.json"]))["exit"] == 3
     assert json.loads(content(tree, found["/@command/hang.json"]))["status"] == "timeout"
     assert content(tree, found["/proc/net/tcp"]).startswith(b"  sl")
+    stated = 0
+    for member in tree.members():
+        if member.kind in ("file", "command") and member.size and "pseudo" not in member.said:
+            data = b"".join(program_of.pread(at, length) for at, length in member.data)
+            sha, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()
+            held = (member.said.get("sha256"), member.said.get("md5"))
+            assert held == ((sha, md5) if digesting else (None, None)), member.path
+            stated += 1
+    assert stated >= 4
     assert not (ground / "x").exists()
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collector for a server without Python, in POSIX sh with find, stat, head, dd and cat; busybox's will do.
 
-It answers the same stream with less in it: no digests made on the server (they are made here, of what arrived), access
-times are not kept, holes arrive as zeros, a file that two artifacts name may come twice, and a pattern with ``**`` behind a
+It answers the same stream with less in it: digests are made on the server where it has sha256sum, md5sum and a tee that
+reaches a pipe by its number in /proc (of what /proc itself holds never; they are made here, of what arrived), access times
+are not kept, holes arrive as zeros, a file that two artifacts name may come twice, and a pattern with ``**`` behind a
 wildcard may take more than it says. Lengths are exact whatever happens to a file meanwhile: what is lacking is padding, and
 said to be.
 """
@@ -69,7 +70,18 @@ path=$f"; continue; fi
     r B "kind=file
 ${h}path=$f"
     r D "" "$s"
-    bad=$( { { { head -c "$s" < "$f" || echo bad >&3; cat /dev/zero; } 2>/dev/null | head -c "$s" >&4; } 3>&1; } 4>&5 )
+    if [ -n "$T" ]; then
+      said=$( { { { head -c "$s" < "$f" || echo bad >&3; cat /dev/zero; } 2>/dev/null | head -c "$s" |
+        tee /proc/self/fd/5 /proc/self/fd/7 | sha256sum >&3; } 7>&1 | md5sum >&3; } 3>&1 )
+    else
+      said=$( { { { head -c "$s" < "$f" || echo bad >&3; cat /dev/zero; } 2>/dev/null | head -c "$s" >&4; } 3>&1; } 4>&5 )
+    fi
+    bad=; g=
+    for w in $said; do
+      case ${#w} in 64) g="${g}sha256=$w
+" ;; 32) g="${g}md5=$w
+" ;; 3) bad=1 ;; esac
+    done
     e=$(wc -c < "$f" 2>/dev/null | tr -d " "); e=${e:-0}
     if [ -n "$bad" ]; then r E "status=failed
 why=read%20error
@@ -80,9 +92,9 @@ pad=$((s - e))
 "
     elif [ "$e" -gt "$s" ]; then r E "status=success
 changed_while_read=grew
-"
+$g"
     else r E "status=success
-"; fi
+$g"; fi
   else
     k=other; [ -p "$f" ] && k=fifo; [ -S "$f" ] && k=socket; [ -b "$f" ] && k=block; [ -c "$f" ] && k=char
     r F "kind=$k
@@ -91,7 +103,11 @@ path=$f"
   fi
 done 5>&1'
 Y='%Y %X %Z'; case $(stat -c %.9Y / 2>/dev/null) in *[0-9].[0-9]*) Y='%.9Y %.9X %.9Z' ;; esac
-export W Y
+# what a tee writes for two digesters and the line at once; without all three of them none are stated
+T=; if command -v sha256sum >/dev/null 2>&1 && command -v md5sum >/dev/null 2>&1 &&
+  [ "$( { { echo x | tee /proc/self/fd/7 >/dev/null; } 7>&1 | cat; } 2>/dev/null )" = x ]; then T=1; fi
+export W Y T
+dg() { printf '%s' "$2" | "$1" | { read -r a b; printf '%s' "$a"; }; }
 # walk ARTIFACT FOLDER REST [find's words]: the folder's links are gone through, and told
 walk() {
   A=$1; export A; d=$2; rest=$3; shift 3
@@ -99,13 +115,13 @@ walk() {
   e=$(cd -P "$d" 2>/dev/null && pwd -P && printf x) || { miss "$A" "$d$rest"; return; }
   e=${e%?x}; [ "$e" = / ] && e=
   P=$e$rest
-  eval "find \"\${e:-/}\" $1 -exec sh -c \"\$W\" sh {} +" 2>/dev/null
+  eval "find \"\${e:-/}\" $1 -exec sh -c \"\$W\" sh {} +" 2>/dev/null | cat
 }
 one() {
   A=$1; export A
   if [ -L "$2" ]; then
-    sh -c "$W" sh "$2"; t=$(readlink -f "$2" 2>/dev/null; printf x); t=${t%?x}; [ -f "$t" ] && sh -c "$W" sh "$t"
-  elif [ -e "$2" ]; then sh -c "$W" sh "$2"
+    sh -c "$W" sh "$2"; t=$(readlink -f "$2" 2>/dev/null; printf x); t=${t%?x}; [ -f "$t" ] && sh -c "$W" sh "$t" | cat
+  elif [ -e "$2" ]; then sh -c "$W" sh "$2" | cat
   else miss "$1" "$2"; fi
 }
 miss() { r M "artifact=$1
@@ -151,8 +167,10 @@ line=$line
   if [ -z "$w" ]; then r M "${h}status=missing
 why=no%20such%20tool
 path=$name"; return; fi
+  g=; [ -n "$T" ] && [ -f "$w" ] && g="tool_sha256=$(sha256sum < "$w" 2>/dev/null | { read -r a b; echo "$a"; })
+"
   h="${h}tool=$w
-start=$(now)
+${g}start=$(now)
 timeout=$sec
 "
   o=$( {
@@ -169,10 +187,16 @@ timeout=$sec
   r B "${h}path=$name"
   [ -n "$o" ] && { r D "" "${#o}"; printf '%s' "$o"; }
   [ -n "$e" ] && { r X "" "${#e}"; printf '%s' "$e"; }
+  z=$(now); g=
+  [ -n "$T" ] && [ -n "$o" ] && g="sha256=$(dg sha256sum "$o")
+md5=$(dg md5sum "$o")
+"
+  [ -n "$T" ] && [ -n "$e" ] && g="${g}errors_sha256=$(dg sha256sum "$e")
+"
   r E "status=$s
 exit=$x
-end=$(now)
-"
+end=$z
+$g"
 }
 printf 'HWCOL1 %s\n' "$M"
 g() { v=; { IFS= read -r v < "$1"; } 2>/dev/null; printf '%s' "$v" | sed 's/%/%25/g; s/ /%20/g'; }

@@ -330,7 +330,9 @@ def _verdicts(received: Received, result: Mapping[str, Any], counts: Mapping[str
         why = f"{checked} files, SHA-256 and MD5 as the server stated them"
         stated = Verdict("stated-in-container", "match", "sha256", reason=why)
     else:
-        stated = Verdict("stated-in-container", "not-claimable", reason="the collector in sh states no digests")
+        stated = Verdict(
+            "stated-in-container", "not-claimable", reason="the collector in sh found nothing there to digest with"
+        )
     lost = sum(counts.get(k, 0) for k in ("failed", "cut", "timeout"))
     why = received.ended or ("" if whole else "the stream is not whole or reached its limit")
     why = why or (f"{lost} could not be had; the manifest names them" if lost else "")
