@@ -154,3 +154,11 @@ def test_time_left_follows_the_rate_of_late_not_that_of_a_slow_start(
         for clock[0], done in ((0.0, 0), (600.0, 1000), (660.0, 2000), (720.0, 3000)):
             meter("parse", done, 10_000, "bytes")
     assert _told(capsys)[3].endswith("left 7 min")
+
+
+def test_a_form_that_is_read_alone_is_not_hoped_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["convert", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "只读入，不写出" in told
+    assert "virtual forms are read, not written" in told

@@ -115,7 +115,9 @@ def test_verbs_print_what_they_find(worked: tuple[Path, Path, Outcome], capsys: 
     assert main(["timeline", case, "--where", "1) OR (SELECT 1"]) == 2
 
 
-def test_search_reads_compressed_files_and_the_medium_and_refuses_nothing_at_all(tmp_path: Path) -> None:
+def test_search_reads_compressed_files_and_the_medium_and_refuses_nothing_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make_evidence(tmp_path / "evidence")
     secret = b"Mar  2 03:12:31 web01 sshd[990]: needle in a compressed log\n"
     (source / "var/log/auth.log.2.gz").write_bytes(gzip.compress(secret, mtime=0))
@@ -135,6 +137,9 @@ def test_search_reads_compressed_files_and_the_medium_and_refuses_nothing_at_all
         (source / "var/log/auth.log.2.gz").unlink()  # what is gone was not searched, and must be said
         hits, account = in_bytes(held, Wanted("needle"), medium=False, most=10)
         assert [path for _, path, _ in account.unread] == ["/var/log/auth.log.2.gz"]
+    capsys.readouterr()
+    assert main(["find", os.fspath(case), "needle", "--medium", "--lang", "zh"]) == 1
+    assert capsys.readouterr().out.startswith("2:检材 disk.raw（raw）的介质 @1048576+6  ")
     for words in (["find", os.fspath(case), ""], ["timeline", os.fspath(case), "--limit", "0"]):
         assert main(words) == 2
 

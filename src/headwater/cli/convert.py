@@ -13,10 +13,13 @@ HELP = "转换镜像格式并核验内容一致 · convert a virtual disk or ima
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="qcow2、VMDK、VHD(X)、VDI、E01 或原始镜像 · or raw")
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE", help="源：qcow2、VMDK、VHD(X)、VDI、E01 或原始镜像 · what is read; or raw"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="NAME",
                         help="新镜像名，不带扩展名 · name of the new image, without extension")  # fmt: skip
-    parser.add_argument("--format", default="e01", metavar="FORM", help="e01|raw|split|sparse")
+    parser.add_argument("--format", default="e01", metavar="FORM",
+                        help="e01|raw|split|sparse；虚拟磁盘格式只读入，不写出 · virtual forms are read, not written")  # fmt: skip
     parser.add_argument("--hash", default="sha256,md5,sha1", metavar="LIST",
                         help="校验算法，总含 sha256 · sha256,md5,sha1,sm3; sha256 always")  # fmt: skip
     parser.add_argument("--level", default="fast", metavar="LEVEL", help="压缩 fast|best|none · compression")

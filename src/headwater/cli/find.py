@@ -85,12 +85,23 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
     from headwater.cli.meter import Meter
     from headwater.cli.printing import line, say
     from headwater.model.nouns import Text
+    from headwater.procedure.corridor import evidence_of
     from headwater.procedure.listing import in_language
     from headwater.procedure.searching import in_bytes
 
     with Meter(language) as meter:
         corridor.progress = meter
         hits, account = in_bytes(corridor, wanted, medium=options.medium, most=options.most)
+    named = {item.number: item for item in evidence_of(corridor.ledger)}
+
+    def where(number: int, path: str) -> str:
+        """A file by its path; the medium itself, which has none, by what it is the medium of."""
+        if path:
+            return f"{number}:{path}"
+        item = named[number]
+        return in_language(Text(f"{number}:检材 {item.name}（{item.kind}）的介质",
+                                f"{number}:the medium of {item.name} ({item.kind})"), language)  # fmt: skip
+
     for hit in hits:
         if options.json:
             line({"evidence": hit.evidence, "path": hit.path, "offset": hit.offset, "length": hit.length,
@@ -100,7 +111,7 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
         if hit.encoding:
             words = hit.context[hit.before : hit.before + hit.length].decode(hit.encoding, "replace")
             shown = f"{words} | {shown}"
-        say(f"{hit.evidence}:{hit.path} @{hit.offset}+{hit.length}  {hit.encoding or 're'}  {shown}")
+        say(f"{where(hit.evidence, hit.path)} @{hit.offset}+{hit.length}  {hit.encoding or 're'}  {shown}")
     if not options.json:
         said = Text(
             f"共 {len(hits):,} 处；已查 {account.looked_through:,} 字节。",
@@ -108,11 +119,11 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
         )
         say(in_language(said, language))
         for number, path, size in account.unread:
-            say(in_language(Text(f"未能读取：{number}:{path} {size:,} 字节",
-                                 f"not read: {number}:{path} {size:,} bytes"), language))  # fmt: skip
+            say(in_language(Text(f"未能读取：{where(number, path)} {size:,} 字节",
+                                 f"not read: {where(number, path)} {size:,} bytes"), language))  # fmt: skip
         for number, path in account.cut:
-            say(in_language(Text(f"到达上限，其后未列：{number}:{path}",
-                                 f"more stand there than are listed: {number}:{path}"), language))  # fmt: skip
+            say(in_language(Text(f"到达上限，其后未列：{where(number, path)}",
+                                 f"more stand there than are listed: {where(number, path)}"), language))  # fmt: skip
         for number, why in account.failed:
             say(in_language(Text(f"未查：检材 {number}：{why}", f"not searched: evidence {number}: {why}"), language))
     return EXIT_NOT_CLEAN if account.unread or account.cut or account.failed else EXIT_DONE
