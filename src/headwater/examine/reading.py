@@ -21,7 +21,7 @@ from headwater.model.paths import file_layer, join
 from headwater.model.ports import ByteSource
 from headwater.model.records import Facts, File, Gap
 
-SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst"}
+SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst", ".cab": "cab"}
 SUFFIXED = tuple(SUFFIXES)  # how a name ends that has one
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decompresses gzip, bzip2, xz and zstd as streams, under limits, keeping what was good before a fault.
+"""Decompresses gzip, bzip2, xz, zstd and servicing logs' cabinets as streams, under limits, keeping what was good before a fault.
 
-Formats: RFC 1952 (gzip), RFC 8878 (zstd), https://tukaani.org/xz/xz-file-format.txt, bzip2 1.0.8. The magic number
-decides, not the name. A gzip stream may have several members; zero padding after the last is allowed, other bytes are
+Formats: RFC 1952 (gzip), RFC 8878 (zstd), https://tukaani.org/xz/xz-file-format.txt, bzip2 1.0.8, :mod:`headwater.formats.cabinet`.
+The magic number decides, not the name (of a cabinet both). A gzip stream may have several members; zero padding after the last is allowed, other bytes are
 a gap. Content of a gzip member whose checksum does not fit is given out and said to be doubtful.
 """
 
@@ -19,11 +19,12 @@ from typing import Literal, Protocol, cast
 import zstandard
 from isal import isal_zlib
 
+from headwater.formats.cabinet import BadCabinet, content, is_one_log
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-Layer = Literal["gz", "bz2", "xz", "zst", "deflate"]  # deflate: a bare RFC 1951 stream, as zip holds it
+Layer = Literal["gz", "bz2", "xz", "zst", "cab", "deflate"]  # deflate: a bare RFC 1951 stream, as zip holds it
 
 # the wheel's stub declares an instance where the class is
 IsalError = cast(type[Exception], isal_zlib.IsalError)
@@ -51,7 +52,7 @@ DEFAULT_LIMITS = Limits()
 
 
 def layer_of(name: str, head: bytes) -> Layer | None:
-    """Which compression a file has by its first bytes (six suffice); its name is not believed without them."""
+    """Which compression a file has by its first bytes (36 suffice); its name is not believed without them."""
     if head[:3] == b"\x1f\x8b\x08":
         return "gz"
     # bzip2: the block size digit, then pi (a block) or sqrt(pi) (the end of an empty stream)
@@ -61,7 +62,7 @@ def layer_of(name: str, head: bytes) -> Layer | None:
         return "xz"
     if head[:4] == b"\x28\xb5\x2f\xfd":
         return "zst"
-    return None
+    return "cab" if is_one_log(name, head) else None
 
 
 class _Broken(Exception):
@@ -94,6 +95,7 @@ class Decompression(Iterator[bytes]):
             "bz2": self._members,
             "xz": self._members,
             "zst": self._zstd,
+            "cab": self._cabinet,
         }[layer]
         self._chunks = stream()
 
@@ -280,6 +282,20 @@ class Decompression(Iterator[bytes]):
                 where = max(start, self._at - bite)
                 fault = _Broken(where, GapReason.UNREADABLE, f"the compressed data are broken here: {error}")
         raise fault
+
+    def _cabinet(self) -> Iterator[bytes]:
+        doubtful: Gap | None = None
+        try:
+            for after, chunk, good in content(self._source):
+                if not good and doubtful is None:
+                    detail = "the checksum of a block of the cabinet does not fit what it holds: some of it is wrong"
+                    doubtful = Gap(self._at, after - self._at, GapReason.UNREADABLE, detail)
+                self._at = after
+                if chunk:
+                    yield chunk
+        except BadCabinet as error:
+            raise _Broken(error.offset, error.reason, str(error)) from None
+        self.gap = doubtful
 
     # zstd ---------------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Setup, servicing and DISM at work: features, packages and command lines (windows.servicing).
 
-Reads:  /Windows/Logs/CBS/*.log, /Windows/Logs/DISM/dism.log, setupact.log and setuperr.log of setup, sysprep and Panther.
+Reads:  /Windows/Logs/CBS/*.log and the older ones put away in CbsPersist_*.cab (MSZIP or stored), /Windows/Logs/DISM/dism.log,
+        setupact.log and setuperr.log of setup, sysprep and Panther.
 Time:   whole seconds by the host's own clock and zone; early setup runs by the clock of the setup system.
 Format: ``date time, level component text``, https://learn.microsoft.com/windows-hardware/manufacture/desktop/windows-setup-log-files-and-event-logs.
-Limits: older CBS logs lie in cabinets (CbsPersist_*.cab), which are not opened; texts change with the version.
+Limits: texts change with the version; a cabinet packed by LZX is a stated gap.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from headwater.model.records import File, Record
 FEED = "windows.servicing"
 VERSION = 1
 READS = (
-    "/Logs/CBS/*.log", "/Logs/CBS/*.log.old", "/CBS.log", "/CbsPersist_*.log",
+    "/Logs/CBS/*.log", "/Logs/CBS/*.log.old", "/CBS.log", "/CbsPersist_*.log", "/Logs/CBS/CbsPersist_*",
     "/Logs/DISM/*.log", "/dism.log", "/setupact.log", "/setuperr.log",
     "/setupact.log.old",
 )  # fmt: skip
