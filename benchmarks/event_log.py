@@ -2,8 +2,9 @@
 """How many records of a Windows event log become Parquet events per CPU second? Target 60,000 (issue 7).
 
 The input is a Security log written after the specification (logons, failed logons, privileges, processes, log-offs), or
-any file given. Beside Headwater, in the same run: the ``evtx`` wheel to JSON text, and by way of JSON to a Parquet table.
-Usage: python benchmarks/event_log.py [--chunks 800] [FILE]
+any file given. Beside Headwater, in the same run: the ``evtx`` wheel to JSON text, and by way of JSON to a Parquet table;
+dissect.eventlog to its records where its interpreter is named, on the first chunks alone (``--dissect-chunks``).
+Usage: python benchmarks/event_log.py [--chunks 800] [--dissect PYTHON] [FILE]
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import io
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -90,6 +92,25 @@ def make(path: Path, chunks: int) -> None:
     path.write_bytes(writing.log_file([made[i % len(made)] for i in range(chunks)], 1, counted=min(chunks, 65_535)))
 
 
+DISSECT = """
+import sys, time
+from dissect.eventlog.evtx import Evtx
+start = time.process_time()
+count = sum(1 for record in Evtx(open(sys.argv[1], "rb")) if dict(record) is not None)
+print(count, time.process_time() - start)
+"""
+
+
+def _dissect(python: str, path: Path, chunks: int) -> None:
+    """dissect.eventlog over the first chunks of the log, each record to a dictionary."""
+    part = path.with_name("part.evtx")
+    part.write_bytes(path.read_bytes()[: 4096 + chunks * writing.CHUNK])
+    said = subprocess.run([python, "-c", DISSECT, str(part)], check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
+    count, spent = int(said[0]), float(said[1])
+    name = f"dissect.eventlog, {chunks} chunks"
+    print(f"{name:<34} {count:>9,} records {spent:7.2f} CPU s {count / spent:>10,.0f} records/CPU s")
+
+
 def _timed(name: str, act: Callable[[], int]) -> float:
     start = time.process_time()
     count = act()
@@ -139,6 +160,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="EVTX records per CPU second")
     parser.add_argument("--chunks", type=int, default=800)
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--dissect", help="the interpreter that has dissect.eventlog")
+    parser.add_argument("--dissect-chunks", type=int, default=40)
     parser.add_argument("file", nargs="?", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -152,6 +175,8 @@ def main() -> None:
                 "evtx wheel, to JSON text", lambda: sum(1 for _ in evtx.PyEvtxParser(str(path)).records_json())
             )
             whole = _timed("evtx wheel, by JSON to Parquet", lambda: _wheel(path))
+            if options.dissect:
+                _dissect(options.dissect, path, options.dissect_chunks)
             print(f"ratio {own / text:.2f} to JSON text, {own / whole:.2f} to Parquet")
 
 

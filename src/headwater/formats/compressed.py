@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decompresses gzip, bzip2, xz, zstd and servicing logs' cabinets as streams, under limits, keeping what was good before a fault.
 
-Formats: RFC 1952 (gzip), RFC 8878 (zstd), https://tukaani.org/xz/xz-file-format.txt, bzip2 1.0.8, :mod:`headwater.formats.cabinet`.
-The magic number decides, not the name (of a cabinet both). A gzip stream may have several members; zero padding after the last is allowed, other bytes are
-a gap. Content of a gzip member whose checksum does not fit is given out and said to be doubtful.
+Formats: RFC 1952 (gzip), RFC 8878 (zstd), https://tukaani.org/xz/xz-file-format.txt, bzip2 1.0.8, and
+:mod:`headwater.formats.cabinet`. The magic number decides, not the name (of a cabinet both). A gzip stream may have
+several members; zero padding after the last is allowed, other bytes are a gap. Content of a gzip member whose checksum
+does not fit is given out and said to be doubtful.
 """
 
 from __future__ import annotations
