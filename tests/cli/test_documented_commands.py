@@ -72,6 +72,16 @@ def test_both_languages_give_the_same_commands(page: Path) -> None:
     assert shape(page) == shape(twin)
 
 
+@pytest.mark.parametrize("index", ["index.md", "index.zh.md"])
+def test_no_page_is_to_be_found_by_its_file_name_alone(index: str) -> None:
+    folder = ROOT / "docs" / "how-to"
+    chinese = index.endswith(".zh.md")
+    there = {p.name for p in folder.glob("*.md") if p.name.endswith(".zh.md") == chinese and p.name != index}
+    linked = set(re.findall(r"\]\(([a-z0-9-]+(?:\.zh)?\.md)\)", (folder / index).read_text()))
+    twin = {"index.md", "index.zh.md"}
+    assert linked - twin == there
+
+
 def test_the_reader_finds_something() -> None:
     assert sum(len(list(commands(page))) for page in TUTORIALS) >= 12
 
