@@ -133,9 +133,11 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
     """
     if medium is not None:
         return _of_medium(medium, keys)
+    beside = _beside(files, keys)
+    files = [file for file in files if not file.item]
     if len(files) > 1 or is_medium(files[0]):
         medium = open_medium(files)
-        return _of_medium(medium, keys)
+        return _of_medium(medium, keys, beside)
     source = FileSource(files[0])
     if is_collection(source.pread(0, 128)):
         tree = CollectionTree(source)
@@ -152,7 +154,26 @@ def open_evidence(files: Sequence[OpenFile], medium: Medium | None = None, keys:
     if _looks_like_log(files[0].name, head) and identify(source) == "unknown":
         return Opened("file", source, (View("", LoneFile(files[0], source), 0, source.size, False),))
     medium = open_medium(files)
-    return _of_medium(medium, keys)
+    return _of_medium(medium, keys, beside)
+
+
+def media_of(medium: Medium, keys: Sequence[Key]) -> list[ByteSource]:
+    """The volumes of a medium on which nothing else stands; the medium itself where it has none."""
+    chosen = volumes(medium, keys).volumes
+    return [volume.source for volume in chosen if not volume.held_by] if chosen else [medium]
+
+
+def journals_of(medium: Medium, keys: Sequence[Key]) -> list[ByteSource]:
+    """The volumes of a medium that are the journal of another volume and nothing else."""
+    return [source for source in media_of(medium, keys) if identify(source) == "jbd2"]
+
+
+def _beside(files: Sequence[OpenFile], keys: Sequence[Key]) -> list[ByteSource]:
+    """The journals on other items of the case, whose files come behind the item's own."""
+    found: list[ByteSource] = []
+    for number in dict.fromkeys(file.item for file in files if file.item):
+        found.extend(journals_of(open_medium([file for file in files if file.item == number]), keys))
+    return found
 
 
 def _looks_like_log(name: str, head: bytes) -> bool:
@@ -162,18 +183,18 @@ def _looks_like_log(name: str, head: bytes) -> bool:
     return bool(head) and b"\0" not in head and not any(b < 9 for b in head)
 
 
-def _of_medium(source: Medium, keys: Sequence[Key]) -> Opened:
+def _of_medium(source: Medium, keys: Sequence[Key], beside: Sequence[ByteSource] = ()) -> Opened:
     table = volumes(source, keys)
     views: list[View] = []
     gaps: list[tuple[str, Gap, int]] = []
     chosen: Sequence[Volume] = table.volumes
     if not chosen:
-        tree = open_filesystem(source)
+        tree = open_filesystem(source, others=beside)
         if tree is not None:
             views.append(View("", tree, 0, source.size, True, volume=source))
         else:
             gaps.append(("", _unopened(source, source.size), 0))
-    journals = [volume.source for volume in chosen if not volume.held_by and identify(volume.source) == "jbd2"]
+    journals = [v.source for v in chosen if not v.held_by and identify(v.source) == "jbd2"] + list(beside)
     for volume in chosen:
         # what another layer stands on is read through that layer alone
         tree = (

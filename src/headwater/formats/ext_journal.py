@@ -21,8 +21,10 @@ from headwater.formats.ext_layout import (
     STATE_ERRORS,
     SUPERBLOCK_AT,
     SUPERBLOCK_SIZE,
+    NotExt,
     Superblock,
     read_groups,
+    read_superblock,
 )
 from headwater.formats.ext_layout import MAGIC as MAGIC_SUPER
 from headwater.formats.jbd2 import MAGIC, NotJournal, Replay, replay
@@ -99,6 +101,18 @@ def journal_uuid(source: ByteSource) -> bytes:
     raw = source.pread(SUPERBLOCK_AT, SUPERBLOCK_SIZE)  # a superblock without groups and inodes
     there = len(raw) == SUPERBLOCK_SIZE and raw[56:58] == MAGIC_SUPER
     return raw[104:120] if there and int.from_bytes(raw[96:100], "little") & INCOMPAT_JOURNAL_DEV else b""
+
+
+def wanted_journal(source: ByteSource) -> bytes:
+    """The identity of the journal that an ext volume keeps on another device and needs; b'' for any other volume."""
+    try:
+        block = read_superblock(source)
+    except NotExt:
+        return b""
+    if not block.needs_recovery or (block.journal_inode and not block.journal_device):
+        return b""
+    wanted = source.pread(SUPERBLOCK_AT + _JOURNAL_UUID, 16)
+    return wanted if any(wanted) else b""
 
 
 def journal_places(source: ByteSource, block: Superblock) -> list[int]:

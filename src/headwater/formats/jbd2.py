@@ -96,6 +96,7 @@ class _Journal:
         if size != block_size or self.incompat & ~_KNOWN:
             raise NotJournal("it has another block size, or features that are not known")
         self.end = min(length, len(places))
+        self.lost = max(0, length - len(places))
         self.fast = 0
         if self.incompat & _INCOMPAT_FAST:
             self.fast = struct.unpack_from(">I", head, 0x54)[0] or 256
@@ -177,6 +178,10 @@ def replay(source: ByteSource, places: Sequence[int], block_size: int) -> Replay
     result = Replay(first=journal.sequence, last=journal.sequence)
     if not journal.start:
         return result
+    if journal.lost:
+        result.faults.append(
+            f"its last {journal.lost} of {journal.lost + len(places)} blocks are not there, and what they held"
+        )
     tags, revoked, end = _scan(journal, result)
     bad = journal.bad_copies(tags) if journal.checked else set()
     if bad:

@@ -24,11 +24,16 @@ _BLKGETSIZE64 = 0x80081272
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A read-only descriptor, the name it had, and its size in bytes when it was opened."""
+    """A read-only descriptor, the name it had, and its size in bytes when it was opened.
+
+    ``item``: 0 for a file of the item that is read; of a file that another item holds and that is opened beside it (a journal
+    of its volumes), the number of that one.
+    """
 
     fd: int
     name: str
     size: int
+    item: int = 0
 
     def close(self) -> None:
         """Close the descriptor; closing twice is harmless only if the number was not given out again."""

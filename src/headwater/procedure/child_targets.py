@@ -33,7 +33,8 @@ def told_of(target: Mapping[str, Any]) -> list[dict[str, Any]]:
 def open_files(args: Mapping[str, Any], fds: Sequence[int]) -> list[OpenFile]:
     """The descriptors of an item as open files, with the names and sizes that came with the task."""
     return [
-        OpenFile(fd, os.fsdecode(decode_name(name)), size) for fd, (name, size) in zip(fds, args["files"], strict=True)
+        OpenFile(fd, os.fsdecode(decode_name(name)), size, *item)
+        for fd, (name, size, *item) in zip(fds, args["files"], strict=True)
     ]
 
 

@@ -36,6 +36,7 @@ from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, fac
 from headwater.procedure.event_texts import texts_all
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
+from headwater.procedure.outer_journals import BESIDE, beside, listed_with
 from headwater.procedure.strings_scan import strings_all
 from headwater.procedure.tasks import SPLIT, WALK, Receiver, Unit, discard, done, keep_only
 from headwater.procedure.within_mandate import admit
@@ -77,8 +78,9 @@ def examine(
         AuthorityError: HW1013, its listing says that it is not what the mandate names; no file was parsed.
     """
     source = source_of(item)
-    with held(source) as open_files:
-        listing = _list(corridor, pool, item, open_files)
+    others = beside(corridor, pool, item)
+    with held(source, [(each.number, source_of(each)) for each in others]) as open_files:
+        listing = _list(corridor, pool, item, open_files, others)
         if gate is not None:
             admit(corridor, item, gate.override)
         units = _plan(corridor, item, listing["candidates"], listing["context"])
@@ -107,12 +109,15 @@ def _fingerprint(item: Evidence, extra: Any) -> str:
     return digest({"tool": TOOL, "evidence": item.digests["sha256"], "parsers": _parser_versions(), "more": extra})
 
 
-def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> Json:
-    unit = Unit(item, WALK, fingerprint=_fingerprint(item, "list"))
+def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, others: Sequence[Evidence]) -> Json:
+    with_others = {BESIDE: [each.digests["sha256"] for each in others]} if others else "list"
+    unit = Unit(item, WALK, fingerprint=_fingerprint(item, with_others))
     marker = done(corridor.case, unit)
     if marker is not None and corridor.keys and marker["result"].get("locked"):
         marker = None  # what was closed then may open now
     if marker is None:
+        if others:  # what was read of its files without them may be older
+            keep_only(corridor.case, item, ())
         discard(corridor.case, unit)
         receiver = Receiver(corridor.case, unit)
         if item.kind == "folder":
@@ -134,7 +139,8 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
         marker = receiver.finish()
     result = marker["result"]
     facts = result.get("facts") or {"": {}}
-    if facts_of(corridor.ledger, item.number) != facts:
+    numbers = [each.number for each in others]
+    if facts_of(corridor.ledger, item.number) != facts or list(listed_with(corridor.ledger, item.number)) != numbers:
         corridor.record(
             WALKED,
             evidence=[item.number],
@@ -143,6 +149,7 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held) -> J
                 "facts": facts,
                 "entries": result.get("entries", 0),
                 "context": digest(marker["context"]),
+                **({BESIDE: numbers} if numbers else {}),
             },
         )
     return marker

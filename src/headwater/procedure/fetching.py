@@ -15,10 +15,10 @@ from headwater.model.nouns import Citation
 from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contents import targets_of
-from headwater.procedure.corridor import Corridor, evidence_of, source_of
+from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.folder_members import opened_targets
-from headwater.procedure.intake import held
 from headwater.procedure.investigate import pool_for
+from headwater.procedure.outer_journals import held_as_listed
 
 BYTES_MOST = 4096
 _BYTES = "headwater.procedure.child_again:fetch"
@@ -74,7 +74,7 @@ def _fetched(corridor: Corridor, citations: Sequence[Citation], function: str) -
                         got[(str(path), int(offset), int(length))] = message
 
                 with (
-                    held(source_of(item)) as open_files,
+                    held_as_listed(corridor.ledger, item) as open_files,
                     opened_targets(item, targets, open_files.fds) as (fds, ready, own),
                 ):
                     args = {"files": open_files.args(), "own_fds": own, "targets": ready}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from headwater.confine.pool import Message, Pool, Task
 from headwater.formats.atomic import write_atomic
 from headwater.formats.folders import FolderTree, open_root
 from headwater.formats.manifests import manifest
-from headwater.formats.media import segments
 from headwater.formats.opened import OpenFile, open_readonly
+from headwater.formats.segments import segments
 from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, ExamineError
 from headwater.model.paths import encode_name
@@ -45,23 +45,26 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The open descriptors of one item: segments of an image or a lone file; none for a folder."""
+    """The open descriptors of one item: segments of an image or a lone file; none for a folder. ``beside``: files of other
+    items that are read with it."""
 
     paths: tuple[Path, ...]
     files: tuple[OpenFile, ...]
+    beside: tuple[OpenFile, ...] = ()
 
     @property
     def fds(self) -> tuple[int, ...]:
-        return tuple(f.fd for f in self.files)
+        return tuple(f.fd for f in (*self.files, *self.beside))
 
     def args(self) -> list[list[Any]]:
-        """Names and sizes as a child wants them."""
-        return [[encode_name(os.fsencode(f.name)), f.size] for f in self.files]
+        """Names and sizes as a child wants them, and of what another item holds that one's number."""
+        own = [[encode_name(os.fsencode(f.name)), f.size] for f in self.files]
+        return own + [[encode_name(os.fsencode(f.name)), f.size, f.item] for f in self.beside]
 
 
 @contextmanager
-def held(source: Path) -> Iterator[Held]:
-    """Open all files of an item read-only for the time of a procedure.
+def held(source: Path, beside: Sequence[tuple[int, Path]] = ()) -> Iterator[Held]:
+    """Open all files of an item read-only for the time of a procedure, and behind them those of other items, by number.
 
     Raises:
         AcquireError: HW2001 missing, HW2002 empty, HW2003 unreadable.
@@ -71,13 +74,14 @@ def held(source: Path) -> Iterator[Held]:
         return
     paths = tuple(segments(source))
     opened: list[OpenFile] = []
+    others = [(number, path) for number, other in beside for path in segments(other)]
     try:
-        for path in paths:
-            file = open_readonly(path)
+        for number, path in [*((0, path) for path in paths), *others]:
+            file = replace(open_readonly(path), item=number)
             opened.append(file)
             if not file.size:
                 raise AcquireError("HW2002", str(path))
-        yield Held(paths, tuple(opened))
+        yield Held(paths, tuple(opened[: len(paths)]), tuple(opened[len(paths) :]))
     finally:
         for file in opened:
             file.close()

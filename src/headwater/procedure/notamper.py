@@ -26,13 +26,14 @@ from headwater.model.errors import UsageError, VaultError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure.casework import set_baseline
-from headwater.procedure.corridor import Corridor, evidence_of, issued_ns, source_of, store_of
+from headwater.procedure.corridor import Corridor, evidence_of, issued_ns, store_of
 from headwater.procedure.custody import Desk
-from headwater.procedure.intake import call, held
+from headwater.procedure.intake import call
 from headwater.procedure.investigate import pool_for
 from headwater.procedure.notamper_grounds import act, acts_of, baseline_of, chain, clocks, known_digests, plain_acts
 from headwater.procedure.notamper_held import FOLDER, NOTAMPER
 from headwater.procedure.odd_times import acquired
+from headwater.procedure.outer_journals import held_as_listed
 from headwater.reconstruct.notamper import examined
 from headwater.reconstruct.notamper_content import digests_of
 from headwater.reconstruct.notamper_terms import (
@@ -51,6 +52,7 @@ from headwater.report import notamper as paper
 from headwater.report.html import page
 from headwater.report.notamper_data import item_of
 from headwater.report.pdf import typeset
+from headwater.vault.ledger import Ledger
 
 _KEY_FILE_MOST = 65_536
 _LISTS = ("commits", "states", "differing", "wrong")
@@ -119,8 +121,8 @@ def no_tamper(desk: Desk, ask: Ask) -> Outcome:
     texts = _seal_texts(ask, sources)
     with pool_for(1, ask.keys) as pool:
         before = [*chain(corridor, pool, item, read_again=ask.read_again), *clocks(corridor, item, baseline)]
-        volumes = _volumes(pool, item, baseline.t0 - baseline.epsilon)
-        seals = _seals(pool, item, texts)
+        volumes = _volumes(corridor.ledger, pool, item, baseline.t0 - baseline.epsilon)
+        seals = _seals(corridor.ledger, pool, item, texts)
     question = Question(
         item.number, baseline, until, acts, ask.state or stated, tuple(ask.services), volumes, known, seals
     )  # fmt: skip
@@ -164,19 +166,19 @@ def _seal_texts(ask: Ask, sources: dict[str, str]) -> list[str]:
     return texts
 
 
-def _seals(pool: Pool, item: Evidence, texts: list[str]) -> tuple[Seal, ...]:
+def _seals(ledger: Ledger, pool: Pool, item: Evidence, texts: list[str]) -> tuple[Seal, ...]:
     """What the seals of the item's systemd journals say, from a confined child; nothing for a folder."""
     rows: list[dict[str, Any]] = []
     if item.kind == "folder":
         return ()
-    with held(source_of(item)) as files:
+    with held_as_listed(ledger, item) as files:
         args = {"files": files.args(), "keys": texts}
         call(pool, Task(f"seals-{item.number}", "headwater.procedure.child_notamper:seals", args, files.fds,
                         wall=7_200.0, cpu=3_600), lambda m: rows.append(m.header["seal"]) if "seal" in m.header else None)  # fmt: skip
     return tuple(Seal(**{**row, "miscounted": {k: (v[0], v[1]) for k, v in row["miscounted"].items()}}) for row in rows)
 
 
-def _volumes(pool: Pool, item: Evidence, since: int) -> tuple[Volume, ...]:
+def _volumes(ledger: Ledger, pool: Pool, item: Evidence, since: int) -> tuple[Volume, ...]:
     """What the volumes of the item say, from a confined child; nothing for a folder."""
     rows: dict[str, dict[str, Any]] = {}
 
@@ -193,7 +195,7 @@ def _volumes(pool: Pool, item: Evidence, since: int) -> tuple[Volume, ...]:
 
     if item.kind == "folder":
         return ()
-    with held(source_of(item)) as files:
+    with held_as_listed(ledger, item) as files:
         args = {"files": files.args(), "since": since}
         call(pool, Task(f"traces-{item.number}", "headwater.procedure.child_notamper:traces", args, files.fds,
                         wall=7_200.0, cpu=3_600), take)  # fmt: skip

@@ -18,9 +18,9 @@ from headwater.procedure import examination
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.contents import targets_of
 from headwater.procedure.context import taken_of
-from headwater.procedure.corridor import Corridor, source_of
+from headwater.procedure.corridor import Corridor
 from headwater.procedure.folder_members import opened_targets
-from headwater.procedure.intake import held
+from headwater.procedure.outer_journals import held_as_listed
 from headwater.procedure.yara_scan import targets_again
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ def rederive(
                 targets.append(dict(accounts[path]["target"]) | {"wanted": places[at : at + _CITES_AT_ONCE]})
         elif places:
             walked[path] = places
-    with held(source_of(item)) as open_files:
+    with held_as_listed(corridor.ledger, item) as open_files:
         files = open_files.args()
         if walked:
             walk: Json = {"files": files, "wanted": walked}

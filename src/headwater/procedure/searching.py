@@ -14,10 +14,11 @@ from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, UsageError
 from headwater.model.paths import join
 from headwater.procedure import contents
-from headwater.procedure.corridor import Corridor, clocks_of, evidence_of, source_of
+from headwater.procedure.corridor import Corridor, clocks_of, evidence_of
 from headwater.procedure.folder_members import opened_targets
-from headwater.procedure.intake import Held, held
+from headwater.procedure.intake import Held
 from headwater.procedure.investigate import pool_for
+from headwater.procedure.outer_journals import held_as_listed
 from headwater.procedure.tasks import WALK, Unit
 from headwater.procedure.timeline import Question, condition, identified, place_of
 from headwater.store.sql import find_text
@@ -106,7 +107,7 @@ def in_bytes(corridor: Corridor, wanted: Wanted, *, medium: bool, most: int) -> 
                 _take(message, number, hits, account)
                 corridor.progress("find", account.looked_through, None, "bytes")
 
-            with held(source_of(item)) as open_files:
+            with held_as_listed(corridor.ledger, item) as open_files:
                 if medium:
                     tasks = list(_stretches(item, open_files, item.size, search))
                     for outcome in pool.run(tasks, take):

@@ -318,9 +318,10 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
             note = {k: v for k, v in first.entry.note.items() if k not in {"public_key", "signer"}}
             again.record("open-case", note=note)
             accounts, ranges = {}, {}
-            for item in items:
+            for item in items:  # all of them first: one may hold the journal of another
                 note = {"evidence": asdict(item), "bad": bad_ranges(corridor.ledger, item.number)}
                 again.record("register", evidence=[item.number], note=note)
+            for item in items:
                 done = examination.examine(again, pool, item)
                 accounts[item.number], ranges[item.number] = done.accounts, done.coverage
             save_accounts(fresh, accounts)
