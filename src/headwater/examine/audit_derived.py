@@ -91,14 +91,15 @@ def _copy(library: Any, rows: int, columns: Columns, moved: Ints, partners: Any,
 def derive(
     library: Any, near: Near, rows: Rows, columns: Columns, part: NDArray[np.uint8], memory: dict[str, Any]
 ) -> Derived:
-    """Finds the processes of the lines from ``low`` to ``high``, moves the rows apart and fills in what is known of each."""
+    """Finds the processes of the lines from ``low`` to ``high``, moves the rows to where they leave just room for these, and fills in
+    what is known of each."""
     count, at = len(rows.line), compiled.at
     offset, length = near.offset[rows.line], near.length[rows.line]
     slots = 1 << (2 * count + 1).bit_length()
     links, partners = np.empty((2, count), dtype=np.int32), np.empty((columns.stride - count, 4), dtype=np.int32)
     table = np.zeros(slots, dtype=np.int32)
     given = (rows.ns, rows.serial, rows.line, offset, length, part, columns.outcome, _calls(), links[0], links[1])
-    join = np.array([*columns.places(), *(at(a) for a in (*given, table, partners))], dtype=np.uint64)
+    join = np.array([*columns.places(), *(at(a) for a in (*given, table, rows.stand, partners))], dtype=np.uint64)
     arch, number = columns.of_key("arch"), columns.of_key("syscall")
     found = compiled.checked(
         library.hw_audit_join(at(join), count, columns.stride, slots, near.low, near.high, arch, number)
@@ -107,10 +108,13 @@ def derive(
     extra = np.zeros(count, dtype=np.int64)
     extra[partners[:, 0]] = 1
     moved = np.arange(count) + np.cumsum(extra) - extra
+    if not (moved == rows.stand).all():  # a command without a process, or a call that is one by itself
+        target = np.arange(int(rows.stand[-1]) + 1)
+        target[rows.stand] = moved
+        places = np.array(columns.places(), dtype=np.uint64)
+        compiled.checked(library.hw_audit_move(at(places), len(target), columns.stride, at(target)))
     if not found:
         return Derived(moved, extra, partners[:, 1])
-    places = np.array(columns.places(), dtype=np.uint64)
-    compiled.checked(library.hw_audit_move(at(places), count, columns.stride, at(moved)))
     _copy(library, count, columns, moved, partners, _pairs(columns))
     _lines(library, rows, columns, moved, partners, part)
     _name(library, columns, count, moved, offset, length, partners, memory)

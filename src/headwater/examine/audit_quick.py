@@ -84,6 +84,7 @@ class Rows:
     codes: Ints  # the number of the type
     types: list[str]
     kind: NDArray[np.uint32]
+    stand: Ints  # the row of the columns that each gets, so that commands have room for their processes behind them
 
     def part(self, parts: dict[str, int]) -> NDArray[np.uint8]:
         """A number for each row by its type, 0 for other types."""
@@ -109,7 +110,7 @@ def _rows(library: Any, lines: Lines) -> Rows:
     if types is None:  # more types than there can be
         body[:] = -1
         types = np.zeros(len(line), dtype=np.int64), [""]
-    return Rows(line, spans, ns, serial, body, *types, np.zeros(len(line), dtype=np.uint32))
+    return Rows(line, spans, ns, serial, body, *types, np.zeros(len(line), dtype=np.uint32), np.arange(len(line)))
 
 
 def _meaning(kind: str) -> int:
@@ -141,7 +142,7 @@ def _words(library: Any, lines: Lines, rows: Rows, columns: Columns) -> Flags:
     outcome, op = columns.outcome, np.zeros(count, dtype=np.uint8)
     work = np.zeros(library.hw_audit_room(0), dtype=np.uint8)
     known = [at(array) for array in _constants()]
-    own = (columns.number, columns.pool, outcome, op, compiled.whole(rows.spans))
+    own = (columns.number, columns.pool, outcome, op, compiled.whole(rows.spans), rows.stand)
     places = np.array([*known, *columns.places(), *map(at, own)], dtype=np.uint64)
     end = compiled.whole(lines.end[rows.line])
     flags = np.array([_meaning(name) for name in rows.types], dtype=np.uint8)[rows.codes]
@@ -170,7 +171,7 @@ def _odd_lines(lines: Lines, rows: Rows, columns: Columns, odd: Ints) -> None:
     known = {"t_recorded", "t_basis", "kind", "outcome", "serial", "event_code", "provider"}
     for name, values in given.items():
         if name not in known and values.null_count() < len(values):
-            columns.put(name, odd, values)
+            columns.put(name, rows.stand[odd], values)
     columns.seal()
 
 
@@ -179,6 +180,8 @@ def quick_rows(library: Any, near: Near, memory: dict[str, Any]) -> Cut:
     lines = near.lines
     rows = _rows(library, lines)
     part = rows.part(audit_derived.PARTS)
+    ahead = (part == audit_derived.EXECUTED) & (rows.line >= near.low) & (rows.line < near.high)
+    rows.stand = rows.stand + np.cumsum(ahead) - ahead
     if (rows.body < 0).any():  # whose types are not known yet: each may give an event
         part = np.ones(len(rows.line), dtype=np.uint8)
     room = len(rows.line) + int(np.count_nonzero((part == audit_derived.CALL) | (part == audit_derived.EXECUTED)))

@@ -77,6 +77,11 @@ def _release_array(array: Any) -> None:
     array.contents.release = None
 
 
+# where the two stand in memory, as the structs have them
+_SCHEMA_ENDS = ctypes.cast(_release_schema, ctypes.c_void_p).value
+_ARRAY_ENDS = ctypes.cast(_release_array, ctypes.c_void_p).value
+
+
 class _Counted:
     """One array of 64-bit integers with its bits of validity, handed over in the same way."""
 
@@ -87,7 +92,7 @@ class _Counted:
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         values, validity = self._parts
-        buffers = (ctypes.c_void_p * 2)(0 if validity is None else validity.ctypes.data, values.ctypes.data)
+        buffers = (ctypes.c_void_p * 2)(compiled.at(validity), compiled.at(values))
         nulls = 0 if validity is None else -1
         self._structs, capsules = _capsules(b"l", self._bounds, nulls, buffers, (self._parts, buffers))
         return capsules
@@ -99,9 +104,9 @@ def _capsules(
     """The structs of one array and their capsules; ``kept`` lives until the consumer releases it; first row and rows in ``bounds``."""
     number = next(_numbers)
     _kept[number] = kept
-    schema = _Schema(form, b"", None, 2, 0, None, None, ctypes.cast(_release_schema, ctypes.c_void_p), None)
-    where, release = ctypes.cast(buffers, ctypes.c_void_p), ctypes.cast(_release_array, ctypes.c_void_p)
-    array = _Array(bounds[1], nulls, bounds[0], len(buffers), 0, where, None, None, release, number)
+    schema = _Schema(form, b"", None, 2, 0, None, None, _SCHEMA_ENDS, None)
+    where = ctypes.addressof(buffers)
+    array = _Array(bounds[1], nulls, bounds[0], len(buffers), 0, where, None, None, _ARRAY_ENDS, number)
     return (schema, array), (
         _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
         _new_capsule(ctypes.addressof(array), b"arrow_array", None),
@@ -121,9 +126,8 @@ class _Exported:
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         views, texts, validity = self._parts
         sizes = np.array([len(text) for text in texts], dtype=np.int64)
-        valid_at = 0 if validity is None else validity.ctypes.data
-        places = (text.ctypes.data for text in texts)
-        buffers = (ctypes.c_void_p * (3 + len(texts)))(valid_at, views.ctypes.data, *places, sizes.ctypes.data)
+        at = compiled.at
+        buffers = (ctypes.c_void_p * (3 + len(texts)))(at(validity), at(views), *map(at, texts), at(sizes))
         nulls = 0 if validity is None else -1
         self._structs, capsules = _capsules(b"vu", self._bounds, nulls, buffers, (self._parts, sizes, buffers))
         return capsules

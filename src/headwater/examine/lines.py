@@ -161,7 +161,7 @@ def _frame(cut: Cut, offset: Ints, length: Ints, grammar: LineGrammar) -> pl.Dat
                 continue  # a field that no line of the batch has costs nothing
             value = "logged" if name == "t_kind" else None
             series = constant(value, height) if value else pl.repeat(None, height, dtype=dtype, eager=True)
-        made[name] = series.cast(dtype).alias(name)
+        made[name] = series if series.dtype == dtype else series.cast(dtype)
     return pl.DataFrame(made)
 
 

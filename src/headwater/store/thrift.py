@@ -90,40 +90,39 @@ class _Reader:
         return fields
 
 
-def _write(out: bytearray, sort: int, value: Any) -> None:
+_BYTES = [bytes([n]) for n in range(256)]
+
+
+def _parts(out: list[bytes], sort: int, value: Any) -> None:
     if sort in _NUMBERS:
-        while value > 0x7F:
-            out.append(value & 0x7F | 0x80)
-            value >>= 7
-        out.append(value)
+        out.append(_BYTES[value] if value < 0x80 else varint(value))
     elif sort == STRUCT:
-        _write_struct(out, value)
+        _parts_of_struct(out, value)
     elif sort in (LIST, SET):
         of, items = value
-        out.append(len(items) << 4 | of if len(items) < 15 else 0xF0 | of)
-        if len(items) >= 15:
-            out += varint(len(items))
+        out.append(_BYTES[len(items) << 4 | of] if len(items) < 15 else _BYTES[0xF0 | of] + varint(len(items)))
         for item in items:
-            _write(out, _in_list(of), item)
+            _parts(out, _in_list(of), item)
     elif sort == BINARY:
-        out += varint(len(value))
-        out += value
+        out += (varint(len(value)), value)
     elif sort not in (TRUE, FALSE):
-        out += value
+        out.append(value)
 
 
-def _write_struct(out: bytearray, fields: Struct) -> None:
+def _parts_of_struct(out: list[bytes], fields: Struct) -> None:
     last = 0
     for number in sorted(fields):
         sort, value = fields[number]
         if 0 < number - last < 16:
-            out.append((number - last) << 4 | sort)
+            out.append(_BYTES[(number - last) << 4 | sort])
         else:
-            out.append(sort)
-            out += varint(zigzag(number))
+            out += (_BYTES[sort], varint(zigzag(number)))
         last = number
-        _write(out, sort, value)
-    out.append(0)
+        if sort in _NUMBERS:  # most of them
+            out.append(_BYTES[value] if value < 0x80 else varint(value))
+        else:
+            _parts(out, sort, value)
+    out.append(b"\0")
 
 
 def read(data: bytes) -> Struct:
@@ -133,6 +132,6 @@ def read(data: bytes) -> Struct:
 
 def written(fields: Struct) -> bytes:
     """A struct as bytes."""
-    out = bytearray()
-    _write_struct(out, fields)
-    return bytes(out)
+    out: list[bytes] = []
+    _parts_of_struct(out, fields)
+    return b"".join(out)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # who only asks which way it is need not wait for numpy
     from numpy.typing import NDArray
 
-VERSION = 4  # as HW_VERSION in lines.c
+VERSION = 5  # as HW_VERSION in lines.c
 _HERE = Path(__file__).resolve().parent
 _I64, _AT = ctypes.c_int64, ctypes.c_void_p
 # name of the function: its arguments ("p" a place in memory, "i" a number); all give back a number

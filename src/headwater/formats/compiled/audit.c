@@ -7,11 +7,18 @@
 #include "audit.h"
 #include "times.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define MOST_WORDS 96
 #define MOST_KEYS 512
 #define WIDEST_KEY 16
 #define SLOT_BITS 12
 #define MOST_ARGUMENTS 16
+#define SAME_BITS 8
+#define SAME (1 << SAME_BITS)
+#define INLINE 12 /* bytes that a view holds itself */
 
 /* What a type of record means for the header, as flags of a line. */
 enum { ACTS = 1, ABOUT = 2, PATH = 4, EXECUTES = 8 };
@@ -51,15 +58,17 @@ typedef struct {
     uint8_t *outcome; /* 0 none, 1 good, 2 bad */
     uint8_t *op;      /* 1 there is one, 2 it is pubkey, 4 it adds a user */
     const int64_t *spans; /* host and type of each line */
+    const int64_t *stand; /* the row of the columns that each line gets */
 } Places;
 
 typedef struct {
     Places to;
     Text data;
-    int64_t stride, row, pooled, pool_room;
+    int64_t stride, row, stand, pooled, pool_room; /* number of the line, and its row in the columns */
     int64_t stamp[MOST_KEYS]; /* the row in which a key was seen last, plus one */
     Value value[MOST_KEYS];
     Guess guess[MOST_KEYS + 1]; /* of the key behind each key, and behind the head of a line */
+    Value same[SAME];           /* texts that stood in the block or the pool a moment ago */
     int texts, counted;
 } Work;
 
@@ -82,33 +91,60 @@ static int key_at(const Places *to, Text at, int64_t size, Guess *guess) {
     return key;
 }
 
-/* Bytes at which a word may end or its value begin. */
-enum { ORDINARY, EQUALS, PARTS, QUOTE };
-static const uint8_t sort_of[256] = {[' '] = PARTS, [29] = PARTS, ['\n'] = PARTS, ['='] = EQUALS, ['\''] = QUOTE};
+/* Which of 64 bytes may end a word or begin its value: a space, the separator, a line feed, an equals sign, a quote. */
+static uint64_t marks_of(Text at) {
+    uint64_t marks = 0;
+#if defined(__SSE2__)
+    for (int k = 0; k < 4; k++) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * k));
+        __m128i parts = _mm_or_si128(_mm_cmpeq_epi8(some, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(some, _mm_set1_epi8(29)));
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(some, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(some, _mm_set1_epi8('\'')));
+        parts = _mm_or_si128(_mm_or_si128(parts, ends), _mm_cmpeq_epi8(some, _mm_set1_epi8('=')));
+        marks |= (uint64_t)(uint32_t)_mm_movemask_epi8(parts) << 16 * k;
+    }
+#else
+    static const uint8_t is_mark[256] = {[' '] = 1, [29] = 1, ['\n'] = 1, ['='] = 1, ['\''] = 1};
+    for (int k = 0; k < 64; k++) marks |= (uint64_t)is_mark[at[k]] << k;
+#endif
+    return marks;
+}
 
 static int opens(Text data, int64_t at) { return at >= 4 && hw_half(data + at - 4) == hw_half((Text) "msg="); }
 
-/* The words of a line that have a key; how many, or -1 where there are too many. */
+/* A word that ends at `end` with its equals sign, if it has a key; returns how many there are now, or -1 where there are too many. */
+static int add_word(Work *work, int64_t start, int64_t equals, int64_t end, Word *words, int count) {
+    uint8_t letter = work->data[start] | 32;
+    if (equals <= start || letter < 'a' || letter > 'z') return count;
+    if (count == MOST_WORDS) return -1;
+    int before = count && words[count - 1].key >= 0 ? words[count - 1].key : MOST_KEYS;
+    int key = key_at(&work->to, work->data + start, equals - start, work->guess + before);
+    words[count] = (Word){start, equals + 1, end, end, key};
+    return count + 1;
+}
+
+/* The words of a line that have a key; how many, or -1 where there are too many. The block's padding lets 64 bytes be read at
+ * its end. */
 static int words_of(Work *work, int64_t body, int64_t end, Word *words) {
     Text data = work->data;
-    int count = 0, before = MOST_KEYS;
-    for (int64_t at = body; at < end; at++) {
-        int64_t start = at, equals = -1;
-        for (; at < end; at++) {
-            uint8_t sort = sort_of[data[at]];
-            if (!sort) continue;
-            if (sort == PARTS || (sort == QUOTE && opens(data, at))) break;
-            if (sort == EQUALS && equals < 0) equals = at;
-        }
-        uint8_t letter = data[start] | 32;
-        if (equals > start && letter >= 'a' && letter <= 'z') {
-            if (count == MOST_WORDS) return -1;
-            int key = key_at(&work->to, data + start, equals - start, work->guess + before);
-            words[count++] = (Word){start, equals + 1, at, at, key};
-            before = key < 0 ? MOST_KEYS : key;
+    int64_t start = body, equals = -1;
+    int count = 0;
+    for (int64_t base = body; base < end; base += 64) {
+        uint64_t marks = marks_of(data + base);
+        if (end - base < 64) marks &= (1ULL << (end - base)) - 1;
+        for (; marks; marks &= marks - 1) {
+            int64_t at = base + hw_lowest(marks);
+            if (data[at] == '=') {
+                if (equals < 0) equals = at;
+                continue;
+            }
+            if (data[at] == '\'' && !opens(data, at)) continue;
+            count = add_word(work, start, equals, at, words, count);
+            if (count < 0) return -1;
+            start = at + 1;
+            equals = -1;
         }
     }
-    return count;
+    return start < end ? add_word(work, start, equals, end, words, count) : count;
 }
 
 static int64_t trimmed(Text data, int64_t start, int64_t end) {
@@ -136,6 +172,28 @@ static int is_utf8(Text at, int64_t size) {
         k += more + 1;
     }
     return 1;
+}
+
+/* A text that does not fit into its view gets the place of the same text before it, where that is still known; so the same text
+ * mostly has the same view, and who numbers texts need not look at them. Returns whether it was known. */
+static int shared(Work *work, Value *value) {
+    if (value->size <= INLINE) return 0;
+    uint64_t first = hw_word(value->at), last = hw_word(value->at + value->size - 8);
+    uint64_t slot = (first * 0x9E3779B97F4A7C15ULL ^ (last + (uint64_t)value->size) * 0xD6E8FEB86659FD93ULL) >> (64 - SAME_BITS);
+    Value *known = work->same + slot;
+    if (known->size == value->size && (known->at == value->at || !memcmp(known->at, value->at, (size_t)value->size))) {
+        *value = *known;
+        return 1;
+    }
+    *known = *value;
+    return 0;
+}
+
+/* Forgets texts in the part of the pool that is given up. */
+static void unshare(Work *work) {
+    Text first = work->to.pool + work->pooled, end = work->to.pool + work->pool_room;
+    for (Value *known = work->same; known < work->same + SAME; known++)
+        if (known->size && known->at >= first && known->at < end) known->size = 0;
 }
 
 static int nibble(uint8_t c) { return hw_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
@@ -168,7 +226,9 @@ static int decode(Work *work, Value *value) {
     while (size && !to[size - 1]) size--;
     for (int64_t k = 0; k < size; k++)
         if (!to[k]) to[k] = ' ';
+    int64_t pooled = work->pooled;
     of_pool(work, value, size);
+    if (shared(work, value)) work->pooled = pooled;
     return 1;
 }
 
@@ -180,9 +240,12 @@ static int whole_number(const Value *value, int64_t *number) {
 }
 
 static void put(Work *work, int column, const Value *value) {
-    uint64_t *view = work->to.to.views + 2 * (work->stride * column + work->row);
-    view[0] = value->view[0], view[1] = value->view[1];
-    hw_mark_in(&work->to.to, work->stride, column, work->row);
+    uint64_t *view = work->to.to.views + 2 * (work->stride * column + work->stand);
+    uint64_t low = value->view[0], high = value->view[1];
+    /* both were written a moment ago: reading them as one would wait until they have reached the cache */
+    hw_apart(low);
+    view[0] = low, view[1] = high;
+    hw_mark_in(&work->to.to, work->stride, column, work->stand);
 }
 
 static const Value *of(const Work *work, int name) {
@@ -269,7 +332,9 @@ static int put_arguments(Work *work) {
         to += one->size;
         *to++ = ' ';
     }
+    int64_t pooled = work->pooled;
     of_pool(work, &joined, size - 1);
+    if (shared(work, &joined)) work->pooled = pooled;
     put(work, COMMAND, &joined);
     return 1;
 }
@@ -321,6 +386,7 @@ static int value_of(Work *work, const Word *word, int64_t end, int quoted, int f
             return 1;
         }
     }
+    if (sort != INTEGER) shared(work, value);
     if (!to->column[word->key] && sort != NO_COLUMN) {
         if (sort == INTEGER ? work->counted == COUNTED : work->texts == TEXTS) return 0;
         to->column[word->key] = 1 + (sort == INTEGER ? TEXTS + work->counted++ : work->texts++);
@@ -334,8 +400,8 @@ static void put_own(Work *work, const Word *words, int count) {
         int key = words[k].key, column = to->column[key] - 1;
         if (work->stamp[key] != work->row + 1 || column < 0) continue;
         if (to->sort[key] == INTEGER) {
-            to->to.values[(column - TEXTS) * work->stride + work->row] = (int64_t)work->value[key].view[0];
-            hw_mark_in(&to->to, work->stride, column, work->row);
+            to->to.values[(column - TEXTS) * work->stride + work->stand] = (int64_t)work->value[key].view[0];
+            hw_mark_in(&to->to, work->stride, column, work->stand);
         } else {
             put(work, column, work->value + key);
         }
@@ -348,6 +414,7 @@ static void put_head(Work *work) {
     for (int k = 0; k < 2; k++) {
         if (span[2 * k + 1] <= span[2 * k]) continue;
         of_block(&value, work->data, span[2 * k], span[2 * k + 1]);
+        shared(work, &value);
         put(work, k ? TYPE : HOST, &value);
     }
 }
@@ -432,7 +499,7 @@ HW_API int64_t hw_audit_heads(Text data, int64_t size, const int64_t *start, con
     return lines;
 }
 
-/* The words of lines whose heads are known (`body` is not -1), as columns of `stride` rows, a row a line; `flags` say what the type
+/* The words of lines whose heads are known (`body` is not -1), as columns of `stride` rows; `flags` say what the type
  * of each means. `fits` gets a flag for every line; the rows of those that do not fit stay without a value. Returns how many fit. */
 HW_API int64_t hw_audit_words(Text data, int64_t size, const int64_t *body, const int64_t *end, int64_t lines, int64_t stride,
                               const uint8_t *flags, int64_t pool_room, uint8_t *fits, const Places *places, Work *work) {
@@ -450,10 +517,15 @@ HW_API int64_t hw_audit_words(Text data, int64_t size, const int64_t *body, cons
         int64_t pooled = work->pooled;
         int count = words_of(work, body[k], end[k], words);
         work->row = k;
+        work->stand = places->stand[k];
+        if (work->stand < 0 || work->stand >= stride) return HW_BAD;
         fits[k] = (uint8_t)values_of(work, words, count, body[k], end[k], flags[k]);
         taken += fits[k];
         if (!fits[k]) {
-            work->pooled = pooled;
+            if (work->pooled != pooled) {
+                work->pooled = pooled;
+                unshare(work);
+            }
             for (int n = 0; n < count; n++)
                 if (words[n].key >= 0) work->stamp[words[n].key] = 0;
         }

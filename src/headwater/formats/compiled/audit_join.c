@@ -15,6 +15,7 @@ typedef struct {
     const uint8_t *part, *outcome;
     const uint64_t *calls; /* eight bytes of an architecture, number of a call that runs a program; pairs */
     int32_t *before, *behind, *slots; /* of each row the neighbours of its time and serial */
+    const int64_t *stand; /* of each row its row in the columns */
     int32_t *partners; /* four for each derived event: the row it stands on, those of the call, the folder and the title; -1 */
 } Join;
 
@@ -56,11 +57,12 @@ static int32_t nearest(const Join *join, int64_t row, int part) {
 /* Whether a call runs a program, and succeeded. */
 static int executes(const Join *join, int64_t stride, int64_t row, int arch, int number) {
     if (join->outcome[row] != GOOD || arch < 0 || number < 0) return 0;
-    if (!hw_has(&join->to, stride, arch, row) || !hw_has(&join->to, stride, number, row)) return 0;
-    const uint64_t *view = join->to.views + 2 * (stride * arch + row);
+    int64_t at = join->stand[row];
+    if (at < 0 || at >= stride || !hw_has(&join->to, stride, arch, at) || !hw_has(&join->to, stride, number, at)) return 0;
+    const uint64_t *view = join->to.views + 2 * (stride * arch + at);
     if ((uint32_t)view[0] != 8) return 0;
     uint64_t text = view[0] >> 32 | view[1] << 32;
-    uint64_t call = (uint64_t)join->to.values[stride * (number - TEXTS) + row];
+    uint64_t call = (uint64_t)join->to.values[stride * (number - TEXTS) + at];
     for (int k = 0; k < MOST_CALLS; k += 2)
         if (join->calls[k] == text && join->calls[k + 1] == call) return 1;
     return 0;
@@ -92,43 +94,52 @@ HW_API int64_t hw_audit_join(const Join *join, int64_t rows, int64_t stride, int
     return count;
 }
 
-/* Moves the values of one column; those of a word of bits are taken out of it before any is put back. */
-static void move_column(uint8_t *bits, uint64_t *views, int64_t *values, int64_t rows, int64_t stay, const int64_t *moved) {
+/* The bits of 64 rows, those from a row on that is a multiple of 64; none of rows behind the last. */
+static uint64_t word_at(const uint8_t *bits, int64_t from, int64_t rows) {
+    uint64_t word = 0;
+    if (rows - from >= 64) return hw_word(bits + from / 8);
+    for (int k = 0; k < (int)((rows - from + 7) / 8); k++) word |= (uint64_t)bits[from / 8 + k] << 8 * k;
+    return word & ((1ULL << (rows - from)) - 1);
+}
+
+static inline void move_one(uint8_t *bits, uint64_t *views, int64_t *values, int64_t row, int64_t there) {
+    if (values) values[there] = values[row];
+    else views[2 * there] = views[2 * row], views[2 * there + 1] = views[2 * row + 1];
+    bits[row >> 3] &= (uint8_t)~(1u << (row & 7));
+    hw_mark(bits, there);
+}
+
+/* Moves the values of one column, those that go down from the last on and then those that go up from the first on; as order
+ * stays, none meets one that is still to go. The bits of a word are read before any of its rows moves. */
+static void move_column(uint8_t *bits, uint64_t *views, int64_t *values, int64_t rows, int64_t stay, const int64_t *target) {
     for (int64_t from = (rows - 1) & ~63LL; from >= 0 && from + 63 >= stay; from -= 64) {
-        uint8_t *at = bits + from / 8;
-        int bytes = rows - from < 64 ? (int)((rows - from + 7) / 8) : 8;
-        uint64_t word = 0, keep = from < stay ? (1ULL << (stay - from)) - 1 : 0;
-        for (int k = 0; k < bytes; k++) word |= (uint64_t)at[k] << 8 * k;
-        if (rows - from < 64) {
-            keep |= ~((1ULL << (rows - from)) - 1); /* rows behind the last have come from above */
-        }
-        word &= ~keep;
-        if (!word) continue;
-        for (int k = 0; k < bytes; k++) at[k] &= (uint8_t)(~word >> 8 * k);
-        while (word) {
+        for (uint64_t word = word_at(bits, from, rows); word;) {
             int bit = hw_highest(word);
-            int64_t row = from + bit, there = moved[row];
             word &= ~(1ULL << bit);
-            if (values) values[there] = values[row];
-            else views[2 * there] = views[2 * row], views[2 * there + 1] = views[2 * row + 1];
-            hw_mark(bits, there);
+            if (target[from + bit] > from + bit) move_one(bits, views, values, from + bit, target[from + bit]);
+        }
+    }
+    for (int64_t from = stay & ~63LL; from < rows; from += 64) {
+        for (uint64_t word = word_at(bits, from, rows); word; word &= word - 1) {
+            int64_t row = from + hw_lowest(word);
+            if (target[row] < row) move_one(bits, views, values, row, target[row]);
         }
     }
 }
 
-/* Moves the rows of all columns to where `moved` says; nothing moves up, and order stays. */
-HW_API int64_t hw_audit_move(const Columns *to, int64_t rows, int64_t stride, const int64_t *moved) {
+/* Moves the rows of all columns, of which `rows` are in use, to where `target` says; order stays. */
+HW_API int64_t hw_audit_move(const Columns *to, int64_t rows, int64_t stride, const int64_t *target) {
     int64_t stay = 0;
-    if (rows > stride || (rows && (moved[rows - 1] >= stride || moved[0] < 0))) return HW_BAD;
-    for (int64_t k = 1; k < rows; k++)
-        if (moved[k] <= moved[k - 1]) return HW_BAD;
-    while (stay < rows && moved[stay] == stay) stay++;
+    if (rows > stride) return HW_BAD;
+    for (int64_t k = 0; k < rows; k++)
+        if (target[k] < 0 || target[k] >= stride) return HW_BAD;
+    while (stay < rows && target[stay] == stay) stay++;
     if (stay == rows) return 0;
     for (int column = 0; column < TEXTS + COUNTED; column++) {
         if (!to->counts[column]) continue;
         int text = column < TEXTS;
         move_column(hw_bits_of(to, stride, column), text ? to->views + 2 * stride * column : NULL,
-                    text ? NULL : to->values + stride * (column - TEXTS), rows, stay, moved);
+                    text ? NULL : to->values + stride * (column - TEXTS), rows, stay, target);
     }
     return 0;
 }

@@ -21,9 +21,11 @@
 #define hw_soon(at) __builtin_prefetch(at)
 #define hw_lowest(word) __builtin_ctzll(word)
 #define hw_highest(word) (63 - __builtin_clzll(word))
+#define hw_apart(word) __asm__("" : "+r"(word))
 #else
 #define HW_API
 #define hw_soon(at) ((void)(at))
+#define hw_apart(word) ((void)0)
 static inline int hw_lowest(uint64_t word) {
     int at = 0;
     while (!(word >> at & 1)) at++;

@@ -7,18 +7,27 @@
  */
 #include "columns.h"
 
+/* Spreads the numbers of the rows that have one over all of these rows; from the last on, for they stand in the same place. */
+static void spread(uint32_t *codes, int rows, int values, uint32_t there) {
+    if (values == rows) return;
+    for (int k = rows - 1; k >= 0; k--) codes[k] = there >> k & 1 ? codes[--values] : NULL_CODE;
+}
+
 static int64_t number(const Input *input, Dictionary *found, uint32_t *codes, int64_t *first) {
     int64_t row = 0, total = 0;
+    Seen seen;
     for (int64_t c = 0; c < input->count; c++) {
         const struct ArrowArray *chunk = input->chunks + c;
         int64_t end = chunk->offset + chunk->length;
-        uint64_t last[2] = {0, 0};
-        uint32_t code = NULL_CODE;
+        hw_forget(&seen);
         for (int64_t k = chunk->offset; k < end; k += TOGETHER) {
             int some = end - k < TOGETHER ? (int)(end - k) : TOGETHER;
             int64_t before = found->count;
             if (input->format == 'v') {
-                if (hw_number_rows(chunk, k, some, found, last, &code, &total, codes + row) < 0) return HW_BAD;
+                uint32_t there;
+                int values = hw_number_rows(chunk, k, some, found, &seen, &total, codes + row, &there);
+                if (values < 0) return HW_BAD;
+                spread(codes + row, some, values, there);
             } else {
                 for (int r = 0; r < some; r++) {
                     const uint8_t *value = (const uint8_t *)chunk->buffers[1] + 8 * (k + r);

@@ -152,8 +152,6 @@ typedef struct {
     uint32_t size, hash;
 } Waiting;
 
-#define AS_BEFORE (-1)
-
 /* The numbers of so many texts, in order; 0 where there is no memory. */
 static int number_some(Dictionary *found, Waiting *texts, int count, uint32_t *codes) {
     for (int k = 0; k < count; k++) {
@@ -171,57 +169,86 @@ static int number_some(Dictionary *found, Waiting *texts, int count, uint32_t *c
     return 1;
 }
 
-int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
-                   uint32_t *last_code, int64_t *total, uint32_t *codes) {
+void hw_forget(Seen *seen) {
+    memset(seen->code, 0xFF, sizeof seen->code);
+    seen->last_code = NULL_CODE;
+}
+
+static inline uint64_t place_of(uint64_t low, uint64_t high) {
+    return (low * 0x9E3779B97F4A7C15ULL ^ high * 0xD6E8FEB86659FD93ULL) >> (64 - SEEN_BITS);
+}
+
+/* Whether so many views are all the same as another. */
+static int all_are(const uint8_t *view, int rows, const uint64_t *as) {
+    uint64_t other = 0;
+    for (int k = 0; k < rows; k++) other |= (hw_word(view + 16 * k) ^ as[0]) | (hw_word(view + 16 * k + 8) ^ as[1]);
+    return !other;
+}
+
+int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, Seen *seen, int64_t *total,
+                   uint32_t *codes, uint32_t *there) {
     Waiting texts[TOGETHER];
     uint32_t numbers[TOGETHER];
-    int which[TOGETHER], row[TOGETHER], count = 0, seen = 0, any = *last_code != NULL_CODE;
-    memset(codes, 0xFF, (size_t)rows * sizeof *codes);
-    for (uint32_t there = hw_valid_rows(chunk->buffers[0], first, rows); there; there &= there - 1) {
+    int which[TOGETHER], place[TOGETHER], count = 0, all = 0;
+    const uint8_t *views = (const uint8_t *)chunk->buffers[1] + 16 * first;
+    uint32_t left = *there = hw_valid_rows(chunk->buffers[0], first, rows);
+    if (!(~left << (32 - rows)) && seen->last_code != NULL_CODE && all_are(views, rows, seen->last)) {
+        for (int k = 0; k < rows; k++) codes[k] = seen->last_code;
+        *total += (int64_t)rows * (uint32_t)seen->last[0];
+        return rows;
+    }
+    for (; left; left &= left - 1) {
         uint32_t size;
-        int k = hw_lowest(there);
-        const uint8_t *view = (const uint8_t *)chunk->buffers[1] + 16 * (first + k);
-        const uint8_t *at = text_at(chunk, first + k, &size);
-        if (!at) return HW_BAD;
-        *total += size;
-        row[seen] = k;
-        if (any && last[0] == hw_word(view) && last[1] == hw_word(view + 8)) {
-            which[seen++] = count ? count - 1 : AS_BEFORE;
+        int row = hw_lowest(left);
+        uint64_t low = hw_word(views + 16 * row), high = hw_word(views + 16 * row + 8), at = place_of(low, high);
+        seen->last[0] = low, seen->last[1] = high;
+        if (seen->code[at] != NULL_CODE && seen->view[at][0] == low && seen->view[at][1] == high) {
+            codes[all++] = seen->last_code = seen->code[at];
+            *total += (uint32_t)low;
             continue;
         }
-        hw_soon(at);
-        hw_soon(at + (size > 8 ? size - 8 : 0));
-        texts[count] = (Waiting){at, size, 0};
-        which[seen++] = count++;
-        last[0] = hw_word(view), last[1] = hw_word(view + 8);
-        any = 1;
+        const uint8_t *text = text_at(chunk, first + row, &size);
+        if (!text) return HW_BAD;
+        *total += size;
+        hw_soon(text);
+        hw_soon(text + (size > 8 ? size - 8 : 0));
+        seen->view[at][0] = low, seen->view[at][1] = high;
+        seen->code[at] = NULL_CODE; /* until it has its number */
+        texts[count] = (Waiting){text, size, 0};
+        which[count] = all++;
+        place[count++] = (int)at;
+        seen->last_code = NULL_CODE;
     }
+    if (!count) return all;
     if (!number_some(found, texts, count, numbers)) return HW_BAD;
-    for (int k = 0; k < seen; k++) codes[row[k]] = which[k] == AS_BEFORE ? *last_code : numbers[which[k]];
-    if (count) *last_code = numbers[count - 1];
-    return seen;
+    for (int k = 0; k < count; k++) codes[which[k]] = numbers[k];
+    /* two views of these rows may have met in one place: what stands there is that of the later */
+    for (int k = 0; k < count; k++) seen->code[place[k]] = numbers[k];
+    if (seen->last_code == NULL_CODE) seen->last_code = codes[all - 1];
+    return all;
 }
 
 /* Numbers the texts; 1 where a dictionary serves, 0 where texts are to be written plainly, HW_BAD on a fault. */
 static int number_texts(const Input *input, Dictionary *found, Encoded *out, int64_t *total) {
-    int64_t row = 0, seen = 0, asked = SAMPLE;
+    int64_t row = 0, texts = 0, asked = SAMPLE;
+    uint32_t there;
+    Seen seen;
     for (int64_t c = 0; c < input->count; c++) {
         const struct ArrowArray *chunk = input->chunks + c;
         int64_t end = chunk->offset + chunk->length;
-        uint64_t last[2] = {0, 0};
-        uint32_t code = NULL_CODE;
+        hw_forget(&seen);
         for (int64_t k = chunk->offset; k < end; k += TOGETHER) {
             int some = end - k < TOGETHER ? (int)(end - k) : TOGETHER;
-            int texts = hw_number_rows(chunk, k, some, found, last, &code, total, found->codes + row);
-            if (texts < 0) return HW_BAD;
+            int more = hw_number_rows(chunk, k, some, found, &seen, total, found->codes + texts, &there);
+            if (more < 0) return HW_BAD;
             row += some;
-            seen += texts;
+            texts += more;
             if (found->count < asked) continue;
             asked = found->count * 2;
-            if (hw_too_many(found->count, seen)) return measure(input, out, total);
+            if (hw_too_many(found->count, texts)) return measure(input, out, total);
         }
     }
-    out->nulls = row - seen;
+    out->nulls = row - texts;
     return 1;
 }
 
@@ -258,18 +285,11 @@ uint8_t *hw_put_levels(const Input *input, const Encoded *out, uint8_t *to) {
     return at;
 }
 
-/* Two codes at once. */
-static uint64_t hw_wide(const uint32_t *codes) { return hw_word((const uint8_t *)codes); }
-
-/* Packs values of `width` bits (up to 32), the lowest first; nulls are left out. Returns the place behind. */
-static uint8_t *pack_codes(uint8_t *to, const uint32_t *codes, int64_t rows, int width) {
+/* Packs values of `width` bits (up to 32), the lowest first. Returns the place behind. */
+static uint8_t *pack_codes(uint8_t *to, const uint32_t *codes, int64_t count, int width) {
     uint64_t held = 0;
     int bits = 0;
-    for (int64_t k = 0; k < rows; k++) {
-        while (k + 8 <= rows && (hw_wide(codes + k) & hw_wide(codes + k + 2) & hw_wide(codes + k + 4) & hw_wide(codes + k + 6)) == UINT64_MAX)
-            k += 8;
-        if (k == rows) break;
-        if (codes[k] == NULL_CODE) continue;
+    for (int64_t k = 0; k < count; k++) {
         held |= (uint64_t)codes[k] << bits;
         bits += width;
         if (bits < 32) continue;
@@ -293,7 +313,7 @@ static uint8_t *put_codes(uint8_t *to, const Dictionary *found, const Encoded *o
         return to;
     }
     uint8_t *whole = to + (values + 7) / 8 * width;
-    to = pack_codes(to, found->codes, out->rows, width);
+    to = pack_codes(to, found->codes, values, width);
     memset(to, 0, (size_t)(whole - to)); /* the last group of eight is filled up */
     return whole;
 }

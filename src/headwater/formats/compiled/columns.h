@@ -12,6 +12,8 @@
 #define SAMPLE 16384           /* so many distinct values tell whether a dictionary is worth its room */
 #define NULL_CODE UINT32_MAX
 #define TOGETHER 32 /* rows whose texts are numbered side by side */
+#define SEEN_BITS 8
+#define SEEN (1 << SEEN_BITS)
 
 enum { PLAIN = 0, RLE_DICTIONARY = 8, DELTA_BINARY_PACKED = 5 };
 
@@ -39,7 +41,7 @@ typedef struct {
 typedef struct {
     Entry *entries;
     uint64_t *slots;
-    uint32_t *codes; /* one a row */
+    uint32_t *codes; /* one a value, nulls left out */
     uint8_t *page;
     int64_t count, room, mask, bytes, page_room;
     int sized;
@@ -74,10 +76,20 @@ static inline int hw_too_many(int64_t distinct, int64_t seen) { return distinct 
 /* All chunks of a stream; 0 where it is of another kind or fails. What came is to be released in either case. */
 int hw_take(struct ArrowArrayStream *stream, Input *input);
 void hw_release(Input *input);
-/* Numbers the texts of up to TOGETHER rows of a chunk; a view equal to the one before needs no looking up.
- * Returns how many rows have a text, or HW_BAD. */
-int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, uint64_t *last,
-                   uint32_t *last_code, int64_t *total, uint32_t *codes);
+/* Views that were numbered a moment ago; a view that is the same bit for bit has the same text. One array's are of no use to
+ * another. */
+typedef struct {
+    uint64_t view[SEEN][2];
+    uint32_t code[SEEN]; /* NULL_CODE where nothing was kept */
+    uint64_t last[2];
+    uint32_t last_code;
+} Seen;
+
+void hw_forget(Seen *seen);
+/* Numbers the texts of up to TOGETHER rows of a chunk, those that are there, behind each other in `codes`; `there` gets a bit
+ * for each. Returns how many, or HW_BAD. */
+int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dictionary *found, Seen *seen, int64_t *total,
+                   uint32_t *codes, uint32_t *there);
 int hw_begin(Dictionary *found, int64_t rows, int sized);
 void hw_end(Dictionary *found);
 /* The number of a value; NULL_CODE where there is no memory. */

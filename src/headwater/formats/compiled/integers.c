@@ -16,46 +16,54 @@
 
 static uint64_t zigzag(int64_t value) { return (uint64_t)value << 1 ^ (uint64_t)(value >> 63); }
 
-/* The values that are no nulls, the least and the greatest of them, and their numbers as long as these are few. */
-static int number_integers(const Input *input, Dictionary *found, Encoded *out, int64_t *values) {
-    int64_t row = 0, seen = 0, asked = SAMPLE;
-    int many = 0;
+/* All values that are no nulls, behind each other, and the least and the greatest of them; whether none is less than the one
+ * before it. */
+static int take_integers(const Input *input, Encoded *out, int64_t *values) {
+    int64_t count = 0, row = 0;
+    int descends = 0;
     for (int64_t c = 0; c < input->count; c++) {
         const struct ArrowArray *chunk = input->chunks + c;
         const int64_t *from = chunk->buffers[1];
-        int64_t before = 0;
-        uint32_t code = NULL_CODE;
         int64_t end = chunk->offset + chunk->length;
-        uint32_t there = 0;
-        for (int64_t k = chunk->offset; k < end; k++, row++, there >>= 1) {
-            if (!((k - chunk->offset) & 31)) there = hw_valid_rows(chunk->buffers[0], k, end - k < 32 ? (int)(end - k) : 32);
-            if (!there) { /* none of the rest of 32 */
-                int64_t rest = 31 - ((k - chunk->offset) & 31), more = rest < end - 1 - k ? rest : end - 1 - k;
-                memset(found->codes + row, 0xFF, (size_t)(more + 1) * sizeof *found->codes);
-                out->nulls += more + 1;
-                k += more, row += more;
+        row += chunk->length;
+        for (int64_t k = chunk->offset; k < end; k += 32) {
+            int some = end - k < 32 ? (int)(end - k) : 32;
+            uint32_t there = hw_valid_rows(chunk->buffers[0], k, some);
+            if (!(~there << (32 - some))) {
+                memcpy(values + count, from + k, (size_t)some * sizeof *values);
+                count += some;
                 continue;
             }
-            if (!(there & 1)) {
-                found->codes[row] = NULL_CODE;
-                out->nulls++;
-                continue;
-            }
-            int64_t value = from[k];
-            if (!seen || value < out->least) out->least = value;
-            if (!seen || value > out->greatest) out->greatest = value;
-            values[seen++] = value;
-            if (many) continue;
-            if (code == NULL_CODE || value != before) {
-                code = hw_code_of(found, (const uint8_t *)(from + k), 8);
-                if (code == NULL_CODE) return HW_BAD;
-                before = value;
-                if (found->count >= asked && (asked = found->count * 2)) many = hw_too_many(found->count, seen);
-            }
-            found->codes[row] = code;
+            for (; there; there &= there - 1) values[count++] = from[k + hw_lowest(there)];
         }
     }
-    return !many && (found->count * 3 <= seen * 2 || seen < 2);
+    out->nulls = row - count;
+    if (!count) return 0;
+    out->least = out->greatest = values[0];
+    for (int64_t k = 1; k < count; k++) {
+        descends |= values[k] < values[k - 1];
+        out->least = values[k] < out->least ? values[k] : out->least;
+        out->greatest = values[k] > out->greatest ? values[k] : out->greatest;
+    }
+    return !descends;
+}
+
+/* Numbers the values as long as these are few; 1 where a dictionary serves, 0 where it does not, HW_BAD without memory. */
+static int number_integers(Dictionary *found, const int64_t *values, int64_t count, int rises) {
+    int64_t before = 0, asked = SAMPLE;
+    uint32_t code = NULL_CODE;
+    for (int64_t k = 0; k < count; k++) {
+        if (code == NULL_CODE || values[k] != before) {
+            code = hw_code_of(found, (const uint8_t *)(values + k), 8);
+            if (code == NULL_CODE) return HW_BAD;
+            before = values[k];
+            /* what rises, as times and serials do, has short differences */
+            if (rises && found->count > 256 && found->count * 8 > k) return 0;
+            if (found->count >= asked && (asked = found->count * 2) && hw_too_many(found->count, k + 1)) return 0;
+        }
+        found->codes[k] = code;
+    }
+    return found->count * 3 <= count * 2 || count < 2;
 }
 
 static uint8_t *put_miniblock(uint8_t *to, const uint64_t *values, int width) {
@@ -130,7 +138,8 @@ int hw_encode_integers(const Input *input, Encoded *out) {
     int64_t *values = malloc((size_t)(input->rows + 1) * sizeof *values);
     int done = 0;
     if (hw_begin(&found, input->rows, 0) && values) {
-        int few = number_integers(input, &found, out, values);
+        int rises = take_integers(input, out, values);
+        int few = number_integers(&found, values, out->rows - out->nulls, rises);
         int close = (uint64_t)out->greatest - (uint64_t)out->least < 1ULL << WIDEST;
         if (few > 0) done = hw_numbered(input, &found, out);
         else if (!few) done = close ? as_differences(input, out, values) : as_they_are(input, out, values);
