@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 _SAFE = 2**53 - 1
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def plain(value: Any) -> Any:
@@ -48,6 +49,18 @@ def _sorted(value: Any) -> Any:
     return value
 
 
+def _form(value: Any) -> Any:
+    """``_sorted(plain(value))`` in one pass over what most values are made of."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool or (kind is int and -_SAFE <= value <= _SAFE):
+        return value
+    if kind is dict and set(map(type, value)) == {str} and "".join(value).isascii():
+        return {k: _form(value[k]) for k in sorted(value)}  # ASCII sorts alike by code points and by code units
+    if kind is list or kind is tuple:
+        return [_form(v) for v in value]
+    return _sorted(plain(value))
+
+
 def canonical(value: Any) -> bytes:
     """The one byte form of a value.
 
@@ -55,7 +68,7 @@ def canonical(value: Any) -> bytes:
         TypeError: a value that JSON here does not hold.
         UnicodeEncodeError: text with lone surrogates, which RFC 8785 refuses.
     """
-    return json.dumps(_sorted(plain(value)), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(_form(value)).encode("utf-8")
 
 
 def digest(value: Any) -> str:

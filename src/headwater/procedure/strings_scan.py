@@ -84,9 +84,12 @@ def chosen(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]
 
 def _plan(item: Evidence, targets: Sequence[Json], beyond: Sequence[str]) -> list[Unit]:
     units: list[Unit] = []
+    size = 0
     for target in targets:
-        if not units or len(units[-1].targets) >= FILES_PER_TASK or units[-1].size + target["size"] > BYTES_PER_TASK:
+        if not units or len(units[-1].targets) >= FILES_PER_TASK or size + target["size"] > BYTES_PER_TASK:
             units.append(Unit(item, STRINGS + len(units)))
+            size = 0
+        size += target["size"]
         units[-1].targets.append(target)
     for unit in units:
         unit.fingerprint = digest(

@@ -110,9 +110,12 @@ def plan(item: Evidence, rules: Loaded, chosen: Sequence[Json]) -> list[Unit]:
     """Cut the targets into tasks by number and size alone."""
     units: list[Unit] = []
     most = MEMBERS_PER_TASK if item.kind == "folder" else FILES_PER_TASK
+    size = 0
     for target in chosen:
-        if not units or len(units[-1].targets) >= most or units[-1].size + target["size"] > BYTES_PER_TASK:
+        if not units or len(units[-1].targets) >= most or size + target["size"] > BYTES_PER_TASK:
             units.append(Unit(item, YARA + len(units)))
+            size = 0
+        size += target["size"]
         units[-1].targets.append(target)
     for unit in units:
         unit.fingerprint = digest(

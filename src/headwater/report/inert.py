@@ -97,17 +97,16 @@ def covers(char: str, face: str = "regular") -> bool:
 
 
 @cache
-def _covered(face: str) -> re.Pattern[str]:
-    """Texts that a face can show whole."""
-    ranges = zip(*_coverage()[face], strict=True)
-    return re.compile("[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges) + "]*")
+def _covered(face: str) -> frozenset[str]:
+    """The characters that a face can show."""
+    return frozenset(chr(at) for first, last in zip(*_coverage()[face], strict=True) for at in range(first, last + 1))
 
 
 def printable(found: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
     """The same pieces for the printed page: characters that no embedded font has become ``□U+XXXX`` escapes."""
     out: list[tuple[bool, str]] = []
     for escape, text in found:
-        if escape or _covered("regular").fullmatch(text):
+        if escape or _covered("regular").issuperset(text):
             out.append((escape, text))
             continue
         start = 0
@@ -124,6 +123,6 @@ def printable(found: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
 
 def thin(text: str) -> list[tuple[bool, str]]:
     """The text as runs of (the bold face lacks it, characters): such a run is set in regular weight everywhere."""
-    if text and _covered("bold").fullmatch(text):
+    if text and _covered("bold").issuperset(text):
         return [(False, text)]
     return [(lacking, "".join(run)) for lacking, run in groupby(text, key=lambda char: not covers(char, "bold"))]
