@@ -37,18 +37,21 @@ class Pool:
         # private: shared memory would pass a confined child's limit unseen, and is refused there
         private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
         self._memory = mmap.mmap(-1, count * size, **private)
-        self._free: queue.SimpleQueue[Block] = queue.SimpleQueue()
+        # the buffer that was used last is filled next, because it is still in a core's cache; the queue only counts
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         whole = memoryview(self._memory)
-        for at in range(0, count * size, size):
-            self._free.put(Block(whole[at : at + size]))
+        self._rest = [Block(whole[at : at + size]) for at in range(0, count * size, size)]
+        for _ in self._rest:
+            self._free.put(None)
 
     def take(self, timeout: float) -> Block | None:
         """A free block, or None if there is none within ``timeout`` seconds."""
         try:
-            return self._free.get(timeout=timeout)
+            self._free.get(timeout=timeout)
         except queue.Empty:
             return None
+        return self._rest.pop()
 
     def release(self, block: Block) -> None:
         """One of the block's users is done with it; after the last it is free again."""
@@ -57,4 +60,5 @@ class Pool:
             if block.waiting:
                 return
         block.made = None
-        self._free.put(block)
+        self._rest.append(block)
+        self._free.put(None)

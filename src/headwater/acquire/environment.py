@@ -15,13 +15,14 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headwater.acquire.device_answers import DeviceAnswers, ask_ata, ata_answers, nothing, nvme_health
 from headwater.acquire.device_use import DeviceUse, descendants, numbers_of, use_of
 from headwater.acquire.devices import BlockDevice, block_devices, built_of, related
-from headwater.acquire.superblocks import Superblock
+from headwater.acquire.medium_said import Superblock
 from headwater.acquire.system_facts import system_facts
 from headwater.acquire.system_files import LocalFiles, NotRecorded, SystemFiles, inert_text, recorded
 from headwater.confine.pool import Limits, Pool, Task
@@ -162,10 +163,12 @@ def environment_of(
     proc_root: str = "/proc",
     dev_root: str = "/dev",
     etc_root: str = "/etc",
+    pool: Pool | None = None,
 ) -> Environment:
     """The environment record of a block device or a file of this machine, or of a system kept in folders.
 
-    Opens the source O_RDONLY; asks the disk and the kernel only where the roots are the machine's own.
+    Opens the source O_RDONLY; asks the disk and the kernel only where the roots are the machine's own. ``pool``: whose
+    child reads the superblocks; one of its own where None.
 
     Raises:
         AcquireError: HW2001 it is not there. One that cannot be opened is described as far as the kernel tells.
@@ -180,7 +183,7 @@ def environment_of(
         raise AcquireError("HW2001", where)
     opened, why = _open(place) if ours or name is None else (None, "the device is not at hand")
     try:
-        medium = Medium(NotRecorded(why)) if opened is None else look_at(opened)
+        medium = Medium(NotRecorded(why)) if opened is None else look_at(opened, pool)
         answers = _answers(devices[name], opened) if name and opened else nothing(why or "a file answers nothing")
         own = descendants(files, os.getpid()) if ours else frozenset()
         return describe(
@@ -265,15 +268,18 @@ def _loops_over(devices: Mapping[str, BlockDevice], where: str) -> list[str]:
     return [n for n, d in devices.items() if (d.layer or {}).get("loop.backing_file") == real]
 
 
-def look_at(opened: OpenFile) -> Medium:
+def look_at(opened: OpenFile, pool: Pool | None = None) -> Medium:
     """The superblocks of an open medium, read in a confined child: a hostile one cannot hurt the record."""
     if not opened.size:
         return Medium(NotRecorded("the medium is empty"))
-    task = Task("superblocks", "headwater.acquire.superblocks:look", {"size": opened.size}, (opened.fd,))
+    task = Task(
+        "superblocks", "headwater.acquire.superblocks:look", {"size": opened.size}, (opened.fd,),
+        wall=_LOOK_SECONDS, cpu=int(_LOOK_SECONDS),
+    )  # fmt: skip
     results: list[Mapping[str, Any]] = []
     try:
-        with Pool(1, Limits(wall=_LOOK_SECONDS, cpu=int(_LOOK_SECONDS))) as pool:
-            for outcome in pool.run([task], lambda message: results.append(message.header)):
+        with nullcontext(pool) if pool is not None else Pool(1, Limits()) as children:
+            for outcome in children.run([task], lambda message: results.append(message.header)):
                 if outcome.status != "done":
                     return Medium(
                         NotRecorded(f"reading the superblocks ended badly: {outcome.status} {outcome.detail}")

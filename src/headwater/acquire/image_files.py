@@ -6,10 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.acquire.destinations import PART, sync_folder
-from headwater.formats.media import Medium, RawMedium, open_medium
 from headwater.formats.opened import OpenFile, open_readonly
+
+if TYPE_CHECKING:
+    from headwater.formats.media import Medium
 
 
 def rename_whole(folder: Path, names: Sequence[str]) -> None:
@@ -50,6 +53,8 @@ def open_image(folder: Path, names: Sequence[str], *, e01: bool, cut: bool = Fal
 
     The form is told, not guessed: a disk whose first bytes look like a container is still a disk.
     """
+    from headwater.formats.media import RawMedium, open_medium  # heavy, and only for an image that is read back
+
     files = open_files(folder, names)
     try:
         return open_medium(files, allow_missing=cut) if e01 else RawMedium(files)

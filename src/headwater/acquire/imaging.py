@@ -169,7 +169,8 @@ class Imaging:
         if start:
             level_out(plan, self._stand, self._writer.name)
         self._save(sidecar.INCOMPLETE)
-        stages = Stages(pool, plan.digests, prepare, write)
+        compared = plan.read_back or (plan.read_again and not self._source.live)
+        stages = Stages(pool, plan.digests, prepare, write, mark=compared)
         try:
             try:
                 self._writer.begin(self._stand.checkpoint if start else None)

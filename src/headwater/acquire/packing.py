@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from isal import isal_zlib
 
 from headwater.acquire.e01_sections import checksum
 
 CHUNK = 32 << 10
+_STRIDE = 8
 LEVELS = {"none": 0, "fast": 1, "best": 2}
-_WORDS = CHUNK // 8
+_ZEROS = bytearray(CHUNK)  # a bytearray is compared with any buffer as it lies, up to the first byte that differs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,25 @@ class Packed:
 
 def zero_chunks(data: memoryview) -> list[bool]:
     """For each chunk whether it is all zeros; the last may be short."""
-    whole = len(data) // CHUNK
-    found: list[bool] = []
-    if whole:
-        words = np.frombuffer(data, np.uint64, whole * _WORDS).reshape(whole, _WORDS)
-        # one word in 512 tells nearly every chunk with content; only the others are looked through
-        found = (words[:, ::512].max(axis=1) == 0).tolist()
-        for at, likely in enumerate(found):
-            if likely:
-                found[at] = not words[at].max()
-    tail = data[whole * CHUNK :]
+    whole = len(data) // CHUNK * CHUNK
+    # the bytearray's own comparison: a memoryview's looks at one byte after another
+    equals = _ZEROS.__eq__
+    found = [equals(data[at : at + CHUNK]) for at in range(0, whole, CHUNK)]
+    tail = data[whole:]
     if tail:
-        found.append(not np.frombuffer(tail, np.uint8).any())
+        found.append(_ZEROS[: len(tail)].__eq__(tail))
     return found
+
+
+def is_noise(chunk: memoryview) -> bool:
+    """Whether every eighth byte of a chunk is spread as evenly as chance spreads it: packed or encrypted content."""
+    import numpy as np  # only where content is met that does not compress
+
+    sample = np.frombuffer(chunk, np.uint8)[::_STRIDE]
+    counts = np.bincount(sample, minlength=256)
+    # the expected sum of squares of n even throws into 256 boxes, and five times its scatter
+    n = len(sample)
+    return bool(counts @ counts < n + n * (n - 1) / 256 + 5 * n * (510 / 65_536) ** 0.5)
 
 
 def zero_runs(zeros: list[bool], length: int) -> Iterator[tuple[int, int]]:
@@ -84,15 +90,18 @@ class Chunker:
         sizes: list[int] = []
         packed: list[bool] = []
         compress = self._compress
+        stored = False  # noise comes in stretches: behind a chunk that did not compress the next is looked at first
         for index, zero in enumerate(zeros):
             chunk = data[index * CHUNK : (index + 1) * CHUNK]
-            if compress is not None:
+            if compress is not None and not (stored and len(chunk) == CHUNK and is_noise(chunk)):
                 content = self._zero if zero and len(chunk) == CHUNK else compress(chunk)
                 if len(content) < len(chunk):
                     parts.append(content)
                     sizes.append(len(content))
                     packed.append(True)
+                    stored = False
                     continue
+            stored = True
             parts.append(chunk)
             parts.append(checksum(chunk))
             sizes.append(len(chunk) + 4)

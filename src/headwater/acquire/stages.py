@@ -28,7 +28,7 @@ class Stages:
     """The running stages. ``pack`` makes ``block.made`` of a block; ``write`` is given the blocks in order.
 
     Give blocks in order with :meth:`put`; then :meth:`drain` waits until all is through. ``marks`` holds a CRC-32 per
-    block as it was read, by which reading back can name the place that differs.
+    block as it was read, by which reading back can name the place that differs; none are made without ``mark``.
     """
 
     def __init__(
@@ -38,11 +38,14 @@ class Stages:
         pack: Callable[[Block], Any] | None = None,
         write: Callable[[Block], None] | None = None,
         packers: int = 0,
+        *,
+        mark: bool = True,
     ) -> None:
         self.pool = pool
         self.failure: BaseException | None = None
         self.digests: dict[str, Any] = {name: new_digest(name) for name in algorithms}
         self.marks = array("I")
+        self._mark = mark
         self._pack = pack
         self._write = write
         self._hashing: list[Queue] = []
@@ -87,7 +90,8 @@ class Stages:
 
     def put(self, block: Block) -> None:
         """Hand a filled block to every stage."""
-        self.marks.append(isal_zlib.crc32(block.data))
+        if self._mark:
+            self.marks.append(isal_zlib.crc32(block.data))
         block.waiting = len(self._hashing) + (self._write is not None) + (self._pack is not None)
         if not block.waiting:
             block.waiting = 1

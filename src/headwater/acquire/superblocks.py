@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from headwater.acquire.medium_said import Superblock
 from headwater.acquire.system_files import inert_text
 from headwater.formats.filesystems import identify
 from headwater.formats.lvm import physical_volume
@@ -39,22 +40,6 @@ _MEMBERS: tuple[tuple[str, int, bytes], ...] = (
     ("zfs", 132 << 10, struct.pack("<Q", 0x00BAB10C)),
     ("vmfs", 0x100000, bytes.fromhex("0dd001c0")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Superblock:
-    """What lies on a volume. ``name``: '' for the medium itself, else its number in the table (``p1``).
-
-    ``member_of``: the array, group or pool that it is a part of; '' where it is none. ``details`` as the superblock
-    has them, inert.
-    """
-
-    name: str
-    offset: int
-    length: int
-    kind: str
-    member_of: str
-    details: Mapping[str, str]
 
 
 def superblocks(source: ByteSource) -> tuple[str, tuple[Superblock, ...], tuple[str, ...]]:

@@ -74,8 +74,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError("HW0001", self.prog, what=in_both(with_choices(message, self._actions)))
 
 
-def build() -> argparse.ArgumentParser:
-    """The whole command line; the verbs' modules are light, so that ``--help`` is quick."""
+def build(only: str = "") -> argparse.ArgumentParser:
+    """The whole command line; the verbs' modules are light, so that ``--help`` is quick.
+
+    ``only``: a verb as a person types it, whose options alone are then known; all where there is none of that name.
+    """
     parser = _Parser(
         prog="headwater",
         description="Headwater 溯源: from a broken-into server to a report that a court can check down to the byte.\n"
@@ -86,7 +89,8 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headwater {__version__}",
                         help="显示版本 · show the version")  # fmt: skip
     commands = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser, title="命令 · verbs")
-    for name in verbs():
+    every = verbs()
+    for name in [n for n in every if name_of(n) == only] or every:
         module = importlib.import_module(f"{cli.__name__}.{name}")
         sub = commands.add_parser(
             name_of(name),
@@ -144,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given:
             print(welcome())
             return EXIT_DONE
-        options = build().parse_args(given)
+        options = build(given[0]).parse_args(given)
         if options.verb is None:
             raise UsageError("HW0001", what="VERB")
         options.command = ("headwater", *given)

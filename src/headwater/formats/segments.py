@@ -13,11 +13,11 @@ from pathlib import Path
 
 from headwater.formats.disk_sets import SUFFIX, set_files
 from headwater.formats.ewf_sections import SIGNATURE
-from headwater.formats.virtual_disks import disk_set
 from headwater.model.errors import AcquireError
 from headwater.model.paths import encode_name
 
 _E01 = re.compile(r"\.[e-z](?:\d\d|[a-z][a-z])\Z", re.IGNORECASE)
+_SMART = re.compile(r"\.s(?!00)\d\d\Z", re.IGNORECASE)
 _NUMBERED = re.compile(r"\.(\d{3,5})\Z")
 _LETTERED = re.compile(r"\.([a-z]{2,4})\Z")
 _SPLIT_DEFAULT = re.compile(r"\Ax([a-z]{2,4})\Z")  # coreutils split without a prefix: xaa, xab …
@@ -26,7 +26,8 @@ _SPLIT_DEFAULT = re.compile(r"\Ax([a-z]{2,4})\Z")  # coreutils split without a p
 def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:
     """All files of the set that ``path`` belongs to, in order, whichever of them was named; ``[path]`` if it is alone.
 
-    E01: every ``.E01`` … ``.ZZZ`` with the same stem, also behind a hole, so that opening can name what is missing.
+    E01: every ``.E01`` … ``.ZZZ`` (SMART: ``.S01`` …) with the same stem, also behind a hole, so that opening can name what
+    is missing.
     Split raw: ``.000``/``.001`` or ``.aa`` onwards, and coreutils' ``xaa``. A virtual disk: the image, its extents and
     its parents, from its own folder and from those in ``allow`` (:func:`headwater.formats.virtual_disks.disk_set`). A disk
     set (``.hwset``): its description and all files of its members.
@@ -35,13 +36,15 @@ def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:
         AcquireError: HW2001 the file is not there; HW2003 its folder cannot be listed; HW2004 a numbered part of
             split raw or a file of a disk set is missing; HW2009 a disk set that is none.
     """
+    from headwater.formats.virtual_disks import disk_set  # heavy: whoever only names segments does without
+
     path = Path(path)
     if not path.exists():
         raise AcquireError("HW2001", os.fspath(path))
     try:
         if path.name.endswith(SUFFIX):
             return set_files(path, {encode_name(os.fsencode(other.name)): other for other in path.parent.iterdir()})
-        if e01_number(path.name) is not None and _is_e01(path):
+        if (e01_number(path.name) is not None or is_smart([path.name])) and _is_e01(path):
             return _e01_set(path)
         if disk := disk_set(path, allow):
             return disk
@@ -53,31 +56,45 @@ def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:
     return [path]
 
 
-def e01_number(name: str) -> int | None:
-    """The segment number in a file name: E01 to E99, then EAA to EZZ, FAA to ZZZ (specification, "Segment files")."""
+def e01_number(name: str, smart: bool = False) -> int | None:
+    """The segment number in a file name: E01 to E99, then EAA to EZZ, FAA to ZZZ (specification, "Segment files").
+
+    ``smart``: of a set as SMART names it, S01 to S99, then SAA to ZZZ.
+    """
     match = _E01.search(name)
     if not match:
         return None
     text = match.group()[1:].lower()
+    base = "s" if smart else "e"
     if text[1:].isdigit():
-        return int(text[1:]) or None if text[0] == "e" else None
-    first, second, third = (ord(letter) - ord("a") for letter in text)
-    return 100 + (first - 4) * 676 + second * 26 + third
+        return int(text[1:]) or None if text[0] == base else None
+    second, third = (ord(letter) - ord("a") for letter in text[1:])
+    number = 100 + (ord(text[0]) - ord(base)) * 676 + second * 26 + third
+    return number if number >= 100 else None
 
 
-def e01_suffix(number: int) -> str:
+def e01_suffix(number: int, smart: bool = False) -> str:
     """The inverse of :func:`e01_number`, in capitals: ``E01``, ``EAA``."""
+    base = "S" if smart else "E"
     if number < 100:
-        return f"E{number:02d}"
+        return f"{base}{number:02d}"
     high, low = divmod(number - 100, 676)
-    return chr(ord("E") + high) + chr(ord("A") + low // 26) + chr(ord("A") + low % 26)
+    return chr(ord(base) + high) + chr(ord("A") + low // 26) + chr(ord("A") + low % 26)
+
+
+def is_smart(names: Sequence[str]) -> bool:
+    """Whether a set is named as SMART names it: by the one of its names that has a number."""
+    return any(_SMART.search(name) for name in names)
 
 
 def _e01_set(path: Path) -> list[Path]:
     stem = path.name[:-4]
+    there = [other.name for other in path.parent.iterdir() if other.name[:-4] == stem]
+    # from .saa on the names of both kinds meet: the first segment's tells
+    smart = is_smart([path.name]) or (is_smart(there) and not any(e01_number(name) == 1 for name in there))
     found: dict[int, Path] = {}
     for other in sorted(path.parent.iterdir()):
-        number = e01_number(other.name)
+        number = e01_number(other.name, smart)
         if number is None or other.name[:-4] != stem or not (other == path or _is_e01(other)):
             continue
         # where the file system tells case apart, the named file wins over its twin
@@ -87,8 +104,8 @@ def _e01_set(path: Path) -> list[Path]:
 
 
 def _is_e01(path: Path) -> bool:
-    """A lettered extension alone is weak evidence (.exe, .iso): it counts only with the signature behind it."""
-    if path.suffix[2:].isdigit():
+    """A lettered extension alone is weak evidence (.exe, .iso), and so is .s01: it counts with the signature behind it."""
+    if path.suffix[2:].isdigit() and not is_smart([path.name]):
         return True
     with path.open("rb") as file:
         return file.read(8) == SIGNATURE

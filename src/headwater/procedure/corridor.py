@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # Polars is half a second of start-up, and imaging needs none
 TOOL = f"headwater {__version__}"
 OPENED = "open-case"
 REGISTERED = "register"
+PLANNED = "plan"
 SETTINGS = "settings"
 AUTHORISED = "authorise"
 WALKED = "list"
@@ -81,13 +83,18 @@ def utc_now() -> str:
 
 def environment() -> dict[str, str]:
     """The machine and the libraries that touch evidence, for a custody entry."""
+    return _machine() | {"scanner": compiled.which()}
+
+
+@cache
+def _machine() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "absent"
-    return found | {"scanner": compiled.which()}
+    return found
 
 
 @dataclass(slots=True)

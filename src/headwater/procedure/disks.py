@@ -11,6 +11,7 @@ from headwater.acquire.device_use import Mount
 from headwater.acquire.devices import BlockDevice, block_devices
 from headwater.acquire.environment import Environment, environment_of
 from headwater.acquire.system_files import LocalFiles, NotRecorded
+from headwater.confine.pool import Limits, Pool
 from headwater.model.errors import AcquireError
 
 _UNKNOWN = "—"
@@ -33,10 +34,11 @@ def disks(
     devices = block_devices(files)
     if not devices:
         raise AcquireError("HW2071", sys_root, what=sys.platform)
-    for name, device in devices.items():
-        if device.parent or device.size == 0 or files.read(f"/sys/class/block/{name}/size") is None:
-            continue
-        yield environment_of(device.path, sys_root, proc_root, dev_root, etc_root)
+    with Pool(1, Limits()) as pool:
+        for name, device in devices.items():
+            if device.parent or device.size == 0 or files.read(f"/sys/class/block/{name}/size") is None:
+                continue
+            yield environment_of(device.path, sys_root, proc_root, dev_root, etc_root, pool)
 
 
 def table(records: Sequence[Environment]) -> list[str]:

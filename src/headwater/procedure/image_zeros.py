@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from headwater.acquire.image_files import open_files
-from headwater.confine.pool import Limits, Message, Pool, Task
+from headwater.confine.pool import Message, Pool, Task
 from headwater.model.errors import HeadwaterError
 from headwater.procedure.intake import Held, call
 
@@ -23,7 +20,7 @@ _EXTENTS = 4 << 20  # per volume: 64 MiB of numbers
 
 
 def allocated_zeros(
-    folder: Path, names: Sequence[str], zeros: Sequence[tuple[int, int]], *, e01: bool
+    pool: Pool, folder: Path, names: Sequence[str], zeros: Sequence[tuple[int, int]], *, e01: bool
 ) -> dict[str, Any]:
     """Per volume the zeros that are allocated, for the sidecar; ``reason`` where nothing can be said."""
     extents: dict[str, list[bytes]] = {}
@@ -41,8 +38,7 @@ def allocated_zeros(
             "allocated-zeros", "headwater.procedure.child_image:allocated",
             {"files": Held((), tuple(files)).args(), "e01": e01}, tuple(f.fd for f in files), wall=3600.0,
         )  # fmt: skip
-        with Pool(1, Limits()) as pool:
-            result = call(pool, task, take)
+        result = call(pool, task, take)
     except HeadwaterError as error:  # the image stands without this: what is not known is said
         return {"volumes": [], "reason": error.text("en")}
     finally:
@@ -50,7 +46,7 @@ def allocated_zeros(
             file.close()
     volumes = []
     for name, kind, reason in result["volumes"]:
-        ranges = _common(np.frombuffer(b"".join(extents.get(name, [])), "<u8"), zeros)
+        ranges = _common(b"".join(extents.get(name, [])), zeros)
         row: dict[str, Any] = {"volume": name, "file_system": kind, "reason": reason}
         if held.get(name, 0) > _EXTENTS:
             row["reason"] = f"only the first {_EXTENTS} extents were compared"
@@ -60,11 +56,13 @@ def allocated_zeros(
     return {"volumes": volumes, "reason": str(result.get("reason", ""))}
 
 
-def _common(packed: npt.NDArray[np.uint64], zeros: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _common(packed: bytes, zeros: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The overlaps of allocated extents with ranges of zeros, by offset, joined where they touch."""
-    if not packed.size or not zeros:
+    if not packed or not zeros:
         return []
-    pairs = packed.reshape(-1, 2).astype(np.int64)
+    import numpy as np  # not where no file system told anything
+
+    pairs = np.frombuffer(packed, "<u8").reshape(-1, 2).astype(np.int64)
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     found: list[tuple[int, int]] = []
     at = 0

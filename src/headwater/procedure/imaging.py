@@ -25,7 +25,6 @@ from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.partition_source import PartitionSource
 from headwater.acquire.plans import Plan
 from headwater.acquire.ports import BlockSource
-from headwater.acquire.ssh_session import target_of
 from headwater.acquire.write_protection import WriteProtection, refuse_mounted, write_protection
 from headwater.case.authority import Claim
 from headwater.confine.pool import Limits, Pool, Task
@@ -35,6 +34,7 @@ from headwater.model.errors import AcquireError, HeadwaterError, UsageError
 from headwater.model.paths import encode_name
 from headwater.procedure.admission import admitted
 from headwater.procedure.corridor import (
+    PLANNED,
     REGISTERED,
     TOOL,
     Corridor,
@@ -104,18 +104,20 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
         if left is not None:
             return _taken_up(corridor, order, plan, left)
         passed = _in_order(corridor, order)
+        live = order.live or order.state == "live"
         reach = replace(order.reach, static=order.state == "static")
-        with reached(order.source, reach, live=order.live or order.state == "live") as way:
+        # one confined child for all that is read of the source's content and of the image's
+        with Pool(1, Limits()) as pool, reached(order.source, reach, live=live, pool=pool) as way:
             objections = within(
                 corridor, _said(order, way), order.override, method="remote" if is_remote(order.source) else "image",
                 remote=order.remote, attack_source=order.attack_source,
             )  # fmt: skip
             protection = _guarded(order, plan, way.environment)
-            source = _part(order, way.source)
+            source = _part(order, way.source, pool)
             begun = _begin(corridor, order, source, way, protection, objections, passed)
             desk = Desk(
                 progress=progress, sign=case_signer(corridor), now=utc_now, tool=TOOL, record=begun,
-                inspect=lambda folder, names, zeros: allocated_zeros(folder, names, zeros, e01=plan.format == "e01"),
+                inspect=lambda folder, names, zeros: allocated_zeros(pool, folder, names, zeros, e01=plan.format == "e01"),
             )  # fmt: skip
             try:
                 imaged = Imaging(source, plan, desk, resume=order.resume).run()
@@ -134,10 +136,10 @@ def _in_order(corridor: Corridor, order: ImageOrder) -> dict[str, Any]:
     Raises:
         AcquireError: HW2150, out of order without a reason; HW2151, a guard stands against it.
     """
-    from headwater.procedure.scene import PLANNED, gate, server_of  # it reads what imaging enters
-
     if corridor.ledger.last(PLANNED) is None:
         return {}
+    from headwater.procedure.scene import gate, server_of  # it reads what imaging enters
+
     asset = server_of(order.source) if is_remote(order.source) else order.source
     return {"scene": gate(corridor, "image", asset, order.because).note()}
 
@@ -202,18 +204,20 @@ def _said(order: ImageOrder, way: Reached) -> list[tuple[str, str]]:
     known = way.environment
     said: list[tuple[str, object]] = [("serial", known.device.serial)] if known.device is not None else []
     if is_remote(order.source):
+        from headwater.acquire.ssh_session import target_of  # heavy, and only for servers
+
         said += [("address", target_of(order.source).host)]
         said += [(kind, known.system.get(name)) for kind, name in (("host", "hostname"), ("machine-id", "machine_id"))]
     return [(kind, value) for kind, value in said if isinstance(value, str) and value]
 
 
-def _part(order: ImageOrder, whole: BlockSource) -> BlockSource:
+def _part(order: ImageOrder, whole: BlockSource, pool: Pool) -> BlockSource:
     """The whole source, or the partition of it that was asked for."""
     if order.partition is None:
         return whole
     if not is_local(order.source):
         raise UsageError("HW0001", what=f"--partition {order.partition}: {order.source}")
-    name, offset, length = _partition(order)
+    name, offset, length = _partition(order, pool)
     return PartitionSource(whole, offset, length, name)
 
 
@@ -221,14 +225,13 @@ def _name(path: str | os.PathLike[str]) -> str:
     return encode_name(os.fsencode(path))
 
 
-def _partition(order: ImageOrder) -> tuple[str, int, int]:
+def _partition(order: ImageOrder, pool: Pool) -> tuple[str, int, int]:
     """Name, offset and length of the partition, from the table as a confined child reads it."""
     file = open_readonly(order.source)
     try:
         files = Held((), (file,)).args()
         task = Task("partitions", "headwater.procedure.child_image:partitions", {"files": files}, (file.fd,))
-        with Pool(1, Limits()) as pool:
-            found = call(pool, task)["volumes"]
+        found = call(pool, task)["volumes"]
     finally:
         file.close()
     for name, offset, length, _, _ in found:

@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.acquire.clock_reference import by_person, by_sntp, plain
 from headwater.acquire.device_answers import nothing
 from headwater.acquire.device_use import DeviceUse
 from headwater.acquire.environment import Environment, Medium, environment_of
 from headwater.acquire.ports import BlockSource
-from headwater.acquire.ssh_login import Access, Ask
 from headwater.acquire.system_files import NotRecorded, inert_text, recorded
 from headwater.acquire.windows_device import WindowsSource, is_windows_device
+from headwater.confine.pool import Pool
+
+if TYPE_CHECKING:
+    from headwater.acquire.ssh_login import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Reach:
 
     ``static``: the person states that nothing writes to the source of a server or of Windows; else it counts as live.
     ``size`` in bytes where a server cannot tell it; ``attempts`` at a lost line, None for the usual.
-    The SSH fields are those of :class:`Access`.
+    The SSH fields are those of :class:`headwater.acquire.ssh_login.Access`.
     """
 
     static: bool = False
@@ -54,7 +57,9 @@ class Reached:
 
     def way(self) -> dict[str, Any]:
         """What the connection has to tell so far; call it again after the work. Empty for a source of this machine."""
-        from headwater.acquire.ssh_source import SshSource
+        if not is_remote(self.source.name):
+            return {}
+        from headwater.acquire.ssh_source import SshSource  # heavy, and only for servers
 
         if not isinstance(self.source, SshSource):
             return {}
@@ -73,8 +78,10 @@ def is_local(address: str) -> bool:
 
 
 @contextmanager
-def reached(address: str, reach: Reach, *, live: bool = False) -> Iterator[Reached]:
+def reached(address: str, reach: Reach, *, live: bool = False, pool: Pool | None = None) -> Iterator[Reached]:
     """A source with its record, closed afterwards. ``live``: the person has decided to image it while it is in use.
+
+    ``pool``: whose child reads the superblocks, see :func:`environment_of`.
 
     Raises:
         AcquireError: it cannot be reached or opened (HW2001 to HW2007, HW2064 to HW2070).
@@ -83,6 +90,7 @@ def reached(address: str, reach: Reach, *, live: bool = False) -> Iterator[Reach
     clocks = clocks_of(reach)
     source: BlockSource
     if is_remote(address):
+        from headwater.acquire.ssh_login import Access
         from headwater.acquire.ssh_source import ATTEMPTS, SshSource
 
         access = Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask)
@@ -96,7 +104,7 @@ def reached(address: str, reach: Reach, *, live: bool = False) -> Iterator[Reach
     else:
         from headwater.acquire.file_source import FileBlockSource
 
-        known = environment_of(address)
+        known = environment_of(address, pool=pool)
         source = FileBlockSource(address, live=live, facts=known.facts())
     try:
         yield Reached(source, known, clocks)

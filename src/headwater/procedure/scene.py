@@ -16,14 +16,14 @@ from headwater.acquire.ssh_session import target_of
 from headwater.model.custody import Sealed
 from headwater.model.errors import AcquireError, UsageError
 from headwater.model.times import from_rfc3339
-from headwater.procedure.corridor import Corridor, environment, utc_now
+from headwater.procedure.corridor import PLANNED, Corridor, environment, utc_now
 from headwater.procedure.custody import Desk
 from headwater.procedure.imaging import IMAGED
 from headwater.scene.acts import ACTS
 from headwater.scene.order import Done, Judged, judge
 from headwater.scene.plan import Plan, Row, checked, checklist, from_plain
 
-PLANNED, ACTED, COLLECTED = "plan", "scene-act", "collect"
+ACTED, COLLECTED = "scene-act", "collect"
 _AHEAD_NS = 120_000_000_000  # how far a person's clock may be ahead of this machine's
 
 
