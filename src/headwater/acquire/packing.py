@@ -16,7 +16,7 @@ from isal import isal_zlib
 from headwater.acquire.e01_sections import checksum
 
 CHUNK = 32 << 10
-_STRIDE = 8
+_STRIDE = 7  # odd, so that every byte of a record of fixed size is met
 LEVELS = {"none": 0, "fast": 1, "best": 2}
 _ZEROS = bytearray(CHUNK)  # a bytearray is compared with any buffer as it lies, up to the first byte that differs
 
@@ -46,7 +46,7 @@ def zero_chunks(data: memoryview) -> list[bool]:
 
 
 def is_noise(chunk: memoryview) -> bool:
-    """Whether every eighth byte of a chunk is spread as evenly as chance spreads it: packed or encrypted content."""
+    """Whether every seventh byte of a chunk is spread as evenly as chance spreads it: packed or encrypted content."""
     import numpy as np  # only where content is met that does not compress
 
     sample = np.frombuffer(chunk, np.uint8)[::_STRIDE]
