@@ -105,7 +105,7 @@ def _dissect(python: str, path: Path, chunks: int) -> None:
     """dissect.eventlog over the first chunks of the log, each record to a dictionary."""
     part = path.with_name("part.evtx")
     part.write_bytes(path.read_bytes()[: 4096 + chunks * writing.CHUNK])
-    said = subprocess.run([python, "-c", DISSECT, str(part)], check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
+    said = subprocess.run([python, "-c", DISSECT, str(part)], check=True, capture_output=True, text=True).stdout.split()
     count, spent = int(said[0]), float(said[1])
     name = f"dissect.eventlog, {chunks} chunks"
     print(f"{name:<34} {count:>9,} records {spent:7.2f} CPU s {count / spent:>10,.0f} records/CPU s")

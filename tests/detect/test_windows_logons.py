@@ -79,6 +79,25 @@ def test_both_tokens_of_an_administrator_and_what_terminal_services_tell_are_one
     assert found.ts_first == BEGUN + 9 * SECOND
 
 
+def check(at: float, user: str = "administrator", station: str = "KALI") -> Happening:
+    return event(4776, at, {"TargetUserName": user, "Workstation": station, "Status": "0x0"})
+
+
+def test_the_check_of_a_password_belongs_to_the_logon_behind_it() -> None:
+    events = logged(check(9.5), logon(10), check(30), check(9.6, "bob"), follows(4634, 90))
+    (found,) = run(windows_logons, events)
+    assert found.facts["workstation"] == "KALI"
+    assert "自称工作站 KALI" in found.text.zh
+    assert [c.claims["event_code"] for c in found.spans] == ["4776", "4624", "4634"]
+    assert found.ts_first == BEGUN + 10 * SECOND  # a check is no logon
+
+
+def test_a_check_long_before_or_of_another_account_is_left_alone() -> None:
+    (found,) = run(windows_logons, logged(check(3), check(9.9, "bob"), logon(10)))
+    assert found.facts["workstation"] is None
+    assert [c.claims["event_code"] for c in found.spans] == ["4624"]
+
+
 def test_without_a_security_log_terminal_services_tell_and_a_missing_begin_is_said() -> None:
     whole, torn = run(
         windows_logons, logged(desktop(21, 5), desktop(23, 90), desktop(25, 100, "SRV\\bob", WITHIN, "3"))

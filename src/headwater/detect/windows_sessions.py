@@ -3,7 +3,8 @@
 
 A logon (4624) and what follows it (4672, 4778, 4779, 4647, 4634) share the host and the logon's number, which is given
 anew after each start of the system. Terminal services (LocalSessionManager 21 to 25) number sessions in their own way
-and are joined by account, address and time; RemoteConnectionManager 1149 likewise.
+and are joined by account, address and time; RemoteConnectionManager 1149 likewise. A check of a password by NTLM (4776)
+has no number either: it belongs to the logon of the same account on the host within the five seconds behind it.
 https://learn.microsoft.com/windows/security/threat-protection/auditing/event-4624
 """
 
@@ -32,11 +33,12 @@ _SHOWN = ("src_ip", "user", "host", "event_code", "provider")
 OWN = ("LogonType", "TargetLogonId", "SubjectLogonId", "LogonId", "SessionId", "PrivilegeList", "WorkstationName",
        "Workstation", "EventRecordID")  # fmt: skip
 CLAIMS = ("kind", "event_code", "user", "src_ip", "LogonType", "TargetLogonId", "SubjectLogonId", "LogonId", "SessionId",
-          "PrivilegeList", "WorkstationName")  # fmt: skip
+          "PrivilegeList", "WorkstationName", "Workstation")  # fmt: skip
 # Accounts that Windows makes for its own sessions, and the null session, which proves no password.
 NOBODY = r"(?i)^(?:dwm-\d+|umfd-\d+|anonymous logon|system|local service|network service)$"
 _SPLIT = SECOND  # an administrator's logon is told twice, once for each token
 _NEAR = MINUTE
+_CHECKED = 5 * SECOND  # from the check of a password to the logon that it was for
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ class Session:
     privileged: bool = False
     reconnects: int = 0
     disconnects: int = 0
+    checked: bool = False  # its password was checked by NTLM on this host
+    workstation: str | None = None  # what the other side called itself then
     ids: set[str] = field(default_factory=set)
 
     @property
@@ -124,6 +128,25 @@ def _network(events: Events, rows: Any) -> pl.DataFrame:
     return collected(kept.drop("first", "last", "raised"))
 
 
+def _account() -> Any:
+    """The account without its domain, as :func:`bare` has it."""
+    name = pl.col("user").str.to_lowercase().str.split("\\").list.last()
+    return name.str.split("@").list.first().alias("account")
+
+
+def _checks(events: Events, logons: pl.DataFrame) -> pl.DataFrame:
+    """Checks of a password on the host itself, each shortly before a logon of its account.
+
+    A domain controller has them by the million for logons elsewhere: those go past unread.
+    """
+    marks = logons.lazy().select("source", "host", _account(), "ts", pl.col("ts").alias("logon")).sort("ts")
+    rows = _scan(events, [EventKind.AUTH_SUCCESS], ("4776",)).with_columns(_account()).sort("ts")
+    near = rows.join_asof(
+        marks, on="ts", by=["source", "host", "account"], strategy="forward", tolerance=_CHECKED, check_sortedness=False
+    )
+    return collected(near.filter(pl.col("logon").is_not_null()))
+
+
 def rows_of(events: Events) -> pl.DataFrame:
     """Every event that a session is joined from, by time; a record that stands in several copies of a log counts once."""
     logons = _logons(events)
@@ -142,6 +165,7 @@ def rows_of(events: Events) -> pl.DataFrame:
     parts += [collected(followed.with_columns(once).select(wanted))]
     none = pl.lit(None, dtype=pl.String).alias("number")
     parts += [collected(p.with_columns(none, once).select(wanted)) for p in (desktop, connected, started)]
+    parts += [_checks(events, logons).with_columns(none, once).select(wanted)]
     every = pl.concat(parts, how="vertical_relaxed").sort(ORDER, nulls_last=True)
     copies = ["source", "host", "provider", "event_code", "EventRecordID", "ts", "number"]
     first = every.filter(
@@ -152,7 +176,7 @@ def rows_of(events: Events) -> pl.DataFrame:
 
 def sessions(rows: pl.DataFrame) -> list[Session]:
     """The sessions that these events (:func:`rows_of`) tell of, in order of begin."""
-    said = rows.select("source", *_SHOWN, "ts", "number", "LogonType", "SessionId", "times").to_dicts()
+    said = rows.select("source", *_SHOWN, "ts", "number", "LogonType", "SessionId", "Workstation", "times").to_dicts()
     made = _of_logons(said)
     boots: dict[tuple[int, str], list[int]] = {}
     for row in said:
@@ -161,6 +185,7 @@ def sessions(rows: pl.DataFrame) -> list[Session]:
     by_account: dict[tuple[int, str, str], list[Session]] = {}
     for session in made:
         by_account.setdefault((session.source, session.host, session.account), []).append(session)
+    _check(said, by_account)
     for desktop in [*_of_terminals(said), *_of_connections(said)]:
         held = by_account.setdefault((desktop.source, desktop.host, desktop.account), [])
         same = next((s for s in held if _same(s, desktop)), None)
@@ -217,6 +242,18 @@ def _follow(held: list[Session], at: int, row: dict[str, Any]) -> None:
     session.privileged |= code == "4672"
     session.reconnects += code == "4778"
     session.disconnects += code == "4779"
+
+
+def _check(said: list[dict[str, Any]], by_account: dict[tuple[int, str, str], list[Session]]) -> None:
+    """Give each check of a password to the logon behind it."""
+    for at, row in enumerate(said):
+        if row["event_code"] != "4776":
+            continue
+        held = by_account.get((row["source"], row["host"] or "", bare(row["user"])), [])
+        session = next((s for s in held if 0 <= s.begin - row["ts"] <= _CHECKED), None)
+        if session is not None:
+            session.rows.append(at)
+            session.checked, session.workstation = True, session.workstation or row["Workstation"] or None
 
 
 def _of_terminals(said: list[dict[str, Any]]) -> list[Session]:

@@ -126,6 +126,10 @@ def _session(events: Events, rows: pl.DataFrame, session: Session, severity: Sev
         zh, en = f"{zh}，来源地址 {session.src_ip}", f"{en} from {session.src_ip}"
     if session.privileged:
         zh, en = f"{zh}，带管理特权", f"{en} with an administrator's privileges"
+    if session.checked:
+        name = session.workstation
+        zh += "，口令由本机按 NTLM 核验" + (f"，对方自称工作站 {name}" if name else "")
+        en += ", the password checked here by NTLM" + (f" for a workstation that calls itself {name}" if name else "")
     if session.times > 1:
         zh, en = (
             f"{zh}，同一账户、地址和方式共 {session.times} 次登录",
@@ -151,7 +155,7 @@ def _session(events: Events, rows: pl.DataFrame, session: Session, severity: Sev
     facts: dict[str, Value] = {
         "logon_type": session.logon_type, "login_ts": session.begin, "ended": session.ended or "unknown",
         "times": session.times, "privileged": session.privileged, "reconnects": session.reconnects, "disconnects": session.disconnects,
-        "logon_id": ",".join(sorted(session.ids)) or None,
+        "logon_id": ",".join(sorted(session.ids)) or None, "workstation": session.workstation,
     }  # fmt: skip
     technique = "T1078" if session.logon_type in NETWORK or severity is Severity.INFO else "T1021.001"
     rule = replace(RULE, techniques=(technique, *(t for t in RULE.techniques if t != technique)))
