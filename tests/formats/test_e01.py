@@ -70,11 +70,11 @@ def acquire(folder: Path, data: bytes, *options: str) -> Path:
     source.write_bytes(data)
     command = ["ewfacquire", "-u", "-q", "-t", str(folder / "made"), *options, str(source)]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    return next(path for path in folder.iterdir() if path.suffix.lower() == ".e01")
+    return next(path for path in folder.iterdir() if path.suffix.lower() in (".e01", ".s01"))
 
 
 @needs_ewf
-@pytest.mark.parametrize("kind", ["ewf", "ftk", "encase2", "encase5", "encase6", "encase7", "linen7", "ewfx"])
+@pytest.mark.parametrize("kind", ["ewf", "smart", "ftk", "encase2", "encase5", "encase6", "encase7", "linen7", "ewfx"])
 def test_every_dialect_reads_as_ewfacquire_wrote_it(tmp_path: Path, kind: str) -> None:
     data = (DATA * 4)[: 512 * 999]
     medium = opened(segments(acquire(tmp_path, data, "-f", kind, "-c", "fast", "-d", "sha1")))
@@ -147,6 +147,41 @@ def test_names_of_segments_count_on() -> None:
         None,
         None,
     ]
+
+
+@needs_ewf
+def test_a_set_of_smart_is_found_whole_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(3 << 20)
+    first = acquire(tmp_path, data, "-f", "smart", "-S", str(1 << 20), "-c", "none")
+    names = [f"made.s{n:02d}" for n in range(1, 5)]
+    for name in ("made.s01", "made.s03"):
+        found = segments(tmp_path / name)
+        assert [path.name for path in found] == names
+    medium = opened(found)
+    assert content(medium) == data
+    assert (medium.bad, medium.warnings) == ((), ())
+    assert medium.stated["md5"] == hashlib.md5(data).hexdigest()
+    medium.close()
+    (tmp_path / "made.s03").unlink()
+    with pytest.raises(AcquireError) as error:
+        opened(segments(first))
+    assert (error.value.code, "made.S03" in str(error.value)) == ("HW2004", True)
+    (tmp_path / "notes.s01").write_bytes(b"no image")
+    assert segments(tmp_path / "notes.s01") == [tmp_path / "notes.s01"]
+
+
+def test_names_of_smart_and_of_encase_are_told_apart() -> None:
+    assert [e01_number(f"x.{s}", True) for s in ("s01", "S99", "saa", "SZZ", "TAA", "ZZZ")] == [
+        1,
+        99,
+        100,
+        775,
+        776,
+        5507,
+    ]
+    assert [e01_suffix(n, True) for n in (1, 99, 100, 776)] == ["S01", "S99", "SAA", "TAA"]
+    assert [e01_number(name, True) for name in ("x.e01", "x.eaa", "x.s00")] == [None, None, None]
+    assert e01_number("x.saa") == 100 + 14 * 676
 
 
 def test_other_files_beside_an_image_are_not_its_segments(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from headwater.formats.compressed import inflate_zlib
 from headwater.formats.ewf_sections import Geometry, Section
 from headwater.formats.ewf_tables import Copy, Hole, Numbering, Table, load, read_copy, table_of
 from headwater.formats.opened import OpenFile
-from headwater.formats.segments import e01_number, e01_suffix
+from headwater.formats.segments import e01_number, e01_suffix, is_smart
 from headwater.formats.sources import FileSource
 from headwater.model.errors import AcquireError
 from headwater.model.kinds import GapReason
@@ -64,13 +64,14 @@ def read_set(files: Sequence[OpenFile], allow_missing: bool) -> E01Set:
     if not allow_missing:
         _complete(ordered, own, sources)
     items: list[Table | Hole] = []
+    smart = is_smart([source.name for source in sources])
     for number in range(1, max(own, default=0) + 1):
         if number in own:
             items.extend(_items(number, own[number]))
         else:
-            items.append(Hole(GapReason.UNREADABLE, f"segment {e01_suffix(number)} is missing"))
+            items.append(Hole(GapReason.UNREADABLE, f"segment {e01_suffix(number, smart)} is missing"))
     if own and own[max(own)].last == "next":
-        items.append(Hole(GapReason.UNREADABLE, f"segment {e01_suffix(max(own) + 1)} is missing"))
+        items.append(Hole(GapReason.UNREADABLE, f"segment {e01_suffix(max(own) + 1, smart)} is missing"))
     warnings = [replace(w, detail=f"{s.source.name}: {w.detail}") for s in own.values() for w in s.warnings]
     stated: dict[str, str] = {}
     notes: dict[str, str] = {}
@@ -129,7 +130,8 @@ def _number(sources: Sequence[FileSource]) -> dict[int, FileSource]:
     """Segments by number: by their heads if these are one run, otherwise by head where unique, else by name."""
     heads = [ewf.segment_number(source) for source in sources]
     present = [number for number in heads if number is not None]
-    by_name = [e01_number(source.name) for source in sources]
+    smart = is_smart([source.name for source in sources])
+    by_name = [e01_number(source.name, smart) for source in sources]
     if sorted(present) == list(range(1, len(sources) + 1)):
         return dict(sorted((number, source) for number, source in zip(heads, sources) if number is not None))
     found: dict[int, FileSource] = {}
@@ -169,7 +171,7 @@ def _foreign(segment: _Segment, geometry: Geometry | None) -> bool:
 
 
 def _complete(ordered: dict[int, _Segment], own: dict[int, _Segment], sources: Sequence[FileSource]) -> None:
-    stem = sources[0].name[:-4]
+    stem, smart = sources[0].name[:-4], is_smart([source.name for source in sources])
     for number, segment in ordered.items():
         if number not in own:
             code = "HW2005" if segment.sections else "HW2006"
@@ -177,9 +179,9 @@ def _complete(ordered: dict[int, _Segment], own: dict[int, _Segment], sources: S
     last = max(ordered)
     for number in range(1, last + 1):
         if number not in ordered:
-            raise AcquireError("HW2004", stem, what=f"{stem}.{e01_suffix(number)}")
+            raise AcquireError("HW2004", stem, what=f"{stem}.{e01_suffix(number, smart)}")
     if ordered[last].last == "next":
-        raise AcquireError("HW2004", stem, what=f"{stem}.{e01_suffix(last + 1)}")
+        raise AcquireError("HW2004", stem, what=f"{stem}.{e01_suffix(last + 1, smart)}")
 
 
 def _items(number: int, segment: _Segment) -> list[Table | Hole]:
