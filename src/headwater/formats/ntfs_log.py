@@ -24,6 +24,7 @@ _FIRST = 2 * PAGE  # behind the two restart pages
 _HEAD = 48
 _CLIENT = 32
 _DATA_MOST = 1 << 20  # bytes of one record
+_CLAIMED_MOST = 4  # times the log: what all its records may claim together; honest ones do not overlap but by remains
 _RESTART = struct.Struct("<QHHHHIHHQIHH")
 _RECORD = struct.Struct("<QQQIHHIIH")
 _OPERATION = struct.Struct("<10H")
@@ -116,6 +117,7 @@ class Log:
         self.gaps: list[Gap] = []
         self.lost = 0
         self.slack = 0
+        self._claimed = 0
         self._held: tuple[int, bytes] = (-1, b"")
         newest = max(self.restarts, key=lambda r: r.current, default=None)
         self.shift = newest.shift if newest is not None else _bits_for(size)
@@ -166,11 +168,22 @@ class Log:
                 record = self._record(at, page, place, end)
                 if record is not None:
                     after = place + record.length
+                    self._claimed += record.length
                     yield record
+            if self._claimed > _CLAIMED_MOST * self.size and at + PAGE < self.size:
+                why = "its records claim more bytes than a log of this size holds"
+                self.gaps.append(Gap(at + PAGE, self.size - at - PAGE, GapReason.LIMIT, why))
+                return
 
         rest = self.size % PAGE
         if rest:
             self.gaps.append(Gap(self.size - rest, rest, GapReason.TRUNCATED, "less than a page of the log"))
+
+    def record_at(self, place: int) -> LogRecord | None:
+        """The record that begins at a place in $LogFile, read anew; None where none does."""
+        at = place - place % PAGE
+        page = self.page(at)
+        return self._record(at, page, place - at, struct.unpack_from("<H", page, 24)[0]) if page else None
 
     def _note(self, at: int) -> None:
         raw = self._pread(at, PAGE)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from headwater.formats import ntfs
 from headwater.formats.ntfs_log import PAGE, Log
-from headwater.formats.ntfs_replay import NotReplayable, Played, patches_of, play_log, records_of, start_of
+from headwater.formats.ntfs_log_index import records_of
+from headwater.formats.ntfs_replay import NotReplayable, Played, patches_of, play_log, start_of
 from headwater.formats.ntfs_tree import LOG_FILE, NotNtfs, NtfsTree
 from headwater.formats.overlay import Patched
 from headwater.model.kinds import GapReason

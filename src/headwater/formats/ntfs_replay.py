@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from headwater.formats import ntfs_redo
 from headwater.formats.ntfs import fixed_up
 from headwater.formats.ntfs_log import PAGE, Log, LogRecord, operation
+from headwater.formats.ntfs_log_index import Records
 from headwater.formats.ntfs_redo import INDEX_OPS, INITIALIZE, QUIET_OPS, RECORD_OPS, Refused
 from headwater.model.ports import ByteSource
 
-RECORDS_MOST = 2_000_000
-UNITS_MOST = 200_000  # records, buffers and pages of the volume that are changed
+UNITS_MOST = 200_000  # records, buffers and pages of the volume that are changed …
+UNITS_HELD = 128 << 20  # … and their bytes
+TRANSACTIONS_MOST = 65_536  # under way at once
 _TABLE_HEAD = 24
 _ALLOCATED = 0xFFFFFFFF
 _COMPENSATION, _COMMIT, _FORGET = 1, 26, 27
@@ -73,16 +76,6 @@ class Start:
     checkpoint: int
     dirty: Mapping[tuple[int, int], int]  # (attribute, first cluster of the page) → number of a record
     open: Mapping[int, int]  # transaction → its last record
-
-
-def records_of(log: Log) -> dict[int, LogRecord]:
-    """All records by number; of a page and the copy of it that the log keeps at its beginning, one."""
-    found: dict[int, LogRecord] = {}
-    for record in log.records():
-        found.setdefault(record.lsn, record)
-        if len(found) >= RECORDS_MOST:
-            break
-    return found
 
 
 def start_of(log: Log, pread: bytes, records: Mapping[int, LogRecord]) -> Start:
@@ -151,6 +144,7 @@ class _Player:
         self._volume, self._cluster, self._record = volume, cluster, record
         self.played = Played()
         self._undone: set[int] = set()
+        self._bytes = 0
 
     def place(self, record: LogRecord) -> int:
         """Where on the volume the target of a record begins; −1 where it names none that can be."""
@@ -193,9 +187,10 @@ class _Player:
         known = self.played.units.get(at)
         if known is not None:
             return known
-        if len(self.played.units) >= UNITS_MOST:
+        if len(self.played.units) >= UNITS_MOST or self._bytes >= UNITS_HELD:
             raise Refused("more is changed than is kept")
         unit = self._load(record, code, operand)
+        self._bytes += len(unit.data)
         self.played.units[at] = unit
         return unit
 
@@ -249,15 +244,19 @@ class _Player:
         if unit.guarded and len(unit.data) >= 16:
             unit.data[8:16] = lsn.to_bytes(8, "little")
 
+    def _fault(self, words: str) -> None:
+        if words not in self.played.faults:
+            self.played.faults.append(words)
+
     def undo(self, records: Mapping[int, LogRecord], lsn: int) -> None:
         """Undo a transaction from its last record backwards."""
         while lsn:
             record = records.get(lsn)
             if record is None:
-                self.played.faults.append("a record of a transaction that was not finished is not there any more")
+                self._fault("a record of a transaction that was not finished is not there any more")
                 return
             if lsn in self._undone:
-                self.played.faults.append("two transactions that were not finished share their records")
+                self._fault("two transactions that were not finished share their records")
                 return
             self._undone.add(lsn)
             if record.redo_op != _COMPENSATION and record.undo_op not in QUIET_OPS:
@@ -279,16 +278,18 @@ def play_log(
     """Redo, then undo, over the bytes of a volume with clusters and file records of these sizes."""
     player = _Player(volume, cluster, record_size)
     played = player.played
-    chain = _chain(records, start.redo, log, played.faults)
     active = dict(start.open)
-    for record in chain:
+    for record in _chain(records, start.redo, log, played.faults):
         played.first, played.last = played.first or record.lsn, record.lsn
         if record.kind != 1:
             continue
         if record.redo_op in (_COMMIT, _FORGET):
             active.pop(record.transaction, None)
         elif record.transaction and record.lsn >= start.checkpoint:
-            active[record.transaction] = record.lsn
+            if record.transaction in active or len(active) < TRANSACTIONS_MOST:
+                active[record.transaction] = record.lsn
+            else:
+                played.left_out["transactions: more are under way than are kept"] += 1
         if record.redo_op in QUIET_OPS or not _due(record, start):
             continue
         player.redo(record)
@@ -307,17 +308,21 @@ def _due(record: LogRecord, start: Start) -> bool:
     return oldest is not None and record.lsn >= oldest
 
 
-def _chain(records: Mapping[int, LogRecord], first: int, log: Log, faults: list[str]) -> list[LogRecord]:
+def _chain(records: Mapping[int, LogRecord], first: int, log: Log, faults: list[str]) -> Iterator[LogRecord]:
     """The records from ``first`` on, each following on the one before; what lies behind a break is not played back."""
-    found = [records[lsn] for lsn in sorted(records) if lsn >= first]
-    for index in range(1, len(found)):
-        before, after = found[index - 1], found[index]
-        if not follows(before, after.lsn, log):
-            behind = sum(r.kind == 1 and r.redo_op not in QUIET_OPS for r in found[index:])
+    numbers = records.since(first) if isinstance(records, Records) else iter(sorted(n for n in records if n >= first))
+    before: LogRecord | None = None
+    for lsn in numbers:
+        record = records[lsn]
+        if before is not None and not follows(before, lsn, log):
+            behind = sum(
+                r.kind == 1 and r.redo_op not in QUIET_OPS for r in chain([record], map(records.__getitem__, numbers))
+            )
             if behind:  # a clean dismount leaves a last mark elsewhere, which changes nothing
                 faults.append(f"its records break off after {before.lsn}; {behind} operations behind it were left out")
-            return found[:index]
-    return found
+            return
+        yield record
+        before = record
 
 
 def follows(record: LogRecord, lsn: int, log: Log) -> bool:
