@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -18,27 +17,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acquire"))
 
+from collected_ground import NO_AUTHORITY
+from collected_ground import entries as _entries
+from collected_ground import files as _files
+from collected_ground import ground as _ground
+from collected_ground import manifest as _manifest
+from collected_ground import order as _order
+from collected_ground import url as _url
 from loopback_sshd import Server, sshd_or_skip
 
 from headwater.acquire import collect_receiving, collector
 from headwater.acquire.collect_receiving import Limits, LocalLine, receive
-from headwater.case.authority import Claim
 from headwater.confine.pool import Message, Pool, Task
 from headwater.examine.opening import View
-from headwater.formats.collection import CollectionTree
 from headwater.formats.folders import FolderTree
 from headwater.formats.opened import open_readonly
-from headwater.formats.sources import FileSource, MemorySource
+from headwater.formats.sources import MemorySource
 from headwater.model.errors import AcquireError, UsageError
 from headwater.procedure.collecting import BEGUN, STOPPED, Collected, CollectOrder, collect
 from headwater.procedure.collecting_image import collect_image
 from headwater.procedure.collecting_tree import Seen, place
 from headwater.procedure.intake import Held, call
-from headwater.procedure.reaching import Reach
 from headwater.procedure.scene_errand import Errand
 from headwater.vault.ledger import Ledger
-
-NO_AUTHORITY = Claim(None, None, None, None, None, None, "a test")
 
 
 @pytest.fixture(scope="module")
@@ -63,64 +64,8 @@ def over_ssh(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return ground, collect(_order(_url(server), ground, server))
 
 
-def _ground(tmp_path: Path) -> Path:
-    top = tmp_path / "ground"
-    (top / "log/nginx").mkdir(parents=True)
-    (top / "log/auth.log").write_bytes(b"Nov 22 00:00:01 web01 sshd[1]: Accepted password for root\n" * 50)
-    (top / "log/nginx/access.log").write_bytes(os.urandom(700_000))
-    (top / "log/empty").write_bytes(b"")
-    os.truncate(os.open(top / "log/sparse", os.O_CREAT | os.O_WRONLY), 3 << 20)
-    (top / "log/current").symlink_to("auth.log")
-    (top / "home").symlink_to("log")
-    os.mkfifo(top / "log/pipe")
-    (top / "log/中文 名.txt").write_bytes(b"x")
-    (top / "cut.log").write_bytes(b"y" * 10)
-    definitions = tmp_path / "definitions"
-    definitions.mkdir()
-    paths = [f"{top}/log/**", f"{top}/home/*", f"{top}/*.log", f"{top}/nothing/*"]
-    (definitions / "a.yaml").write_text(
-        "name: Ground\ndoc: the ground\nsources:\n- type: FILE\n  attributes: {paths: " + json.dumps(paths) + "}\n"
-    )
-    return top
-
-
-def _order(address: str, ground: Path, server: Server | None = None, name: str = "case", **more: Any) -> CollectOrder:
-    reach = Reach(known_hosts=server.known_hosts, key_file=server.key) if server is not None else Reach()
-    errand = Errand(
-        address, ground.parent / name, NO_AUTHORITY, ("甲", "乙"), because="a test", override="a test", no_witness="a test",
-        reach=reach,
-    )  # fmt: skip
-    return CollectOrder(errand, **({"profile": "Ground", "definitions": ground.parent / "definitions"} | more))
-
-
-def _url(server: Server) -> str:
-    return f"ssh://{server.user}@127.0.0.1:{server.port}"
-
-
-def _files(done: Collected) -> dict[str, tuple[str, int, str, int | None, str | None]]:
-    """Path → kind, size, digest of the content, modification time, target."""
-    file = open_readonly(Path(done.evidence.source_path))
-    tree = CollectionTree(FileSource(file))
-    found = {}
-    for entry in tree.entries():
-        source = tree.open(entry.key)
-        digest = hashlib.sha256(source.pread(0, source.size)).hexdigest() if entry.kind == "file" else ""
-        found[entry.path] = (entry.kind, entry.size, digest, entry.modified, entry.target)
-    file.close()
-    return found
-
-
 def _seconds(rows: dict[str, Any]) -> dict[str, Any]:
     return {p: (*row[:3], row[3] // 10**9, row[4]) for p, row in rows.items()}
-
-
-def _manifest(done: Collected) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.manifest.read_text().splitlines()]
-
-
-def _entries(case: Path, action: str) -> list[dict[str, Any]]:
-    with Ledger(case) as ledger:
-        return [dict(s.entry.note) for s in ledger.entries() if s.entry.action == action]
 
 
 def _image_of(ground: Path) -> Path:

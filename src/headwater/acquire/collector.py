@@ -80,11 +80,15 @@ def order_of(
     facts: Mapping[str, str],
     most: int = 1 << 62,
     file_most: int = 1 << 62,
+    held: int = 0,
 ) -> bytes:
-    """What the script is told: the artifacts in order, the marker of its records, limits in bytes, facts for the head."""
+    """What the script is told: the artifacts in order, the marker of its records, limits in bytes, facts for the head.
+
+    ``held``: how many bytes of marks of what is held already follow it.
+    """
     order = {
         "marker": marker, "artifacts": [dict(a) for a in artifacts], "tool": tool, "facts": dict(facts), "sha256": digest(),
-        "most": most, "file_most": file_most,
+        "most": most, "file_most": file_most, "held": held,
     }  # fmt: skip
     return json.dumps(order, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 

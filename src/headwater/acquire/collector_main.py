@@ -12,7 +12,7 @@ from headwater.acquire.collector_host import Host, release
 from headwater.acquire.collector_patterns import users
 from headwater.acquire.collector_raw import Raw
 from headwater.acquire.collector_walk import Walker, small
-from headwater.acquire.collector_wire import Full, Gone, Sender, Wire, now_ns, quoted
+from headwater.acquire.collector_wire import Full, Gone, Marks, Sender, Wire, now_ns, quoted
 
 MYPY = False
 if MYPY:
@@ -22,13 +22,13 @@ if MYPY:
 class Collector:
     """One run."""
 
-    def __init__(self, order, fd):
-        # type: (Dict[str, Any], int) -> None
+    def __init__(self, order, fd, held=b""):
+        # type: (Dict[str, Any], int, bytes) -> None
         self.order = order
         self.wire = Wire(fd, order["marker"].encode("ascii"), int(order["most"]))
         self.sender = Sender(self.wire, int(order["file_most"]))
         self.host = Host(self.sender)
-        self.walker = Walker(self.sender)
+        self.walker = Walker(self.sender, Marks(held))
 
     def run(self):
         # type: () -> None
@@ -62,6 +62,8 @@ class Collector:
         # ru_maxrss still counts whoever started this interpreter
         peak = [line.split()[1] for line in small(b"/proc/self/status").split(b"\n") if line.startswith(b"VmHWM:")]
         end = {"end": now_ns(), "full": full, "rss_kib": int(peak[0]) if peak else None, "cpu_ms": cpu}
+        if self.walker.marks.held:
+            end["passed_over"] = self.walker.marks.passed
         self.wire.record("Q", end)
         self.wire.flush()
 
@@ -106,9 +108,10 @@ def _bytes(texts):
 
 def main(source, fd):
     # type: (BinaryIO, int) -> None
-    """Read the order (a line with its length, then JSON) and do it."""
+    """Read the order (a line with its length, then JSON), the marks of what is held already, and do it."""
     order = json.loads(source.read(int(source.readline())).decode("utf-8"))
+    held = source.read(int(order.get("held", 0)))
     try:
-        Collector(order, fd).run()
+        Collector(order, fd, held).run()
     except Gone:
         os._exit(1)  # nothing of ours is left to be put in order

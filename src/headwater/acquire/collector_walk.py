@@ -25,7 +25,7 @@ from headwater.acquire.collector_patterns import (
     step,
     web_roots,
 )
-from headwater.acquire.collector_wire import NOATIME, STUCK_SECONDS, Sender, facts_of
+from headwater.acquire.collector_wire import NOATIME, STUCK_SECONDS, Marks, Sender, facts_of
 
 MYPY = False
 if MYPY:
@@ -99,9 +99,10 @@ def served():
 class Walker:
     """Walks this system for patterns and sends what they name."""
 
-    def __init__(self, sender):
-        # type: (Sender) -> None
+    def __init__(self, sender, marks=None):
+        # type: (Sender, Optional[Marks]) -> None
         self.sender = sender
+        self.marks = Marks() if marks is None else marks
         self.rules = []  # type: List[Rule]
         self.before = []  # type: List[Rule]
         self.mounts, self.blind = mounts()
@@ -311,6 +312,8 @@ class Walker:
             return
         try:
             st = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if self.marks.has(path, st):
+                return
             fields = facts_of(st)
             fields["artifact"] = self.artifact
             if stat.S_ISREG(st.st_mode):

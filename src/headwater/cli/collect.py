@@ -29,6 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--no-secrets", action="store_true", help="不采口令与密钥 · leave secrets there")
     what.add_argument("--list", action=_List, nargs=0, help="列出此前 --profile 所含采集项 · list what it takes")
     what.add_argument("--sudo", action="store_true", help="以 sudo -n 取得 root · as root by sudo -n")
+    what.add_argument("--resume", nargs="?", type=int, const=0, metavar="EVIDENCE",
+                      help="接续中断的采集，只取所缺，可指明检材号 · go on with one that was cut: what is missing alone")  # fmt: skip
     form = parser.add_argument_group("结果 · the result")
     form.add_argument("--out", type=Path, metavar="NAME", help="文件名，缺省在案件目录内 · name, else in the case")
     form.add_argument("--max-bytes", type=size_of, metavar="SIZE", help="总字节上限 · limit of the stream")
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     order = CollectOrder(
         errand, options.profile, tuple(options.also), tuple(options.without), options.artifact_definitions, options.out,
         options.secrets, options.no_secrets, options.max_bytes, options.max_file, options.shell,
-        options.sudo,
+        options.sudo, options.resume,
     )  # fmt: skip
     with Meter(language_of(options.case)) as meter:
         if options.address.startswith(IMAGE):
@@ -58,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             done = collect(order, meter)
     say(f"检材 evidence {done.evidence.number}: {done.evidence.name}  {size(done.size)}")
+    if done.evidence.notes.get("continues"):
+        say(f"  接续 continues: {done.evidence.notes['continues']}")
     say(f"  sha256  {done.evidence.digests['sha256']}")
     say(f"  清单 manifest: {done.manifest}")
     words = {

@@ -27,4 +27,10 @@ COLLECT: dict[str, tuple[str, ...]] = {
         "检查磁盘空间与权限；已有文件不会被覆盖。",
         "Check disk space and permissions; an existing file is never written over.",
     ),
+    "HW2105": (
+        "没有可接续的采集：{what}",
+        "no collection to go on with: {what}",
+        "仅可接续同一台服务器上中断或达到上限的采集；headwater scene show 列出已做的操作。",
+        "Only a collection of the same server that was cut or reached its limit is gone on with; headwater scene show lists what was done.",
+    ),
 }

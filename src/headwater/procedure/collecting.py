@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
+from headwater.procedure.collecting_again import Before, before
 from headwater.procedure.collecting_place import path_of, room_for
 from headwater.procedure.corridor import TOOL, Corridor, Progress, authority_of, environment, silent
 from headwater.procedure.intake import Held, call
@@ -70,7 +71,8 @@ class CollectOrder:
 
     ``secrets``: the reason for taking what holds passwords and keys although no authority is recorded; None where none
     was given; ``no_secrets``: leave it there in any case. ``most`` and ``file_most`` in bytes. ``shell_only``: the collector
-    in sh although there is a Python; ``sudo``: as root by ``sudo -n``.
+    in sh although there is a Python; ``sudo``: as root by ``sudo -n``. ``resume``: go on with a collection that was cut, by the
+    number of its evidence or 0 for the last of this server; what it asked for is asked for again.
     """
 
     errand: Errand
@@ -85,6 +87,7 @@ class CollectOrder:
     file_most: int | None = None
     shell_only: bool = False
     sudo: bool = False
+    resume: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +116,28 @@ def collect(order: CollectOrder, progress: Progress = silent) -> Collected:
     """Run the whole procedure on a server or on this machine; the steps are numbered as in the module's docstring.
 
     Raises:
-        UsageError: HW2100, HW2101; AcquireError: HW2102 no collector runs there, HW2103 nothing came, HW2104 it cannot
-            be written; what :func:`~headwater.procedure.scene_errand.at_server` raises.
+        UsageError: HW2100, HW2101, HW2105 nothing to go on with.
+        AcquireError: HW2102 no collector runs there, HW2103 nothing came, HW2104 it cannot be written; what
+            :func:`~headwater.procedure.scene_errand.at_server` raises.
     """
     with at_server(order.errand, "collect", progress) as there:
+        left = None if order.resume is None else before(there, order.resume)
+        if left is not None:
+            order = replace(order, profile=left.asked[0], also=left.asked[1], without=left.asked[2])
         chosen = chosen_of(order, there.corridor, ("linux",))
+        chosen = chosen if left is None else left.rest(chosen)
         path = path_of(order.out, there.corridor, there.visit.said.get("hostname") or there.visit.host)
-        begin(there.corridor, order, chosen, path, {"visit": there.visit.plain()})
+        begin(there.corridor, order, chosen, path, {"visit": there.visit.plain(), **_continues(left)})
         try:
-            received = _taken(there, order, chosen, path, progress)
+            received = _taken(there, order, chosen, path, progress, left)
         except (HeadwaterError, KeyboardInterrupt) as error:
             what = error.text("en") if isinstance(error, HeadwaterError) else "interrupted"
             there.corridor.record(STOPPED, note={"address": there.visit.name, "out": _name(path), "what": what})
             raise
-        came = manifest_of(there.corridor, received, _facts(there), progress)
-        done = outcome(there.corridor, order, chosen, received, came, _notes(there.visit, received))
-        more = {"collection": note_of(done, chosen, received, came), "evidence": done.evidence.number}
+        came = manifest_of(there.corridor, received, {**_facts(there), **_continues(left)}, progress)
+        done = outcome(there.corridor, order, chosen, received, came, _notes(there.visit, received, left))
+        asked = {"also": list(order.also), "without": list(order.without), **_continues(left)}
+        more = {"collection": {**note_of(done, chosen, received, came), **asked}, "evidence": done.evidence.number}
         with there.corridor.ledger.group():
             enter_item(there.corridor, done.evidence, came.result["damage"])
             there.enter("collect", more, evidence=[done.evidence.number], products=products_of(received, came))
@@ -170,11 +179,19 @@ def begin(corridor: Corridor, order: CollectOrder, chosen: Chosen, path: Path, m
     corridor.record(BEGUN, environment=environment(), note=note)
 
 
-def _taken(there: There, order: CollectOrder, chosen: Chosen, path: Path, progress: Progress) -> Received:
+def _continues(left: Before | None) -> dict[str, Any]:
+    return {} if left is None else {"continues": left.note()}
+
+
+def _taken(
+    there: There, order: CollectOrder, chosen: Chosen, path: Path, progress: Progress, left: Before | None
+) -> Received:
     """Step 4."""
     limits = Limits(room_for(path, order.most), order.file_most or 1 << 62)
     marker = secrets.token_hex(16)
     facts = {"case_operators": " / ".join(there.corridor.actors)}
+    if left is not None:
+        facts["continues"] = left.evidence.digests["sha256"]
     orders = [a.order() for a in chosen.artifacts]
     if there.visit.session is None:  # what is being written is no part of what there is
         for what in (c for a in orders for c in a["collect"] if "files" in c):
@@ -186,8 +203,11 @@ def _taken(there: There, order: CollectOrder, chosen: Chosen, path: Path, progre
         raise AcquireError("HW2064", there.visit.name, what=error) from error
     form = _greeted(line)
     if form == "python":
-        told = collector.order_of(marker, orders, tool=TOOL, facts=facts, most=limits.most, file_most=limits.file_most)
-        line.say(collector.said(collector.script()) + collector.said(told))
+        marks = left.marks if left is not None else b""
+        told = collector.order_of(
+            marker, orders, tool=TOOL, facts=facts, most=limits.most, file_most=limits.file_most, held=len(marks)
+        )
+        line.say(collector.said(collector.script()) + collector.said(told) + marks)
     else:
         passwd = there.visit.shell.run(b"cat /etc/passwd\n", 60).output
         line.say(collector_shell.program(marker, orders, tool=TOOL, facts=facts, passwd=passwd))
@@ -290,9 +310,10 @@ def _facts(there: There) -> dict[str, Any]:
     }
 
 
-def _notes(visit: Visit, received: Received) -> dict[str, str]:
+def _notes(visit: Visit, received: Received, left: Before | None) -> dict[str, str]:
     local = "" if visit.name != LOCAL else " (this machine)"
-    return {"source": f"{visit.name}{local}", "hostname": visit.said.get("hostname", ""), "form": received.form}
+    said = {"source": f"{visit.name}{local}", "hostname": visit.said.get("hostname", ""), "form": received.form}
+    return said if left is None else said | {"continues": f"E{left.evidence.number}"}
 
 
 # ------------------------------------------------------------------ 6. the entries

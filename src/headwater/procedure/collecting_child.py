@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from headwater.acquire.collector_wire import MARK, mark
 from headwater.formats.collection import CollectionTree, Member
 from headwater.formats.collection_records import number_of, text_of
 from headwater.formats.opened import OpenFile
@@ -61,6 +62,27 @@ def read_back(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             yield {"progress": told, "total": source.size}, b""
     yield {"rows": len(lines)}, b"".join(lines)
     yield {"result": _result(tree, counts, checked, unlike, trouble)}, b""
+
+
+def held(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
+    """What a stream holds whole: marks of its files (the blobs), then the artifacts that it tells of, in their order."""
+    name, size = args["files"][0]
+    tree = CollectionTree(FileSource(OpenFile(fds[0], os.fsdecode(decode_name(name)), size)))
+    artifacts: dict[str, None] = {}
+    marks: list[bytes] = []
+    for member in tree.members():
+        said = member.said
+        if said.get("artifact"):
+            artifacts[text_of(said["artifact"])[:200]] = None
+        numbers = [number_of(said.get(n)) for n in ("inode", "size", "modified", "changed")]
+        kept = member.status in ("success", "empty", "listed") and not {"changed_while_read", "pseudo"} & said.keys()
+        if kept and None not in numbers:
+            marks.append(mark(member.path, *(n or 0 for n in numbers)))
+        if len(marks) >= _ROWS_BYTES // MARK:
+            yield {"marks": len(marks)}, b"".join(marks)
+            marks = []
+    yield {"marks": len(marks)}, b"".join(marks)
+    yield {"result": {"artifacts": list(artifacts)[:10_000], "continues": tree.facts.get("continues", "")[:64]}}, b""
 
 
 def _result(
