@@ -6,10 +6,12 @@ Every sample is made in the test by the standard library or written after its fo
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import hashlib
 import io
+import lzma
 import random
 import sqlite3
 import struct
@@ -19,6 +21,7 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
+import zstandard
 
 from headwater.formats.carve_walk import Budget, Spent, Stretch
 from headwater.formats.carving import CarvedTree
@@ -152,6 +155,10 @@ def pcap() -> bytes:
     return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records
 
 
+def zstd(noise: int, zeros: int = 0) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=True).compress(random.Random(8).randbytes(noise) + bytes(zeros))
+
+
 @functools.cache
 def everything() -> dict[str, tuple[str, bytes]]:
     """Sample → (ending that it is to get, its bytes)."""
@@ -162,6 +169,8 @@ def everything() -> dict[str, tuple[str, bytes]]:
         "gzip": ("gz", gzip.compress(random.Random(4).randbytes(9000), mtime=0)), "tar": ("tar", tarred()), "elf": ("elf", elf()),
         "pe": ("exe", pe()), "sqlite": ("sqlite", sqlite()), "7z": ("7z", seven_zip()), "rar": ("rar", rar5()),
         "pcap": ("pcap", pcap()), "sh": ("sh", shell), "php": ("php", b"<?php @eval($_POST['x']); ?>\n"),
+        "xz": ("xz", lzma.compress(random.Random(6).randbytes(9000)) + lzma.compress(b"log " * 900)),
+        "bzip2": ("bz2", bz2.compress(random.Random(7).randbytes(9000))), "zstd": ("zst", zstd(9000) + zstd(70, 150_000)),
         "deb": ("deb", packaged()), "jsp": ("jsp", b"<%@ page import=\"java.util.*\" %>\n<% out.print(1); %>\n"),
     }  # fmt: skip
 
@@ -207,7 +216,7 @@ def test_every_format_comes_back_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["png", "jpeg", "gif", "gzip", "zip", "tar", "elf", "pe", "sqlite", "7z", "rar", "pdf"]
+    "name", ["png", "jpeg", "gif", "gzip", "xz", "zstd", "zip", "tar", "elf", "pe", "sqlite", "7z", "rar", "pdf"]
 )
 def test_a_file_cut_by_another_s_blocks_is_said_to_be_a_part(name: str) -> None:
     data = padded(everything()[name][1])
@@ -220,7 +229,15 @@ def test_a_file_cut_by_another_s_blocks_is_said_to_be_a_part(name: str) -> None:
 
 
 def test_only_a_checksum_carries_a_file_past_blocks_in_use() -> None:
-    for name, whole in (("png", True), ("gzip", True), ("jpeg", False), ("elf", False)):
+    for name, whole in (
+        ("png", True),
+        ("gzip", True),
+        ("xz", True),
+        ("bzip2", True),
+        ("zstd", True),
+        ("jpeg", False),
+        ("elf", False),
+    ):
         data = padded(everything()[name][1])
         volume = data[:UNIT] + b"\xaa" * UNIT + data[UNIT:] + bytes(UNIT)
         tree = carve(volume, [(0, UNIT), (2 * UNIT, len(data))])
@@ -245,12 +262,12 @@ def test_chance_signatures_are_refused() -> None:
     blocks = []
     for magic in (b"\xff\xd8\xff\xe0", b"MZ", b"\x1f\x8b\x08\0", b"PK\x03\x04", b"GIF89a", b"\x7fELF\2\1\1", b"\x89PNG\r\n\x1a\n",
                   b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07\x01\0", b"SQLite format 3\0", b"ElfChnk\0", b"LPKSHHRH",
-                  b"\xd4\xc3\xb2\xa1", b"%PDF-1.4"):  # fmt: skip
+                  b"\xd4\xc3\xb2\xa1", b"%PDF-1.4", b"\xfd7zXZ\0\0\4", b"BZh91AY&SY", b"\x28\xb5\x2f\xfd"):  # fmt: skip
         for _ in range(20):
             blocks.append((magic + noise.randbytes(UNIT))[:UNIT])
     claims = carve(b"".join(blocks)).recovered()
     assert not [c for c in claims if c.walked.whole]
-    assert len(claims) <= 8, [c.walked for c in claims]  # of 280: a member of a ZIP or a bit of gzip may look like one
+    assert len(claims) <= 8, [c.walked for c in claims]  # of 340: a member of a ZIP or a bit of gzip may look like one
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -277,10 +294,14 @@ def test_endless_beginnings_end_with_a_stated_limit() -> None:
     one.at(0, 512)
     with pytest.raises(Spent):
         one.at(0, 512)
-    bomb = gzip.compress(bytes(24 << 20), mtime=0)
-    tree = carve(padded(bomb) * 60)
-    tree.recovered()
-    assert [w.reason for w in tree.warnings] in ([], [GapReason.LIMIT])
+    for bomb, times in (
+        (gzip.compress(bytes(24 << 20), mtime=0), 60),
+        (bz2.compress(bytes(9 << 20)), 2),
+        (zstd(0, 24 << 20), 9),
+    ):
+        tree = carve(padded(bomb) * times)
+        tree.recovered()
+        assert [w.reason for w in tree.warnings] in ([], [GapReason.LIMIT])
 
 
 @pytest.mark.parametrize("key", ["", "1", "0+99999999999", "-1+5", "0+5;1+2", "a+b"])

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.formats import carve_packed, carve_pictures, carve_records
+from headwater.formats import carve_packed, carve_pictures, carve_records, carve_streams
 from headwater.formats.carve_walk import Budget, Spent, Stretch, Walk, Walked
 from headwater.formats.sources import ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
@@ -38,7 +38,8 @@ _REACH = 4 << 30  # how far a file may go on
 _SIGNATURES: tuple[tuple[bytes, Walk], ...] = (
     (b"\x89PNG\r\n\x1a\n", carve_pictures.png), (b"\xff\xd8\xff", carve_pictures.jpeg), (b"GIF87a", carve_pictures.gif),
     (b"GIF89a", carve_pictures.gif), (b"%PDF-", carve_pictures.pdf), (b"PK\x03\x04", carve_packed.zipped),
-    (b"\x1f\x8b\x08", carve_packed.gzip), (b"7z\xbc\xaf\x27\x1c", carve_packed.seven_zip),
+    (b"\x1f\x8b\x08", carve_packed.gzip), (b"\xfd7zXZ\0", carve_streams.xz),
+    (b"BZh", carve_streams.bzip2), (b"\x28\xb5\x2f\xfd", carve_streams.zstd), (b"7z\xbc\xaf\x27\x1c", carve_packed.seven_zip),
     (b"Rar!\x1a\x07", carve_packed.rar), (b"!<arch>\n", carve_packed.ar), (b"\x7fELF", carve_records.elf), (b"MZ", carve_records.pe),
     (b"SQLite f", carve_records.sqlite), (b"ElfFile\0", carve_records.evtx), (b"ElfChnk\0", carve_records.evtx),
     (b"LPKSHHRH", carve_records.journal), (b"\xd4\xc3\xb2\xa1", carve_records.pcap),
