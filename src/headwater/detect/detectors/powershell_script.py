@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suspicious PowerShell: script blocks that Windows logged, and command lines that start it, decoded and graded.
 
-Needs:      windows.powershell (4104 script blocks, 400 and 800 HostApplication); process.create with command lines.
+Needs:      windows.eventlog (4104 script blocks and 4103 pipelines, their parts joined; 400 and 800 HostApplication);
+            process.create with command lines.
 Technique:  T1059.001 PowerShell, and those of the signs in detect/powershell_signs.py.
 Says:       what a script does by its own text, as written and decoded, under which account, when it was compiled or started.
 False when: an administrator, an agent or a test of security runs such a script on purpose; a text says what it would do,
@@ -40,28 +41,37 @@ CLAIMS = (
     "ScriptBlockText",
     "ScriptBlockId",
     "MessageNumber",
+    "Payload",
     "HostApplication",
     "CommandLine",
 )
-_OWN = ("ScriptBlockText", "ScriptBlockId", "MessageNumber", "HostApplication", "CommandLine")
+_OWN = ("ScriptBlockText", "ScriptBlockId", "MessageNumber", "Payload", "ContextInfo", "HostApplication", "CommandLine")
+# Of what 4103 says in ContextInfo the lines' labels are in the host's language, their order is not: the runspace's GUID
+# stands above the pipeline's number, and the last number is that of the event among those of its pipeline.
+_PIPELINE = r"=[ \t]*([0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27})[ \t]*\r?\n[^=\n]*=[ \t]*([0-9]+)[ \t]*\r?\n"
+# What 4103 says of a command and of each of its parameters, as they would be typed: the signs are of what is typed.
+_INVOKED, _BOUND = (
+    r'CommandInvocation\(([^)]*)\): "[^"]*"',
+    r'ParameterBinding\([^)]*\): name="([^"]*)"; value="([^\r\n]*)"',
+)
+_SEQUENCE = r"(?s).*=[ \t]*([0-9]+)[ \t]*(?:\r?\n|$)"
 _HOST = r"(?i)\b(?:powershell|pwsh)(?:_ise)?(?:\.exe)?\b"
 _TOLD = 3
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """One finding for each item, account and stage, in that order."""
-    texts = [pl.col(n).cast(pl.String) for n in ("ScriptBlockText", "HostApplication", "CommandLine")]
-    text = pl.coalesce(*texts, pl.col("command_line"))
+    texts = [pl.col(n).cast(pl.String) for n in ("ScriptBlockText", "HostApplication", "CommandLine", "Payload")]
+    typed = texts[3].str.replace_all(_INVOKED, "${1}").str.replace_all(_BOUND, "-${1} ${2}")
+    text = pl.coalesce(texts[0], typed.str.replace_all(r"\r?\n", " "), *texts[1:3], pl.col("command_line"))
     parts = pl.col("MessageTotal").cast(pl.Int64, strict=False).fill_null(1) > 1  # a word may be cut between two parts
     worth = text.str.contains(SIEVE) | text.str.contains(decoding.SIEVE) | parts
-    rows = take(
-        events, kinds=[EventKind.LOG_MESSAGE, EventKind.PROCESS_CREATE, EventKind.SERVICE_START],
-        header=["user", "host", "event_code", "command_line"], own=(*_OWN, "MessageTotal"),
-        where=(texts[0].is_not_null() | texts[1].is_not_null() | texts[2].str.contains(_HOST) | pl.col("command_line").str.contains(_HOST))
-        & worth,
-    ).with_columns(text.alias("text"))  # fmt: skip
+    module = pl.col("event_code").eq("4103") & texts[3].is_not_null()
+    told = texts[0].is_not_null() | texts[1].is_not_null() | texts[2].str.contains(_HOST) | module
+    rows = _taken(events, (told | pl.col("command_line").str.contains(_HOST)) & worth)
     if rows.is_empty():
         return
+    rows = _pipelines(events, rows, module).with_columns(text.alias("text"))
     whole = _whole(rows)
     chosen: dict[tuple[int, str, Stage], list[tuple[pl.DataFrame, str, tuple[Sign, ...]]]] = {}
     for part, script in whole:
@@ -75,10 +85,32 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         yield _finding(events, user or None, stage, chosen[source, user, stage])
 
 
+def _taken(events: Events, where: pl.Expr) -> pl.DataFrame:
+    kinds = [EventKind.LOG_MESSAGE, EventKind.PROCESS_CREATE, EventKind.SERVICE_START]
+    header = ["user", "host", "event_code", "command_line"]
+    return take(events, kinds=kinds, header=header, own=(*_OWN, "MessageTotal"), where=where)
+
+
+def _pipelines(events: Events, rows: pl.DataFrame, module: pl.Expr) -> pl.DataFrame:
+    """The rows with ``pipeline``, and with every other event of the pipelines that one of them belongs to."""
+    said = pl.col("ContextInfo").cast(pl.String)
+    named = said.str.extract(_PIPELINE, 1) + "/" + said.str.extract(_PIPELINE, 2)
+    pipeline = pl.when(module).then(named).alias("pipeline")
+    rows = rows.with_columns(pipeline)
+    wanted = rows["pipeline"].drop_nulls().unique().to_list()
+    if not wanted:
+        return rows
+    parts = _taken(events, module & named.is_in(wanted)).with_columns(pipeline)
+    return pl.concat([rows.filter(pl.col("pipeline").is_null()), parts], how="vertical_relaxed")
+
+
 def _whole(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, str]]:
-    """The records of each script or command line, and its text: the parts of a long script block in order."""
-    number = pl.col("MessageNumber").cast(pl.Int64, strict=False).fill_null(0)
-    key = pl.coalesce(pl.col("ScriptBlockId").cast(pl.String), pl.col("text"))
+    """The records of each script or command line, and its text: the parts of a script block or pipeline in order."""
+    sequence = pl.when(pl.col("pipeline").is_not_null()).then(
+        pl.col("ContextInfo").cast(pl.String).str.extract(_SEQUENCE, 1)
+    )
+    number = pl.coalesce(sequence, pl.col("MessageNumber").cast(pl.String)).cast(pl.Int64, strict=False).fill_null(0)
+    key = pl.coalesce(pl.col("ScriptBlockId").cast(pl.String), pl.col("pipeline"), pl.col("text"))
     rows = rows.with_columns(key.alias("key"), number.alias("at")).sort(
         "source", "path", "key", "at", "offset", "ordinal"
     )
@@ -86,10 +118,11 @@ def _whole(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, str]]:
     for part in rows.partition_by("source", "path", "user", "key", maintain_order=True):
         blocks = (
             part.unique("at", keep="first", maintain_order=True)
-            if part["ScriptBlockId"].null_count() == 0
+            if part["ScriptBlockId"].null_count() == 0 or part["pipeline"].null_count() == 0
             else part.head(1)
         )
-        found.append((part, "".join(blocks["text"].to_list())[:LONGEST]))
+        between = " " if part["pipeline"].null_count() == 0 else ""
+        found.append((part, between.join(blocks["text"].to_list())[:LONGEST]))
     return found
 
 
