@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from headwater.formats.media import open_medium
 from headwater.formats.opened import open_readonly
 from headwater.formats.sources import MemorySource, physical_ranges
+from headwater.formats.stacking import table_of
 from headwater.formats.volumes import VolumeTable, volumes
 from headwater.model.kinds import GapReason
 
@@ -280,6 +281,13 @@ def test_tables_as_sfdisk_writes_them(tmp_path: Path, label: str) -> None:
     }
     assert (table.kind, places(table)) == ("gpt" if label == "gpt" else "mbr", expected[label])
     assert table.warnings == ()
+    said = subprocess.run(["sfdisk", "-d", str(path)], text=True, check=True, capture_output=True).stdout.lower()
+    disk = said.partition("label-id: 0x")[2].split("\n")[0]
+    uuids = [part.uuid for part in table_of(medium).partitions]
+    if label == "gpt":
+        assert uuids == [line.partition("uuid=")[2].split(",")[0] for line in said.splitlines() if "uuid=" in line]
+    else:
+        assert uuids == [f"{disk}-01", f"{disk}-05", f"{disk}-06"]
     medium.close()
 
 

@@ -32,6 +32,7 @@ from headwater.confine.pool import Message, Pool, Task
 from headwater.examine.opening import View
 from headwater.formats.folders import FolderTree
 from headwater.formats.opened import open_readonly
+from headwater.formats.partitions import Partition
 from headwater.formats.sources import MemorySource
 from headwater.model.errors import AcquireError, UsageError
 from headwater.procedure.collecting import BEGUN, STOPPED, Collected, CollectOrder, collect
@@ -252,6 +253,29 @@ def test_volumes_of_an_image_stand_where_its_mount_table_puts_them() -> None:
     place([parts[0], root, *parts[1:]], windows=False)
     assert root.place == b""
     assert [p.place for p in parts] == [b"/var", b"/home", b"/srv/my site", b"/@volume/p5"]
+
+
+def test_partitions_are_known_by_their_own_marks_and_by_the_device_that_the_root_lies_on() -> None:
+    fstab = (
+        b"/dev/vda2 / ext4 defaults 0 1\nPARTUUID=0A0B0C0D-03 /var ext4 defaults 0 2\nPARTLABEL=Data /srv xfs defaults 0 0\n"
+        b"/dev/vda5 /opt ext4 defaults 0 2\n/dev/vdb6 /backup ext4 defaults 0 2\n"
+    )
+
+    def seen(name: str, texts: dict[bytes, bytes] | None = None) -> Seen:
+        view = View(name, FolderTree(-1), 0, 4096, True, volume=MemorySource(bytes(4096)))
+        return Seen(view, texts=texts or {})
+
+    def parted(number: int, label: str = "") -> Partition:
+        return Partition(f"p{number}", 0, 4096, "0x83", label, f"0a0b0c0d-{number:02x}")
+
+    root = seen("p2", {b"/etc/fstab": fstab, b"/etc/passwd": b""})
+    parts = [seen(f"p{n}") for n in (3, 4, 5, 6)]
+    table = [parted(2), parted(3), parted(4, "Data"), parted(5), parted(6)]
+    place([root, *parts], table, windows=False)
+    assert [p.place for p in parts] == [b"/var", b"/srv", b"/opt", b"/@volume/p6"]  # vdb is another disk
+    elsewhere = seen("p1", {b"/etc/fstab": fstab, b"/etc/passwd": b""})  # not under the number that the table says
+    place([elsewhere, *parts], table, windows=False)
+    assert [p.place for p in parts] == [b"/var", b"/srv", b"/@volume/p5", b"/@volume/p6"]
 
 
 # ------------------------------------------------------------------ a server that means harm

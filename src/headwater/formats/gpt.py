@@ -100,5 +100,6 @@ def _partitions(table: bytes, entry_size: int, unit: int, warnings: list[Gap]) -
         label = entry[56:128].decode("utf-16-le", "replace").partition("\0")[0]
         kind = str(uuid.UUID(bytes_le=entry[:16])).upper()
         name = encode_name(label.encode("utf-8", "replace"))
-        found.append(Partition(f"p{index + 1}", first * unit, (last - first + 1) * unit, kind, name))
+        own = str(uuid.UUID(bytes_le=entry[16:32]))
+        found.append(Partition(f"p{index + 1}", first * unit, (last - first + 1) * unit, kind, name, own))
     return found

@@ -57,6 +57,9 @@ def scan(source: ByteSource) -> Scan | None:
             _logical(source, unit, first, partitions, metadata, warnings)
         else:
             partitions.append(Partition(f"p{index}", first * unit, count * unit, f"0x{kind:02x}", ""))
+    # block/partitions/msdos.c of Linux: the disk's signature at 440, and the number, both in hexadecimal digits
+    disk = struct.unpack_from("<I", sector, 440)[0]
+    partitions = [p._replace(uuid=f"{disk:08x}-{int(p.name[1:]):02x}") for p in partitions]
     partitions.sort(key=lambda p: int(p.name[1:]))
     if not _protective(used):
         warnings.extend(faults(partitions, source.size))

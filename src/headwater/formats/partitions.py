@@ -11,13 +11,17 @@ from headwater.model.records import Gap
 
 
 class Partition(NamedTuple):
-    """One entry of a table: its name (``p1``), bytes on the medium, and the table's own words for type and label."""
+    """One entry of a table: its name (``p1``), bytes on the medium, and the table's own words for type and label.
+
+    ``uuid``: as Linux names it (``PARTUUID``): GPT's own, or the disk's signature and the number; in lower case.
+    """
 
     name: str
     offset: int
     length: int
     type: str
     label: str
+    uuid: str = ""
 
 
 class Scan(NamedTuple):

@@ -29,6 +29,8 @@ from headwater.acquire.collector_patterns import (
 from headwater.acquire.collector_wire import PIECE, WHOLE, Wire, now_ns, quoted
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.keys import at_hand
+from headwater.formats.partitions import Partition
+from headwater.formats.stacking import table_of
 from headwater.formats.trees import Entry
 from headwater.model.errors import HeadwaterError
 from headwater.model.paths import decode_name
@@ -37,6 +39,7 @@ from headwater.procedure.child_targets import Message, open_files
 
 _LINKS_MOST = 1_000_000
 _SMALL = 1 << 20
+_DEVICE = re.compile(r"(/dev/(?:[shv]d[a-z]{1,2}|xvd[a-z]{1,2}|(?:nvme\d+n\d+|mmcblk\d+)p))(\d{1,3})")
 _TEXTS = (b"/etc/passwd", b"/etc/fstab", b"/etc/hostname", b"/etc/machine-id", b"/etc/os-release")
 _CONFIG = tuple(c + b"/" for c in WEB_CONFIG)
 
@@ -82,7 +85,7 @@ def collect_tree(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Messag
         return
     seen = [_look(view) for view in opened.views if not view.derived]
     windows = any(s.windows for s in seen) and not any(b"/etc/passwd" in s.texts for s in seen)
-    place(seen, windows=windows)
+    place(seen, table_of(opened.source).partitions, windows=windows)
     wire = Yielding(str(args["marker"]).encode("ascii"), int(args["most"]))
     wire.start()
     wire.record("H", _head(seen, args, windows))
@@ -144,15 +147,22 @@ def _content(view: View, entry: Entry, most: int) -> bytes:
 # ------------------------------------------------------------------ step 2
 
 
-def place(seen: Sequence[Seen], *, windows: bool) -> None:
-    """Give each tree its place in the system: ``Seen.place``, empty for the root's own."""
+def place(seen: Sequence[Seen], partitions: Sequence[Partition] = (), *, windows: bool) -> None:
+    """Give each tree its place in the system: ``Seen.place``, empty for the root's own.
+
+    A mount table may name partitions by the table's own marks or by device; a device is this medium where the table says
+    that the root lies on it, under the number that it has here.
+    """
     roots = [s for s in seen if (s.windows if windows else b"/etc/passwd" in s.texts or b"/etc/fstab" in s.texts)]
     root = roots[0] if roots else (seen[0] if len(seen) == 1 else None)
     table = _table(root.texts.get(b"/etc/fstab", b"")) if root is not None else {}
+    by_name = {p.name: p for p in partitions}
+    disk = _disk(root, table) if root is not None else ""
     for one in seen:
         if one is root:
             continue
-        names = [n for n in _names_of(one.view) if n in table]
+        known = (*_names_of(one.view), *_named(by_name.get(one.view.name), disk))
+        names = [n for n in known if table.get(n, b"/") != b"/"]
         one.place = table[names[0]] if names else b"/@volume/" + (one.view.name or "-").encode()
 
 
@@ -163,9 +173,28 @@ def _table(fstab: bytes) -> dict[str, bytes]:
         words = line.split()
         if len(words) >= 3 and not words[0].startswith(b"#") and words[1].startswith(b"/"):
             point = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m.group(1), 8) & 255]), words[1]).rstrip(b"/")
-            if point:
-                found[words[0].decode("utf-8", "replace").replace('"', "").lower()] = posixpath.normpath(point)
+            if point or words[1] == b"/":
+                found[words[0].decode("utf-8", "replace").replace('"', "").lower()] = posixpath.normpath(point or b"/")
     return found
+
+
+def _disk(root: Seen, table: Mapping[str, bytes]) -> str:
+    """What the mount table calls the medium that the root lies on; empty where it does not name the root by a device."""
+    device = next((name for name, point in table.items() if point == b"/"), "")
+    match = _DEVICE.fullmatch(device)
+    return match[1] if match and root.view.name == f"p{match[2]}" else ""
+
+
+def _named(partition: Partition | None, disk: str) -> Iterator[str]:
+    """How a mount table may name a partition: by the marks of the partition table, or by device."""
+    if partition is None:
+        return
+    for word, value in (("uuid", partition.uuid), ("label", partition.label.lower())):
+        if value:
+            yield f"part{word}={value}"
+            yield f"/dev/disk/by-part{word}/{value}"
+    if disk:
+        yield f"{disk}{partition.name[1:]}"
 
 
 def _names_of(view: View) -> Iterator[str]:
