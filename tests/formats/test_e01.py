@@ -15,8 +15,9 @@ from ewf_writing import write_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.formats.e01 import E01Medium
 from headwater.formats.hashing import hash_source
-from headwater.formats.media import Medium, open_medium, segments
+from headwater.formats.media import Medium, open_medium, read_into, segments
 from headwater.formats.opened import open_readonly
 from headwater.formats.segments import e01_number, e01_suffix
 from headwater.model.errors import AcquireError
@@ -213,6 +214,22 @@ def test_any_range_in_any_order(tmp_path: Path) -> None:
         assert medium.pread(at, length) == truth[at : at + length]
     assert medium.pread(-1, 5) == medium.pread(0, 0) == medium.pread(medium.size, 1) == b""
     assert medium.bad == ()
+    medium.close()
+
+
+@needs_ewf
+def test_block_put_together_in_its_place_is_the_same_as_one_that_is_read(tmp_path: Path) -> None:
+    data = random.Random(3).randbytes(20 * 32_768 + 700) + bytes(40 * 32_768) + b"end" * 100
+    data += bytes(-len(data) % 512)
+    medium = opened(segments(acquire(tmp_path, data, "-c", "fast")))
+    assert isinstance(medium, E01Medium)
+    pick = random.Random(4)
+    for _ in range(60):
+        offset = pick.randrange(len(data) + 100)
+        view = bytearray(b"x" * pick.choice([1, 511, 32_768, 100_000, 1 << 20, len(data) + 1]))
+        count = read_into(medium, offset, memoryview(view))
+        assert view[:count] == data[offset : offset + len(view)]
+        assert view[count:].strip(b"x") == b""
     medium.close()
 
 

@@ -96,6 +96,8 @@ def read_back(
 def _read_medium(
     folder: Path, names: Sequence[str], plan: Plan, before: Read, bad: Sequence[Bad], tell: Callable[[int], None]
 ) -> Verdict:
+    from headwater.formats.media import read_into  # heavy, and only for an image that is read back
+
     stages = Stages(Pool(plan.buffers, plan.block), ("sha256",))
     medium = open_image(folder, names, e01=plan.format == "e01")
     try:
@@ -104,11 +106,10 @@ def _read_medium(
             return Verdict(STREAM, "mismatch", "sha256", before.sha256, "", reason)
         for offset in range(0, before.size, plan.block):
             block = stages.free()
-            data = medium.pread(offset, min(plan.block, before.size - offset))
-            block.offset, block.length = offset, len(data)
-            block.view[: len(data)] = data
+            block.offset = offset
+            block.length = read_into(medium, offset, block.view[: min(plan.block, before.size - offset)])
             stages.put(block)
-            tell(offset + len(data))
+            tell(offset + block.length)
         stages.drain()
         return _judge(STREAM, before, stages)
     finally:

@@ -24,6 +24,7 @@ from headwater.model.records import Gap
 
 _CACHE = 16 << 20  # bytes of decompressed chunks kept
 _BATCH = 4 << 20  # bytes read from a segment at once
+_MUCH = 16  # chunks read at once that are not kept: they would push everything else out of the processor's cache
 _SLACK = 1 << 10  # how far deflate may grow a chunk that does not compress
 _TABLES = 4
 _TINY = 512  # a compressed chunk so short holds one value over and over, as empty space does
@@ -90,12 +91,29 @@ class E01Medium:
             for chunk in self._chunks(at, last):
                 parts.append(chunk)
                 at += 1
-        skip = offset - first * self._chunk
+        return self._cut(parts, offset - first * self._chunk, length)
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        """As :meth:`pread`, into ``view``: a block is put together where it is wanted. Returns how many bytes."""
+        length = min(len(view), self._size - offset)
+        if length <= 0 or offset < 0:
+            return 0
+        at, last = offset // self._chunk, (offset + length - 1) // self._chunk
+        skip, done = offset - at * self._chunk, 0
+        while at <= last:
+            for chunk in self._chunks(at, last):
+                piece = chunk[skip : skip + length - done] if skip or len(chunk) > length - done else chunk
+                view[done : done + len(piece)] = piece
+                done, skip, at = done + len(piece), 0, at + 1
+        return done
+
+    def _cut(self, parts: list[bytes], skip: int, length: int) -> bytes:
+        """The chunks as one, without what was not asked for at either end."""
         if len(parts) == 1:
             return parts[0][skip : skip + length]
         if skip:
             parts[0] = parts[0][skip:]
-        over = (last - first) * self._chunk + len(parts[-1]) - skip - length
+        over = sum(map(len, parts)) - length
         if over:
             parts[-1] = parts[-1][:-over]
         return b"".join(parts)
@@ -138,7 +156,8 @@ class E01Medium:
             at = offsets[index] - start
             stop = offsets[index + 1] - start if index + 1 < count else len(data)
             content = self._decode(data[at:stop], compressed[index], first + index)
-            found.append(self._keep(first + index, content))
+            # whoever reads much at once reads on: of that the last chunk alone is asked for again
+            found.append(self._keep(first + index, content, count < _MUCH or index == count - 1))
         return found
 
     def _prove(self, run: Run, chunk: int, copies: tuple[Places, ...]) -> bytes | None:
@@ -196,15 +215,16 @@ class E01Medium:
         data = table.source.pread(start, length if 0 < length <= longest else longest)
         return self._keep(chunk, self._decode(memoryview(data), bool(places.compressed[index]), chunk))
 
-    def _keep(self, chunk: int, content: bytes | None) -> bytes:
+    def _keep(self, chunk: int, content: bytes | None, cached: bool = True) -> bytes:
         length = self._length(chunk)
         if content is None:
             self._note(chunk * self._chunk, length, "the checksum of an E01 chunk does not fit")
         else:
             content = content[:length]
-        self._cache[chunk] = content
-        if len(self._cache) > self._cache_limit:
-            self._cache.popitem(last=False)
+        if cached:
+            self._cache[chunk] = content
+            if len(self._cache) > self._cache_limit:
+                self._cache.popitem(last=False)
         return bytes(length) if content is None else content
 
     def _length(self, chunk: int) -> int:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from headwater.formats.disk_sets import SetMedium, is_set, members_of
-from headwater.formats.e01 import open_e01
+from headwater.formats.e01 import E01Medium, open_e01
 from headwater.formats.ewf_sections import SIGNATURE
 from headwater.formats.opened import OpenFile
 from headwater.formats.segments import segments
 from headwater.formats.sources import Bad, ChainSource, FileSource, Piece
 from headwater.formats.virtual_disks import KINDS, kind_of, open_disk
 from headwater.model.errors import AcquireError
+from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
 __all__ = ["CONTAINED", "MEDIA", "Medium", "RawMedium", "is_medium", "open_medium", "segments"]
@@ -72,6 +73,15 @@ class RawMedium(ChainSource):
         self.stated: Mapping[str, str] = {}
         self.notes: Mapping[str, str] = {}
         self.warnings: Sequence[Gap] = ()
+
+
+def read_into(medium: ByteSource, offset: int, view: memoryview) -> int:
+    """As ``pread``, into ``view``; a medium that can put a block together in its place does. Returns how many bytes."""
+    if isinstance(medium, E01Medium):
+        return medium.read_into(offset, view)
+    data = medium.pread(offset, len(view))
+    view[: len(data)] = data
+    return len(data)
 
 
 def is_medium(file: OpenFile) -> bool:

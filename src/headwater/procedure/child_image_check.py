@@ -14,7 +14,7 @@ from typing import Any
 from headwater.acquire.blocks import Pool as Buffers
 from headwater.acquire.stages import Stages
 from headwater.formats.hashing import hash_source
-from headwater.formats.media import Medium, RawMedium, open_medium
+from headwater.formats.media import Medium, RawMedium, open_medium, read_into
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource
 from headwater.model.errors import HeadwaterError
@@ -47,13 +47,12 @@ def check(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     if args["hold_files"]:
         beside.start()
     wanted = dict.fromkeys(("sha256", *args["algorithms"], *medium.stated))
-    stages = Stages(Buffers(_BLOCKS, _BLOCK), tuple(wanted))
+    stages = Stages(Buffers(_BLOCKS, _BLOCK), tuple(wanted), mark=False)
     told = 0
     for offset in range(0, size, _BLOCK):
         block = stages.free()
-        data = medium.pread(offset, min(_BLOCK, size - offset))
-        block.offset, block.length = offset, len(data)
-        block.view[: len(data)] = data
+        block.offset = offset
+        block.length = read_into(medium, offset, block.view[: min(_BLOCK, size - offset)])
         stages.put(block)
         if offset - told >= _STEP:
             told = offset
