@@ -131,6 +131,26 @@ def noise(n: int = 40, kind: str = "data", entropy: float = 7.9) -> MemoryEvents
     return MemoryEvents().say("fs.macb", "p1", *written).say("fs.content", "p1", *held)
 
 
+def test_programs_that_ran_then_are_told_and_first_the_one_that_had_the_files_open() -> None:
+    events = tree("/Users/li/{folder}/r{i}.{kind}.kx7")
+    listed = "\\VOLUME{01}\\WINDOWS\\SYSTEM32\\NTDLL.DLL\n\\VOLUME{01}\\USERS\\LI\\A\\R0.CSV.KX7"
+    ran, own = START - 5 * SECOND, {"trace": "prefetch"}
+    rows = [
+        (EventKind.EXECUTION_TRACE, ran, {"t_kind": "run", "process": "SVCHOST.EXE", "fields": own}),
+        (
+            EventKind.EXECUTION_TRACE,
+            ran,
+            {"t_kind": "run", "process": "UPD.EXE", "fields": own | {"file_names": listed}},
+        ),
+        (EventKind.EXECUTION_TRACE, START - 90_000 * SECOND, {"t_kind": "run", "process": "OLD.EXE", "fields": own}),
+    ]
+    (found,) = run(events.say("windows.prefetch", "p1!/Windows/Prefetch/X.pf", *rows))
+    assert (found.facts["traces"], found.facts["opened_by"]) == (2, "upd.exe")
+    assert "upd.exe、svchost.exe" in found.text.zh
+    assert "old.exe" not in found.text.en
+    assert any(c.claims.get("process") == "UPD.EXE" for c in found.spans)
+
+
 def test_noise_under_old_names_is_told() -> None:
     (found,) = run(noise())
     assert (found.severity, found.facts["files"], found.facts["extension"]) == (Severity.HIGH, 40, "")

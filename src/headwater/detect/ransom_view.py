@@ -131,6 +131,7 @@ def around(events: Events, settings: Settings, held: pl.DataFrame, when: Window,
         lambda: _undone(events, view, source, when),
         lambda: _accounts(events, view, source, held),
         lambda: _programs(events, view, source, when),
+        lambda: _traces(events, view, source, when, extension),
         lambda: _logins(events, settings, view, source, when),
     )
     for step in steps:
@@ -273,6 +274,42 @@ def _programs(events: Events, view: View, source: int, when: Window) -> None:
     )
     view.facts["programs"] = told.height
     view.more.append((rows.tail(10), ("kind", "user", "command_line", "process")))
+
+
+def _traces(events: Events, view: View, source: int, when: Window, extension: str) -> None:
+    """Programs that by the traces of their runs (prefetch, activity moderator, userassist) ran then, those first that
+    had such files open in the first seconds of a run, as prefetch lists them."""
+    listed = pl.lit(False)
+    if extension:
+        listed = (
+            pl.col("file_names").cast(pl.String).str.contains(rf"(?i)\.{re.escape(extension)}(?:\n|$)").fill_null(False)
+        )
+    rows = take(
+        events, kinds=[EventKind.EXECUTION_TRACE], header=["process", "file_path", "t_kind"], own=["trace", "file_names"],
+        where=(pl.col("source") == source) & (pl.col("t_kind") == "run")
+        & (pl.col("ts").is_between(when.first - _BESIDE, when.last) | listed),
+    )  # fmt: skip
+    if rows.is_empty():
+        return
+    name = pl.coalesce(pl.col("process"), pl.col("file_path")).str.replace_all(r"^.*[\\/]", "").str.to_lowercase()
+    rows = rows.with_columns(name.alias("name"), listed.alias("opened")).filter(pl.col("name").is_not_null())
+    opened = rows.filter(pl.col("opened"))["name"].unique(maintain_order=True).to_list()
+    told = [*opened, *(n for n in rows["name"].unique(maintain_order=True).to_list() if n not in opened)]
+    zh, en = names(told[:_SHOWN], len(told), "zh"), names(told[:_SHOWN], len(told), "en")
+    zh, en = f"运行痕迹表明其前及其间运行过 {zh}", f"traces of runs then or just before: {en}"
+    if opened:
+        zh += f"，其中 {names(opened[:_SHOWN], len(opened), 'zh')} 打开过此类文件（预读取文件所列）"
+        en += f"; prefetch lists such files among those that {names(opened[:_SHOWN], len(opened), 'en')} opened"
+    view.say(zh, en)
+    view.facts |= {"traces": len(told), "opened_by": ",".join(opened) or None}
+    claimed = (
+        [("kind", "process", "file_path", "trace", "file_names")]
+        if opened
+        else [("kind", "process", "file_path", "trace")]
+    )
+    view.more.append(
+        (rows.sort("opened", descending=True, maintain_order=True).head(10).drop("name", "opened"), claimed[0])
+    )
 
 
 def _logins(events: Events, settings: Settings, view: View, source: int, when: Window) -> None:
