@@ -14,12 +14,14 @@ import pytest
 
 from formats.evtx_writing import chunk_of, sample
 from formats.test_carving import everything
+from formats.test_xfs_deleted import image
 from headwater.examine import reading, recovered
-from headwater.examine.opening import Opened, open_evidence
-from headwater.formats.carving import CarvedTree
+from headwater.examine.opening import Opened, _beginnings, open_evidence
+from headwater.formats.carving import CarvedTree, Sightings
 from headwater.formats.ext import open_ext
 from headwater.formats.opened import open_readonly
 from headwater.formats.sources import MemorySource
+from headwater.formats.xfs import XfsTree
 from headwater.model.records import Facts, own_column
 
 FIXTURE = Path(__file__).parents[1] / "formats" / "fixtures" / "deleted-ext4.raw.xz"
@@ -95,3 +97,88 @@ def test_chunks_of_an_event_log_give_their_events(opened: Opened) -> None:
     batches = list(reading.run(ready.parsers[0], ready))
     assert sum(b.events.height for b in batches) == len(sample())
     assert not [g for b in batches for g in b.gaps]
+
+
+def disk(*parts: tuple[int, bytes]) -> bytes:
+    """An MBR disk of 4 MiB with one ext4-less partition from sector 2048 to 4095, and bytes laid where told."""
+    data = bytearray(4 << 20)
+    data[446:462] = b"\0\0\0\0\x83\0\0\0" + (2048).to_bytes(4, "little") + (2048).to_bytes(4, "little")
+    data[510:512] = b"\x55\xaa"
+    for at, held in parts:
+        data[at : at + len(held)] = held
+    return bytes(data)
+
+
+def carved_of(tmp_path: Path, data: bytes) -> dict[int, bytes]:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(data)
+    opened = open_evidence([open_readonly(path)])
+    views = [view for view in opened.views if view.name == "carved"]
+    found = {}
+    for view in views:
+        for entry in view.tree.entries():
+            file = view.tree.open(entry.key)
+            found[view.tree.extents(entry.key)[0][0]] = file.pread(0, file.size)
+    return found
+
+
+def test_what_was_hidden_between_partitions_is_carved(tmp_path: Path) -> None:
+    """Before the first partition, behind the last, and in a partition that holds no file system any more."""
+    log = lzma.compress(b"Accepted password for root from 203.0.113.9\n" * 40)
+    places = (63 * 512, 3000 * 512, 6000 * 512 + 512)
+    assert carved_of(tmp_path, disk(*((at, log) for at in places))) == dict.fromkeys(places, log)
+
+
+def test_a_disk_without_any_file_system_is_carved(tmp_path: Path) -> None:
+    log = lzma.compress(b"no file system at all\n" * 40)
+    assert carved_of(tmp_path, b"\x01" * 8192 + log + bytes(100_000)) == {8192: log}
+
+
+def test_encrypted_and_swap_volumes_are_left_alone(tmp_path: Path) -> None:
+    log = lzma.compress(b"chance\n" * 40)
+    swap = bytearray(1 << 20)
+    swap[4086:4096] = b"SWAPSPACE2"
+    swap[65536 : 65536 + len(log)] = log
+    assert carved_of(tmp_path, disk((2048 * 512, bytes(swap)))) == {}
+    assert carved_of(tmp_path, disk((2048 * 512, b"LUKS\xba\xbe\0\1".ljust(4096, b"\0")), (3000 * 512, log))) == {}
+
+
+class Counting(MemorySource):
+    """Bytes in memory that count how many of them are read."""
+
+    read = 0
+
+    def pread(self, offset: int, length: int) -> bytes:
+        data = super().pread(offset, length)
+        self.read += len(data)
+        return data
+
+
+def test_free_space_of_xfs_is_read_once() -> None:
+    """What the search for deleted files read is not read again for carving, and the same files come of it."""
+    tree = XfsTree(MemorySource(image()))
+    assert tree.deleted is not None
+    counted = Counting(image())
+    size = tree.head.block_size
+    plain = CarvedTree(tree, counted, size, lambda: _beginnings(tree.deleted))
+    expected = [f.entry for f in plain.recovered()]
+    read = counted.read
+    assert read > 8 << 20
+    again = XfsTree(MemorySource(image()))
+    seen = Sightings(size)
+    assert again.deleted is not None
+    again.deleted.beside = seen.take
+    counted = Counting(image())
+    shared = CarvedTree(again, counted, size, lambda: _beginnings(again.deleted), seen)
+    assert [f.entry for f in shared.recovered()] == expected
+    assert counted.read < read // 4
+
+
+def test_sightings_of_another_reading_are_not_used() -> None:
+    seen = Sightings(512)
+    seen.take(0, b"BZh".ljust(512, b"\0"))
+    seen.take(512, bytes(512))
+    assert seen.of([(0, 1024)]) == seen.of([(0, 512), (512, 512)])
+    assert len(seen.of([(0, 1024)]) or ()) == 1
+    assert seen.of([(0, 512)]) is None
+    assert seen.of([(0, 1024), (4096, 512)]) is None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from headwater.examine import registry
 from headwater.formats.archives import archive_kind, open_archive
-from headwater.formats.carving import CarvedTree
+from headwater.formats.carving import CarvedTree, Sightings, Stretches
 from headwater.formats.collection import CollectionTree, is_collection
 from headwater.formats.ext import ExtTree
 from headwater.formats.filesystems import UnreadTree, identify, open_filesystem
@@ -27,12 +27,15 @@ from headwater.formats.sources import FileSource, physical_ranges
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.formats.volumes import Volume, volumes
 from headwater.formats.xfs import XfsTree
+from headwater.formats.xfs_deleted import DeletedTree
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name, join, layers
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
 _DISK_MAGIC = 64 * 1024
+_SECTOR = 512  # where a file may begin when nothing tells how large the blocks were
+_UNKNOWN = "no reader for this volume"
 _COLLECTED = ("host", "kernel", "machine_id", "boot_id", "start")  # of a live collection's head
 
 
@@ -212,6 +215,7 @@ def _of_medium(source: Medium, keys: Sequence[Key], beside: Sequence[ByteSource]
             views.append(View(volume.name, tree, at, size, volume.offset >= 0, derived, volume.source, volume.facts))
     warnings = (*source.warnings, *table.warnings)
     views = [each for view in views for each in (view, *_further(view))]
+    views.extend(_between(source, table.slack, gaps))
     return Opened(
         source.kind, source, tuple(views), tuple(table.slack), tuple(gaps), warnings, source.stated, source.notes
     )
@@ -234,11 +238,28 @@ def _further(view: View) -> list[View]:
         found.append(("deleted", deleted))
     unit = _unit(view.tree)
     if unit:
-        found.append(("carved", CarvedTree(view.tree, view.volume, unit, lambda: _beginnings(deleted))))
+        seen = Sightings(unit) if isinstance(deleted, DeletedTree) else None
+        if seen is not None and isinstance(deleted, DeletedTree):
+            deleted.beside = seen.take
+        found.append(("carved", CarvedTree(view.tree, view.volume, unit, lambda: _beginnings(deleted), seen)))
     return [
         View(join(view.name, name), tree, view.offset, view.size, view.on_medium, True, view.volume)
         for name, tree in found
     ]
+
+
+def _between(source: Medium, slack: Sequence[tuple[int, int, str]], gaps: Sequence[tuple[str, Gap, int]]) -> list[View]:
+    """What is carved where no file system stands: between partitions, and in volumes of which nothing is known."""
+    ranges = [(at, size) for at, size, _ in slack]
+    # what is encrypted holds nothing that could be carved; swap is memory, not files
+    ranges += [
+        (at, gap.length) for _, gap, at in gaps if gap.reason == GapReason.UNSUPPORTED and _UNKNOWN in gap.detail
+    ]
+    kept = sorted((at, size // _SECTOR * _SECTOR) for at, size in ranges if at % _SECTOR == 0 and size >= _SECTOR)
+    if not kept:
+        return []
+    tree = CarvedTree(Stretches(kept), source, _SECTOR, set)
+    return [View("carved", tree, 0, source.size, True, True, source)]
 
 
 def _unit(tree: Tree) -> int:
@@ -263,4 +284,4 @@ def _unopened(source: ByteSource, length: int) -> Gap:
     if what == "swap":
         return Gap(0, length, GapReason.UNSUPPORTED, "swap space is not examined")
     reason = GapReason.ENCRYPTED if what in {"luks", "bitlocker"} else GapReason.UNSUPPORTED
-    return Gap(0, length, reason, f"no reader for this volume ({what})")
+    return Gap(0, length, reason, f"{_UNKNOWN} ({what})")

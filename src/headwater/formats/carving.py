@@ -12,6 +12,7 @@ blocks that were used several times hold the last; SSDs that were told of free b
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from headwater.model.records import Gap
 FILES_MOST = 100_000
 BYTES_MOST = 64 << 30  # of all contents
 RUNS_MOST = 4_000  # of one file
+SIGHTINGS_MOST = 500_000
 _READ = 4 << 20
 _KEY = re.compile(r"(?:\d{1,18}\+\d{1,18},?){1,4000}")
 _REACH = 4 << 30  # how far a file may go on
@@ -66,6 +68,7 @@ class Carved:
     walked: Walked
 
 
+@functools.cache
 def _masks() -> list[tuple[np.uint64, np.uint64, Walk]]:
     return [
         (np.uint64(int.from_bytes(magic.ljust(8, b"\0"), "little")), np.uint64((1 << 8 * len(magic)) - 1), walk)
@@ -81,23 +84,75 @@ def _heads(data: bytes, unit: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_
     return heads, tars
 
 
+def _sighted(data: bytes, unit: int) -> list[tuple[int, Walk]]:
+    """(offset, walk) of every block that begins with a signature, in order."""
+    if len(data) < unit:
+        return []
+    heads, tars = _heads(data, unit)
+    if not heads.any() and not tars.any():
+        return []
+    found: dict[int, Walk] = {int(n): carve_packed.tar for n in np.flatnonzero(tars)}
+    for value, mask, walk in _masks():
+        for index in np.flatnonzero(heads & mask == value).tolist():
+            found[index] = walk
+    return [(index * unit, found[index]) for index in sorted(found)]
+
+
 def signatures(source: ByteSource, ranges: Iterable[tuple[int, int]], unit: int) -> Iterator[tuple[int, Walk]]:
     """(place, walk) of every block of the ranges that begins with a signature, in order; nothing is walked yet."""
-    masks = _masks()
     for offset, length in ranges:
         for at in range(offset, offset + length, _READ):
-            data = source.pread(at, min(_READ, offset + length - at))
-            if len(data) < unit:
-                continue
-            heads, tars = _heads(data, unit)
-            if not heads.any() and not tars.any():
-                continue
-            found: dict[int, Walk] = {int(n): carve_packed.tar for n in np.flatnonzero(tars)}
-            for value, mask, walk in masks:
-                for index in np.flatnonzero(heads & mask == value).tolist():
-                    found[index] = walk
-            for index in sorted(found):
-                yield at + index * unit, found[index]
+            for within, walk in _sighted(source.pread(at, min(_READ, offset + length - at)), unit):
+                yield at + within, walk
+
+
+class Sightings:
+    """What was seen of signatures by whoever read the free space for something else, so that it is read once.
+
+    ``take`` is given every stretch that is read, in order; beyond a number of sightings they are not kept.
+    """
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit
+        self._found: list[tuple[int, Walk]] = []
+        self._ranges: list[tuple[int, int]] = []
+
+    def take(self, at: int, data: bytes) -> None:
+        """The bytes from ``at`` on."""
+        if len(self._found) > SIGHTINGS_MOST:
+            return
+        self._found.extend((at + within, walk) for within, walk in _sighted(data, self._unit))
+        last = self._ranges[-1] if self._ranges else (0, 0)
+        if sum(last) == at and self._ranges:
+            self._ranges[-1] = last[0], last[1] + len(data)
+        else:
+            self._ranges.append((at, len(data)))
+
+    def of(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, Walk]] | None:
+        """What was seen, where just these ranges were read; None where others were, or it was too much to keep."""
+        return self._found if _joined(ranges) == self._ranges and len(self._found) <= SIGHTINGS_MOST else None
+
+
+def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for at, size in ranges:
+        if found and sum(found[-1]) == at:
+            found[-1] = found[-1][0], found[-1][1] + size
+        else:
+            found.append((at, size))
+    return found
+
+
+class Stretches:
+    """Ranges of a medium on which no file system stands, as a volume whose free space they are."""
+
+    def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:
+        self._ranges = ranges
+
+    def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
+        """All of them, as unallocated."""
+        for at, size in self._ranges:
+            yield at, size, "unallocated"
 
 
 class _Free:
@@ -120,13 +175,16 @@ class _Free:
 class CarvedTree:
     """The carved files of one volume as a tree of their own; the free space is read when it is first listed.
 
-    ``known``: places where files begin that are told with their names elsewhere. ``unit``: bytes of a block.
+    ``known``: places where files begin that are told with their names elsewhere. ``unit``: bytes of a block. ``seen``: what
+    the search for those saw of signatures on its way, if it read the same.
     """
 
     kind = view = "carved"
 
-    def __init__(self, tree: Volume, source: ByteSource, unit: int, known: Callable[[], set[int]]) -> None:
-        self._tree, self._source, self._unit, self._known = tree, source, unit, known
+    def __init__(
+        self, tree: Volume, source: ByteSource, unit: int, known: Callable[[], set[int]], seen: Sightings | None = None
+    ) -> None:
+        self._tree, self._source, self._unit, self._known, self._seen = tree, source, unit, known, seen
         self._warnings: list[Gap] = []
         self._found: list[Carved] | None = None
 
@@ -154,7 +212,8 @@ class CarvedTree:
         known = self._known()
         budget = Budget(2 * free.source.size + (1 << 30))
         inside = taken = count = 0
-        for place, walk in signatures(self._source, ranges, unit):
+        seen = self._seen.of(ranges) if self._seen is not None else None
+        for place, walk in signatures(self._source, ranges, unit) if seen is None else seen:
             logical, room = free.place(place)
             if logical < inside or place in known:
                 continue

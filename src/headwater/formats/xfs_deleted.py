@@ -18,7 +18,7 @@ files and version 4 directories (which do not name their owner) are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -102,6 +102,7 @@ class DeletedTree:
         self._paths: dict[int, str | None] = {}
         self._names: dict[int, list[OldName]] = {}
         self._claims = BlockClaims()
+        self.beside: Callable[[int, bytes], None] | None = None  # is given the free space as it is read
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -137,7 +138,7 @@ class DeletedTree:
             (at, n) for at, n, what in self._tree.coverage() if what == "unallocated" and at + n <= self._base.size
         ]
         free = FreeSpace(ranges, head.block_size)
-        held = search_free(self._base, head, free)
+        held = search_free(self._base, head, free, self.beside)
         for name in (*self._slack(), *held.names):
             told.name(name)
         self._names = told.names

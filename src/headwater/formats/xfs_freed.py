@@ -8,7 +8,7 @@ space as they were last written. Blocks of freed directories and of extent trees
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -74,13 +74,17 @@ def record_of(row: XfsRow, raw: bytes, place: int) -> Record:
     return Record(row, generation if row.mode else generation - 1 & 0xFFFFFFFF, place, raw)
 
 
-def search_free(source: ByteSource, head: XfsSuper, free: FreeSpace) -> Found:
-    """Read the free space once."""
+def search_free(
+    source: ByteSource, head: XfsSuper, free: FreeSpace, beside: Callable[[int, bytes], None] | None = None
+) -> Found:
+    """Read the free space once; ``beside`` is given what is read and where, for whoever looks for something else in it."""
     found = Found()
     block = head.block_size
     for offset, length in free.ranges:
         for at in range(offset, offset + length, _READ):
             data = source.pread(at, min(_READ, offset + length - at))
+            if beside is not None:
+                beside(at, data)
             data = data[: len(data) // block * block]
             words = np.frombuffer(data, "<u4")[:: block // 4]
             for index in np.flatnonzero((words & 0xFFFF == _IN) | np.isin(words, (_TREE, *_DIRECTORY))).tolist():
