@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from memory_events import MemoryEvents
 
-from headwater.detect import sigma
+from headwater.detect import sigma, sigma_matched
 from headwater.detect.sigma_rules import digest, unpacked
 from headwater.model.errors import DetectError
 from headwater.model.kinds import EventKind, Severity, Stage
@@ -214,6 +214,7 @@ def test_placeholders_take_their_values_from_the_file_beside_the_rules(tmp_path:
 def test_counts_are_exact_where_only_the_ends_are_cited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sigma, "SLICE", 64)
     monkeypatch.setattr(sigma, "CITED", 10)
+    monkeypatch.setattr(sigma_matched, "CITED", 10)
     write(tmp_path, RULE.format(level="high", detection="  s: {CommandLine|startswith: 'run '}\n  condition: s"))
     rows = [(EventKind.PROCESS_CREATE, i + 1, {"user": "u", "fields": {"CommandLine": f"run {i}"}}) for i in range(500)]
     (found,), _ = sigma.run_rules(tmp_path, MemoryEvents().say("linux.audit", "/a", *rows), Settings())

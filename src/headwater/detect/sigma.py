@@ -8,18 +8,21 @@ a record fits a rule, not that the rule is right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 import yaml
 
-from headwater.detect.frames import ORDER, STAND, state
+from headwater.detect.frames import STAND, state
 from headwater.detect.sigma_columns import Columns, fields, needed, spread
 from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
+from headwater.detect.sigma_heard import PLACE, Heard
 from headwater.detect.sigma_kept import kept
+from headwater.detect.sigma_matched import CITED, Matched, Taken
 from headwater.detect.sigma_plan import Plan
 from headwater.detect.sigma_report import SigmaReport
 from headwater.detect.sigma_route import requests
@@ -35,46 +38,9 @@ from headwater.model.records import HEADER
 
 SLICE = 131_072  # events looked at together
 WIDEST = 192 << 20  # bytes of a slice; one of longer texts is cut
-CITED = 200
 _HEADER = frozenset(n for n, _ in HEADER) | {"ts"}
 _WHO = ("kind", "host", "src_ip", "user", "outcome")
 _PLACEHOLDERS = ("expand.yml", "expand.yaml")
-
-
-@dataclass
-class _Kept:
-    """What is kept of a rule's matches on one item of evidence: how many, and the first and last of them."""
-
-    count: int = 0
-    answered: int = 0
-    rows: pl.DataFrame | None = None
-    who: dict[str, set[str]] = field(default_factory=dict)
-    first: int | None = None
-    last: int | None = None
-
-    def take(self, rows: pl.DataFrame) -> None:
-        """Add the matches of one slice."""
-        self.count += rows.height
-        self.answered += rows.filter(pl.col("outcome") != "failure").height
-        for name in ("host", "src_ip", "user"):
-            seen = self.who.setdefault(name, set())
-            if len(seen) < 2:
-                seen.update(rows[name].drop_nulls().unique().head(2).to_list())
-        low, high = rows["ts"].min(), rows["ts"].max()
-        if isinstance(low, int) and isinstance(high, int):
-            self.first = low if self.first is None else min(self.first, low)
-            self.last = high if self.last is None else max(self.last, high)
-        if rows.height > CITED:
-            order = rows.select(pl.arg_sort_by(ORDER, nulls_last=True)).to_series()
-            rows = rows[pl.concat([order.head(CITED // 2), order.tail(CITED // 2)])]
-        both = rows if self.rows is None else pl.concat([self.rows, rows])
-        both = both.sort(ORDER, nulls_last=True)
-        self.rows = both if both.height <= CITED else pl.concat([both.head(CITED // 2), both.tail(CITED // 2)])
-
-    def one(self, name: str) -> str | None:
-        """The value that all matches that state one agree on."""
-        seen = self.who.get(name, set())
-        return next(iter(seen)) if len(seen) == 1 else None
 
 
 def run_rules(folder: Path, events: Events, settings: Settings) -> tuple[list[Finding], SigmaReport]:
@@ -144,16 +110,13 @@ def run_pack(pack: Pack, events: Events, settings: Settings) -> tuple[list[Findi
             if unnamed:
                 rule = replace(rule, tree=spread(rule.tree, columns))
             (of_keywords if None in fields(rule.tree) else of_fields).append(rule)
-        for keyword, mine in ((False, of_fields), (True, of_keywords)):
-            if not mine:
+        for rule, found in _Feed(events, feed, columns, sequel).run(of_fields, of_keywords):
+            if isinstance(found, str):
+                unsupported.append((rule.named, f"{feed}: {found}"))
                 continue
-            for rule, found in _run(events, feed, mine, columns, sequel, keyword):
-                if isinstance(found, str):
-                    unsupported.append((rule.named, f"{feed}: {found}"))
-                    continue
-                ran[rule.card.id] = (rule.card.id, rule.card.title.en, rule.card.author)
-                if not sequel.silent(rule):
-                    findings += found
+            ran[rule.card.id] = (rule.card.id, rule.card.title.en, rule.card.author)
+            if not sequel.silent(rule):
+                findings += found
     for correlated, made in sequel.findings(events):
         if isinstance(made, str):
             unsupported.append((correlated.named, made))
@@ -164,48 +127,114 @@ def run_pack(pack: Pack, events: Events, settings: Settings) -> tuple[list[Findi
     return findings, SigmaReport(tuple(r for _, r in sorted(ran.items())), tuple(unsupported), matched)
 
 
-def _run(
-    events: Events, feed: str, rules: Sequence[Compiled], columns: Columns, sequel: Sequel, keyword: bool
-) -> Iterator[tuple[Compiled, list[Finding] | str]]:
-    """Match rules against one feed, slice by slice; keyword rules alone, since they read all text of an event."""
-    plan = Plan(columns)
-    ready: list[Compiled] = []
-    for rule in rules:
-        try:
-            plan.add(rule.tree, rule.route.scope)
-            ready.append(rule)
-        except Unsupported as error:
-            yield rule, str(error)
-    plan.close()
-    kept: list[dict[int, _Kept]] = [{} for _ in ready]
-    claims: dict[int, list[str]] = {}  # of the rules that matched
-    for frame in _slices(events, feed, ready, columns, sequel, keyword):
-        for number, at in Slice(plan, frame).matches():
-            if sequel.wants(ready[number]):
-                sequel.take(ready[number], frame[at], columns)
-            if number not in claims:
-                claims[number] = _claims(ready[number], columns)
-            wanted = list(dict.fromkeys([*STAND, *_WHO, *claims[number]]))
-            for part in frame.select(wanted)[at].partition_by("source"):
-                kept[number].setdefault(int(part["source"][0]), _Kept()).take(part)
-    for number, (rule, held) in enumerate(zip(ready, kept, strict=True)):
-        yield rule, [_finding(events, feed, rule, held[s], claims[number], columns) for s in sorted(held)]
+_Result = tuple[Compiled, list[Finding] | str]
 
 
-def _slices(
-    events: Events, feed: str, rules: Sequence[Compiled], columns: Columns, sequel: Sequel, keyword: bool
-) -> Iterator[pl.DataFrame]:
-    """The events of a feed with the columns that rules need, some at a time."""
-    scopes = [r.route.scope for r in rules]
-    trees = [*(r.tree for r in rules), *(s for s in scopes if s is not None)]
-    own = dict.fromkeys([*needed(trees, columns), *sequel.columns(rules, columns)])
-    scan = events.scan(feeds=[feed], columns=tuple(c for c in own if c not in _HEADER))
-    if keyword and None not in scopes:
-        scan = scan.filter(_where(Or(tuple(s for s in scopes if s is not None)), columns))
-    frame = scan.select(list(dict.fromkeys([*STAND, *_WHO, *own])))
-    for batch in frame.collect_batches(chunk_size=SLICE, maintain_order=False):
-        pieces = batch.estimated_size() // WIDEST + 1
-        yield from (p for p in batch.iter_slices(batch.height // pieces + 1) if p.height)
+@dataclass(frozen=True)
+class _Feed:
+    """The events of one feed, and what rules are run over them with."""
+
+    events: Events
+    name: str
+    columns: Columns
+    sequel: Sequel
+
+    def run(self, of_fields: Sequence[Compiled], of_keywords: Sequence[Compiled]) -> Iterator[_Result]:
+        """What becomes of each rule; rules of keywords come second, since they read all text of an event.
+
+        Where both are run, the first are given what the second listen for (:mod:`sigma_heard`), so that only events in
+        which something was heard are read whole.
+        """
+        places = None
+        if of_fields:
+            plan, ready, refused = self._planned(of_fields)
+            yield from refused
+            heard = Heard(of_keywords, plan.fields(), self.columns) if of_keywords else None
+            trees = [r.tree for r in ready]
+            for tree, scope in heard.rules if heard else ():
+                plan.add(tree, scope)
+                trees.append(tree)
+            scopes = [r.route.scope for r in (*ready, *of_keywords)]
+            needs = self._needs([*trees, *(s for s in scopes if s is not None)], ready)
+            yield from self._matched(plan.close(), ready, self._slices(self._scan(needs)), heard)
+            if heard is not None:
+                places = heard.places(
+                    lambda some: self._scan(some + self._scoped(of_keywords)), self._filter(of_keywords)
+                )
+        if of_keywords:
+            plan, ready, refused = self._planned(of_keywords)
+            yield from refused
+            slices = self._spoken(ready, places) if ready else iter(())
+            yield from self._matched(plan.close(), ready, slices, None)
+
+    def _planned(self, rules: Sequence[Compiled]) -> tuple[Plan, list[Compiled], list[_Result]]:
+        plan, ready, refused = Plan(self.columns), list[Compiled](), list[_Result]()
+        for rule in rules:
+            try:
+                plan.add(rule.tree, rule.route.scope)
+                ready.append(rule)
+            except Unsupported as error:
+                refused.append((rule, str(error)))
+        return plan, ready, refused
+
+    def _matched(
+        self, plan: Plan, rules: Sequence[Compiled], slices: Iterable[pl.DataFrame], heard: Heard | None
+    ) -> Iterator[_Result]:
+        """Match rules slice by slice; the plan's rules after these are what ``heard`` listens with."""
+        held: list[dict[int, Matched]] = [{} for _ in rules]
+        claims: dict[int, list[str]] = {}  # of the rules that matched
+        for frame in slices:
+            taken = Taken(frame)
+            for number, at in Slice(plan, frame).matches():
+                if number >= len(rules):
+                    if heard is not None:
+                        heard.take(frame, at)
+                    continue
+                if self.sequel.wants(rules[number]):
+                    self.sequel.take(rules[number], frame[at], self.columns)
+                if number not in claims:
+                    claims[number] = _claims(rules[number], self.columns)
+                wanted = list(dict.fromkeys([*STAND, *_WHO, *claims[number]]))
+                for source, mine in taken.sources(at):
+                    held[number].setdefault(source, Matched()).take(taken, mine, wanted)
+        for number, (rule, of) in enumerate(zip(rules, held, strict=True)):
+            yield (
+                rule,
+                [_finding(self.events, self.name, rule, of[s], claims[number], self.columns) for s in sorted(of)],
+            )
+
+    def _needs(self, trees: Sequence[Tree], rules: Sequence[Compiled]) -> list[str]:
+        return list(dict.fromkeys([*needed(trees, self.columns), *self.sequel.columns(rules, self.columns)]))
+
+    def _scoped(self, rules: Sequence[Compiled]) -> list[str]:
+        return needed([s for r in rules if (s := r.route.scope) is not None], self.columns)
+
+    def _scan(self, columns: Sequence[str]) -> pl.LazyFrame:
+        own = dict.fromkeys(columns)
+        scan = self.events.scan(feeds=[self.name], columns=tuple(c for c in own if c not in _HEADER))
+        return cast(pl.LazyFrame, scan.select(list(dict.fromkeys([*STAND, *_WHO, *own]))))
+
+    def _filter(self, rules: Sequence[Compiled]) -> pl.Expr | None:
+        """The scopes of rules as one filter; None where one of them has none."""
+        scopes = [r.route.scope for r in rules]
+        return None if None in scopes else _where(Or(tuple(s for s in scopes if s is not None)), self.columns)
+
+    def _spoken(self, rules: Sequence[Compiled], places: pl.DataFrame | None) -> Iterator[pl.DataFrame]:
+        """The events in which keywords may stand, with all text."""
+        if places is not None and places.is_empty():
+            return
+        scan = self._scan(self._needs([*(r.tree for r in rules), *(s for r in rules if (s := r.route.scope))], rules))
+        where = self._filter(rules)
+        scan = scan if where is None else scan.filter(where)
+        if places is not None:
+            scan = scan.join(places.lazy(), on=PLACE, how="semi", nulls_equal=True)
+        yield from self._slices(scan)
+
+    def _slices(self, scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+        """Events some at a time."""
+        for batch in scan.collect_batches(chunk_size=SLICE, maintain_order=False):
+            pieces = int(batch.estimated_size()) // WIDEST + 1
+            yield from (p for p in batch.iter_slices(batch.height // pieces + 1) if p.height)
 
 
 def _where(tree: Tree, columns: Columns) -> pl.Expr:
@@ -230,11 +259,9 @@ def _claims(rule: Compiled, columns: Columns) -> list[str]:
     return list(claims)
 
 
-def _finding(events: Events, feed: str, rule: Compiled, kept: _Kept, claims: list[str], columns: Columns) -> Finding:
+def _finding(events: Events, feed: str, rule: Compiled, kept: Matched, claims: list[str], columns: Columns) -> Finding:
     """The finding of one rule on one item of evidence."""
-    card, rows = rule.card, kept.rows
-    if rows is None:
-        raise DetectError("HW6002", card.id, what="no rows")
+    card, rows = rule.card, kept.rows()
     severity = card.severity
     facts: dict[str, str | int] = {"matches": kept.count, "feed": feed}
     why = explain(rule.tree, rows.row(0, named=True), columns)
