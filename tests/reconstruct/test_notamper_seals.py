@@ -45,6 +45,16 @@ def test_whole_journal_is_told_and_one_that_lost_power_is_not_an_anomaly() -> No
     assert odd.standing is Standing.UNDECIDED
 
 
+def test_a_field_that_does_not_fit_its_hash_is_told_where_it_stands() -> None:
+    (sign,) = signs(replace(WHOLE, sealed=False, checked=False, hashed=400, altered=2, altered_at=8192, state="online"))
+    assert (sign.rule, sign.standing) == ("journal-data", Standing.UNDECIDED)
+    assert (sign.examples[0].span.offset, sign.examples[0].span.length) == (8192, 24)
+    assert "2 of 400" in sign.examples[0].what
+    assert not signs(replace(WHOLE, sealed=False, checked=False, hashed=400)), "what fits proves nothing"
+    said = [text.en for text in notamper_seals.limits(asked(replace(WHOLE, sealed=False, checked=False, hashed=400)))]
+    assert any("whoever changes a field can set its hash right" in text for text in said)
+
+
 def test_sealed_journal_without_a_key_is_a_limit() -> None:
     said = [
         text.en for text in notamper_seals.limits(asked(replace(WHOLE, checked=False), replace(WHOLE, sealed=False)))

@@ -9,16 +9,13 @@ each chain is followed forwards only, so that no cycle can hold it.
 
 from __future__ import annotations
 
-import lzma
 import struct
 from array import array
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import zstandard
 
-from headwater.formats import lz4_block
 from headwater.formats.journal_layout import (
     DATA,
     ENTRY,
@@ -26,13 +23,11 @@ from headwater.formats.journal_layout import (
     ENTRY_HEAD,
     HEADER_LEAST,
     INCOMPATIBLE_KNOWN,
-    LZ4,
-    XZ,
-    ZSTD,
     Header,
     header_of,
     plausible,
 )
+from headwater.formats.journal_payload import Unreadable, inflated
 from headwater.model.kinds import GapReason
 from headwater.model.records import Gap
 
@@ -75,7 +70,6 @@ class Journal:
         self.fields: dict[int, tuple[str, str] | None] = {}  # by offset, those met lately
         self._cached = 0
         self._budget = max(1 << 28, 40 * size)  # bytes that may come out of compressed fields, all told
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=1 << 25)
         self._lying: set[int] = set()
         self._bad = 0
 
@@ -278,16 +272,8 @@ class Journal:
             self._fault(at, size, GapReason.LIMIT, "compressed fields over the limit of the file")
             return None
         try:
-            if flags == ZSTD:
-                with self._zstd.stream_reader(raw) as stream:
-                    content = stream.read(most + 1)
-            elif flags == XZ:
-                content = lzma.LZMADecompressor(memlimit=1 << 27).decompress(raw, max_length=most + 1)
-            elif flags == LZ4:
-                content = lz4_block.decompress(raw[8:], most + 1)  # the size stands in the first 8 bytes
-            else:
-                raise ValueError("more than one compression")
-        except (zstandard.ZstdError, lzma.LZMAError, ValueError, EOFError) as error:
+            content = inflated(raw, flags, most)
+        except Unreadable as error:
             self._fault(at, size, GapReason.UNREADABLE, f"a compressed field: {error}"[:200])
             return None
         self._budget -= len(content)

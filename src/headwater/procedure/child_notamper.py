@@ -13,6 +13,7 @@ from headwater.formats import ext_versions
 from headwater.formats.ext import ExtTree
 from headwater.formats.ext_layout import ROOT_INODE
 from headwater.formats.jbd2 import NotJournal
+from headwater.formats.journal_hashes import check_hashes
 from headwater.formats.journal_layout import STATES, header_of
 from headwater.formats.journal_seal import SEALED, SealKey, check_seals, seal_keys
 from headwater.formats.keys import at_hand
@@ -70,11 +71,13 @@ def _sealed(view: View, entry: Entry, keys: Sequence[SealKey]) -> dict[str, Any]
     best = max(tried, key=lambda seals: seals.good, default=None)
     if best is None or (best.tags and not best.good):  # no key, or another host's: its own would fit some seal
         best = check_seals(source.pread, source.size, header)
+    hashes = check_hashes(source.pread, source.size, header)
     return {
         "path": entry.path, "whole": join(view.name, entry.path), "state": STATES.get(header.state, "online"),
         "sealed": best.sealed, "checked": best.checked, "tags": best.tags, "good": best.good, "entries": best.entries,
         "unsealed": best.unsealed, "until": _ns(best.until), "broken_until": _ns(best.broken_until), "fault": best.fault,
         "fault_at": best.fault_at, "miscounted": {name: list(both) for name, both in best.miscounted.items()},
+        "hashed": hashes.hashed, "altered": hashes.wrong, "altered_at": hashes.wrong_at, "unhashed": hashes.passed_over,
     }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 
 journald forgets the key of each epoch when the epoch is over. With the verification key, kept elsewhere, a seal that does
 not fit proves that what it covers is not what journald wrote; where that was written after T0, so was the change. Without
-the key only the order of the tags and the file's own counts can be checked, which a careful hand keeps right.
+the key the order of the tags, the file's own counts and the hash kept with each field can be checked, all of which a
+careful hand keeps right: what does not fit tells of a change or of damage, what fits of nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from headwater.model.times import rfc3339
 from headwater.reconstruct.notamper_terms import Example, Question, Seal, Sign, Standing, listed
 
 _TAG = 64  # bytes of a tag
+_OBJECT = 24  # bytes of a field's object up to its hash, that included
 _UNCLOSED = "online"  # a journal that was open when the disk was taken: its counts run behind
 
 
@@ -46,6 +48,13 @@ def signs(question: Question) -> Iterator[Sign]:
             "个日志自相矛盾（封缄次序、对象或计数不符）：可能被改动，也可能因断电损坏",
             "journals contradict themselves (tags, objects or counts): they may have been changed, or lost power",
         )  # fmt: skip
+    altered = [s for s in question.seals if s.altered and s not in broken]
+    if altered:
+        yield _sign(
+            question, altered, Standing.UNDECIDED, "journal-data",
+            "个日志中有字段与其自带的哈希不符：写入后被改动，或介质损坏",
+            "journals hold fields that do not fit the hash kept with them: changed after they were written, or damaged",
+        )  # fmt: skip
     whole = [s for s in question.seals if s.checked and s.sealed and not s.fault]
     if whole:
         entries, bare = sum(s.entries for s in whole), sum(s.unsealed for s in whole)
@@ -68,12 +77,20 @@ def limits(question: Question) -> Iterator[Text]:
     bare = [s for s in question.seals if not s.sealed]
     if bare:
         yield Text(f"{len(bare)} 个日志未启用封缄。", f"{len(bare)} journals are not sealed.")
+    loose = [s for s in question.seals if not s.checked]
+    hashed, passed = sum(s.hashed for s in loose), sum(s.unhashed for s in loose)
+    if hashed or passed:
+        yield Text(
+            f"未以密钥核对的日志中，{hashed} 个字段已与其自带的哈希比对（{passed} 个未比对）；哈希无需密钥，改动者可一并改写。",
+            f"In journals that no key was tried on, {hashed} fields were held against the hash kept with each ({passed} were "
+            "not); it takes no key, so whoever changes a field can set its hash right.",
+        )
 
 
 def _sign(question: Question, seals: list[Seal], standing: Standing, rule: str, zh: str, en: str) -> Sign:
     examples = [
-        Example(s.path, _words(s), s.broken_until,
-                Span(question.source, s.whole, s.fault_at if s.fault else 0, _TAG if s.fault else 0))
+        Example(s.path, _altered(s) if rule == "journal-data" else _words(s), s.broken_until,
+                Span(question.source, s.whole, *_place(s, rule)))
         for s in sorted(seals, key=lambda s: s.whole)
     ]  # fmt: skip
     ends = [s.broken_until or s.until for s in seals]
@@ -82,6 +99,17 @@ def _sign(question: Question, seals: list[Seal], standing: Standing, rule: str, 
     return Sign(
         4, rule, standing, text, len(seals), min(times, default=None), max(times, default=None), listed(examples)
     )
+
+
+def _place(seal: Seal, rule: str) -> tuple[int, int]:
+    """Where the first of what is wrong stands, and its length; (0, 0) where nothing is."""
+    if rule == "journal-data":
+        return seal.altered_at, _OBJECT
+    return (seal.fault_at, _TAG) if seal.fault else (0, 0)
+
+
+def _altered(seal: Seal) -> str:
+    return f"{seal.altered} of {seal.hashed} fields do not fit their hash, the first at {seal.altered_at}"
 
 
 def _words(seal: Seal) -> str:

@@ -147,7 +147,9 @@ class Seal:
 
     ``state``: online, offline or archived, by its header. ``checked``: with its host's verification key. ``tags``: seals
     met, of which ``good`` hold. ``unsealed``: entries behind the last one. ``until``, ``broken_until``: the end of the epoch
-    of the last one that holds, and that does not; ns since 1970. ``miscounted``: (stated, there).
+    of the last one that holds, and that does not; ns since 1970. ``miscounted``: (stated, there). ``hashed``: fields and
+    values held against the hash kept with each, ``altered`` of which do not fit it, the first at ``altered_at``;
+    ``unhashed``: those that were passed over (too large, not to be decompressed).
     """
 
     path: str
@@ -164,6 +166,10 @@ class Seal:
     fault: str = ""
     fault_at: int = 0
     miscounted: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    hashed: int = 0
+    altered: int = 0
+    altered_at: int = 0
+    unhashed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
