@@ -2,7 +2,7 @@
 """Numbered errors in Chinese and English.
 
 HeadwaterError
-├── UsageError              HW0xxx  the command line or the case folder
+├── UsageError              HW0xxx  the command line or the case folder; of HW1xxx names, dates and fields that are none
 ├── AuthorityError          HW1xxx  authority, scope, people
 ├── AcquireError            HW2xxx  sources: missing, empty, broken, unsupported
 ├── VaultError              HW3xxx  ledger, seal, custody; IntegrityError always stops
