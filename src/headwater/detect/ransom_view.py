@@ -277,8 +277,10 @@ def _programs(events: Events, view: View, source: int, when: Window) -> None:
 
 
 def _traces(events: Events, view: View, source: int, when: Window, extension: str) -> None:
-    """Programs that by the traces of their runs (prefetch, activity moderator, userassist) ran then, those first that
-    had such files open in the first seconds of a run, as prefetch lists them."""
+    """Programs that by the traces of their runs (prefetch, activity moderator, userassist) ran then.
+
+    Those come first that had such files open in the first seconds of a run, as prefetch lists them.
+    """
     listed = pl.lit(False)
     if extension:
         listed = (
@@ -302,14 +304,10 @@ def _traces(events: Events, view: View, source: int, when: Window, extension: st
         en += f"; prefetch lists such files among those that {names(opened[:_SHOWN], len(opened), 'en')} opened"
     view.say(zh, en)
     view.facts |= {"traces": len(told), "opened_by": ",".join(opened) or None}
-    claimed = (
-        [("kind", "process", "file_path", "trace", "file_names")]
-        if opened
-        else [("kind", "process", "file_path", "trace")]
-    )
-    view.more.append(
-        (rows.sort("opened", descending=True, maintain_order=True).head(10).drop("name", "opened"), claimed[0])
-    )
+    cited = ("kind", "process", "file_path", "trace")
+    proof = rows.filter(pl.col("opened")).head(_SHOWN)  # what they list is long
+    view.more.append((proof.drop("name", "opened"), (*cited, "file_names")))
+    view.more.append((rows.filter(~pl.col("opened")).head(10).drop("name", "opened"), cited))
 
 
 def _logins(events: Events, settings: Settings, view: View, source: int, when: Window) -> None:
