@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import tarfile
@@ -162,9 +163,21 @@ def test_first_capture_holds_the_servers_own_words_and_proc_beside_them(case: Pa
         member = tar.extractfile("proc/processes")
         assert member is not None
         assert b"python" in member.read()
+        facts = tar.extractfile("@command/ps-ef.json")
+        assert facts is not None
+        asked = json.loads(facts.read())
+        output = tar.extractfile("@command/ps-ef.stdout")
+        assert output is not None
+        assert asked["sha256"] == hashlib.sha256(output.read()).hexdigest()
     assert "proc/net/tcp" in names
     assert "@command/ps-ef.stdout" in names
+    assert (asked["line"], asked["exit"]) == ("ps -ef", 0)
+    assert 0 < int(asked["start_ns"]) <= int(asked["end_ns"])
     assert _notes(case)[0]["whole"] is True
+    ran = _notes(case)[0]["visit"]["ran"]  # type: ignore[index]
+    assert [r["exit"] for r in ran["scripts"]] == [0, 0]  # who it is, then the capture itself
+    assert "ps -ef" in ran["scripts"][1]["script"]
+    assert all(r["began"] <= r["ended"] and len(r["output_sha256"]) == 64 for r in ran["scripts"])
     assert main(["verify", str(case)]) in {0, 1}
 
 

@@ -108,13 +108,16 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
         first = [] if method == "" else [("address", errand.asset)]
         within(corridor, first or None, errand.override, method=method, remote=errand.remote)
         note = {"act": act, **passed.note(), "by": list(corridor.actors)}
+        came: list[Visit] = []
         try:
             with visited(errand.address, errand.reach) as visit:
-                note["visit"] = visit.plain()
+                came.append(visit)
                 found = within(corridor, visit.targets(), errand.override, method=method, remote=errand.remote)
                 yield There(corridor, visit, passed, tuple(found), errand, second)
         except (HeadwaterError, KeyboardInterrupt) as error:
             # our login left its traces there all the same, and they must not be taken for the intruder's
+            if came:
+                note["visit"] = came[0].plain()
             note["failed"] = f"{error.code} {error.text('en')}" if isinstance(error, HeadwaterError) else "interrupted"
             corridor.record(ATTEMPTED, note=note, environment=environment())
             raise

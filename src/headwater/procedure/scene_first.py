@@ -14,13 +14,15 @@ import json
 import secrets
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.acquire.ssh_session import Finished
 from headwater.formats.atomic import write_atomic
+from headwater.formats.collection_records import number_of
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError
+from headwater.model.times import rfc3339
 from headwater.procedure.corridor import Corridor
 from headwater.procedure.scene_errand import Errand, at_server
 from headwater.procedure.scene_items import ALGORITHMS, enter_item, file_item, next_number
@@ -48,13 +50,25 @@ _PROC = ("net/tcp", "net/tcp6", "net/udp", "net/udp6", "net/raw", "net/packet", 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One command's answer. ``status`` is -1 where none came."""
+    """One command's answer. ``status`` is -1 where none came. ``start``, ``end``: by the server's clock, ns since 1970."""
 
     name: str
     line: str
     status: int
     output: bytes
     cut: bool
+    start: int | None = None
+    end: int | None = None
+
+    def times(self) -> dict[str, str | None]:
+        """As the live collector's answers have them."""
+        return {
+            "start": rfc3339(self.start), "end": rfc3339(self.end), "start_ns": _text(self.start), "end_ns": _text(self.end),
+        }  # fmt: skip
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def first_script(marker: bytes) -> bytes:
@@ -68,7 +82,8 @@ def first_script(marker: bytes) -> bytes:
 
 _RUN = (
     rb"""t() { if command -v timeout >/dev/null 2>&1; then timeout @SECONDS@ sh -c "$1"; else sh -c "$1"; fi; }
-r() { printf '\n@MARK@ C %s\n' "$1"; { t "$2" 2>&1; printf '\n@MARK@ S %s\n' "$?"; } </dev/null; }
+n() { date +%s%N 2>/dev/null | { read -r n; case $n in *N|*%*|'') date +%s000000000 ;; *) echo "$n" ;; esac; }; }
+r() { printf '\n@MARK@ C %s %s\n' "$1" "$(n)"; { t "$2" 2>&1; x=$?; printf '\n@MARK@ S %s %s\n' "$x" "$(n)"; } </dev/null; }
 f() { [ -r "/proc/$1" ] && { printf '\n@MARK@ F %s\n' "$1"; cat "/proc/$1" 2>/dev/null; }; }
 """
 ).replace(b"@SECONDS@", str(SECONDS).encode())
@@ -89,13 +104,13 @@ def answers_of(output: bytes, marker: bytes) -> tuple[list[Answer], bool]:
     lines = dict(COMMANDS)
     for record in output.split(b"\n" + marker + b" ")[1:]:
         head, _, body = record.partition(b"\n")
-        kind, name = head[:1], head[2:].decode("ascii", "replace")
+        kind, (name, _, when) = head[:1], head[2:].decode("ascii", "replace").partition(" ")
         cut = len(body) > _OUTPUT_MOST
         if kind == b"C" and name in lines:
-            found.append(Answer(name, lines[name], -1, body[:_OUTPUT_MOST], cut))
+            found.append(Answer(name, lines[name], -1, body[:_OUTPUT_MOST], cut, number_of(when)))
         elif kind == b"S" and found and name.isdigit():
             last = found[-1]
-            found[-1] = Answer(last.name, last.line, int(name), last.output, last.cut)
+            found[-1] = replace(last, status=int(name), end=number_of(when))
         elif kind == b"F" and (name in _PROC or name == "processes"):
             found.append(Answer(f"proc/{name}", f"cat /proc/{name}", 0, body[:_OUTPUT_MOST], cut))
         elif kind == b"E":
@@ -120,7 +135,7 @@ def _members(answers: list[Answer], record: Mapping[str, Any]) -> list[tuple[str
         if answer.name.startswith("proc/"):
             found.append((answer.name, answer.output))
             continue
-        facts = {"line": answer.line, "exit": answer.status, "cut": answer.cut,
+        facts = {"line": answer.line, "exit": answer.status, "cut": answer.cut, **answer.times(),
                  "sha256": hashlib.sha256(answer.output).hexdigest()}  # fmt: skip
         found.append((f"@command/{answer.name}.stdout", answer.output))
         found.append((f"@command/{answer.name}.json", json.dumps(facts, sort_keys=True).encode() + b"\n"))
@@ -168,7 +183,7 @@ def _record(visit: Visit, answers: list[Answer], done: Finished, whole: bool) ->
         "whole": whole,
         "errors": done.errors,
         "commands": [
-            {"name": a.name, "line": a.line, "exit": a.status, "cut": a.cut,
+            {"name": a.name, "line": a.line, "exit": a.status, "cut": a.cut, **a.times(),
              "sha256": hashlib.sha256(a.output).hexdigest()}
             for a in answers
         ],

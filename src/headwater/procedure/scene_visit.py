@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from headwater.acquire.clock_reference import ClockReading, from_round_trip, plain
 from headwater.acquire.ssh_login import LOGIN_TRACES, Access
@@ -26,34 +26,15 @@ from headwater.acquire.system_files import NotRecorded, inert_text
 from headwater.model.errors import AcquireError
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import with_path
+from headwater.procedure.scene_ran import Flow, Noting, Shell
+
+__all__ = ["LOCAL", "Flow", "LocalShell", "Shell", "Visit", "visited"]
 
 LOCAL = "local:"
 _TOOLS = "nft iptables ip6tables iptables-save iptables-restore tcpdump python3 dd ss ps setsid ping bash"
 _PYTHONS = ("python3", "/usr/libexec/platform-python")
 _ANSWER_MOST = 32 << 20
 _CLOCK_ASKED = 4
-
-
-class Flow(Protocol):
-    """The output of a running script, byte by byte; see :class:`headwater.acquire.ssh_stream.Stream`."""
-
-    @property
-    def status(self) -> int | None: ...
-
-    @property
-    def errors(self) -> str: ...
-
-    def read_into(self, buffer: memoryview, seconds: float) -> int: ...
-
-    def cancel(self) -> None: ...
-
-
-class Shell(Protocol):
-    """Runs scripts of sh on the server; see :class:`headwater.acquire.ssh_session.Session`."""
-
-    def run(self, script: bytes, seconds: float | None = None) -> Finished: ...
-
-    def stream(self, script: bytes) -> Flow: ...
 
 
 class LocalFlow:
@@ -178,6 +159,7 @@ class Visit:
             "connection": dict(self.facts),
             "clock": self.clock,
             "authorised_traces": list(self.traces),
+            **({"ran": self.shell.told()} if isinstance(self.shell, Noting) else {}),
         }
 
 
@@ -223,7 +205,8 @@ def visited(address: str, reach: Reach, *, clock: bool = True) -> Iterator[Visit
         session.close()
 
 
-def _visit(name: str, host: str, shell: Shell, session: Session | None, clock: bool = False) -> Visit:
+def _visit(name: str, host: str, plainly: Shell, session: Session | None, clock: bool = False) -> Visit:
+    shell = Noting(plainly)
     done = shell.run(_arrival(), 60)
     said: dict[str, str] = {}
     traces: list[str] = []
