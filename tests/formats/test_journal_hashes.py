@@ -6,7 +6,9 @@ from __future__ import annotations
 import gzip
 import lzma
 import random
+import shutil
 import struct
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +63,25 @@ def test_words_changed_in_place_do_not_fit_their_hash(name: str) -> None:
     found = checked(bytes(data))
     head = 72 if struct.unpack_from("<I", data, 12)[0] & INCOMPATIBLE_COMPACT else 64
     assert (found.wrong, found.wrong_at) == (1, at - head)
+
+
+@pytest.mark.parametrize("name", ["regular", "compact"])
+def test_verdict_is_that_of_journalctl(name: str, tmp_path: Path) -> None:
+    journalctl = shutil.which("journalctl")
+    if journalctl is None:
+        pytest.skip("journalctl is not installed")
+    path = tmp_path / "system.journal"
+    for flip in (-1, 0, 3, 9):
+        data = bytearray(journal(name))
+        if flip >= 0:
+            data[data.index(b"MESSAGE=") + 8 + flip] ^= 4
+        header = header_of(bytes(data[:272]))
+        assert header is not None
+        path.write_bytes(
+            data.ljust(header.header_size + header.arena_size, b"\0")
+        )  # the fixtures end where zeros begin
+        done = subprocess.run([journalctl, "--verify", f"--file={path}"], capture_output=True, text=True)
+        assert (done.returncode == 0) == (not checked(bytes(data)).wrong), (flip, done.stderr)
 
 
 def test_an_object_beyond_the_bound_is_told_and_not_read() -> None:

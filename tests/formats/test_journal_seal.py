@@ -115,6 +115,8 @@ def test_journal_in_an_image_is_found_and_checked(tmp_path: Path) -> None:
     found = _sealed(View("p1", tree, 0, 1, True), entry, [seal_keys(KEY)[0]._replace(seed=bytes(12)), *seal_keys(KEY)])
     assert found is not None
     assert (found["whole"], found["good"], found["checked"]) == ("p1!/log/system.journal", 4, True)
+    assert found["hashed"] > 90
+    assert found["altered"] == found["unhashed"] == 0
     other = _sealed(View("p1", tree, 0, 1, True), entry, [seal_keys(KEY)[0]._replace(seed=bytes(12))])
     assert other is not None
     assert (other["checked"], other["fault"]) == (False, ""), "another host's key proves nothing against this one"
