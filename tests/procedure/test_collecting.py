@@ -35,11 +35,15 @@ from headwater.formats.opened import open_readonly
 from headwater.formats.partitions import Partition
 from headwater.formats.sources import MemorySource
 from headwater.model.errors import AcquireError, UsageError
+from headwater.model.times import from_rfc3339
 from headwater.procedure.collecting import BEGUN, STOPPED, Collected, CollectOrder, collect
 from headwater.procedure.collecting_image import collect_image
 from headwater.procedure.collecting_tree import Seen, place
+from headwater.procedure.corridor import open_case
 from headwater.procedure.intake import Held, call
+from headwater.procedure.notamper_grounds import acts_of
 from headwater.procedure.scene_errand import Errand
+from headwater.reconstruct.notamper_terms import Baseline
 from headwater.vault.ledger import Ledger
 
 
@@ -151,6 +155,17 @@ def test_ledger_and_manifest_hold_the_six_facts_and_the_traces_of_the_collector(
     with Ledger(ground.parent / "case") as ledger:
         products = [dict(s.entry.products) for s in ledger.entries() if done.manifest.name in s.entry.products]
     assert products[0][done.manifest.name] == hashlib.sha256(done.manifest.read_bytes()).hexdigest()
+
+
+def test_login_of_our_own_is_an_authorised_act_from_its_first_second_on(over_ssh: tuple[Path, Collected]) -> None:
+    ground, _ = over_ssh
+    corridor = open_case(ground.parent / "case")
+    with corridor.ledger:
+        sealed = [s for s in corridor.ledger.entries() if s.entry.action in {BEGUN, "scene-act"}]
+        acts, _ = acts_of(corridor, Baseline(0, ""), 1 << 62)
+    (act,) = [a for a in acts if a.words == "scene-act collect"]
+    begun, entered = (from_rfc3339(s.entry.time) for s in sealed)
+    assert act.first < begun < entered <= act.last
 
 
 def test_collection_out_of_order_needs_a_reason(ground: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from headwater.confine.pool import Pool
 from headwater.model.custody import Evidence, Verdict
@@ -20,6 +21,8 @@ from headwater.procedure.custody import chains
 from headwater.procedure.imaging import BEGUN
 from headwater.procedure.investigate import digest_again
 from headwater.procedure.odd_times import acquired
+from headwater.procedure.scene import ACTED
+from headwater.procedure.scene_errand import ATTEMPTED
 from headwater.reconstruct.notamper_terms import SECOND, Act, Baseline, Known, Sign, Standing
 from headwater.vault.anchors import ANCHORED
 from headwater.vault.custody import open_ends
@@ -61,14 +64,30 @@ def acts_of(corridor: Corridor, baseline: Baseline, until: int) -> tuple[list[Ac
             begun[name] = at
             stated = "running" if entry.action == BEGUN and entry.note.get("state") == "live" else stated
             continue
+        visited = entry.action in {ACTED, ATTEMPTED}
+        name = str(entry.note.get("act", name)) if visited else name
         started = begun.pop(name, at - _INSTANT)
         if not _TOUCHING.match(entry.action) or at < baseline.t0:
             continue
-        first = _moment(entry.note.get("started"), started)
+        arrived = entry.note.get("started") or (_arrived(entry.note) if visited else None)
+        first = _moment(arrived, started)
         last = _moment(entry.note.get("ended"), at)
         if first <= until + _INSTANT:
-            found.append(Act(max(first, baseline.t0), last, entry.action, f"ledger-{entry.seq}"))
+            found.append(
+                Act(
+                    max(first, baseline.t0),
+                    last,
+                    f"{entry.action} {name}" if visited else entry.action,
+                    f"ledger-{entry.seq}",
+                )
+            )
     return found, stated
+
+
+def _arrived(note: Mapping[str, Any]) -> object:
+    """When a visit to a server began: its login left its traces then, hours before a long act is entered."""
+    scripts = note.get("visit", {}).get("ran", {}).get("scripts", [])
+    return scripts[0]["began"] if scripts else None
 
 
 def _moment(value: object, otherwise: int) -> int:
