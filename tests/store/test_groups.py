@@ -84,6 +84,14 @@ def test_parts_without_the_kind_are_not_opened_again(case: Path, monkeypatch: py
     assert first["path"].to_list() == ["/log1", "/log3"]
 
 
+def test_a_store_does_not_answer_for_parts_or_clocks_that_changed(case: Path) -> None:
+    store = EventStore(case, {"1": Clock("Asia/Shanghai")})
+    assert store.stands({"1": Clock("Asia/Shanghai")})
+    assert not store.stands({"1": Clock("UTC")})
+    _part(case, "linux.auth", 5, [(8, "session.open")], port=pl.Series([25]))
+    assert not store.stands({"1": Clock("Asia/Shanghai")})
+
+
 def test_a_spoilt_part_stops_the_question_instead_of_being_left_out(case: Path) -> None:
     part = next((case / "events").glob("*/*-000001-*.parquet"))
     data = part.read_bytes()

@@ -109,6 +109,7 @@ class Corridor:
     progress: Progress = silent
     keys: tuple[Key, ...] = ()  # of encrypted volumes; the ledger knows their labels alone
     news: Callable[[Sequence[Finding]], None] = unheard  # told what is seen before the work is done
+    store: EventStore | None = field(default=None, repr=False, compare=False)  # see store_of
     signer: Signer | None = None  # whoever acts, by their own key; None: the case's key signs
 
     def record(
@@ -257,10 +258,13 @@ def _known(zone: str) -> bool:
 
 
 def store_of(corridor: Corridor) -> EventStore:
-    """The event store of the case under its clock assumptions."""
+    """The event store of the case under its clock assumptions; the same one as long as neither they nor its parts change."""
     from headwater.store.events import EventStore
 
-    return EventStore(corridor.case, clocks_of(corridor))
+    clocks = clocks_of(corridor)
+    if corridor.store is None or not corridor.store.stands(clocks):
+        corridor.store = EventStore(corridor.case, clocks)
+    return corridor.store
 
 
 def clocks_of(corridor: Corridor) -> dict[str, Clock]:

@@ -32,6 +32,11 @@ class EventStore:
         self._clocks = dict(clocks)
         self._ts = ts_expression(self._clocks)
         self._room = Room()
+        self._stood = _standing(case)
+
+    def stands(self, clocks: Mapping[str, Clock]) -> bool:
+        """Whether the store still answers for what lies in the case, under these clocks."""
+        return self._clocks == dict(clocks) and self._stood == _standing(self._root)
 
     def feeds(self) -> Sequence[str]:
         """The feeds that hold at least one event, in order of name."""
@@ -176,6 +181,15 @@ class EventStore:
             if rows:
                 return dict(rows[0])
         return None
+
+
+def _standing(case: Path) -> tuple[tuple[str, str, int, int], ...]:
+    """Feed, name, size and time of every part; parts are written whole under their names, and a new one is another file."""
+    found = []
+    for part in (case / "events").glob("feed=*/*.parquet"):
+        said = part.stat()
+        found.append((part.parent.name, part.name, said.st_size, said.st_mtime_ns))
+    return tuple(sorted(found))
 
 
 def _own(wanted: Iterable[str], types: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[pl.Expr]:
