@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from headwater.detect.detectors.windows_rights import open_to
 from headwater.model.kinds import EventKind
 from headwater.model.nouns import Finding, Text
 from headwater.procedure.corridor import Corridor, store_of
@@ -21,6 +22,7 @@ _TABLES: tuple[tuple[EventKind, Text], ...] = (
     (EventKind.STATE_GROUP, Text("用户组", "Groups")),
     (EventKind.STATE_SUDO, Text("提权授权", "Rights to act as another")),
     (EventKind.STATE_RIGHT, Text("用户权利指派", "User rights")),
+    (EventKind.STATE_SECURITY, Text("文件属主与访问控制", "Owners and access lists of files")),
     (EventKind.STATE_KEY, Text("登录密钥", "Login keys")),
     (EventKind.STATE_SERVICE, Text("服务", "Services")),
     (EventKind.STATE_SCHEDULE, Text("计划任务", "Scheduled tasks")),
@@ -76,7 +78,31 @@ def _rows(
     own = [c for c in store.columns(feed) if c not in HEADER_SCHEMA]
     frame = store.scan(kinds=[str(kind)], feeds=[feed], columns=own)
     held = frame.join(keys.lazy(), on=list(_PLACE), how="semi").collect().sort(_PLACE)
+    if kind is EventKind.STATE_SECURITY and "security_id" in held.columns:
+        held, own = (
+            _bearers(store, held),
+            ["owner", "dacl", "writable_by", "files", "such_as", "security_id", "group", "sacl"],
+        )
     return places.height, [_row(row, own, remarked) for row in held.iter_rows(named=True)]
+
+
+def _bearers(store: EventStore, held: pl.DataFrame) -> pl.DataFrame:
+    """The security descriptors with how many files of their volume bear each, the first of these by name, and what
+    groups of everyday users each lets write, by SID."""
+    open_by = [" ".join(open_to(str(dacl))) if dacl is not None else "" for dacl in held["dacl"].to_list()]
+    held = held.with_columns(pl.Series("writable_by", [names or None for names in open_by], dtype=pl.String))
+    volume = pl.col("path").str.extract(r"^(.*)!").fill_null("").alias("volume")
+    held = held.with_columns(volume, pl.col("security_id").cast(pl.Int64, strict=False).alias("number"))
+    none = (pl.lit(None, dtype=pl.Int64).alias("files"), pl.lit(None, dtype=pl.String).alias("such_as"))
+    if "windows.mft" not in store.feeds() or "security_id" not in store.columns("windows.mft"):
+        return held.with_columns(*none)
+    files = store.scan(feeds=["windows.mft"], columns=["security_id"]).filter(pl.col("file_path").is_not_null())
+    counts = files.group_by("source", volume, pl.col("security_id").cast(pl.Int64, strict=False).alias("number")).agg(
+        pl.col("file_path").n_unique().cast(pl.Int64).alias("files"), pl.col("file_path").min().alias("such_as")
+    )
+    wanted = held.lazy().select("source", "volume", "number").unique()
+    known = counts.join(wanted, on=["source", "volume", "number"], how="semi").collect()
+    return held.join(known, on=["source", "volume", "number"], how="left", maintain_order="left")
 
 
 def _row(row: Mapping[str, Any], own: Sequence[str], remarked: Mapping[Place, Sequence[str]]) -> SettingRow:
