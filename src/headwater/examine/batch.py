@@ -8,10 +8,11 @@ the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
 
 from __future__ import annotations
 
+import operator
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,9 @@ from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own
 _GIVEN_BY_HARNESS = frozenset({"clock", "feed", "source", "path"})
 _TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
 HEAD_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER if name not in _GIVEN_BY_HARNESS}
+_NAMES = tuple(name for name in HEAD_SCHEMA if name != "ordinal")
+_stated = operator.attrgetter(*_NAMES)
+_NOTHING, _TEXTS = {type(None)}, {str, type(None)}
 _HALVES = re.compile("[\\ud800-\\udc7f\\udd00-\\udfff]")
 
 
@@ -80,6 +84,19 @@ def _column(values: list[Any]) -> pl.Series:
             return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
     if kinds == {bool}:
         return pl.Series(values, dtype=pl.Boolean)
+    return _texts(values)
+
+
+def _texts(values: Sequence[Any]) -> pl.Series:
+    """A column of texts that every engine takes; what is no text is written as one."""
+    kinds = set(map(type, values))
+    if kinds <= _NOTHING:
+        return pl.repeat(None, len(values), dtype=pl.String, eager=True)
+    if kinds <= _TEXTS:
+        try:
+            return pl.Series(values, dtype=pl.String)
+        except UnicodeEncodeError:  # a lone surrogate, which only the slow way can write
+            pass
     return pl.Series([None if v is None else printable(str(v)) for v in values], dtype=pl.String)
 
 
@@ -107,17 +124,15 @@ def frame_of(events: list[Event]) -> pl.DataFrame:
         here = (event.offset, event.length)
         ordinals.append(ordinals[-1] + 1 if here == last else 0)
         last = here
+    stated = dict(zip(_NAMES, zip(*map(_stated, events)))) if events else dict.fromkeys(_NAMES, ())
     for name, dtype in HEAD_SCHEMA.items():
         if name == "ordinal":
             columns[name] = pl.Series(ordinals, dtype=pl.Int64)
-            continue
-        values = [getattr(e, name) for e in events]
-        if dtype == pl.String:
-            values = [None if v is None else printable(str(v)) for v in values]
-        columns[name] = pl.Series(values, dtype=dtype)
-    own: dict[str, None] = {}
+        else:
+            columns[name] = _texts(stated[name]) if dtype == pl.String else pl.Series(stated[name], dtype=dtype)
+    own: dict[str, object] = {}
     for event in events:
-        own.update(dict.fromkeys(event.fields))
+        own.update(event.fields)
     for key in own:
         columns[own_column(key)] = _column([e.fields.get(key) for e in events])
     return pl.DataFrame(columns)

@@ -22,7 +22,10 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 MOST_RECORD = 1 << 20  # bytes; what a record has beyond is a gap
 _MOST_TEXT = 8192  # characters of a message that rules are tried on
-_HEADER = ("host", "user", "src_ip", "dst_ip", "process", "command_line", "file_path", "hash", "event_code", "provider")
+_ADDRESSES = {"src_ip": "rhost", "dst_ip": "dst_host"}  # where a name that is no address goes
+_TAKEN = frozenset(
+    (*_ADDRESSES, "pid", "host", "user", "process", "command_line", "file_path", "hash", "event_code", "provider")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +114,22 @@ def event(
     for name, value in fields.items():
         if value is None or value == "":
             continue
-        if name in ("src_ip", "dst_ip"):
+        if name not in _TAKEN:
+            own[name if name.isascii() else printable(name)] = value
+        elif name in _ADDRESSES:
             stated = str(value).removeprefix("::ffff:")
             found = address(stated)
             if found is not None:
                 header[name] = found
             else:
-                own["rhost" if name == "src_ip" else "dst_host"] = value
+                own[_ADDRESSES[name]] = value
         elif name == "pid":
             if str(value).isascii() and str(value).isdigit() and len(str(value)) < 19:
                 header["pid"] = int(str(value))
             else:
                 own["pid_text"] = value
-        elif name in _HEADER:
-            header[name] = str(value)
         else:
-            own[printable(name)] = value
+            header[name] = str(value)
     return Event(
         place.offset, place.length, kind, t_recorded=when[0], t_basis=when[1], outcome=outcome, fields=own, **header
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ def text(raw: bytes) -> str | None:
     return found.decode("utf-8", "surrogateescape") if found else None
 
 
+@functools.lru_cache(maxsize=4096)
 def address(host: str | None) -> str | None:
     """The host where it is itself an address."""
     try:

@@ -62,6 +62,12 @@ def lines_in(stretch: Stretch) -> Iterator[Line | Gap]:
     start = stretch.offset
     pieces = stretch.raw.split(b"\n")
     pieces.pop()
+    if b"\0" not in stretch.raw and max(map(len, pieces), default=0) < LINE_LIMIT:
+        for piece in pieces:
+            length = len(piece) + 1
+            yield Line(start, length, piece.removesuffix(b"\r"))
+            start += length
+        return
     for piece in pieces:
         yield from _line(start, piece + b"\n")
         start += len(piece) + 1

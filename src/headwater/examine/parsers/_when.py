@@ -7,6 +7,7 @@ than UTC and GMT mean several zones (CST is China's and Chicago's), so that such
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 
@@ -34,6 +35,15 @@ _AMERICAN = re.compile(
 _OLD_MYSQL = re.compile(r"(\d\d)(\d\d)(\d\d) {1,2}(\d\d?):(\d\d):(\d\d)")
 
 
+@functools.lru_cache(maxsize=1024)
+def _midnight(year: int, month: int, day: int) -> int | None:
+    """Seconds since 1970 at which a day began; None where there is no such day."""
+    try:
+        return int(datetime(year, month, day, tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
+
+
 def _moment(
     year: str | int,
     month: int,
@@ -45,13 +55,12 @@ def _moment(
     zone: str | None,
     bare: TimeBasis,
 ) -> When:
-    try:
-        whole = datetime(int(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC)
-    except ValueError:
+    midnight = _midnight(int(year), month, int(day))
+    if midnight is None or hour > 23 or int(minute) > 59:
         return NONE
     if int(second) > 60 or (zone and not zone.isalpha() and int(zone[1:3]) > 15):
         return NONE
-    ns = int(whole.timestamp()) * SECOND + int((part or "").ljust(9, "0") or 0) + (SECOND if int(second) == 60 else 0)
+    ns = (midnight + hour * 3600 + int(minute) * 60 + int(second)) * SECOND + (int(part.ljust(9, "0")) if part else 0)
     if zone and not zone.isalpha():
         ahead = int(zone[1:3]) * 3600 + int(zone.replace(":", "")[3:5] or 0) * 60
         ns -= (-ahead if zone[0] == "-" else ahead) * SECOND

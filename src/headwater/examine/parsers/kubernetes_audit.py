@@ -19,10 +19,9 @@ from typing import Any
 
 import polars as pl
 
-from headwater.examine.json_lines import compact, inner, json_shape, moment, word, words
+from headwater.examine.json_lines import compact, inner, json_rows, moment, word, words
 from headwater.examine.lines import LineGrammar
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
-from headwater.model.records import Value
 
 FEED = "kubernetes.audit"
 VERSION = 1
@@ -50,6 +49,15 @@ _TEXTS = (
     *("request_object", "containers", "time_text"),
 )
 OWN = {**dict.fromkeys(_TEXTS, pl.String), "status": pl.Int64}
+_NAMES = (
+    *("t_recorded", "t_basis", "time_text", "kind", "outcome", "user", "src_ip", "event_code", "command_line"),
+    *("addresses", "verb", "uri", "stage", "level", "audit_id", "user_agent", "groups", "user_uid", "impersonated"),
+    *("status", "reason", "message", "decision", "decision_reason"),
+    *("resource", "namespace", "name", "subresource", "api_group", "request_object", "containers"),
+)
+_UTC, _NONE, _NEITHER = str(TimeBasis.UTC), str(TimeBasis.NONE), (None, None)
+_FAILED_LOGIN, _MESSAGE = str(EventKind.AUTH_FAILURE), str(EventKind.LOG_MESSAGE)
+_GOOD, _BAD = str(Outcome.SUCCESS), str(Outcome.FAILURE)
 
 
 def recognise(head: bytes) -> bool:
@@ -82,60 +90,35 @@ def _unquoted(text: str) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _object(said: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Value]:
-    found: dict[str, Value] = {
-        "resource": word(about.get("resource")),
-        "namespace": word(about.get("namespace")),
-        "name": word(about.get("name")),
-        "subresource": word(about.get("subresource")),
-        "api_group": word(about.get("apiGroup")),
-    }
-    asked = said.get("requestObject")
-    if not isinstance(asked, dict):
-        return found
+def _asked(asked: Any) -> tuple[str | None, str | None]:
+    """The object that was sent, as JSON, and the images of the containers in it."""
+    if type(asked) is not dict:
+        return None, None
     shown = inner(asked, "spec", "containers")
-    return found | {
-        "request_object": compact(asked),
-        "containers": words([i for c in shown if (i := inner(c, "image"))]) if isinstance(shown, list) else None,
-    }
+    return compact(asked), words([i for c in shown if (i := inner(c, "image"))]) if isinstance(shown, list) else None
 
 
-def _pick(said: Mapping[str, Any]) -> Mapping[str, Value] | None:
+def _row(said: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The values of :data:`_NAMES`."""
     if said.get("kind") != "Event" or not isinstance(said.get("auditID"), str):
         return None
-    begun = said.get("requestReceivedTimestamp") or said.get("stageTimestamp")
+    of = said.get
+    begun, uri, addresses = of("requestReceivedTimestamp") or of("stageTimestamp"), of("requestURI"), of("sourceIPs")
     who, about, answer, notes = (_part(said, k) for k in ("user", "objectRef", "responseStatus", "annotations"))
-    time, code, verb = moment(begun), answer.get("code"), word(said.get("verb"))
+    time, code, verb, subresource = moment(begun), answer.get("code"), of("verb"), about.get("subresource")
     status = code if isinstance(code, int) else None
-    addresses = said.get("sourceIPs")
-    peer = addresses[-1] if isinstance(addresses, list) and addresses else None
-    found: dict[str, Value] = {
-        "t_recorded": time,
-        "t_basis": str(TimeBasis.NONE if time is None else TimeBasis.UTC),
-        "time_text": word(begun) if time is None else None,
-        "kind": str(EventKind.AUTH_FAILURE if status == 401 else EventKind.LOG_MESSAGE),
-        "outcome": None if status is None else str(Outcome.SUCCESS if status < 400 else Outcome.FAILURE),
-        "user": word(who.get("username")),
-        "src_ip": _address(peer) if isinstance(peer, str) else None,
-        "event_code": verb,
-        "command_line": _command(said.get("requestURI"), about),
-        "addresses": words(addresses),
-        "verb": verb,
-        "uri": word(said.get("requestURI")),
-        "stage": word(said.get("stage")),
-        "level": word(said.get("level")),
-        "audit_id": word(said.get("auditID")),
-        "user_agent": word(said.get("userAgent")),
-        "groups": words(who.get("groups")),
-        "user_uid": word(who.get("uid")),
-        "impersonated": word(inner(said, "impersonatedUser", "username")),
-        "status": status,
-        "reason": word(answer.get("reason")),
-        "message": word(answer.get("message")),
-        "decision": word(notes.get("authorization.k8s.io/decision")),
-        "decision_reason": word(notes.get("authorization.k8s.io/reason")),
-    }
-    return found | _object(said, about)
+    peer = addresses[-1] if type(addresses) is list and addresses else None
+    asked, other = of("requestObject"), of("impersonatedUser")
+    return (
+        time, _NONE if time is None else _UTC, begun if time is None else None, _FAILED_LOGIN if status == 401 else _MESSAGE,
+        None if status is None else _GOOD if status < 400 else _BAD, who.get("username"),
+        _address(peer) if type(peer) is str else None, verb, _command(uri, about) if subresource == "exec" else None,
+        words(addresses), verb, uri, of("stage"), of("level"), of("auditID"), of("userAgent"), words(who.get("groups")),
+        who.get("uid"), None if other is None else inner(said, "impersonatedUser", "username"), status, answer.get("reason"),
+        answer.get("message"), notes.get("authorization.k8s.io/decision"), notes.get("authorization.k8s.io/reason"),
+        about.get("resource"), about.get("namespace"), about.get("name"), subresource, about.get("apiGroup"),
+        *(_NEITHER if asked is None else _asked(asked)),
+    )  # fmt: skip
 
 
-GRAMMAR = LineGrammar(shapes=(json_shape(_pick, OWN),), own=OWN)
+GRAMMAR = LineGrammar(shapes=(json_rows(_row, _NAMES, OWN),), own=OWN)
