@@ -34,6 +34,7 @@ _TABLES: tuple[tuple[EventKind, Text], ...] = (
     (EventKind.STATE_DEVICE, Text("外接设备", "Devices")),
 )
 _SHOWN = 8  # fields of one row
+_SECURITY = ("owner", "dacl", "writable_by", "files", "such_as", "security_id", "group", "sacl")
 _VALUE = 120  # characters of one value; the whole stands at the cited place
 _PLACE = ("source", "path", "offset", "ordinal")
 Place = tuple[int, str, int, int]
@@ -51,13 +52,17 @@ def tables(corridor: Corridor, findings: Sequence[Finding]) -> Iterator[SettingT
                 names.append(finding.id)
     if not store.feeds():
         return
-    present = set(store.scan().select(pl.col("kind").unique()).collect().to_series().to_list())
+    present: dict[str, list[str]] = {}
+    for named, feed in (
+        store.scan().select("kind", "feed").unique().drop_nulls().collect().sort("kind", "feed").iter_rows()
+    ):
+        present.setdefault(named, []).append(feed)
     for kind, title in _TABLES:
         if str(kind) not in present:
             continue
         rows: list[SettingRow] = []
         total = 0
-        for feed in store.feeds():
+        for feed in present[str(kind)]:
             count, found = _rows(store, feed, kind, remarked)
             total += count
             rows.extend(found)
@@ -79,18 +84,19 @@ def _rows(
     frame = store.scan(kinds=[str(kind)], feeds=[feed], columns=own)
     held = frame.join(keys.lazy(), on=list(_PLACE), how="semi").collect().sort(_PLACE)
     if kind is EventKind.STATE_SECURITY and "security_id" in held.columns:
-        held, own = (
-            _bearers(store, held),
-            ["owner", "dacl", "writable_by", "files", "such_as", "security_id", "group", "sacl"],
-        )
+        held = _bearers(store, held)
+        own = [name for name in _SECURITY if name in held.columns]
     return places.height, [_row(row, own, remarked) for row in held.iter_rows(named=True)]
 
 
 def _bearers(store: EventStore, held: pl.DataFrame) -> pl.DataFrame:
-    """The security descriptors with how many files of their volume bear each, the first of these by name, and what
-    groups of everyday users each lets write, by SID."""
-    open_by = [" ".join(open_to(str(dacl))) if dacl is not None else "" for dacl in held["dacl"].to_list()]
-    held = held.with_columns(pl.Series("writable_by", [names or None for names in open_by], dtype=pl.String))
+    """The security descriptors with the number and the first of the files that bear them, and whom they let write.
+
+    ``writable_by``: the groups of everyday users, by SID.
+    """
+    lists = held["dacl"].to_list() if "dacl" in held.columns else [None] * held.height
+    wide = [" ".join(open_to(str(dacl))) if dacl is not None else "" for dacl in lists]
+    held = held.with_columns(pl.Series("writable_by", [sids or None for sids in wide], dtype=pl.String))
     volume = pl.col("path").str.extract(r"^(.*)!").fill_null("").alias("volume")
     held = held.with_columns(volume, pl.col("security_id").cast(pl.Int64, strict=False).alias("number"))
     none = (pl.lit(None, dtype=pl.Int64).alias("files"), pl.lit(None, dtype=pl.String).alias("such_as"))
