@@ -15,9 +15,10 @@ from headwater.detect.frames import take
 from headwater.model.ports import Events
 
 OWN = ("machine", "program_kind", "compiled", "authenticode_sha256", "authenticode_sha1", "signature", "signer", "issuer",
-       "signature_holds", "digest_holds")  # fmt: skip
+       "chain_state", "signature_holds", "digest_holds")  # fmt: skip
 CLAIMS = (
-    "kind", "file_path", "signature", "signer", "signature_holds", "digest_holds", "authenticode_sha256", "compiled", "program_kind",
+    "kind", "file_path", "signature", "signer", "chain_state", "signature_holds", "digest_holds", "authenticode_sha256", "compiled",
+    "program_kind",
 )  # fmt: skip
 _WINDOWS = ("windows.service", "windows.autorun", "windows.host", "windows.catalog")
 _DRIVE = re.compile(r"^(?:\\\?\?\\)?[a-z]:", re.IGNORECASE)

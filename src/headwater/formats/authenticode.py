@@ -2,8 +2,8 @@
 """Signatures of Windows programs and of catalogs: what was digested, who signed, when; PKCS#7 SignedData.
 
 Source: RFC 2315; "Windows Authenticode Portable Executable Signature Format" (SpcIndirectDataContent); catalogs are certificate trust
-lists, https://learn.microsoft.com/windows/win32/seccrypto/certificate-trust-list-overview. The chain of certificates is not walked: a
-signer is whom the certificate in the file names, trusted or not, revoked or not.
+lists, https://learn.microsoft.com/windows/win32/seccrypto/certificate-trust-list-overview. The chain is walked as far as the file
+carries it (:mod:`headwater.formats.certificate_chain`): a signer is whom the certificate names, trusted or not, revoked or not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headwater.formats import certificates
+from headwater.formats.certificate_chain import Chain, walk
 from headwater.formats.der import GENERAL_TIME, OCTETS, SEQUENCE, SET, UTC_TIME, Element, child, element, oid, within
 
 ALGORITHMS = {"1.2.840.113549.2.5": "md5", "1.3.14.3.2.26": "sha1", "2.16.840.1.101.3.4.2.1": "sha256",
@@ -46,6 +47,7 @@ class Signed:
     listed: str | None = None
     members: tuple[tuple[str, str], ...] = ()
     departures: tuple[str, ...] = ()
+    chain: Chain | None = None
 
 
 def signed(data: bytes) -> Signed:
@@ -60,16 +62,26 @@ def signed(data: bytes) -> Signed:
     content = parts[2]
     kind = oid(data, child(data, content, 0))
     signer = child(data, parts[-1], 0)
-    subject, issuer, serial, holds, departures = _signer(data, parts, signer, content)
+    subject, issuer, serial, holds, departures, chain = _signer(data, parts, signer, content)
     time = _time(data, signer)
     if kind == _INDIRECT:
         algorithm, digest = _digest(data, child(data, content, 1, 0))
-        return Signed(subject, issuer, serial, holds, algorithm, digest, time, departures=departures)
+        return Signed(subject, issuer, serial, holds, algorithm, digest, time, departures=departures, chain=chain)
     if kind == _TRUST_LIST:
         listing = child(data, content, 1, 0)
         made, members = _members(data, listing)
-        return Signed(subject, issuer, serial, holds, signed=time, listed=made, members=members, departures=departures)
-    return Signed(subject, issuer, serial, holds, signed=time, departures=departures)
+        return Signed(
+            subject,
+            issuer,
+            serial,
+            holds,
+            signed=time,
+            listed=made,
+            members=members,
+            departures=departures,
+            chain=chain,
+        )
+    return Signed(subject, issuer, serial, holds, signed=time, departures=departures, chain=chain)
 
 
 def _digest(data: bytes, indirect: Element) -> tuple[str | None, str | None]:
@@ -105,8 +117,8 @@ def _member(data: bytes, subject: Element) -> Iterator[tuple[str, str]]:
 
 def _signer(
     data: bytes, parts: list[Element], signer: Element, content: Element
-) -> tuple[str | None, str | None, str | None, bool | None, tuple[str, ...]]:
-    """Subject, issuer and serial number of the signer's certificate, whether its key fits, and its departures."""
+) -> tuple[str | None, str | None, str | None, bool | None, tuple[str, ...], Chain | None]:
+    """Subject, issuer and serial number of the signer's certificate, whether its key fits, its departures, its chain."""
     from cryptography import x509  # here: most files carry no signature, and the import takes long
     from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -116,18 +128,23 @@ def _signer(
         raise ValueError("a serial number that cannot be")
     number = int.from_bytes(data[wanted.start : wanted.end], "big", signed=True)
     bag = next((p for p in parts if p.tag == 0xA0), None)
+    carried: list[x509.Certificate] = []
+    signing: tuple[x509.Certificate, str, str, tuple[str, ...]] | None = None
     for place, held in enumerate(within(data, bag) if bag is not None else ()):
         if place >= _CERTIFICATES_MOST:
             break
         try:
             found, serial, departures = certificates.read(data[held.at : held.end])
-            if serial != number:
-                continue
             subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
         except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
             continue
-        return subject, issuer, f"{number:x}", _holds(data, found, signer, content), departures
-    return None, None, f"{number:x}", None, ()
+        carried.append(found)
+        if serial == number and signing is None:
+            signing = found, subject, issuer, departures
+    if signing is None:
+        return None, None, f"{number:x}", None, (), None
+    found, subject, issuer, departures = signing
+    return subject, issuer, f"{number:x}", _holds(data, found, signer, content), departures, walk(found, carried)
 
 
 def _holds(data: bytes, certificate: object, signer: Element, content: Element) -> bool | None:

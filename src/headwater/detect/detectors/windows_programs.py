@@ -76,6 +76,14 @@ SORTS: tuple[Sort, ...] = (
     Sort("unsigned-system", lambda place, standing, starts: standing == "neither" and place.startswith(_FOLDERS),
          Severity.LOW, "T1553.002", "位于系统目录而没有签名", "lie in the system's folders without a signature"),
 )  # fmt: skip
+# what of a signer's chain matters to whoever reads its name, by the words of formats/certificate_chain
+_CHAINS = {
+    "self-signed": ("有自签名证书，任何人都可自称该名；", "one signed itself, as anybody can under any name; "),
+    "broken: not signed by the issuer that it names": (
+        "有证书并非由其所称的颁发者签发；",
+        "one was not issued by whom it names; ",
+    ),
+}
 _TOLD = 4
 
 
@@ -116,6 +124,10 @@ def _started(events: Events) -> dict[int, dict[str, pl.DataFrame]]:
     return found
 
 
+def _chains(states: list[str], language: int) -> str:
+    return "".join(_CHAINS[s][language] for s in states if s in _CHAINS)
+
+
 def _finding(events: Events, sort: Sort, part: pl.DataFrame, starts: dict[str, pl.DataFrame]) -> Finding:
     paths = part["file_path"].unique(maintain_order=True).to_list()
     zh = f"{len(paths)} 个程序{sort.zh}：{names(paths[:_TOLD], len(paths), 'zh')}"
@@ -132,10 +144,12 @@ def _finding(events: Events, sort: Sort, part: pl.DataFrame, starts: dict[str, p
         en += "; the signature of some cannot be read"
     signers = part["signer"].drop_nulls().unique().sort().to_list()
     if signers:
-        zh += f"；证书所载签名者 {names(signers[:2], len(signers), 'zh')}（未验证证书链）"
-        en += (
-            f"; signed, as the certificates say, by {names(signers[:2], len(signers), 'en')} (chains are not verified)"
+        states = part["chain_state"].cast(pl.String).drop_nulls().unique().sort().to_list()
+        zh += (
+            f"；证书所载签名者 {names(signers[:2], len(signers), 'zh')}（{_chains(states, 0)}未核对是否链至受信任的根）"
         )
+        en += f"; signed, as the certificates say, by {names(signers[:2], len(signers), 'en')} "
+        en += f"({_chains(states, 1)}no chain is traced to a trusted root)"
     weak = "not embedded" in standing and sort.name.startswith("unsigned")
     beside = [starts[p] for p in part["place"].unique(maintain_order=True).to_list() if p in starts]
     more = [(pl.concat(beside[:20]), ("kind", "command_line", "library", "unit", "name"))] if beside else []

@@ -4,8 +4,8 @@
 Reads:  /Windows/System32/CatRoot/*/*.cat, and other *.cat files of that form.
 Time:   when the list was made, as it says itself; UTC.
 Format: PKCS#7 over a certificate trust list whose members state SpcIndirectData; see headwater.formats.authenticode.
-Limits: members without such data (names, old forms) are not told; the chain of the signer's certificate is not tried; a catalog in
-        CatRoot may never have been registered in catdb.
+Limits: members without such data (names, old forms) are not told; the chain of the signer's certificate is tried as far as
+        it is carried; a catalog in CatRoot may never have been registered in catdb.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def _events(told: Signed, length: int) -> Iterator[Event]:
     said: dict[str, Value] = {
         "signer": told.subject,
         "issuer": told.issuer,
+        "chain": "\n".join(told.chain.names) if told.chain else None,
+        "chain_state": told.chain.state if told.chain else None,
         "signature_holds": told.holds,
         "certificate_departures": "; ".join(told.departures) or None,
         "count": len(told.members),

@@ -4,9 +4,9 @@
 Reads:  *.exe, *.dll, *.sys, *.scr, *.com, *.cpl, *.ocx and *.drv outside the component store (WinSxS, servicing, NativeImages).
 Time:   that of a countersignature, UTC; else none: the header's time is often a hash and stands in a field.
 Format: https://learn.microsoft.com/windows/win32/debug/pe-format, Authenticode; see headwater.formats.pe_header and authenticode.
-Limits: who signed is what the certificate says; its chain, its revocation and its trust are not tried; a signature in a catalog
-        stands in windows.catalog; programs under other names are told apart by fs.content; over 512 MiB the digest is left out;
-        what has no header of one in the folders of a Unix system is passed over.
+Limits: who signed is what the certificate says; its chain is tried as far as the file carries it, revocation and trust are
+        not; a signature in a catalog stands in windows.catalog; programs under other names are told apart by fs.content; over
+        512 MiB the digest is left out; what has no header of one in the folders of a Unix system is passed over.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def _event(file: File, found: Program, where: str) -> Event:
         said |= {
             "signer": told.subject,
             "issuer": told.issuer,
+            "chain": "\n".join(told.chain.names) if told.chain else None,
+            "chain_state": told.chain.state if told.chain else None,
             "serial": told.serial,
             "signature_holds": told.holds,
             "certificate_departures": "; ".join(told.departures) or None,
