@@ -20,6 +20,9 @@ from headwater.detect.detectors import (
     hidden_process,
     hidden_program,
 )
+from headwater.formats.collection import CollectionTree
+from headwater.formats.collection_records import Records
+from headwater.formats.sources import MemorySource
 from headwater.model.kinds import Confidence, Severity
 from headwater.model.nouns import Finding
 from headwater.model.ports import Settings
@@ -91,3 +94,36 @@ def test_programs_without_a_file_and_preloaded_ones_are_told(streams: dict[str, 
     assert {"deleted-odd", "memory", "environment"} <= reasons.keys()
     assert all(reasons[r].severity == Severity.HIGH for r in ("deleted-odd", "memory", "environment"))
     assert not [f for f in findings if f.rule.id in {m.RULE.id for m in CROSS}]
+
+
+def test_line_that_was_cut_hides_nothing(streams: dict[str, bytes]) -> None:
+    whole = streams["plain"]
+    members = [m for m in CollectionTree(MemorySource(whole)).members() if m.size]
+    ends = {str(m.said.get("artifact")): m.end for m in members}  # within the last of each artifact
+    ends |= {f"raw {m.path!r}": m.end for m in members if m.path.startswith(b"/@raw/")}
+    for place, end in ends.items():
+        told = found(whole[: end - 7], *CROSS)
+        assert not told, (place, told[0].text.en)
+
+
+def _halved(stream: bytes, status: bytes) -> bytes:
+    """The same stream, of each command the first half of its lines, with this status."""
+    first = stream[: stream.index(b"\n") + 1]
+    out, command = bytearray(first), False
+    for record in Records(MemorySource(stream)).walk():
+        begin = stream.index(b"\n", record.offset) + 1
+        head, data = stream[begin : record.data], stream[record.data : record.end]
+        command = record.fields.get("kind") == "command" if record.kind == "B" else command
+        if command and record.kind == "D":
+            data = data[: data.rfind(b"\n", 0, len(data) // 2) + 1]
+        elif command and record.kind == "E":
+            head = head.replace(b"status=success", b"status=" + status)
+        out += b"%s %s %d %d\n" % (first.split()[1], record.kind.encode(), len(head), len(data)) + head + data
+    return bytes(out)
+
+
+def test_tool_that_did_not_come_to_its_end_hides_nothing(streams: dict[str, bytes]) -> None:
+    """A slow server: ps, ss and ls printed a part and were ended, and the kernel's own views are whole."""
+    assert found(_halved(streams["plain"], b"success"), *CROSS)  # a tool that says that this is all hides something
+    for status in (b"timeout", b"cut"):
+        assert not found(_halved(streams["plain"], status), *CROSS)

@@ -8,6 +8,7 @@ those rows, and of the tool's output the neighbours between which the missing ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import polars as pl
 
@@ -45,10 +46,22 @@ def feeds(events: Events, *wanted: str) -> list[str]:
 def rows(
     events: Events, wanted: Sequence[str], own: Sequence[str], kind: EventKind, where: pl.Expr | None = None
 ) -> pl.DataFrame:
-    """Rows of these feeds and kind in order of source, path and place; an empty frame where there are none."""
+    """Rows of these feeds and kind in order of source, path and place; an empty frame where there are none.
+
+    Outputs that were ended before they had said all are left out: what they lack proves nothing.
+    """
     held = feeds(events, *wanted)
+    own = [*own, "incomplete"]
     found = take(events, kinds=[kind], feeds=held or ["live."], header=[*_HEADER, "t_kind"], own=own, where=where)
+    found = found.filter(pl.col("incomplete").is_null()).drop("incomplete")
     return found.sort("source", "path", "offset", "ordinal")
+
+
+def cut(events: Events) -> set[int]:
+    """The sources whose stream is not whole: what its last part would have told is not there."""
+    gaps = cast(pl.LazyFrame, events.gaps())
+    ends = gaps.filter((pl.col("feed") == "fs.macb") & pl.col("detail").str.contains(r"^(?:no record of )?the stream"))
+    return {int(s) for s in ends.select("source").unique().collect()["source"].to_list()}
 
 
 def links(events: Events, pattern: str) -> pl.DataFrame:

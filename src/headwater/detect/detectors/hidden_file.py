@@ -57,10 +57,10 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
 
 def _listings(events: Events, feed: str, own: list[str]) -> pl.DataFrame:
     found = take(
-        events, kinds=[EventKind.STATE_LISTED], feeds=[feed], header=["file_path"], own=own,
+        events, kinds=[EventKind.STATE_LISTED], feeds=[feed], header=["file_path"], own=[*own, "incomplete"],
         where=pl.col("file_path").is_not_null() & pl.col("folder").is_not_null() & ~pl.col("folder").is_in(_NUMBERS),
     )  # fmt: skip
-    return found.sort("source", "path", "offset")
+    return found.filter(pl.col("incomplete").is_null()).drop("incomplete").sort("source", "path", "offset")
 
 
 def _past_library(events: Events, mine: pl.DataFrame, held: pl.DataFrame) -> Iterator[Finding]:

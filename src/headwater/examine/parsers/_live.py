@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headwater.examine.parsers._records import event
@@ -20,6 +21,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 CONTEXT = ("/@command/*.json",)
+_ENDED = frozenset({"timeout", "cut", "failed"})
 TAKEN = "captured"  # t_kind of a row whose time is that of the capture
 _PID = re.compile(r"/proc/(\d{1,10})/")
 _MOST_WHOLE = 1 << 20  # bytes of a fact of /proc that is read whole
@@ -41,6 +43,23 @@ def captured(file: File) -> When:
     if isinstance(start, int | float) and not isinstance(start, bool):
         return epoch(f"{start:.6f}" if isinstance(start, float) else start)
     return iso(start, TimeBasis.UTC) if isinstance(start, str) else NONE
+
+
+def incomplete(file: File) -> bool:
+    """Whether a command was ended before it had said all: by its time, a lost line, a limit or a signal."""
+    found = said(file)
+    code = found.get("exit")
+    killed = isinstance(code, int) and (code < 0 or 128 < code <= 192)
+    return killed or found.get("status") in _ENDED
+
+
+def marked(file: File, records: Iterator[Record]) -> Iterator[Record]:
+    """The records of an output; where that is incomplete, each event says so: what it lacks proves nothing."""
+    if not incomplete(file):
+        yield from records
+        return
+    for record in records:
+        yield replace(record, fields={**record.fields, "incomplete": True}) if isinstance(record, Event) else record
 
 
 def artifact(file: File) -> str:
@@ -72,11 +91,20 @@ def row(line: Line, when: When, kind: EventKind, fields: Mapping[str, Value], **
     return event(line, when, kind, None, fields, t_kind=TAKEN if when[0] is not None else "logged", **more)
 
 
-def rows(file: File, make: Callable[[Line, str], Event | str | None]) -> Iterator[Record]:
-    """Every line by ``make``: an event, the reason to pass it over, or None, which is a gap."""
+def rows(file: File, make: Callable[[Line, str], Event | str | None], *, ended: bool = False) -> Iterator[Record]:
+    """Every line by ``make``: an event, the reason to pass it over, or None, which is a gap.
+
+    ``ended``: every line has its end, so that one without is what a lost line left of it.
+    """
+    yield from marked(file, _rows(file, make, ended))
+
+
+def _rows(file: File, make: Callable[[Line, str], Event | str | None], ended: bool) -> Iterator[Record]:
     for line in lines(file):
         if isinstance(line, Gap):
             yield line
+        elif ended and line.length == len(line.raw):
+            yield Gap(line.offset, line.length, GapReason.TRUNCATED, "the line is cut off")
         elif not line.raw.strip():
             yield Skip(line.offset, line.length, "blank line")
         else:

@@ -24,7 +24,7 @@ from headwater.model.paths import encode_name
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.ls"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/ls-*.stdout",)
 _ROW = re.compile(
     r"\s*(?:(?P<inode>\d+|\?) +)?(?P<permissions>[bcdlpsDM?-][rwxsStT?-]{9})[.+@]? +(?P<links>\d+|\?) +(?P<owner>\S+) +"

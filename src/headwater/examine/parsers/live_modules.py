@@ -20,7 +20,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.modules"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/lsmod*.stdout", "/proc/modules", "/live_response/system/lsmod.txt")
 _PROC = re.compile(
     r"(?P<module>\S+) (?P<size>\d+) (?P<references>-?\d+|-) (?P<used_by>\S+) (?P<state>Live|Loading|Unloading)"

@@ -22,7 +22,7 @@ from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.netstat"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/netstat-*.stdout", "/live_response/network/netstat_-a*.txt")
 _INET = re.compile(
     r"(?P<protocol>(?:tcp|udp|udplite|udpl|raw|sctp|dccp)6?)\s+(?P<receive_queue>\d+)\s+(?P<send_queue>\d+)\s+"

@@ -21,7 +21,7 @@ from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.ps"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/ps-*.stdout", "/live_response/process/ps_*.txt")
 _HEAD = re.compile(r"[A-Z%][A-Za-z%+]*")
 _WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)$")

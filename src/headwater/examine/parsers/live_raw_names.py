@@ -22,7 +22,7 @@ from headwater.model.paths import decode_name, encode_name
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.raw_names"
-VERSION = 1
+VERSION = 2
 READS = ("/@raw/ls-*.txt",)
 _ROW = re.compile(r"(?P<inode>\d{1,20})\t(?P<type>[a-z]+)\t(?P<name>[!-~]+)")
 _HEAD = re.compile(r"# ([!-~]+)")
@@ -52,4 +52,4 @@ def parse(file: File) -> Iterator[Record]:
             fields["file_path"] = folder if name == "." else None if name == ".." else f"{folder.rstrip('/')}/{name}"
         return event(line, NONE, EventKind.STATE_LISTED, None, fields)
 
-    yield from rows(file, make)
+    yield from rows(file, make, ended=True)

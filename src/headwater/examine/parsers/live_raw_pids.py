@@ -23,7 +23,7 @@ from headwater.model.paths import decode_name
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.raw_pids"
-VERSION = 1
+VERSION = 2
 READS = ("/@raw/pids.txt",)
 _ROW = re.compile(r"(?P<pid>\d{1,10})\t(?P<listed>listed|unlisted)(?:\t(?P<process>[!-~]*))?")
 _HEAD = re.compile(r"# probed 1\.\.(\d{1,10}) of (\d{1,10})")
@@ -44,4 +44,4 @@ def parse(file: File) -> Iterator[Record]:
         fields: dict[str, Value] = {"pid": match["pid"], "process": name, "listed": match["listed"] == "listed"}
         return event(line, NONE, EventKind.STATE_PROCESS, None, fields | {"probed_to": probed})
 
-    yield from rows(file, make)
+    yield from rows(file, make, ended=True)

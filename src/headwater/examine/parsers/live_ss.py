@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
-from headwater.examine.parsers._live import artifact, captured, ends, row, said, value
+from headwater.examine.parsers._live import artifact, captured, ends, marked, row, said, value
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import When
@@ -23,7 +23,7 @@ from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "live.ss"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/ss-*.stdout", "/live_response/network/ss_*.txt")
 _OWNER = re.compile(r'\("((?:[^"\\]|\\.)*)",(?:pid=)?(\d{1,10}),(?:fd=)?(\d{1,10})\)')
 _DETAIL = re.compile(r"\b(uid|ino):(\d{1,18})\b")
@@ -61,6 +61,10 @@ def _fields(words: list[str], netid: bool, protocol: str | None) -> tuple[dict[s
 
 
 def parse(file: File) -> Iterator[Record]:
+    yield from marked(file, _rows(file))
+
+
+def _rows(file: File) -> Iterator[Record]:
     when = captured(file)
     protocol = _protocol(file)
     netid: bool | None = None

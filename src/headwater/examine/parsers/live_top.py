@@ -20,7 +20,7 @@ from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record
 
 FEED = "live.top"
-VERSION = 1
+VERSION = 2
 READS = ("/@command/top*.stdout", "/live_response/process/top_*.txt")
 _FIGURES = re.compile(
     r"(top -|Tasks:|Threads:|%Cpu\S*|Cpu\(s\):|[KMGTPE]iB (?:Mem|Swap) ?:|Mem:|Swap:|CPU:|Load average:)"
