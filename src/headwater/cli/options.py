@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headwater.formats.keys import Key
 
 _KEY_MOST = 8 << 20  # cryptsetup takes key files up to this size
+_HEADER_MOST = 64 << 20  # LUKS 2 reserves 16 MiB unless told otherwise
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -51,6 +52,11 @@ def key_files(parser: argparse.ArgumentParser) -> None:
         help="加密卷的口令、恢复密码、密钥文件或卷密钥所在文件，可指明卷（如 p3=），可重复；台账只记文件名与所开的密钥槽 · "
         "a file that holds a passphrase, recovery password, key file or volume key; the ledger knows its name alone",
     )  # fmt: skip
+    parser.add_argument(
+        "--luks-header", action="append", default=[], metavar="[VOLUME=]FILE",
+        help="与卷分开存放的 LUKS 头部文件，须指明卷（如 p3=），不指明即整块介质；可重复，与 --key-file 同用 · "
+        "a LUKS header kept apart from its volume (p3=), or from the whole medium; goes with --key-file",
+    )  # fmt: skip
 
 
 def keys_of(options: argparse.Namespace) -> tuple[Key, ...]:
@@ -59,22 +65,39 @@ def keys_of(options: argparse.Namespace) -> tuple[Key, ...]:
     Raises:
         UsageError: HW0001, a file that cannot be read or holds more than a key can be.
     """
-    from headwater.formats.keys import Key
+    from headwater.formats.keys import Key, with_headers
     from headwater.model.errors import UsageError
 
-    found = []
-    for word in options.key_file:
-        volume, equals, name = word.partition("=")
-        path = Path(name if equals else word)
-        try:
-            with path.open("rb") as file:
-                secret = file.read(_KEY_MOST + 1)
-        except OSError as error:
-            raise UsageError("HW0001", what=f"--key-file {path}: {error.strerror}") from error
-        if not secret or len(secret) > _KEY_MOST:
-            raise UsageError("HW0001", what=f"--key-file {path}: 1–{_KEY_MOST} bytes")
-        found.append(Key(path.name, secret, volume if equals else ""))
-    return tuple(found)
+    keys = [
+        Key(path.name, _content("--key-file", path, _KEY_MOST), volume)
+        for volume, path in map(_volume_and_file, options.key_file)
+    ]
+    headers = {
+        volume: _content("--luks-header", path, _HEADER_MOST)
+        for volume, path in map(_volume_and_file, options.luks_header)
+    }
+    if headers and not keys:
+        raise UsageError("HW0001", what="--luks-header: --key-file")
+    return with_headers(keys, headers)
+
+
+def _volume_and_file(word: str) -> tuple[str, Path]:
+    """``VOLUME=FILE`` or ``FILE``; a file of that whole name goes before."""
+    volume, equals, name = word.partition("=")
+    return (volume, Path(name)) if equals and not Path(word).exists() else ("", Path(word))
+
+
+def _content(option: str, path: Path, most: int) -> bytes:
+    from headwater.model.errors import UsageError
+
+    try:
+        with path.open("rb") as file:
+            held = file.read(most + 1)
+    except OSError as error:
+        raise UsageError("HW0001", what=f"{option} {path}: {error.strerror}") from error
+    if not held or len(held) > most:
+        raise UsageError("HW0001", what=f"{option} {path}: 1–{most} bytes")
+    return held
 
 
 def size_of(text: str) -> int:

@@ -7,11 +7,11 @@ source. It is believed only where its parts are: volumes of the methods that it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headwater.formats.bitlocker_startup import external_key, with_startup_key
 from headwater.formats.keys import Key
 from headwater.formats.sources import Bad, BadRanges, SourceFile
 from headwater.model.errors import AcquireError
@@ -101,9 +101,9 @@ def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
 
     broken: Exception | None = None
     for key in keys:
-        for what, hand_over in _ways(key):
+        for what, seen, hand_over in _ways(source, key):
             volume = pybde.volume()
-            file = SourceFile(source)
+            file = SourceFile(seen)
             try:
                 hand_over(volume)
             except (OSError, ValueError, TypeError, MemoryError):
@@ -112,7 +112,7 @@ def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
                 volume.open_file_object(file)
                 locked = volume.is_locked()
             except (OSError, MemoryError) as error:
-                broken = error  # libbde says so of a foreign startup key as well: the next may fit
+                broken = error
                 continue
             if locked:
                 continue
@@ -126,22 +126,14 @@ def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
     raise AcquireError("HW2050", "BitLocker", what=str(len(keys)))
 
 
-def _ways(key: Key) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    """What a key may be, and how libbde is told."""
+def _ways(source: ByteSource, key: Key) -> Iterator[tuple[str, ByteSource, Callable[[Any], None]]]:
+    """What a key may be, the volume as libbde then sees it, and how libbde is told."""
     recovery, text = key.recovery(), key.text()
     if recovery:
-        yield "recovery password", lambda volume: volume.set_recovery_password(recovery)
+        yield "recovery password", source, lambda volume: volume.set_recovery_password(recovery)
     if text and not recovery:
-        yield "password", lambda volume: volume.set_password(text)
-    if b"ExternalKey" in key.secret or "ExternalKey".encode("utf-16-le") in key.secret:
-        yield "startup key", lambda volume: _startup(volume, key.secret)
-
-
-def _startup(volume: Any, secret: bytes) -> None:
-    """libbde wants a path: the key is given one that leads to memory only."""
-    fd = os.memfd_create("startup-key")
-    try:
-        os.write(fd, secret)
-        volume.read_startup_key(f"/proc/self/fd/{fd}")
-    finally:
-        os.close(fd)
+        yield "password", source, lambda volume: volume.set_password(text)
+    external = external_key(key.secret)
+    seen = with_startup_key(source, external) if external is not None else None
+    if seen is not None:
+        yield "startup key", seen, lambda volume: None

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +19,7 @@ class Key:
 
     The bytes may be a passphrase, the content of a key file, a volume key, a recovery password or a startup key: a
     volume tries whatever its format knows. ``volume``: the only volume that it is for, '' for any. ``header``: a LUKS
-    header that is kept apart from its volume, which must then be named.
+    header that is kept apart from its volume, which is then the one of that name, '' the medium as a whole.
     """
 
     label: str
@@ -51,12 +53,38 @@ _held: list[Key] = []
 
 def plain(keys: Sequence[Key]) -> dict[str, Any]:
     """Keys as JSON for :func:`hold`: what a confined child is given before its first task, on its own socket."""
-    return {"keys": [[key.label, key.secret.hex(), key.volume] for key in keys]}
+    return {"keys": [[key.label, key.secret.hex(), key.volume, _packed(key.header)] for key in keys]}
 
 
 def hold(given: Mapping[str, Any]) -> None:
     """Keep the keys of this process, which is a confined child; they are in no task and in nothing that it writes."""
-    _held[:] = [Key(str(label), bytes.fromhex(secret), str(volume)) for label, secret, volume in given["keys"]]
+    _held[:] = [
+        Key(str(label), bytes.fromhex(secret), str(volume), _unpacked(header))
+        for label, secret, volume, header in given["keys"]
+    ]
+
+
+def _packed(header: bytes | None) -> str | None:
+    """A header as text; most of its 16 MiB are zeros."""
+    return None if header is None else base64.b64encode(zlib.compress(header, 1)).decode("ascii")
+
+
+def _unpacked(text: str | None) -> bytes | None:
+    return None if text is None else zlib.decompress(base64.b64decode(text))
+
+
+def with_headers(keys: Sequence[Key], headers: Mapping[str, bytes]) -> tuple[Key, ...]:
+    """The keys, and again each that may be for a volume whose header is kept apart, with that header.
+
+    ``headers``: by the name of the volume, '' for the medium as a whole.
+    """
+    apart = [
+        Key(key.label, key.secret, volume, header)
+        for volume, header in headers.items()
+        for key in keys
+        if key.volume in ("", volume)
+    ]
+    return (*keys, *apart)
 
 
 def at_hand() -> tuple[Key, ...]:

@@ -31,16 +31,16 @@ def opened(source: ByteSource, keys: Sequence[Key], name: str, warnings: list[Ga
 
     Without any key nothing is tried and nothing warned of: that it is encrypted is said where it is opened as files.
     """
-    mine = [key for key in keys if key.volume in ("", name)]
-    if not mine:
+    mine = [key for key in keys if key.header is None and key.volume in ("", name)]
+    apart = [key for key in keys if key.header is not None and key.volume == name]
+    if not mine and not apart:
         return None
     head = source.pread(0, 512)
-    detached = [key for key in mine if key.header is not None and key.volume]
-    kind = "luks" if detached or head[:6] == b"LUKS\xba\xbe" else identify(source)
+    kind = "luks" if apart or head[:6] == b"LUKS\xba\xbe" else identify(source)
     if kind not in ("luks", "bitlocker"):
         return None
     try:
-        return _luks(source, mine) if kind == "luks" else _bitlocker(source, mine)
+        return _luks(source, apart or mine) if kind == "luks" else _bitlocker(source, mine)
     except AcquireError as error:
         detail = f"{name or 'the medium'}: {error.code} {error}"
         warnings.append(Gap(max(offset, 0), source.size, GapReason.ENCRYPTED, detail))
@@ -55,17 +55,19 @@ def _luks(source: ByteSource, keys: Sequence[Key]) -> Opened:
     head = MemorySource(headers[0]) if headers else None
     # a passphrase is stretched on purpose; a child that opens the same volume for every task does it once
     held = b"\0".join(key.label.encode("utf-8", "surrogatepass") + b"\0" + key.secret for key in keys)
-    place = sha256((head or source).pread(0, 4096) + held).digest()
+    place = sha256((head or source).pread(0, 4096) + b"\0" + held).digest()
     known = _opened_before.get(place)
     found = unlock(source, [known[0]] if known else keys, head)
     slot = known[1] if known else found.slot
     _opened_before[place] = (Key(found.label, found.volume_key), slot)
+    apart = f"kept apart, sha256 {sha256(headers[0]).hexdigest()}" if headers else ""
     facts = (
         ("version", str(found.version)),
         ("uuid", found.uuid),
         ("cipher", found.cipher),
         ("key", found.label),
         ("slot", slot),
+        ("header", apart),
         ("notes", "; ".join(found.notes)),
     )
     return Opened("luks", found.uuid, found.source, tuple(f for f in facts if f[1]))
