@@ -42,7 +42,9 @@ def test_output_that_quotes_another_marker_stays_output() -> None:
 def test_endless_output_is_cut_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene_first, "_OUTPUT_MOST", 100)
     found, _ = answers_of(_record(b"C who", b"x" * 500) + _record(b"S 0") + _record(b"E"), MARK)
-    assert [(len(a.output), a.cut) for a in found] == [(100, True)]
+    assert [(len(a.output), a.cut, a.ended) for a in found] == [(100, True, "cut")]
+    late, _ = answers_of(_record(b"C who 17", b"x") + _record(b"S 124 18") + _record(b"C w 19", b"y"), MARK)
+    assert [(a.ended, a.start, a.end) for a in late] == [("timeout", 17, 18), ("cut", 19, None)]
 
 
 def test_same_answers_give_the_same_archive() -> None:

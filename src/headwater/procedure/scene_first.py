@@ -31,6 +31,7 @@ from headwater.procedure.scene_visit import Visit
 SECONDS = 5  # per command
 _OUTPUT_MOST = 4 << 20  # bytes of one command
 _WHOLE_SECONDS = 60.0
+_TIMED_OUT = 124
 # names as the live collector gives them, so that the same parsers read both
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("date", "date -u +%Y-%m-%dT%H:%M:%S.%NZ"),
@@ -59,6 +60,11 @@ class Answer:
     cut: bool
     start: int | None = None
     end: int | None = None
+
+    @property
+    def ended(self) -> str:
+        """As the live collector's answers say it: success, timeout (124 is what timeout(1) gives) or cut."""
+        return "cut" if self.cut or self.status == -1 else "timeout" if self.status == _TIMED_OUT else "success"
 
     def times(self) -> dict[str, str | None]:
         """As the live collector's answers have them."""
@@ -135,7 +141,7 @@ def _members(answers: list[Answer], record: Mapping[str, Any]) -> list[tuple[str
         if answer.name.startswith("proc/"):
             found.append((answer.name, answer.output))
             continue
-        facts = {"line": answer.line, "exit": answer.status, "cut": answer.cut, **answer.times(),
+        facts = {"line": answer.line, "exit": answer.status, "status": answer.ended, **answer.times(),
                  "sha256": hashlib.sha256(answer.output).hexdigest()}  # fmt: skip
         found.append((f"@command/{answer.name}.stdout", answer.output))
         found.append((f"@command/{answer.name}.json", json.dumps(facts, sort_keys=True).encode() + b"\n"))
