@@ -80,8 +80,9 @@ def _login(text: str) -> bool:
 def _finding(events: Events, held: pl.DataFrame, words: Text, severity: Severity) -> Finding:
     parts = held["part"].to_list()
     at = held["physical"].drop_nulls().to_list()
-    where_zh = f"（物理地址 {at[0]} 等）" if at else ""
-    where_en = f" (physical address {at[0]} and on)" if at else ""
+    more = len(parts) > 1
+    where_zh = f"（物理地址 {at[0]}{' 等' if more else ''}）" if at else ""
+    where_en = f" (physical address {at[0]}{' and on' if more else ''})" if at else ""
     zh = f"内存镜像中有{words.zh} {len(parts)} 处{where_zh}：{quoted(parts, 'zh', 5)}。"
     en = f"The memory image holds {words.en}, {len(parts)} in all{where_en}: {quoted(parts, 'en', 5)}."
     return state(
