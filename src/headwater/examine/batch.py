@@ -138,7 +138,8 @@ def frame_of(events: list[Event]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _skips(records: Iterable[Skip]) -> tuple[Skipped, ...]:
+def skips_of(records: Iterable[Skip]) -> tuple[Skipped, ...]:
+    """Skips by their reasons."""
     totals: dict[str, tuple[int, int]] = {}
     for skip in records:
         n, size = totals.get(skip.reason, (0, 0))
@@ -161,7 +162,7 @@ def batches_of(records: Iterable[Record], size: int, most: int = 50_000) -> Iter
     last: tuple[int, int] | None = None
 
     def flush(end: int) -> Batch:
-        return Batch(start, end, frame_of(events), merge_gaps(gaps), _skips(skips), count)
+        return Batch(start, end, frame_of(events), merge_gaps(gaps), skips_of(skips), count)
 
     def position() -> int:
         return at
