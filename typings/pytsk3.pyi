@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 TSK_IMG_TYPE_EXTERNAL: Any
+TSK_FS_TYPE_FAT32: Any
 
 class Img_Info:
     def __init__(self, url: str = ..., type: Any = ...) -> None: ...

@@ -25,6 +25,7 @@ from headwater.formats.ntfs_tree import NtfsTree
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource, physical_ranges
 from headwater.formats.trees import Coverage, Entry, Tree
+from headwater.formats.tsk import TskTree
 from headwater.formats.volumes import Volume, volumes
 from headwater.formats.xfs import XfsTree
 from headwater.formats.xfs_deleted import DeletedTree
@@ -237,7 +238,10 @@ def _further(view: View) -> list[View]:
     if deleted is not None:
         found.append(("deleted", deleted))
     unit = _unit(view.tree)
-    if unit:
+    if unit and isinstance(view.tree, TskTree):  # its own view has the deleted files with their names
+        tree = view.tree
+        found.append(("carved", CarvedTree(tree, view.volume, unit, lambda: _beginnings(tree))))
+    elif unit:
         seen = Sightings(unit) if isinstance(deleted, DeletedTree) else None
         if seen is not None and isinstance(deleted, DeletedTree):
             deleted.beside = seen.take
@@ -268,6 +272,8 @@ def _unit(tree: Tree) -> int:
         return tree.block.block_size
     if isinstance(tree, XfsTree):
         return tree.head.block_size
+    if isinstance(tree, TskTree):
+        return tree.cluster
     return tree.boot.cluster if isinstance(tree, NtfsTree) else 0
 
 
@@ -275,7 +281,8 @@ def _beginnings(deleted: Tree | None) -> set[int]:
     """Where on the volume the contents begin that came back with their names."""
     if deleted is None:
         return set()
-    files = (deleted.extents(entry.key) for entry in deleted.entries() if entry.kind == "file" and entry.size)
+    gone = (entry for entry in deleted.entries() if entry.kind == "file" and entry.size and not entry.allocated)
+    files = (deleted.extents(entry.key) for entry in gone)
     return {extents[0][0] for extents in files if extents}
 
 

@@ -46,6 +46,11 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("jfs", 0x8000, b"JFS1"),
     ("ufs2", 65536 + 1372, b"\x19\x01\x54\x19"),
     ("ufs1", 8192 + 1372, b"\x54\x19\x01\x00"),
+    ("ufs2", 65536 + 1372, b"\x19\x54\x01\x19"),  # big-endian, as SPARC and others write them
+    ("ufs1", 8192 + 1372, b"\x00\x01\x19\x54"),
+    ("ufs2", 262144 + 1372, b"\x19\x01\x54\x19"),
+    ("ufs2", 8192 + 1372, b"\x19\x01\x54\x19"),
+    ("ufs2", 8192 + 1372, b"\x19\x54\x01\x19"),
 )
 
 _ENCRYPTED = {
@@ -127,6 +132,8 @@ def _boot_sector(head: bytes) -> str:
         return ""
     total = total16 or struct.unpack_from("<I", head, 32)[0]
     per_fat = per_fat or struct.unpack_from("<I", head, 36)[0]
+    if not root and not struct.unpack_from("<H", head, 22)[0]:
+        return "fat32" if per_fat and total else ""  # as Linux has it; mkfs.fat -F 32 makes them with few clusters
     data = total - reserved - fats * per_fat - (root * 32 + sector - 1) // sector
     if data <= 0 or not per_fat:
         return ""

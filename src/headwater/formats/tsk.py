@@ -3,8 +3,9 @@
 
 The walk is our own, iterative and by inode; The Sleuth Kit reads directories and attributes. It is C code: hostile
 bytes may crash it, so it belongs in a confined child. FAT records local wall-clock time without a zone: its times are
-that wall clock, counted as if it were UTC. Content of deleted FAT files is what The Sleuth Kit finds by assuming that
-their clusters were consecutive.
+that wall clock, counted as if it were UTC. Of the content of deleted FAT and exFAT files the directory tells the first
+cluster and the length alone: what The Sleuth Kit finds by assuming that the clusters that are free now followed each
+other. What another file has by now is zeros and said to be.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import Any
 
 import pytsk3
 
-from headwater.formats.sources import BadRanges, MemorySource, RangeSource
+from headwater.formats.fat_past import cluster_of, past_content
+from headwater.formats.free_space import FreeSpace
+from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece, RangeSource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.tsk_state import DATA, STATE_ERRORS, coverage_of, journal_gaps
+from headwater.formats.ufs_guard import Sized
 from headwater.formats.walking import MAX_WARNINGS, Bounds
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
@@ -35,6 +39,8 @@ _CHUNK = 1 << 20
 _GONE = "gone"
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the record of this deleted name belongs to another file by now, or to none")
 _MAX_ENTRIES = 100_000_000
+_ORPHANS = "/$OrphanFiles"
+_ORPHANS_MOST = 2_000_000
 
 
 class Image(pytsk3.Img_Info):
@@ -95,13 +101,22 @@ class TskTree:
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source
         self.kind = kind
-        self._image = Image(source)
-        self._fs = pytsk3.FS_Info(self._image)
+        sized = Sized(source, kind) if kind.startswith("ufs") else None
+        self._image = Image(sized or source)
+        # a small FAT32 is one by its boot sector, as Linux has it, and not by the number of its clusters
+        said = (pytsk3.TSK_FS_TYPE_FAT32,) if kind == "fat32" else ()
+        self._fs = pytsk3.FS_Info(self._image, 0, *said)
         self._root = int(self._fs.info.root_inum)
-        self._warnings: list[Gap] = list(journal_gaps(source, kind))
+        self._warnings: list[Gap] = [*journal_gaps(source, kind), *(sized.gaps if sized is not None else ())]
         self._dropped = 0
+        self._endless = False
         self._unix = kind in _UNIX
+        self._own_orphans = kind.startswith("ufs")
         self._local = kind.startswith(("fat", "exfat"))
+        self._free: FreeSpace | None = None
+        self.cluster = (
+            max(512, cluster_of(source, kind)) if self._local else 0
+        )  # bytes, where free ones are told; else 0
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -120,6 +135,7 @@ class TskTree:
         """Every name, a directory's before those of the directories in it; orphans under ``/$OrphanFiles``."""
         bounds = Bounds()
         walked = {self._root}
+        seen = {self._root}
         stack: list[tuple[int, str, int, bool]] = [(self._root, "", 0, True)]
         count = 0
         root = self._meta(self._root)
@@ -136,8 +152,11 @@ class TskTree:
                 entry = self._of(file, path, live)
                 if entry is None:
                     continue
+                seen.add(entry.inode)
                 yield entry
                 if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
+                    continue
+                if self._own_orphans and entry.path == _ORPHANS:
                     continue
                 why = bounds.refuse(entry.path, depth + 1)
                 if why:
@@ -146,8 +165,23 @@ class TskTree:
                 walked.add(entry.inode)
                 below.append((entry.inode, entry.path, depth + 1, entry.allocated))
             stack.extend(reversed(below))
+        if self._own_orphans:
+            yield from self._unnamed(seen)
+
+    def _unnamed(self, seen: set[int]) -> Iterator[Entry]:
+        """Free inodes that no name leads to; The Sleuth Kit's own search for them does not end on some broken UFS."""
+        first, last = int(self._fs.info.first_inum), int(self._fs.info.last_inum)
+        if last > _ORPHANS_MOST:
+            self._warn(0, GapReason.LIMIT, f"inodes beyond {_ORPHANS_MOST} were not looked at for files without a name")
+        for inode in range(first, min(last, _ORPHANS_MOST)):
+            meta = None if inode in seen else self._meta(inode)
+            if meta is None or int(meta.flags) & _ALLOCATED or not (int(meta.size) > 0 and int(meta.mtime)):
+                continue
+            yield self._entry(f"{_ORPHANS}/OrphanFile-{inode}", _KINDS.get(int(meta.type), "other"), inode, False, meta)
 
     def _files(self, inode: int) -> Iterator[pytsk3.File]:
+        if not self._bounded(inode):
+            return
         try:
             files = iter(self._fs.open_dir(inode=inode))
         except STATE_ERRORS as error:
@@ -164,6 +198,19 @@ class TskTree:
                 )
                 return
             yield file
+
+    def _bounded(self, inode: int) -> bool:
+        """Whether a directory can be read in the end: The Sleuth Kit reads as many blocks as a directory's size says."""
+        meta = self._meta(inode)
+        if meta is not None and int(meta.type) != _VIRTUAL_DIR and not 0 <= int(meta.size) <= self._source.size:
+            self._warn(inode, GapReason.NOT_THIS_FORMAT, "a directory larger than its volume; it was not read")
+            self._endless = True
+        elif meta is not None and int(meta.type) == _VIRTUAL_DIR and self._endless:
+            # the search for what no name leads to would read every directory again, that one too
+            self._warn(inode, GapReason.LIMIT, "what no name leads to was not looked for")
+        else:
+            return True
+        return False
 
     def _meta(self, inode: int) -> Any:
         try:
@@ -264,6 +311,9 @@ class TskTree:
             )
         if attribute is None:
             return MemorySource(b"")
+        past = self._past(file, attribute)
+        if past is not None:
+            return ChainSource(past[0], extra=past[1])
         return AttributeSource(file, attribute.info, max(0, int(attribute.info.size)))
 
     def extents(self, key: str) -> tuple[tuple[int, int], ...]:
@@ -271,23 +321,38 @@ class TskTree:
         if key == _GONE:
             return ()
         try:
-            _, attribute = self._attribute(key)
+            file, attribute = self._attribute(key)
         except LookupError:
             raise
         except STATE_ERRORS:
             return ()
         if attribute is None:
             return ()
+        past = self._past(file, attribute)
+        if past is not None:
+            return tuple((piece.offset, piece.length) for piece in past[0] if piece.source is not None)
+        return tuple(self._runs(attribute))
+
+    def _runs(self, attribute: Any) -> Iterator[tuple[int, int]]:
         block = int(self._fs.info.block_size)
         left = int(attribute.info.size)
-        found = []
         for run in attribute:
             length = min(int(run.len) * block, left)
             left -= length
             if length > 0 and not int(run.flags) & (_SPARSE_RUN | _FILLER_RUN):
-                found.append((int(run.addr) * block, length))
-        return tuple(found)
+                yield int(run.addr) * block, length
+
+    def _past(self, file: pytsk3.File, attribute: Any) -> tuple[list[Piece], list[Bad]] | None:
+        """The content of a deleted file in FAT or exFAT as pieces, with what another file has by now; None for others."""
+        meta = file.info.meta
+        if not self._local or meta is None or int(meta.flags) & _ALLOCATED:
+            return None
+        if self._free is None:
+            ranges = [(at, size) for at, size, what in self.coverage() if what == "unallocated"]
+            self._free = FreeSpace(ranges, self.cluster)
+        size = min(max(0, int(attribute.info.size)), self._source.size)
+        return past_content(self._source, self._free, list(self._runs(attribute)), size)
 
     def coverage(self) -> Iterator[tuple[int, int, Coverage]]:
-        """Used and free clusters (FAT); nothing for the others."""
+        """Used and free clusters (FAT, exFAT); nothing for the others."""
         return coverage_of(self._source, self.kind)

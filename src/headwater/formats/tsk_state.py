@@ -18,6 +18,7 @@ from headwater.model.records import Gap
 
 # what pytsk3 raises for bytes that it cannot make sense of
 STATE_ERRORS = (OSError, SystemError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+_ROOT_MOST = 4096  # clusters of a root directory that are looked through
 DATA = frozenset({1, 4352})  # default, HFS data fork
 
 
@@ -34,15 +35,50 @@ def journal_gaps(source: ByteSource, kind: str) -> Iterator[Gap]:
 
 def coverage_of(source: ByteSource, kind: str) -> Iterator[tuple[int, int, Coverage]]:
     """Ranges (offset, length, what) of used and free clusters where the volume tells them."""
-    if kind.startswith("fat"):
+    if kind == "exfat":
+        yield from exfat_coverage(source)
+    elif kind.startswith("fat"):
         yield from _fat_coverage(source, kind)
 
 
-def _ranges(used: NDArray[Any], at: int, unit: int) -> Iterator[tuple[int, int, Coverage]]:
+def ranges_of(used: NDArray[Any], at: int, unit: int) -> Iterator[tuple[int, int, Coverage]]:
     edges = [0, *(np.flatnonzero(np.diff(used.astype(np.int8))) + 1).tolist(), len(used)]
     for begin, end in pairwise(edges):
         if end > begin:
             yield at + begin * unit, (end - begin) * unit, "allocated" if used[begin] else "unallocated"
+
+
+def exfat_coverage(source: ByteSource) -> Iterator[tuple[int, int, Coverage]]:
+    """By the allocation bitmap, an entry of the root directory (Microsoft, "exFAT file system specification", 7.1)."""
+    head = source.pread(0, 512)
+    if len(head) < 512 or not 9 <= head[108] <= 12 or head[108] + head[109] > 25:
+        return
+    sector = 1 << head[108]
+    unit = sector << head[109]
+    fat, _, heap, count, root = struct.unpack_from("<5I", head, 80)
+    heap, count = heap * sector, min(count, max(0, source.size - heap * sector) // unit)
+    place, size = _bitmap(source, fat * sector, heap, unit, count, root)
+    raw = np.frombuffer(source.pread(place, min(size, -(-count // 8))), np.uint8) if place else np.empty(0, np.uint8)
+    if len(raw) * 8 < count or not count:
+        return
+    yield 0, heap, "metadata"
+    yield from ranges_of(np.unpackbits(raw, count=count, bitorder="little") != 0, heap, unit)
+
+
+def _bitmap(source: ByteSource, fat: int, heap: int, unit: int, count: int, cluster: int) -> tuple[int, int]:
+    """(place, size in bytes) of the allocation bitmap; (0, 0) where the root directory does not tell it."""
+    seen: set[int] = set()
+    while 2 <= cluster < count + 2 and cluster not in seen and len(seen) < _ROOT_MOST:
+        seen.add(cluster)
+        data = source.pread(heap + (cluster - 2) * unit, unit)
+        for at in range(0, len(data) - 31, 32):
+            if data[at] == 0:
+                return 0, 0
+            if data[at] == 0x81 and not data[at + 1] & 1:
+                first, size = struct.unpack_from("<IQ", data, at + 20)
+                return (heap + (first - 2) * unit, size) if 2 <= first < count + 2 else (0, 0)
+        cluster = int.from_bytes(source.pread(fat + cluster * 4, 4), "little")
+    return 0, 0
 
 
 def _fat_coverage(source: ByteSource, kind: str) -> Iterator[tuple[int, int, Coverage]]:
@@ -63,4 +99,4 @@ def _fat_coverage(source: ByteSource, kind: str) -> Iterator[tuple[int, int, Cov
         triple = raw[: len(raw) // 3 * 3].reshape(-1, 3).astype(np.uint32)
         pair = np.stack((triple[:, 0] | (triple[:, 1] & 15) << 8, triple[:, 1] >> 4 | triple[:, 2] << 4), axis=1)
         entries = pair.reshape(-1)
-    yield from _ranges(entries[2 : clusters + 2] != 0, frame, cluster * sector)
+    yield from ranges_of(entries[2 : clusters + 2] != 0, frame, cluster * sector)

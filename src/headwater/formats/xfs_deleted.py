@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from headwater.formats.block_claims import BlockClaims
 from headwater.formats.ext_content import Run
+from headwater.formats.free_space import FreeSpace
 from headwater.formats.record_places import in_turn
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.formats.xfs_content import runs_in
-from headwater.formats.xfs_freed import FreeSpace, Record, record_of, search_free, split, stale_runs
+from headwater.formats.xfs_freed import Record, record_of, search_free, split, stale_runs
 from headwater.formats.xfs_history import Key, LogHistory, OldInode, OldName, read_log
 from headwater.formats.xfs_inode import FORMAT_EXTENTS, FORMAT_LOCAL
 from headwater.formats.xfs_log import NotLog

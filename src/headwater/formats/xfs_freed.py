@@ -8,7 +8,7 @@ space as they were last written. Blocks of freed directories and of extent trees
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.formats.ext_content import Run
+from headwater.formats.free_space import FreeSpace
 from headwater.formats.xfs_content import runs_in
 from headwater.formats.xfs_directories import names_between
 from headwater.formats.xfs_history import OldName, owner_of
@@ -28,24 +29,6 @@ _RECORDS_MOST = 1_000_000
 _NODES_MOST = 200_000
 _IN, _TREE = 0x4E49, 0x33414D42  # as little-endian numbers: "IN", "BMA3"
 _DIRECTORY = (0x33424458, 0x33444458)  # "XDB3", "XDD3"
-
-
-class FreeSpace:
-    """Which blocks are free, by ranges in bytes as :meth:`coverage` gives them."""
-
-    def __init__(self, ranges: Sequence[tuple[int, int]], block: int) -> None:
-        self.ranges = ranges
-        self._block = block
-        self._starts = np.array([at for at, _ in ranges], np.int64)
-        self._ends = np.array([at + size for at, size in ranges], np.int64)
-
-    def holds(self, place: int, count: int) -> NDArray[np.bool_]:
-        """Of ``count`` blocks from the byte ``place`` on, which are free."""
-        places = place + np.arange(count, dtype=np.int64) * self._block
-        if not len(self._starts):
-            return np.zeros(count, np.bool_)
-        index = np.searchsorted(self._starts, places, side="right") - 1
-        return (index >= 0) & (places < self._ends[np.maximum(index, 0)])
 
 
 @dataclass(frozen=True, slots=True)
