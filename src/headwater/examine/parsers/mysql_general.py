@@ -88,7 +88,7 @@ class _Sessions:
         return event(chunk, self.time, kind, outcome, fields, provider="mysqld")
 
 
-def _made(sessions: _Sessions, parts: Iterable[Line | Gap]) -> Iterator[Record]:
+def _made(sessions: _Sessions, parts: Iterable[Line | Gap]) -> Iterator[Event | Gap | Skip]:
     """Record by record."""
     for chunk in chunks(File.of(b""), _STARTS, _PLAIN, lambda _: iter(parts)):
         if not isinstance(chunk, Chunk):
@@ -216,7 +216,7 @@ class _Rows:
     def frame(self) -> pl.DataFrame:
         columns = dict(zip(_FILLED, zip(*self.values))) if self.values else dict.fromkeys(_FILLED, ())
         height = len(self.values)
-        same = {"ordinal": 0, "t_kind": "logged", "provider": "mysqld"}
+        same: dict[str, Any] = {"ordinal": 0, "t_kind": "logged", "provider": "mysqld"}
         made = {}
         for name, dtype in {**HEAD_SCHEMA, **dict.fromkeys(_OWN, pl.String), "thread": pl.Int64}.items():
             if name in columns:
