@@ -46,12 +46,22 @@ LOGIN_TRACES: tuple[tuple[str, Text], ...] = (
     ("/bin/sh", Text("sh、dd、cat、登录 shell 及其启动文件的访问时间", "access times of sh, dd, cat, the shell and its start-up files")),
 )  # fmt: skip
 
+# What sudo leaves besides, for each command that it starts. Source: sudoers(5), sudo_logsrvd(8).
+SUDO_TRACES: tuple[tuple[str, Text], ...] = (
+    ("/var/log/auth.log", Text("sudo 每启动一条命令记一行，PAM 会话另记开闭", "a line of sudo for each command, and its session's")),
+    ("/var/log/secure", Text("同上（RHEL、CentOS）", "the same (RHEL, CentOS)")),
+    ("/var/log/sudo-io", Text("配置了输入输出记录时，读出的内容会写入", "what is read is written there, where sudo logs input or output")),
+    ("/var/lib/sudo/lectured", Text("首次使用时的提示标记", "the mark of a first use")),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """``known_hosts``: the file (None: the user's own); ``host_key``: a fingerprint instead. ``key_file``: the one key
     to offer (None: the agent's, then the user's own). ``ask``: how a person is asked for a password or passphrase; None
     where nobody can be. ``connect_seconds``, ``stall_seconds``: how long to wait for a connection, and for the next byte.
+    ``jump``: ``ssh://USER@HOST[:PORT]`` through which the server is reached; its key comes from known_hosts alone.
+    ``sudo``: the account reads through ``sudo -n``, which asks for no password or refuses.
     """
 
     known_hosts: Path | None = None
@@ -60,6 +70,8 @@ class Access:
     ask: Ask | None = None
     connect_seconds: float = 30.0
     stall_seconds: float = 300.0  # a failing disk may think for minutes; a dead line is noticed sooner
+    jump: str | None = None
+    sudo: bool = False
 
 
 class Doorkeeper:

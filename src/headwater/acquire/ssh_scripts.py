@@ -14,10 +14,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headwater.acquire.ssh_login import LOGIN_TRACES
+from headwater.acquire.ssh_login import LOGIN_TRACES, SUDO_TRACES
 
 BLOCK = 1 << 20
 _RECORDS_MOST = 200_000
+_TRACES = tuple(dict.fromkeys(path for path, _ in LOGIN_TRACES + SUDO_TRACES))
 
 # words of strerror that say the device or the way to it is gone, not that a sector is bad
 _GONE = re.compile(
@@ -149,7 +150,7 @@ def environment_script() -> tuple[bytes, bytes]:
     """(script, marker): sends the system's description of its devices, mounts, processes, and which traces exist."""
     marker = secrets.token_hex(12).encode()
     head = b"T=" + marker + b"\n"
-    traces = " ".join(path for path, _ in LOGIN_TRACES)
+    traces = " ".join(_TRACES)
     body = _ENVIRONMENT.replace("@ATTRIBUTES@", _ATTRIBUTES).replace("@FILES@", _FILES).replace("@TRACES@", traces)
     return head + body.encode(), marker
 
@@ -201,7 +202,7 @@ def environment_of_answer(output: bytes, marker: bytes) -> tuple[dict[str, bytes
             files[path] = content
         elif kind == b"L":
             links[path] = os.fsdecode(content)
-        elif kind == b"X" and path in dict(LOGIN_TRACES):
+        elif kind == b"X" and path in _TRACES:
             traces.append(path)
         elif kind == b"E":
             whole = True

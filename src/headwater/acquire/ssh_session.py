@@ -3,9 +3,11 @@
 
 What holds for every connection made here:
 1. The server's key is known before anything is said (see :mod:`headwater.acquire.ssh_login`).
-2. One ``sh`` per command; the script goes through its standard input, so no login shell ever parses a path and none
-   appears in a process list. What a login shell prints on its own is cut off by a marker.
-3. No terminal, no forwarding, no environment, no client configuration file: what is typed is what is done.
+2. One ``sh`` per command, under ``sudo -n`` where that is asked for; the script goes through its standard input, so no
+   login shell ever parses a path and none appears in a process list. What a login shell prints on its own is cut off by
+   a marker.
+3. No terminal, no environment, no client configuration file, no forwarding but the way through a jump host, which sees
+   only what is encrypted for the server: what is typed is what is done.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import secrets
 import threading
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -97,7 +99,9 @@ class Session:
         self.target = target
         self._access = access
         self._doorkeeper = Doorkeeper(access, f"{target.user}@{target.host}")
+        self._jump = target_of(access.jump.rstrip("/") + "/.") if access.jump else None
         self._connection: Any = None
+        self._tunnel: Any = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh", daemon=True)
         self._thread.start()
@@ -111,40 +115,49 @@ class Session:
             raise ConnectionLost(f"no answer for {seconds:g} s") from error
 
     def connect(self) -> None:
-        """Log in.
+        """Log in, at the jump host first where there is one.
 
         Raises:
             AcquireError: HW2064 no connection; HW2065 the server's key is not known; HW2066 the login was refused.
         """
+        if self._jump is not None and (self._tunnel is None or self._tunnel.is_closed()):
+            self._tunnel = None
+            access = replace(self._access, host_key=None)
+            self._tunnel = self._logged_in(
+                self._jump, access, Doorkeeper(access, f"{self._jump.user}@{self._jump.host}")
+            )
+        self._doorkeeper.begin()
+        self._connection = self._logged_in(self.target, self._access, self._doorkeeper)
+
+    def _logged_in(self, target: Target, access: Access, doorkeeper: Doorkeeper) -> Any:
         import asyncssh
 
-        where = f"{self.target.host}:{self.target.port}"
+        where = f"{target.host}:{target.port}"
         try:
-            self._connection = self._wait(self._connect(), self._access.connect_seconds + 600)
+            return self._wait(self._connect(target, access, doorkeeper), access.connect_seconds + 600)
         except asyncssh.HostKeyNotVerifiable as error:
-            seen = self._doorkeeper.fingerprint or inert_text(error.reason)
+            seen = doorkeeper.fingerprint or inert_text(error.reason)
             raise AcquireError("HW2065", where, what=seen) from error
         except asyncssh.PermissionDenied as error:
-            raise AcquireError("HW2066", where, user=inert_text(self.target.user)) from error
+            raise AcquireError("HW2066", where, user=inert_text(target.user)) from error
         except (asyncssh.Error, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
             raise AcquireError("HW2064", where, what=inert_text(said)) from error
 
-    async def _connect(self) -> Any:
+    async def _connect(self, target: Target, access: Access, doorkeeper: Doorkeeper) -> Any:
         import asyncssh
 
-        self._doorkeeper.begin()
-        access, keys = self._access, {}
+        keys: dict[str, Any] = {} if self._tunnel is None else {"tunnel": self._tunnel}
         if access.key_file is not None:
-            keys = {"client_keys": [str(access.key_file)], "agent_path": None}
+            keys |= {"client_keys": [str(access.key_file)], "agent_path": None}
         return await asyncssh.connect(
-            self.target.host,
-            self.target.port,
-            username=self.target.user,
+            target.host,
+            target.port,
+            username=target.user,
             config=None,
-            client_factory=client_of(self._doorkeeper),
-            known_hosts=self._doorkeeper.trusted(),
-            passphrase=self._doorkeeper.passphrase if access.ask is not None else None,
+            client_factory=client_of(doorkeeper),
+            known_hosts=doorkeeper.trusted(),
+            passphrase=doorkeeper.passphrase if access.ask is not None else None,
             preferred_auth="publickey,keyboard-interactive,password",
             encryption_algs=list(CIPHERS),
             compression_algs=["none"],
@@ -173,6 +186,17 @@ class Session:
             "ssh_user": inert_text(self.target.user),
             "ssh_peer": inert_text(str((ask("peername") or ("?",))[0])),
             "ssh_from": inert_text(str((ask("sockname") or ("?",))[0])),
+            **self._jump_facts(),
+            **({"ssh_sudo": "every command runs under sudo -n"} if self._access.sudo else {}),
+        }
+
+    def _jump_facts(self) -> dict[str, str]:
+        if self._jump is None or self._tunnel is None:
+            return {}
+        key = self._tunnel.get_server_host_key()
+        return {
+            "ssh_jump": f"{inert_text(self._jump.user)}@{self._jump.host}:{self._jump.port}",
+            "ssh_jump_host_key": key.get_fingerprint("sha256") if key is not None else "not recorded: no key",
         }
 
     def stream(self, script: bytes, *, more: bool = False) -> Stream:
@@ -197,7 +221,7 @@ class Session:
         if not self.alive:
             raise ConnectionLost("not connected")
         channel, _ = await self._connection.create_session(
-            lambda: _channel(stream), "sh", encoding=None, window=_WINDOW, max_pktsize=_PACKET,
+            lambda: _channel(stream), "sudo -n sh" if self._access.sudo else "sh", encoding=None, window=_WINDOW, max_pktsize=_PACKET,
             request_pty=False, x11_forwarding=False,
         )  # fmt: skip
         channel.write(script)
@@ -248,14 +272,17 @@ class Session:
 
     def drop(self) -> None:
         """Give the connection up without waiting for the other side."""
-        if self._connection is not None:
-            self._loop.call_soon_threadsafe(self._connection.abort)
-            self._connection = None
+        for one in (self._connection, self._tunnel):
+            if one is not None:
+                self._loop.call_soon_threadsafe(one.abort)
+        self._connection = self._tunnel = None
 
     def close(self) -> None:
         """Log out and end the thread."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        left, self._connection, self._tunnel = (self._connection, self._tunnel), None, None
+        for connection in left:
+            if connection is None:
+                continue
             try:
                 self._wait(_leave(connection), 5)
             except ConnectionLost:

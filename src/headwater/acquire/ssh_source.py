@@ -21,7 +21,7 @@ from headwater.acquire.devices import block_devices
 from headwater.acquire.environment import Environment, Medium, describe
 from headwater.acquire.ports import UnreadableError
 from headwater.acquire.ssh_journal import Journal
-from headwater.acquire.ssh_login import LOGIN_TRACES, Access
+from headwater.acquire.ssh_login import LOGIN_TRACES, SUDO_TRACES, Access
 from headwater.acquire.ssh_scripts import (
     Probe,
     environment_of_answer,
@@ -36,6 +36,7 @@ from headwater.acquire.ssh_session import Session, Target, target_of
 from headwater.acquire.ssh_stream import ConnectionLost, Stream
 from headwater.acquire.system_files import NotRecorded, SentFiles, recorded
 from headwater.model.errors import AcquireError
+from headwater.model.nouns import Text
 
 ATTEMPTS = 6
 _FIRST_WAIT = 1.0
@@ -158,11 +159,15 @@ class SshSource:
         contents, links, traces, whole = environment_of_answer(done.output, marker)
         return contents, links, traces, "yes" if whole else f"no: {done.errors}"
 
+    def _left(self) -> tuple[tuple[str, Text], ...]:
+        """What the login leaves, and sudo where it is used."""
+        return LOGIN_TRACES + SUDO_TRACES if self._access.sudo else LOGIN_TRACES
+
     def _boot_id(self) -> str:
         return str(recorded(self.environment.system.get("boot_id", "")))
 
     def _facts(self) -> dict[str, str]:
-        traces = [f"{path}: {said.zh} · {said.en}" for path, said in LOGIN_TRACES if path in self.traces]
+        traces = [f"{path}: {said.zh} · {said.en}" for path, said in self._left() if path in self.traces]
         clock = self.clock.words() if isinstance(self.clock, ClockReading) else f"not recorded: {self.clock.reason}"
         return {
             **self.environment.facts(),
@@ -176,7 +181,7 @@ class SshSource:
 
     def record(self) -> dict[str, Any]:
         """Everything for the ledger: the environment, the server's clock, the login's traces, the journal so far."""
-        traces = [{"path": p, "zh": t.zh, "en": t.en} for p, t in LOGIN_TRACES if p in self.traces]
+        traces = [{"path": p, "zh": t.zh, "en": t.en} for p, t in self._left() if p in self.traces]
         return {
             "environment": self.environment.plain(),
             "clock": plain(self.clock),

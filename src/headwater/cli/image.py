@@ -52,6 +52,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ssh.add_argument("--ssh-key", type=Path, metavar="FILE", help="私钥文件 · the one key to offer")
     ssh.add_argument("--known-hosts", type=Path, metavar="FILE", help="已知主机文件 · instead of your own")
     ssh.add_argument("--host-key", metavar="FINGERPRINT", help="服务器公钥指纹 SHA256:… · the server's key")
+    ssh.add_argument("--jump", metavar="ssh://USER@HOST[:PORT]", help="跳板机 · reach the server through this one")
+    ssh.add_argument("--sudo", action="store_true", help="以 sudo -n 读取（无须口令者） · read through sudo -n")
     ssh.add_argument("--source-size", type=size_of, metavar="SIZE", help="服务器说不出大小时 · where it cannot tell")
     fields = parser.add_argument_group("写入 E01 的信息 · case fields of an E01")
     for flag, words in (
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     reach = Reach(
         known_hosts=options.known_hosts, host_key=options.host_key, key_file=options.ssh_key,
         ask=getpass if sys.stdin.isatty() else None, size=options.source_size,
-        reference_clock=options.reference_clock, ntp=options.ntp,
+        jump=options.jump, sudo=options.sudo, reference_clock=options.reference_clock, ntp=options.ntp,
     )  # fmt: skip
     order = ImageOrder(
         options.source, options.case, options.out, claim_of(options), tuple(options.examiner), plan,

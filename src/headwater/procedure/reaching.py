@@ -41,6 +41,8 @@ class Reach:
     host_key: str | None = None
     key_file: Path | None = None
     ask: Ask | None = None
+    jump: str | None = None
+    sudo: bool = False
     size: int | None = None
     attempts: int | None = None
     reference_clock: str | None = None
@@ -93,7 +95,7 @@ def reached(address: str, reach: Reach, *, live: bool = False, pool: Pool | None
         from headwater.acquire.ssh_login import Access
         from headwater.acquire.ssh_source import ATTEMPTS, SshSource
 
-        access = Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask)
+        access = Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask, jump=reach.jump, sudo=reach.sudo)
         live, attempts = live or not reach.static, reach.attempts or ATTEMPTS
         server = SshSource(address, access, live=live, size=reach.size, attempts=attempts)
         source, known = server, server.environment
