@@ -36,8 +36,8 @@ from headwater.model.nouns import Finding, Text
 from headwater.model.ports import Events, Settings
 from headwater.model.records import HEADER
 
-SLICE = 131_072  # events looked at together
-WIDEST = 192 << 20  # bytes of a slice; one of longer texts is cut
+SLICE = 262_144  # events looked at together
+WIDEST = 320 << 20  # bytes of a slice; one of longer texts is cut
 _HEADER = frozenset(n for n, _ in HEADER) | {"ts"}
 _WHO = ("kind", "host", "src_ip", "user", "outcome")
 _PLACEHOLDERS = ("expand.yml", "expand.yaml")

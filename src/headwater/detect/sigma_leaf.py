@@ -231,7 +231,7 @@ def matching(leaf: Leaf, values: pl.Series, lower: pl.Series) -> Marks:
 
 
 def _plain(leaf: Leaf, text: pl.Series) -> pl.Series | None:
-    """A text with ``*`` at its ends only, sought in many values at once; None for other shapes."""
+    """A text with wildcards, sought in many values at once; None for one of nothing but wildcards."""
     match words(leaf):
         case (Wild(many=True), str(word), Wild(many=True)):
             return text.str.contains(word, literal=True)
@@ -241,7 +241,13 @@ def _plain(leaf: Leaf, text: pl.Series) -> pl.Series | None:
             return text.str.ends_with(word)
         case (str(word),):
             return text == word
-    return None
+    if not any(isinstance(p, str) for p in words(leaf)):
+        return None
+    pattern = "".join(re.escape(p) if isinstance(p, str) else ".*" if p.many else "." for p in words(leaf))
+    try:
+        return text.str.contains(f"(?s)^{pattern}$")
+    except pl.exceptions.PolarsError:  # too long for the engine
+        return None
 
 
 def _wildcards(parts: tuple[str | Wild, ...], cased: bool) -> Test:

@@ -103,7 +103,7 @@ class Matched:
             low, high = int(known.min()), int(known.max())
             self.first = low if self.first is None else min(self.first, low)
             self.last = high if self.last is None else max(self.last, high)
-        self._parts.append(_ends(slice_.frame.select(columns)[slice_.outermost(at)]))
+        self._parts.append(_ends(slice_.frame[slice_.outermost(at), list(columns)]))
         if len(self._parts) >= _PARTS:
             self._parts = [self.rows()]
 

@@ -18,6 +18,8 @@ from headwater.detect.sigma_tree import And, Leaf, Not, Or, Tree, Unsupported, W
 
 # How a leaf is looked up over the values of its column.
 EQUAL, CONTAINS, STARTS, ENDS, VERIFY, EVERY = "equal", "contains", "starts", "ends", "verify", "every"
+_FOUND = frozenset({EQUAL, CONTAINS, STARTS, ENDS})
+_COSTS = {"null": 0, "exists": 0, "regex": 50, "cidr": 500, "compare": 500, "part": 500, "field": 50}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Plan:
         self.scope_trees: list[Node] = []
         self.gated: dict[int, list[int]] = {}
         self.ungated: list[int] = []
+        self._costs: dict[int, int] = {}  # by the identity of a node
         self._numbers: dict[Leaf, int] = {}
         self._scope_numbers: dict[Tree, int] = {}
 
@@ -103,6 +106,7 @@ class Plan:
         Telling where they stand costs more than it saves: their leaves are checked where the rest of a rule leaves rows,
         and rules that have them as a gate are looked at in every slice. What matches stays the same.
         """
+        self._costs.clear()
         dictionary = self.dictionaries[column]
         leaves = {leaf for number in common for leaf in dictionary.texts[dictionary.patterns[number]]}
         for leaf in leaves:
@@ -112,6 +116,18 @@ class Plan:
         kept = {text: [n for n in numbers if n not in leaves] for text, numbers in dictionary.texts.items()}
         dictionary.texts = {text: numbers for text, numbers in kept.items() if numbers}
         dictionary.close()
+
+    def cost(self, node: Node) -> int:
+        """How dear a row is that is asked whether it matches: what the automata found out is free, expressions are dearest."""
+        known = self._costs.get(id(node))
+        if known is None:
+            if node.op == "leaf":
+                need = self.needs[node.leaf]
+                known = 0 if need.how in _FOUND else _COSTS.get(need.leaf.op, 5)
+            else:
+                known = sum(map(self.cost, node.args))
+            self._costs[id(node)] = known
+        return known
 
     def fields(self) -> tuple[str, ...]:
         """The fields whose values are looked at, in order of name."""
@@ -187,7 +203,8 @@ def _checked(tree: Tree) -> None:
     while stack:
         node = stack.pop()
         if isinstance(node, Leaf):
-            if node.op == "regex" and not linear(node.value):
+            # where its literals are known it was parsed; only what looks behind can still be refused
+            if node.op == "regex" and (literals(node) is None or "(?<" in node.value) and not linear(node.value):
                 compiled_regex(node.value)
             elif node.op in ("cidr", "compare", "part"):
                 tester(node)

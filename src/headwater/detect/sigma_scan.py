@@ -96,11 +96,14 @@ class Slice:
         for name in plan.fields():
             if name == KEYWORDS:
                 self._columns[name] = Spoken(plan.columns, frame)
-            elif (text := plan.columns.stated(name)) is not None:
+            elif len(every := plan.columns.every(name)) == 1:
+                self._columns[name] = Coded(frame.get_column(every[0]))
+            elif (text := plan.columns.text(name)) is not None:
                 self._columns[name] = Coded(frame.select(text.alias("t")).to_series())
         self._found: dict[int, Rows] = {}  # of a leaf, the unique values that match or may match
         self._known: dict[int, npt.NDArray[np.int8]] = {}  # of a leaf, for each unique value: unknown, no, yes
         self._scopes: dict[int, Marks] = {}
+        self._sizes: dict[int, int] = {}  # of a node, by its identity
         for name, dictionary in plan.dictionaries.items():
             if name == KEYWORDS:
                 self._look_up_keywords(frame, dictionary)
@@ -193,6 +196,12 @@ class Slice:
 
     def _size(self, node: Node) -> int:
         """At most so many rows match."""
+        known = self._sizes.get(id(node))
+        if known is None:
+            known = self._sizes[id(node)] = self._sized(node)
+        return known
+
+    def _sized(self, node: Node) -> int:
         if node.op == "leaf":
             need = self._plan.needs[node.leaf]
             if need.how == EVERY:
@@ -240,7 +249,7 @@ class Slice:
             every = node.op == "and"
             found = np.full(len(rows), every)
             left = np.arange(len(rows))
-            for arg in sorted(node.args, key=self._size, reverse=not every):
+            for arg in sorted(node.args, key=self._worth_first if every else self._worth_last):
                 if not len(left):
                     break
                 mine = self._marks(arg, rows[left])
@@ -248,6 +257,12 @@ class Slice:
                 left = left[mine if every else ~mine]
             return found
         return np.full(len(rows), node.op == "always")
+
+    def _worth_first(self, node: Node) -> tuple[int, int]:
+        return self._size(node), self._plan.cost(node)
+
+    def _worth_last(self, node: Node) -> tuple[int, int]:
+        return -self._size(node), self._plan.cost(node)
 
     def _leaf(self, number: int, rows: Rows) -> Marks:
         need = self._plan.needs[number]
