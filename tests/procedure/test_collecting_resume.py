@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from loopback_sshd import Server, sshd_or_skip
 
 from headwater.acquire.collector_wire import MARK, Marks, mark
 from headwater.model.errors import IntegrityError, UsageError
+from headwater.model.paths import encode_name
 from headwater.procedure import collecting_again
 from headwater.procedure.collecting import Collected, collect
 
@@ -57,6 +59,12 @@ def cut(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return top, first
 
 
+def _there(top: Path) -> dict[str, str]:
+    """What the folders hold, by path."""
+    plain = [p for p in top.rglob("*") if p.is_file() and not p.is_symlink()]
+    return {encode_name(bytes(p)): hashlib.sha256(p.read_bytes()).hexdigest() for p in plain}
+
+
 def _content(done: Collected) -> dict[str, str]:
     return {p: row[2] for p, row in files(done).items() if row[0] == "file"}
 
@@ -91,9 +99,7 @@ def test_second_collection_takes_what_is_missing_and_names_the_first(
     assert second.evidence.notes["continues"] == f"E{first.evidence.number}"
     one, two = _content(first), _content(second)
     merged = {**{p: d for p, d in one.items() if p in held}, **two}
-    here = order("local:", top, None, "whole", profile=PROFILE)
-    everything = {p: d for p, d in _content(collect(here)).items() if not p.startswith("/@command/")}
-    assert {p: d for p, d in merged.items() if not p.startswith("/@command/")} == everything
+    assert {p: d for p, d in merged.items() if not p.startswith("/@command/")} == _there(top)
     again = {p for p in two if p in held and p.startswith(str(top))}
     assert again <= {f"{top}/log/old-07"}  # what is held as it is does not come twice
     assert "/@command/uname-a.stdout" in {*one, *two}
@@ -151,3 +157,23 @@ def test_script_passes_over_what_is_held_and_tells_how_many(tmp_path: Path) -> N
     list(tree.members())
     assert tree.ended()["passed_over"] == "2"
     assert tree.facts["continues"] == "ab"
+
+
+def test_collection_that_reached_its_limit_is_gone_on_with_until_nothing_is_missing(tmp_path: Path) -> None:
+    top = ground(tmp_path)
+    for number in range(12):
+        (top / f"log/part-{number:02d}").write_bytes(os.urandom(200_000))
+    told: dict[str, str] = {}
+    again = None
+    for _ in range(6):
+        done = collect(order("local:", top, resume=again, most=3 << 19))
+        kept = {r["path"] for r in manifest(done)[1:] if r["status"] in ("success", "empty") and r["kind"] == "file"}
+        came = {p: d for p, d in _content(done).items() if p in kept and p.startswith(str(top))}
+        assert not told.keys() & came.keys()  # what any of those before holds does not come again
+        told |= came
+        if done.whole:
+            break
+        again = 0
+    assert done.whole
+    assert done.evidence.number >= 3
+    assert told == _there(top)

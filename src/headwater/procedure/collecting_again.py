@@ -61,17 +61,23 @@ def before(there: There, number: int) -> Before:
         UsageError: HW2105 there is none to go on with, or it is of another machine.
         IntegrityError: HW3003, its stream is not what was registered.
     """
-    item, note = _cut(there, number)
+    notes = _notes(there)
+    item, note = _cut(there, notes, number)
     known, collected = _known(note["visit"], there.visit), dict(note["collection"])
     if not any(was and was == now for was, now in known.values()):
         raise UsageError("HW2105", what=", ".join(f"{k} {was} ≠ {now}" for k, (was, now) in known.items()))
     order = [str(n) for n in collected["artifacts"]]
-    marks, seen = _held(there.corridor, item)
+    marks, seen = _held(item)
+    earlier = dict(collected.get("continues") or {})
+    while earlier:  # what that one went on with holds what it holds as well, by the ledger's word
+        number = int(earlier["evidence"])
+        marks |= _held(_evidence(there.corridor, number))[0]
+        earlier = dict(dict(notes[number]["collection"]).get("continues") or {})
     reached = max((order.index(name) for name in seen if name in order), default=0)
     done = frozenset((*order[:reached], *(str(n) for n in dict(collected.get("continues") or {}).get("done", ()))))
     asked = (str(collected["profile"]), tuple(collected.get("also", ())), tuple(collected.get("without", ())))
     was, now = known["boot_id"]
-    return Before(item, asked, done, marks, bool(was) and was == now)
+    return Before(item, asked, done, b"".join(sorted(marks)), bool(was) and was == now)
 
 
 def _known(then: Mapping[str, Any], visit: Visit) -> dict[str, tuple[str, str]]:
@@ -84,17 +90,25 @@ def _known(then: Mapping[str, Any], visit: Visit) -> dict[str, tuple[str, str]]:
     return pairs
 
 
-def _cut(there: There, number: int) -> tuple[Evidence, Mapping[str, Any]]:
+def _notes(there: There) -> dict[int, Mapping[str, Any]]:
+    """What the ledger says of each collection of this server, by the number of its evidence, in their order."""
+    return {
+        int(s.entry.note["evidence"]): s.entry.note
+        for s in there.corridor.ledger.entries()
+        if s.entry.action == ACTED and s.entry.note.get("act") == "collect" and s.entry.note.get("asset") == there.passed.asset
+    }  # fmt: skip
+
+
+def _cut(there: There, notes: Mapping[int, Mapping[str, Any]], number: int) -> tuple[Evidence, Mapping[str, Any]]:
     """The collection and the entry of its act."""
-    found: Mapping[str, Any] | None = None
-    for sealed in there.corridor.ledger.entries():
-        note = sealed.entry.note
-        ours = sealed.entry.action == ACTED and note.get("act") == "collect" and note.get("asset") == there.passed.asset
-        if ours and (not number or note["evidence"] == number):
-            found = note
-    if found is None or _whole(dict(found["collection"])):
+    chosen = number or max(notes, default=0)
+    if chosen not in notes or _whole(dict(notes[chosen]["collection"])):
         raise UsageError("HW2105", what=there.visit.name if not number else f"evidence {number}")
-    return next(e for e in evidence_of(there.corridor.ledger) if e.number == found["evidence"]), found
+    return _evidence(there.corridor, chosen), notes[chosen]
+
+
+def _evidence(corridor: Corridor, number: int) -> Evidence:
+    return next(e for e in evidence_of(corridor.ledger) if e.number == number)
 
 
 def _whole(collected: Mapping[str, Any]) -> bool:
@@ -103,11 +117,10 @@ def _whole(collected: Mapping[str, Any]) -> bool:
     return bool(end) and str(end.get("full", "0")) == "0" and not collected["ended"]
 
 
-def _held(corridor: Corridor, item: Evidence) -> tuple[bytes, list[str]]:
-    """Step 2; its streams before that one hold what they hold as well."""
+def _held(item: Evidence) -> tuple[set[bytes], list[str]]:
+    """Step 2: the marks of its files, and the artifacts that it tells of."""
     file = open_readonly(_unchanged(item))
     marks: set[bytes] = set()
-    seen: list[str] = []
 
     def take(message: Message) -> None:
         if "marks" in message.header:
@@ -124,12 +137,7 @@ def _held(corridor: Corridor, item: Evidence) -> tuple[bytes, list[str]]:
             result = call(pool, task, take)
     finally:
         file.close()
-    seen = [str(name) for name in result["artifacts"]]
-    earlier = result["continues"]
-    for other in evidence_of(corridor.ledger):
-        if earlier and other.digests.get("sha256") == earlier and other.number < item.number:
-            marks.update(pieces(_held(corridor, other)[0]))
-    return b"".join(sorted(marks)), seen
+    return marks, [str(name) for name in result["artifacts"]]
 
 
 def pieces(blob: bytes) -> Iterable[bytes]:

@@ -82,7 +82,7 @@ def held(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
             yield {"marks": len(marks)}, b"".join(marks)
             marks = []
     yield {"marks": len(marks)}, b"".join(marks)
-    yield {"result": {"artifacts": list(artifacts)[:10_000], "continues": tree.facts.get("continues", "")[:64]}}, b""
+    yield {"result": {"artifacts": list(artifacts)[:10_000]}}, b""
 
 
 def _result(
