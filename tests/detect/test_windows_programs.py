@@ -71,6 +71,27 @@ def test_an_altered_program_is_told_before_its_place() -> None:
     assert set(told(host(altered))) == {"altered"}
 
 
+def test_a_makers_name_that_nobody_vouches_for_is_told_and_the_maker_itself_is_not() -> None:
+    by = {"signature": "embedded", "signature_holds": True, "digest_holds": True}
+    microsoft = "CN=Microsoft Windows,O=Microsoft Corporation,C=US"
+    own = program("/Users/li/a.exe", signer=microsoft, chain_state="self-signed", **by)
+    broken = program(
+        "/Users/li/b.exe", signer=microsoft, chain_state="broken: not signed by the issuer that it names", **by
+    )
+    (found,) = told(host(own, broken)).values()
+    assert (found.facts["sort"], found.facts["programs"], found.severity) == ("borrowed-name", 2, Severity.HIGH)
+    assert "并非由其所称的颁发者签发" in found.text.zh
+    genuine = "holds as far as it is carried, the last issuer is not in the file"
+    ordinary = (
+        program("/Program Files/x.exe", signer=microsoft, chain_state=genuine, **by),
+        program("/Program Files/y.exe", signer=microsoft, **by),  # a chain that could not be tried
+        program(
+            "/Program Files/z.exe", signer="CN=Contoso IT,O=Contoso", chain_state="self-signed", **by
+        ),  # a site's own
+    )
+    assert told(host(*ordinary)) == {}
+
+
 def test_what_starts_by_itself_without_signature_cites_what_starts_it() -> None:
     events = host(program("/Program Files/Odd/upd.exe"))
     said = {"command_line": r'"C:\Program Files\Odd\upd.exe" -s', "unit": "upd"}

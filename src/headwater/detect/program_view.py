@@ -12,6 +12,7 @@ from typing import cast
 import polars as pl
 
 from headwater.detect.frames import take
+from headwater.formats.certificate_chain import BROKEN, SELF
 from headwater.model.ports import Events
 
 OWN = ("machine", "program_kind", "compiled", "authenticode_sha256", "authenticode_sha1", "signature", "signer", "issuer",
@@ -20,6 +21,11 @@ CLAIMS = (
     "kind", "file_path", "signature", "signer", "chain_state", "signature_holds", "digest_holds", "authenticode_sha256", "compiled",
     "program_kind",
 )  # fmt: skip
+# makers whose names a forger would choose: their programs bear certificates of public issuers, never ones of their own making
+_MAKERS = (
+    r"(?i)\b(?:CN|O)=(?:Microsoft\b|Google\b|Apple Inc|Adobe\b|Oracle\b|VMware|Intel\b|NVIDIA|Mozilla|Symantec|McAfee|Kaspersky|Trend Micro"
+    r"|Tencent|Alibaba|Qihoo|Beijing Qihu|Huawei|Kingsoft|Sangfor|腾讯|奇虎|金山)"
+)
 _WINDOWS = ("windows.service", "windows.autorun", "windows.host", "windows.catalog")
 _DRIVE = re.compile(r"^(?:\\\?\?\\)?[a-z]:", re.IGNORECASE)
 _VARIABLES = (
@@ -46,7 +52,8 @@ def place_of(path: str) -> str:
 def programs(events: Events) -> pl.DataFrame:
     """One row per program of an item that is a Windows system: its columns, ``place`` and ``standing``.
 
-    ``standing``: embedded, altered, unreadable, catalog, neither, not embedded.
+    ``standing``: embedded, altered, borrowed, unreadable, catalog, neither, not embedded. Borrowed: by a certificate that
+    bears a known maker's name and signed itself, or was not issued by whom it names.
     """
     rows = take(events, feeds=["windows.pe"], header=["file_path", "host"], own=list(OWN))
     there = [feed for feed in events.feeds() if feed in _WINDOWS]
@@ -65,8 +72,11 @@ def programs(events: Events) -> pl.DataFrame:
     ).join(listed, on=["source", "digest"], how="semi")
     hit = pl.Series(range(rows.height)).is_in(known["row"].unique().to_list())
     told = (pl.col("digest_holds") == False) | (pl.col("signature_holds") == False)  # noqa: E712 – an expression
+    unvouched = pl.col("chain_state").cast(pl.String).is_in([SELF, BROKEN])
+    maker = pl.col("signer").cast(pl.String).str.contains(_MAKERS)
     standing = (
         pl.when((pl.col("signature") == "embedded") & told.fill_null(False)).then(pl.lit("altered"))
+        .when((pl.col("signature") == "embedded") & unvouched.fill_null(False) & maker.fill_null(False)).then(pl.lit("borrowed"))
         .when(pl.col("signature") != "none").then(pl.col("signature"))
         .when(pl.lit(hit)).then(pl.lit("catalog"))
         .when(pl.col("source").is_in(whole) & pl.col("authenticode_sha256").is_not_null()).then(pl.lit("neither"))

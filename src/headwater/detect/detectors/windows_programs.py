@@ -18,6 +18,7 @@ import polars as pl
 from headwater.detect.frames import names, state, take
 from headwater.detect.program_view import CLAIMS, place_of, programs
 from headwater.detect.windows_commands import program_of
+from headwater.formats.certificate_chain import BROKEN, SELF
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -65,6 +66,9 @@ SORTS: tuple[Sort, ...] = (
     Sort("altered", lambda place, standing, starts: standing == "altered", Severity.HIGH, "T1553.002",
          "签名与内容不符（签名后被改动，或签名是从别的程序移来的）",
          "carry a signature that does not fit them (altered after it, or another's)"),
+    Sort("borrowed-name", lambda place, standing, starts: standing == "borrowed", Severity.HIGH, "T1553.002",
+         "签名证书冒用知名厂商之名（自签名，或并非由其所称的颁发者签发）",
+         "are signed under a known maker's name by a certificate that nobody vouches for"),
     Sort("system-name", lambda place, standing, starts: bool(_NAMED.search(place)) and not _HOME.match(place), Severity.HIGH, "T1036.005",
          "使用系统程序的名字却不在系统目录", "have the name of a system program and lie outside of the system's folders"),
     Sort("double-extension", lambda place, standing, starts: bool(_DOUBLE.search(place)), Severity.HIGH, "T1036.007",
@@ -76,10 +80,10 @@ SORTS: tuple[Sort, ...] = (
     Sort("unsigned-system", lambda place, standing, starts: standing == "neither" and place.startswith(_FOLDERS),
          Severity.LOW, "T1553.002", "位于系统目录而没有签名", "lie in the system's folders without a signature"),
 )  # fmt: skip
-# what of a signer's chain matters to whoever reads its name, by the words of formats/certificate_chain
+# what of a signer's chain matters to whoever reads its name
 _CHAINS = {
-    "self-signed": ("有自签名证书，任何人都可自称该名；", "one signed itself, as anybody can under any name; "),
-    "broken: not signed by the issuer that it names": (
+    SELF: ("有自签名证书，任何人都可自称该名；", "one signed itself, as anybody can under any name; "),
+    BROKEN: (
         "有证书并非由其所称的颁发者签发；",
         "one was not issued by whom it names; ",
     ),
