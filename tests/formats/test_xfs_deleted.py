@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from volume_fixtures import files, memory
 
 from headwater.examine import recovered
 from headwater.formats.block_claims import BlockClaims
@@ -181,6 +182,66 @@ def test_bent_volumes_neither_raise_nor_show_what_is_not_there(seed: int) -> Non
         source = found.open(claim.entry.key)
         assert len(source.pread(0, 4096)) == min(4096, source.size)
         assert all(0 <= at <= len(data) and at + n <= len(data) for at, n in found.extents(claim.entry.key))
+
+
+# SOURCE: fixtures/xfs4.tar.xz, made by lab/volumes/make.sh OUT xfs4 with Linux 6.1; its script removed /var/log/old-7
+def test_version_4_gives_its_deleted_files_back_by_its_log() -> None:
+    source = memory("xfs4", "image")
+    tree = deleted(source)
+    claims = {c.entry.path: c for c in tree.recovered()}
+    (claim,) = claims.values()
+    assert claim.entry.path == "/var/log/old-7"
+    assert (claim.name_claim, claim.metadata_claim, claim.blocks, claim.free) == ("log", "log", 1, 1)
+    assert tree.open(claim.entry.key).pread(0, 99) == b"settled line 7\n"
+    record = source.pread(claim.place, claim.record_size)
+    assert record[:2] == b"NI"
+    assert int.from_bytes(record[92:96], "little") == claim.generation
+
+
+def version_4(entries: list[tuple[int, bytes]], inodes: dict[int, tuple[int, int, int]]) -> MemorySource:
+    """The sample with a directory of its own blocks in free space, and a chunk of freed inodes: (mode, first block, blocks)."""
+    data = bytearray(files("xfs4")["image"])
+    tree = XfsTree(MemorySource(bytes(data)))
+    free = max((n, at) for at, n, what in tree.coverage() if what == "unallocated")[1]
+    block = bytearray(4096)
+    block[:4] = b"XD2D"
+    at = 16
+    for number, name in entries:
+        size = 8 + 1 + len(name) + 2 + 7 & ~7
+        block[at : at + 9 + len(name)] = number.to_bytes(8, "big") + bytes([len(name)]) + name
+        block[at + size - 2 : at + size] = at.to_bytes(2, "big")
+        at += size
+    block[at : at + 4] = b"\xff\xff" + (4096 - at).to_bytes(2, "big")
+    data[free : free + 4096] = block
+    for index in range(8):
+        mode, first, count = inodes.get(index, (0, 0, 0))
+        record = bytearray(512)
+        record[:6] = b"IN" + mode.to_bytes(2, "big") + b"\x02\x02"
+        record[32:56] = (1_700_000_000).to_bytes(4, "big").ljust(8, b"\0") * 3
+        record[56:64] = (count * 4096).to_bytes(8, "big")
+        record[76:80] = (1 if count else 0).to_bytes(4, "big")
+        record[100:116] = (first << 21 | count).to_bytes(16, "big")
+        data[free + 4096 + index * 512 : free + 4096 + (index + 1) * 512] = record
+    return MemorySource(bytes(data))
+
+
+def test_a_freed_directory_and_a_freed_chunk_of_version_4_are_told_by_place() -> None:
+    plain = XfsTree(memory("xfs4", "image"))
+    free = max((n, at) for at, n, what in plain.coverage() if what == "unallocated")[1]
+    group, inside = divmod(free // 4096 + 1, plain.head.ag_blocks)
+    first = (group << plain.head.ag_block_bits | inside) << plain.head.inode_bits
+    content = (group << plain.head.ag_block_bits) + inside + 9
+    names = [(first, b"."), (plain.head.root, b".."), (first + 3, b"taken.tgz")]
+    tree = deleted(version_4(names, {0: (0o40755, 0, 0), 3: (0o100600, content, 2)}))
+    claims = {c.entry.inode: c for c in tree.recovered()}
+    found = claims[first + 3]
+    assert found.entry.path.endswith("/taken.tgz")
+    assert (found.name_claim, found.metadata_claim, found.entry.size, found.free) == ("directory", "record", 8192, 2)
+    # a block in which something else than inodes stands is no chunk
+    bent = version_4(names, {3: (0o100600, content, 2)})
+    data = bytearray(bent.pread(0, bent.size))
+    data[free + 4096 + 7 * 512] = 0
+    assert first + 3 not in {c.entry.inode for c in deleted(MemorySource(bytes(data))).recovered() if c.entry.mode}
 
 
 def test_a_block_is_the_last_file_s_that_had_it() -> None:

@@ -43,6 +43,7 @@ _KINDS: dict[int, EntryKind] = {
 _NAMED: tuple[EntryKind, ...] = ("other", "file", "dir", "char", "block", "fifo", "socket", "link")
 _GONE = "gone"
 _SLACK_MOST = 1_000_000
+_FOLDER_BLOCKS_MOST = 1_000_000
 _REUSED = (0, 0, GapReason.OVERWRITTEN, "the inode of this deleted name was cleared when it was freed")
 _LEAF_AT = 1 << 35  # bytes: from here on a directory holds its index, no names
 
@@ -74,7 +75,7 @@ class XfsTree:
         self._dropped = 0
         self._folders: dict[int, str] = {}
         self._slack: list[tuple[int, Name]] = []
-        self.deleted = DeletedTree(self, base) if self.head.version == 5 else None
+        self.deleted = DeletedTree(self, base)
 
     def _state(self) -> Iterator[Gap]:
         there, said = self._source.size, self.head.blocks * self.head.block_size
@@ -234,6 +235,19 @@ class XfsTree:
         if not self._folders:
             deque(self.entries(), maxlen=0)
         return self._folders
+
+    def folder_blocks(self) -> dict[int, int]:
+        """Where on the volume each block of names of a directory in use begins, and its inode; bounded."""
+        found: dict[int, int] = {}
+        size, step = self.head.block_size, self.head.directory_block
+        for number in self.folders():
+            row = self._inodes.get(number)
+            for run in self._contents.map(row).runs if row is not None else ():
+                count = min(run.blocks * size // step, _FOLDER_BLOCKS_MOST - len(found))
+                if run.physical and run.logical * size < _LEAF_AT:
+                    begin = self.head.place(run.physical)
+                    found.update((begin + index * step, number) for index in range(count))
+        return found
 
     def slack_names(self) -> list[tuple[int, Name]]:
         """(inode of the directory, name) of the names in the free space of directories in use."""

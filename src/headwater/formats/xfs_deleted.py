@@ -12,7 +12,8 @@ Name, metadata and content are three claims (:class:`Recovered`):
 
 Limits: where only the freed record is left the length is known to the block; the log overwrites itself; blocks that were
 given away and freed again cannot be told; SSDs that were told of free blocks (TRIM) and thin volumes give zeros. Realtime
-files and version 4 directories (which do not name their owner) are left out.
+files are left out. In version 4 a directory's blocks do not name their owner: told are those of directories in use and
+the first block of each; records of inodes do not name their number, which is that of their place.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 FILES_MOST = 200_000
 RUNS_MOST = 4_000
 _DEPTH = 256
+_FOLDER = (b"XDB", b"XDD", b"XD2")
 _LAST = (1 << 63) - 1
 _KEY = re.compile(r"\d+\.\d+:(\d{1,18});((?:\d+\+\d+@(?:\d+|-),?)*)")
 _RUN = re.compile(r"(\d+)\+(\d+)@(\d+|-)")
@@ -129,7 +131,7 @@ class DeletedTree:
     def _recover(self) -> Iterator[Recovered]:
         head = self._head
         try:
-            told = read_log(self._base, head)
+            told = read_log(self._base, head, self._tree.folder_blocks() if head.version == 4 else None)
         except NotLog as error:
             told = LogHistory()
             self._warnings.append(Gap(0, 0, GapReason.NOT_THIS_FORMAT, f"deleted files: the log: {error}"))
@@ -210,7 +212,7 @@ class DeletedTree:
         kind = _KINDS.get(row.mode >> 12) if row.mode else _NAMED.get(name.kind if name else 0, "file")
         if kind is None or (not runs and name is None and not row.mode):
             return None  # a number that was never given out, or of which nothing is left
-        if runs and kind == "file" and bound and self._base.pread(self._head.place(runs[0].physical), 3) == b"XD3":
+        if runs and kind == "file" and bound and self._base.pread(self._head.place(runs[0].physical), 3) in _FOLDER:
             kind = "dir"
         length = max((r.logical + r.blocks for r in runs), default=0) * size if bound else row.size
         held, blocks, unused = self._freed(runs, free, -(-length // size) if kind == "file" else 0, rank)
@@ -232,7 +234,7 @@ class DeletedTree:
             place, in_log = self._head.inode_place(number), False
         claim = "none" if name is None else "log" if name.lsn >= 0 else "directory"
         return Recovered(
-            entry, reason, generation, place, 176 if in_log else self._head.inode_size, claim,
+            entry, reason, generation, place, (176 if self._head.version == 5 else 96) if in_log else self._head.inode_size, claim,
             "log" if state is not None else "record", blocks, unused, state.lsn if state else None, gone, bound,
         )  # fmt: skip
 

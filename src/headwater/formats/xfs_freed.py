@@ -28,7 +28,7 @@ _READ = 4 << 20
 _RECORDS_MOST = 1_000_000
 _NODES_MOST = 200_000
 _IN, _TREE = 0x4E49, 0x33414D42  # as little-endian numbers: "IN", "BMA3"
-_DIRECTORY = (0x33424458, 0x33444458)  # "XDB3", "XDD3"
+_DIRECTORY = (0x33424458, 0x33444458, 0x42324458, 0x44324458)  # "XDB3", "XDD3", "XD2B", "XD2D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,24 @@ def _block(head: XfsSuper, data: bytes, place: int, magic: int, found: Found) ->
         if data[4:6] == b"\0\0" and len(found.leaves) < _NODES_MOST:
             found.leaves.setdefault(owner, []).extend(runs_in(data[72 : 72 + 16 * count]))
     elif owner := owner_of(data):
-        for name in names_between(data, 64, len(data), head.file_types):
+        for name in names_between(data, 64 if head.version == 5 else 16, len(data), head.file_types):
             if name.name not in (b".", b".."):
                 found.names.append(OldName(name.inode, owner, name.name, name.kind, -1))
 
 
 def _records(head: XfsSuper, data: bytes, place: int) -> Iterator[tuple[XfsRow, bytes, int]]:
-    """The inodes of a free block that carry the number that their place asks for (version 5)."""
+    """The inodes of a free block: those that carry the number that their place asks for (version 5), or, where records
+    carry none (version 4), all of a block in which nothing else stands."""
     group, inside = divmod(place // head.block_size, head.ag_blocks)
     first = (group << head.ag_block_bits | inside) << head.inode_bits
     size = head.inode_size
+    three = head.version == 5
+    if not three and any(data[at : at + 2] != b"IN" or data[at + 4] > 2 for at in range(0, len(data) - size + 1, size)):
+        return
+    core = 176 if three else 100
     for row in decode_chunk(data, size, first):
         at = (row.number - first) * size
-        if row.version == 3 and (row.mode or data[at + 176 : at + 192].strip(b"\0")):
+        if (row.version == 3) is three and (row.mode or data[at + core : at + core + 16].strip(b"\0")):
             yield row, data[at : at + size], place + at
 
 

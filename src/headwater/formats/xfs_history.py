@@ -10,7 +10,7 @@ xfs_directories. The log has no clock: order is by sequence number, times are th
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from headwater.formats.xfs_directories import names_between, names_inside
@@ -102,15 +102,17 @@ def _chains(log: Log) -> Iterator[list[Record]]:
         yield chain
 
 
-def read_log(source: ByteSource, head: XfsSuper) -> LogHistory:
+def read_log(source: ByteSource, head: XfsSuper, owners: Mapping[int, int] | None = None) -> LogHistory:
     """All that the log's whole records say, from the oldest to the newest.
+
+    ``owners``: place of a block of a directory in use → its inode, for those that do not say so themselves (version 4).
 
     Raises:
         NotLog: it lies elsewhere, or beyond the volume.
     """
     log = Log(source, head)
     found = LogHistory()
-    reader = _Reader(source, head, found)
+    reader = _Reader(source, head, found, owners or {})
     for chain in _chains(log):
         found.records += len(chain)
         if found.oldest is None:
@@ -125,8 +127,8 @@ def read_log(source: ByteSource, head: XfsSuper) -> LogHistory:
 
 
 class _Reader:
-    def __init__(self, source: ByteSource, head: XfsSuper, found: LogHistory) -> None:
-        self._source, self._head, self._found = source, head, found
+    def __init__(self, source: ByteSource, head: XfsSuper, found: LogHistory, owners: Mapping[int, int]) -> None:
+        self._source, self._head, self._found, self._now = source, head, found, owners
         self._owners: dict[int, int] = {}  # place of a directory block → its inode
 
     def item(self, item: Item, lsn: int) -> None:
@@ -205,10 +207,18 @@ class _Reader:
             self._owners[place] = owner
             return owner
         if place not in self._owners:
-            self._owners[place] = owner_of(self._source.pread(place, 64)) if 0 <= place < self._source.size else 0
+            stands = owner_of(self._source.pread(place, 64)) if 0 <= place < self._source.size else 0
+            self._owners[place] = stands or self._now.get(place, 0)
         return self._owners[place]
 
 
 def owner_of(block: bytes) -> int:
-    """The inode whose directory a block is part of (version 5 says so itself); 0 where it is none, or does not say."""
-    return int.from_bytes(block[40:48], "big") if block[:4] in (b"XDB3", b"XDD3") else 0
+    """The inode whose directory a block is part of; 0 where it is none, or does not say.
+
+    Version 5 says so itself; in version 4 the first block of a directory does, by the name that stands for itself.
+    """
+    if block[:4] in (b"XDB3", b"XDD3"):
+        return int.from_bytes(block[40:48], "big")
+    if block[:4] in (b"XD2B", b"XD2D") and block[24:26] == b"\x01.":
+        return int.from_bytes(block[16:24], "big")
+    return 0
