@@ -183,41 +183,58 @@ def test_ext4_made_by_mkfs_is_described(tmp_path: Path) -> None:
     assert blocks[0].details == {"uuid": ident, "label": "data", "last_mounted": "", "state": "clean"}
 
 
-def _md1(name: bytes = b"web01:0", level: int = 5) -> bytes:
-    """A 1.x superblock after struct mdp_superblock_1 in linux/raid/md_p.h."""
-    block = bytearray(256)
+def _md1(name: bytes = b"web01:0", level: int = 5, at: int = 0) -> bytes:
+    """A 1.x superblock of two devices after struct mdp_superblock_1 in linux/raid/md_p.h, for ``at`` on its member."""
+    block = bytearray(260)
     struct.pack_into("<II", block, 0, 0xA92B4EFC, 1)
     block[16:32] = uuid.UUID(int=7).bytes
     block[32 : 32 + len(name)] = name
     struct.pack_into("<iI", block, 72, level, 2)
     struct.pack_into("<II", block, 88, 1024, 3)
     struct.pack_into("<QQ", block, 128, 2048, 4096)
+    struct.pack_into("<Q", block, 144, at // 512)
     struct.pack_into("<I", block, 160, 1)
     struct.pack_into("<Q", block, 200, 42)
+    struct.pack_into("<I", block, 220, 2)
+    struct.pack_into("<HH", block, 256, 0, 2)
+    total = sum(struct.unpack("<65I", block))
+    struct.pack_into("<I", block, 216, (total & 0xFFFFFFFF) + (total >> 32))
     return bytes(block)
 
 
 @pytest.mark.parametrize(("version", "at"), [("1.1", 0), ("1.2", 4096), ("1.0", MIB - 8192)])
 def test_raid_member_is_told_from_each_place_of_its_superblock(version: str, at: int) -> None:
     disk = bytearray(MIB)
-    disk[at : at + 256] = _md1()
+    disk[at : at + 260] = _md1(at=at)
     _, blocks, _ = superblocks(MemorySource(bytes(disk)))
     assert (blocks[0].kind, blocks[0].member_of) == ("mdraid", str(uuid.UUID(int=7)))
     said = blocks[0].details
     assert (said["version"], said["name"], said["level"], said["disks"], said["events"]) == (
         version, "web01:0", "raid5", "3", "42",
     )  # fmt: skip
+    assert (said["device"], said["role"], said["chunk_sectors"]) == ("1", "2", "1024")
+
+
+def test_raid_mark_whose_checksum_does_not_fit_is_told_and_not_believed() -> None:
+    disk = bytearray(MIB)
+    disk[4096 : 4096 + 260] = _md1(at=4096)
+    disk[4096 + 92] ^= 1
+    _, blocks, _ = superblocks(MemorySource(bytes(disk)))
+    assert (blocks[0].kind, blocks[0].member_of) == ("mdraid", "")
+    assert blocks[0].details == {"superblock": "at 4096: its checksum or its place does not fit"}
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_old_raid_member_is_told_in_either_byte_order(order: str) -> None:
     disk = bytearray(MIB)
-    words = [0] * 32
+    words = [0] * 1024
     words[0], words[1], words[2], words[7], words[10] = 0xA92B4EFC, 0, 90, 1, 2
     words[5], words[13:16] = 1, [2, 3, 4]
-    disk[MIB - 0x10000 : MIB - 0x10000 + 128] = struct.pack(order + "32I", *words)
+    words[38] = (sum(words) & 0xFFFFFFFF) + (sum(words) >> 32)
+    disk[MIB - 0x10000 : MIB - 0x10000 + 4096] = struct.pack(order + "1024I", *words)
     _, blocks, _ = superblocks(MemorySource(bytes(disk)))
-    assert blocks[0].details == {"version": "0.90", "level": "raid1", "disks": "2"}
+    said = blocks[0].details
+    assert (said["version"], said["level"], said["disks"], said["role"]) == ("0.90", "raid1", "2", "spare")
     assert blocks[0].member_of == "00000001-0000-0002-0000-000300000004"
 
 

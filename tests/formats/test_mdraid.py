@@ -15,6 +15,7 @@ import time
 import pytest
 from volume_fixtures import conforms, digest, expected, files
 
+from headwater.acquire.superblocks import superblocks
 from headwater.formats.galois import inverse, power, times
 from headwater.formats.mdraid import MdArray, arrays, member, open_array
 from headwater.formats.mdraid_geometry import LEVELS, Unfit, geometry
@@ -237,3 +238,16 @@ def test_geometries_give_every_byte_one_place() -> None:
         assert all(0 <= m < disks and 0 <= at < 40 * 4096 for m, at in flat)
         tried += 1
     assert tried > 100
+
+
+def test_the_environment_record_knows_a_member_by_the_same_superblock() -> None:
+    """One reader of superblocks serves the record before an imaging and the array itself."""
+    told = {}
+    for name, data in files("mdraid").items():
+        held = member(name, 0, MemorySource(data))
+        if held is not None:
+            block = superblocks(MemorySource(data))[1][0]
+            told[name] = block
+            assert (block.kind, block.member_of.replace("-", "")) == ("mdraid", held.uuid)
+            assert (block.details["version"], block.details["events"]) == (held.version, str(held.events))
+    assert len(told) >= 4

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a medium says of itself: its partition table, file systems, and the RAID, LVM or cipher that it is a part of.
 
-Sources: Linux md_p.h and md_u.h (superblocks 0.90 and 1.x), cryptsetup's LUKS1 and LUKS2 on-disk formats, libblkid for
+Sources: Linux md_u.h (levels), cryptsetup's LUKS1 and LUKS2 on-disk formats, libblkid for
 the places of the rest. Reads through a :class:`ByteSource` only; the medium is hostile, so the corridor runs this in a
 confined child (``look`` is such a child's function), and what is broken is said, not raised.
 """
@@ -18,6 +18,7 @@ from headwater.acquire.medium_said import Superblock
 from headwater.acquire.system_files import inert_text
 from headwater.formats.filesystems import identify
 from headwater.formats.lvm import physical_volume
+from headwater.formats.mdraid_super import FAULTY, JOURNAL, SECTOR, SPARE, marked, member
 from headwater.formats.opened import OpenFile
 from headwater.formats.sources import FileSource, window
 from headwater.formats.volumes import volumes
@@ -25,9 +26,10 @@ from headwater.model.ports import ByteSource
 
 _VOLUMES_MOST = 512
 _LAYERS = frozenset({"md", "lvm2", "luks", "bitlocker", "vss"})  # what stands on volumes, as formats.stacking names it
-_MD = 0xA92B4EFC
 _MD_LEVELS = {-1: "linear", -4: "multipath", -5: "faulty", 0: "raid0", 1: "raid1", 4: "raid4", 5: "raid5", 6: "raid6",
               10: "raid10"}  # fmt: skip
+
+_MD_ROLES = {SPARE: "spare", FAULTY: "faulty", JOURNAL: "journal"}
 
 # formats that identify() has no reason to know, since they hold no file system of their own: (kind, offset, signature);
 # a negative offset counts from the end
@@ -86,42 +88,27 @@ Found = tuple[str, str, dict[str, str]]
 
 
 def _md(source: ByteSource) -> Found | None:
-    """A Linux RAID member: superblock 1.1 at 0, 1.2 at 4 KiB, 1.0 near the end, 0.90 in the last 64 KiB."""
-    ends = ((source.size // 512 - 16) & ~7) * 512
-    for version, at in (("1.1", 0), ("1.2", 4096), ("1.0", ends)):
-        block = source.pread(at, 256) if at >= 0 else b""
-        if len(block) == 256 and struct.unpack_from("<II", block) == (_MD, 1):
-            return _md1(version, block)
-    at = (source.size & ~0xFFFF) - 0x10000
-    block = source.pread(at, 4096) if at >= 0 else b""
-    for order in "<>":  # 0.90 is in the byte order of the machine that made it
-        if len(block) == 4096 and struct.unpack_from(order + "I", block)[0] == _MD:
-            words = struct.unpack_from(order + "32I", block)
-            ident = struct.pack(">4I", words[5], *words[13:16])
-            level = struct.unpack_from(order + "i", block, 28)[0]
-            said = {"version": f"0.{words[2]}", "level": _level(level), "disks": str(words[10])}
-            return "mdraid", str(uuid.UUID(bytes=ident)), said
-    return None
-
-
-def _md1(version: str, block: bytes) -> Found:
-    """struct mdp_superblock_1: set_uuid 16, set_name 32, level 72, layout 76, size 80, chunk 88, raid_disks 92, …"""
-    level, layout = struct.unpack_from("<iI", block, 72)
-    chunk, disks = struct.unpack_from("<II", block, 88)
-    data_offset, data_size = struct.unpack_from("<QQ", block, 128)
+    """A Linux RAID member, as :mod:`headwater.formats.mdraid_super` reads it; one whose checksum does not fit is told."""
+    found = member("", 0, source)
+    if found is None:
+        at = marked(source)
+        return (
+            None if at is None else ("mdraid", "", {"superblock": f"at {at}: its checksum or its place does not fit"})
+        )
     said = {
-        "version": version,
-        "name": inert_text(block[32:64].rstrip(b"\0")),
-        "level": _level(level),
-        "layout": str(layout),
-        "chunk_sectors": str(chunk),
-        "disks": str(disks),
-        "data_offset_sectors": str(data_offset),
-        "data_size_sectors": str(data_size),
-        "device": str(struct.unpack_from("<I", block, 160)[0]),
-        "events": str(struct.unpack_from("<Q", block, 200)[0]),
+        "version": found.version,
+        "name": inert_text(found.name),
+        "level": _level(found.level),
+        "layout": str(found.layout),
+        "chunk_sectors": str(found.chunk // SECTOR),
+        "disks": str(found.disks),
+        "data_offset_sectors": str(found.data_offset // SECTOR),
+        "data_size_sectors": str(found.data_size // SECTOR),
+        "device": str(found.number),
+        "role": _MD_ROLES.get(found.role, str(found.role)),
+        "events": str(found.events),
     }
-    return "mdraid", str(uuid.UUID(bytes=block[16:32])), said
+    return "mdraid", str(uuid.UUID(hex=found.uuid)), said
 
 
 def _level(number: int) -> str:

@@ -92,6 +92,16 @@ def member(holder: str, offset: int, source: ByteSource) -> MdMember | None:
     return _old(holder, offset, source, at) if at >= 0 else None
 
 
+def marked(source: ByteSource) -> int | None:
+    """Where the mark of a superblock stands, whatever follows it; None where there is none."""
+    sectors = source.size // SECTOR
+    old = (source.size & ~(_OLD_RESERVED - 1)) - _OLD_RESERVED
+    for at in (8 * SECTOR, 0, ((sectors - 16) & ~7) * SECTOR, old):
+        if at >= 0 and source.pread(at, 4) in (MAGIC.to_bytes(4, "little"), MAGIC.to_bytes(4, "big")):
+            return at
+    return None
+
+
 def _folded(words: int) -> int:
     return ((words & 0xFFFFFFFF) + (words >> 32)) & 0xFFFFFFFF
 
@@ -159,7 +169,7 @@ def _old(holder: str, offset: int, source: ByteSource, at: int) -> MdMember | No
     if _folded(sum(words) - words[38]) != words[38]:
         return None
     low, high = (39, 40) if order == "<" else (40, 39)
-    uuid = struct.pack(f"{order}4I", words[5], *words[13:16]).hex()
+    uuid = struct.pack(">4I", words[5], *words[13:16]).hex()  # as mdadm prints it, whatever the byte order
     level = words[7] - (1 << 32) if words[7] >> 31 else words[7]
     disks = words[10]
     roles = tuple(_old_role(words[128 + n * 32 : 160 + n * 32]) for n in range(27))
