@@ -101,6 +101,15 @@ def test_what_defender_found_is_told_by_threat_with_what_it_did() -> None:
     assert "nothing is recorded" in found["Trojan:Win32/Cut"].text.en
 
 
+def test_what_another_antivirus_found_is_told_under_its_own_name() -> None:
+    found = {f.facts["threat"]: f for f in antivirus.detect(fixture("antivirus_trendmicro", "pccnt35.log"), Settings())}
+    shell = found["Backdoor.ASP.WEBSHELL.SM"]
+    assert "趋势科技" in shell.text.zh
+    assert "Windows Defender" not in shell.text.en
+    assert "quarantined" in shell.text.en
+    assert "nothing is recorded" in found["Trojan.Win32.LEFT"].text.en  # it could not be put away
+
+
 def test_a_test_file_weighs_nothing() -> None:
     events = MemoryEvents()
     from headwater.model.kinds import EventKind

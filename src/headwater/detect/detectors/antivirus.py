@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an antivirus program of the host found itself, by threat: where, when, and what it did about it.
 
-Needs:      malware.detected of windows.mplog, windows.quarantine, windows.defender_history.
+Needs:      malware.detected of windows.mplog, windows.quarantine, windows.defender_history, antivirus.trendmicro.
 Technique:  by the threat's name: T1505.003 web shells, T1486 ransomware, T1003 credential tools, else T1204 malware.
 Says:       which threat the program named in which files, how often, and whether it put them away.
 False when: the program was wrong; an administrator's own tool bears a name of tools of intruders; a test file was used.
@@ -44,13 +44,17 @@ _ABOUT: tuple[tuple[str, Severity, Stage, str], ...] = (
     (r"\A(?:hacktool|remoteaccess)", Severity.MEDIUM, Stage.SPREAD, "T1588.002"),
 )
 _TOLD, _MOST = 4, 200
+_MAKERS = {"trend-micro": ("趋势科技", "Trend Micro")}
 _PUT_AWAY = re.compile(r"quarantine|remove|clean|blocked", re.IGNORECASE)
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """One finding per item and threat, by item and name; at most 200 of an item."""
     rows = take(
-        events, kinds=[EventKind.MALWARE_DETECTED], header=["file_path", "host", "user", "hash", "t_recorded"], own=_OWN
+        events,
+        kinds=[EventKind.MALWARE_DETECTED],
+        header=["file_path", "host", "user", "hash", "t_recorded", "provider"],
+        own=_OWN,
     )
     named = pl.col("threat").fill_null("").alias("named")  # a name that is not there is not claimed to be empty
     rows = rows.with_columns(named).sort("source", "named", "ts", "path", "offset", "ordinal")
@@ -73,8 +77,13 @@ def _finding(events: Events, part: pl.DataFrame) -> Finding:
         if threat
         else ("未记名称的威胁", "a threat that the record does not name")
     )
-    zh = f"Windows Defender 的记录 {part.height} 次提到{named_zh}{where_zh}"
-    en = f"Records of Windows Defender name {named_en}{where_en}, {part.height} time{'' if part.height == 1 else 's'}"
+    by = [
+        _MAKERS.get(str(p), ("Windows Defender", "Windows Defender"))
+        for p in part["provider"].unique().sort().to_list()
+    ]
+    by = list(dict.fromkeys(by))
+    zh = f"{'、'.join(zh for zh, _ in by)} 的记录 {part.height} 次提到{named_zh}{where_zh}"
+    en = f"Records of {' and '.join(en for _, en in by)} name {named_en}{where_en}, {part.height} time{'' if part.height == 1 else 's'}"
     done = [a for a in actions if _PUT_AWAY.search(str(a))]
     if done:
         zh += f"；所记处置为 {names(done[:3], len(done), 'zh')}"
