@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 from headwater.acquire import e01_sections as ewf
 from headwater.acquire.destinations import Destinations
@@ -87,6 +88,9 @@ class E01Writer:
         """Write the chunks of the next block."""
         sizes = packed.sizes
         view = memoryview(packed.data)
+        if sizes and self._room(len(view) - sizes[-1], sizes[-1], len(sizes) - 1):
+            self._run(view, sizes, packed.packed)  # where the last fits, all before it do
+            return
         at = start = first = 0
         for index, size in enumerate(sizes):
             if not self._room(at - start, size, index - first):
@@ -122,10 +126,8 @@ class E01Writer:
         if not sizes:
             return
         assert self._sectors is not None
-        at = self._position - self._sectors
-        for size, compressed in zip(sizes, packed):
-            self._entries.append(at | ewf.COMPRESSED if compressed else at)
-            at += size
+        places = accumulate(sizes, initial=self._position - self._sectors)
+        self._entries.extend([at | ewf.COMPRESSED if yes else at for at, yes in zip(places, packed)])
         self._chunks += len(sizes)
         self._write(data)
 
