@@ -27,6 +27,8 @@ LONGEST = 16_384  # characters of a value that Python's own engine is given: it 
 LONGEST_FOR_RUST = 1 << 20
 LEAST = 3  # ASCII characters of a text that is worth an entry in the automaton
 _ALTERNATIVES = 24
+_LONGEST_PATTERN = 200
+_COUNTED = re.compile(r"\{(\d+),\d*\}\??$")
 
 Marks = npt.NDArray[np.bool_]
 Test = Callable[[str], tuple[int, int] | None]  # where in the value the leaf matches, in characters
@@ -212,6 +214,46 @@ def linear(pattern: str) -> bool:
     return True
 
 
+@functools.lru_cache(maxsize=8192)
+def decisive(pattern: str) -> str:
+    """An expression that is found in the same texts as this one, without what decides nothing at its end.
+
+    A tail that may be absent is left out, and of a counted repeat only the fewest are asked for: the engine that keeps all
+    ways open pays for each of them. Each step is held against the parsed form; what does not fit it leaves the text alone.
+    """
+    for _ in range(8):
+        shorter = _shorter(pattern)
+        if shorter is None:
+            break
+        pattern = shorter
+    return pattern
+
+
+def _shorter(pattern: str) -> str | None:
+    try:
+        *head, (op, value) = _parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError, ValueError):
+        return None
+    if op not in (sre.MAX_REPEAT, sre.MIN_REPEAT) or len(pattern) > _LONGEST_PATTERN:
+        return None
+    least, most, repeated = value
+    if least == most:
+        return None
+    if least:
+        counted = _COUNTED.sub(r"{\1}", pattern)
+        wanted = [*head, (sre.MAX_REPEAT, (least, least, repeated))]
+        return counted if counted != pattern and _parses_as(counted, wanted) else None
+    cuts = (pattern[:at] for at in range(len(pattern) - 1, 0, -1))
+    return next((cut for cut in cuts if head and _parses_as(cut, head)), None)
+
+
+def _parses_as(pattern: str, wanted: list[Any]) -> bool:
+    try:
+        return repr(list(_parser.parse(pattern))) == repr(wanted)
+    except (re.error, RecursionError, OverflowError):
+        return False
+
+
 def matching(leaf: Leaf, values: pl.Series, lower: pl.Series) -> Marks:
     """The check of many values at once; ``lower`` has them in lower case.
 
@@ -221,7 +263,7 @@ def matching(leaf: Leaf, values: pl.Series, lower: pl.Series) -> Marks:
     if leaf.op == "regex" and len(values) > 4 and linear(leaf.value):
         longest = values.str.len_bytes().max()
         cut = values.str.slice(0, LONGEST_FOR_RUST) if cast(int, longest) > LONGEST_FOR_RUST else values
-        return cast(Marks, cut.str.contains(leaf.value).to_numpy())
+        return cast(Marks, cut.str.contains(decisive(leaf.value)).to_numpy())
     if len(values) > 4 and text_of(leaf).op == "text":
         found = _plain(text_of(leaf), values if leaf.cased else lower)
         if found is not None:
