@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 from memory_events import MemoryEvents, at
 
@@ -32,6 +34,19 @@ def test_a_new_address_at_night_by_the_zone_of_the_case() -> None:
     assert found.facts["local_hour"] == 3
     assert "2026-03-03 03:30:00" in found.text.zh
     assert new(MemoryEvents().say("linux.auth", LOG, usual, night), Settings(zone="UTC", usual_hours=(7, 22))) == []
+
+
+def test_login_of_our_own_by_night_is_not_the_intruders_and_another_from_there_is_told() -> None:
+    usual = login("2026-03-01 02:00:00", "198.51.100.1")
+    ours = login("2026-03-02 19:30:00", "203.0.113.7")
+    ours[2]["fields"] = {"port": 51122}
+    settings = replace(SHANGHAI, visits=("203.0.113.7 51122",))
+    assert new(MemoryEvents().say("linux.auth", LOG, usual, ours), settings) == []
+    other = login("2026-03-02 19:40:00", "203.0.113.7")
+    other[2]["fields"] = {"port": 51199}
+    (found,) = new(MemoryEvents().say("linux.auth", LOG, usual, ours, other), settings)
+    assert "03:40:00" in found.text.zh
+    assert len(new(MemoryEvents().say("linux.auth", LOG, usual, ours))) == 1
 
 
 def test_an_address_that_had_guessed_makes_it_medium() -> None:

@@ -111,6 +111,12 @@ def test_commands_that_call_back_pools_and_logins_are_told_with_their_physical_a
     assert "pool.example.net" in found[1].text.en
 
 
+def test_login_of_our_own_in_memory_is_not_the_intruders() -> None:
+    ours = Settings(visits=("203.0.113.66 41000",))
+    found = list(registry.run(memory_strings, _store(PAGES), ours))
+    assert not [f for f in found if "logins" in f.text.en]
+
+
 def test_memory_of_an_ordinary_server_is_no_finding() -> None:
     plain = (
         b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\0LD_PRELOAD=%s\0/tmp/ssh-XXXXXXXXXX\0https://www.debian.org/Bugs/\0"

@@ -42,6 +42,7 @@ from headwater.procedure.collecting_tree import Seen, place
 from headwater.procedure.corridor import open_case
 from headwater.procedure.intake import Held, call
 from headwater.procedure.notamper_grounds import acts_of
+from headwater.procedure.own_visits import visits_of
 from headwater.procedure.scene_errand import Errand
 from headwater.reconstruct.notamper_terms import Baseline
 from headwater.vault.ledger import Ledger
@@ -163,6 +164,8 @@ def test_login_of_our_own_is_an_authorised_act_from_its_first_second_on(over_ssh
     with corridor.ledger:
         sealed = [s for s in corridor.ledger.entries() if s.entry.action in {BEGUN, "scene-act"}]
         acts, _ = acts_of(corridor, Baseline(0, ""), 1 << 62)
+        visits = visits_of(corridor)
+    assert [v.partition(" ")[0] for v in visits] == ["127.0.0.1"]
     (act,) = [a for a in acts if a.words == "scene-act collect"]
     begun, entered = (from_rfc3339(s.entry.time) for s in sealed)
     assert act.first < begun < entered <= act.last

@@ -41,6 +41,7 @@ class Settings:
     usual_hours: tuple[int, int] = (7, 22)  # local hours in which a login is not unusual
     values: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)  # by clock: of each item, and of each container on it
+    visits: tuple[str, ...] = ()  # our own logins on servers, by the ledger: ``address port`` as the server saw us
 
 
 class Events(Protocol):

@@ -20,6 +20,7 @@ from headwater.model.ports import Settings
 from headwater.procedure import contained, contracts, indicators, known, suppressions
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, clocks_of, evidence_of, facts_of, store_of, zone_for
+from headwater.procedure.own_visits import visits_of
 from headwater.procedure.yara_scan import told
 from headwater.reconstruct.hypotheses import weigh
 from headwater.reconstruct.searches import standing_searches
@@ -59,6 +60,7 @@ def _settings(corridor: Corridor) -> Settings:
         trusted_proxies=corridor.settings.trusted_proxies,
         usual_hours=corridor.settings.usual_hours,
         zones={name: clock.zone for name, clock in clocks_of(corridor).items()},
+        visits=visits_of(corridor),
     )
 
 

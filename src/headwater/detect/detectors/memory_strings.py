@@ -55,7 +55,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         return
     name, part = pl.col("class"), pl.col("part")
     numeric = part.str.contains(_NUMERIC) & ~part.str.contains(_INSIDE)
-    login = pl.Series([_login(p) for p in rows["part"].to_list()], dtype=pl.Boolean)
+    login = pl.Series([_login(p, settings.visits) for p in rows["part"].to_list()], dtype=pl.Boolean)
     rows = rows.with_columns(
         pl.when((name == "command") & part.str.contains(_CALLS_BACK)).then(pl.lit("calls back"))
         .when(name.is_in(["onion", "wallet"]) | ((name == "url") & part.str.contains(_POOL))).then(pl.lit("hidden service"))
@@ -72,9 +72,11 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
                 yield _finding(events, held.drop("said"), words, severity)
 
 
-def _login(text: str) -> bool:
-    """Whether a line of sshd's accepts somebody from outside."""
-    return text.startswith("Accepted ") and outside(text.rpartition(" from ")[2].partition(" ")[0])
+def _login(text: str, visits: tuple[str, ...]) -> bool:
+    """Whether a line of sshd's accepts somebody from outside; our own visits, by address and port, are none."""
+    words = text.rpartition(" from ")[2].split()
+    ours = len(words) >= 3 and f"{words[0]} {words[2]}" in visits
+    return text.startswith("Accepted ") and not ours and outside(words[0] if words else "")
 
 
 def _finding(events: Events, held: pl.DataFrame, words: Text, severity: Severity) -> Finding:

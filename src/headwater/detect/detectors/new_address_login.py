@@ -4,7 +4,8 @@
 Needs:      auth.success with an address (linux.auth, linux.journal), else session.open of linux.wtmp.
 Technique:  T1078 valid accounts.
 Says:       account, address and the local hour by the case's zone; weightier where the address also failed to log in
-            (beyond 200 such logins the lighter ones of one source together).
+            (beyond 200 such logins the lighter ones of one source together). Logins that the ledger records as our
+            own visits, by address and port, are not told.
 False when: someone travels, works at night, or changes provider; the logs begin shortly before.
 """
 
@@ -51,14 +52,17 @@ def _zone(settings: Settings, clock: str | None) -> str:
     return settings.zones.get(clock or "", settings.zone)
 
 
-def _logins(events: Events) -> pl.DataFrame:
+def _logins(events: Events, visits: tuple[str, ...]) -> pl.DataFrame:
     """Logins over the network: from the authentication log, else from wtmp, so that none is told twice."""
-    own = ["method"]
+    own = ["method", "port"]
     has_address = pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & pl.col("ts").is_not_null()
     rows = take(
         events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host", "clock"], own=own, where=has_address
     )
     rows = main_feed(rows, *SYSTEM)
+    if visits:
+        ours = pl.concat_str("src_ip", pl.col("port").cast(pl.String), separator=" ").is_in(list(visits))
+        rows = rows.filter(~ours.fill_null(False))
     sessions = take(
         events,
         kinds=[EventKind.SESSION_OPEN],
@@ -102,7 +106,7 @@ def _told(found: list[_New]) -> tuple[list[_New], list[_New]]:
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """The first login of each account from each new address, by source and time; the first address of all is known."""
-    logins = _logins(events).unique([*SYSTEM, "user", "src_ip"], keep="first", maintain_order=True)
+    logins = _logins(events, settings.visits).unique([*SYSTEM, "user", "src_ip"], keep="first", maintain_order=True)
     fresh = list(_new(logins, settings))
     if not fresh:
         return
