@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from pathlib import Path
 
 import polars as pl
@@ -90,6 +92,16 @@ def test_a_store_does_not_answer_for_parts_or_clocks_that_changed(case: Path) ->
     assert not store.stands({"1": Clock("UTC")})
     _part(case, "linux.auth", 5, [(8, "session.open")], port=pl.Series([25]))
     assert not store.stands({"1": Clock("Asia/Shanghai")})
+
+
+def test_a_store_that_is_let_go_frees_what_it_kept(case: Path) -> None:
+    """A run makes a store for each stage; kept for good, the frames of all would stand in memory beside each other."""
+    store = EventStore(case, {})
+    assert store.scan(columns=["port"]).collect().height == 6
+    gone = weakref.ref(store)
+    del store
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_spoilt_part_stops_the_question_instead_of_being_left_out(case: Path) -> None:

@@ -33,6 +33,8 @@ class EventStore:
         self._ts = ts_expression(self._clocks)
         self._room = Room()
         self._stood = _standing(case)
+        self._grouped: dict[str, tuple[Group, ...]] = {}
+        self._typed: dict[str, dict[str, Any]] = {}
 
     def stands(self, clocks: Mapping[str, Clock]) -> bool:
         """Whether the store still answers for what lies in the case, under these clocks."""
@@ -40,20 +42,22 @@ class EventStore:
 
     def feeds(self) -> Sequence[str]:
         """The feeds that hold at least one event, in order of name."""
-        return tuple(feed for feed in self._feeds() if self._groups(feed))
+        return self._feeds
 
-    @functools.cache  # noqa: B019 - the store lives as long as the procedure that made it
+    @functools.cached_property  # not functools.cache, which would keep every store and its frames for good
     def _feeds(self) -> tuple[str, ...]:
         folder = self._root / "events"
-        return tuple(sorted(p.name.removeprefix("feed=") for p in folder.glob("feed=*") if p.is_dir()))
+        named = sorted(p.name.removeprefix("feed=") for p in folder.glob("feed=*") if p.is_dir())
+        return tuple(feed for feed in named if self._groups(feed))
 
     def parts(self, feed: str) -> list[Path]:
         """The part files of a feed, in order."""
         return sorted((self._root / "events" / f"feed={feed}").glob("*.parquet"))
 
-    @functools.cache  # noqa: B019
     def _groups(self, feed: str) -> tuple[Group, ...]:
         """Parts grouped by identical schema."""
+        if feed in self._grouped:
+            return self._grouped[feed]
         groups: dict[tuple[tuple[str, Any], ...], list[Path]] = {}
         for part in self.parts(feed):
             try:
@@ -61,17 +65,19 @@ class EventStore:
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise StoreError("HW5001", str(part), what=error) from error
             groups.setdefault(schema, []).append(part)
-        return tuple(Group(dict(schema), parts, self._room) for schema, parts in groups.items())
+        found = tuple(Group(dict(schema), parts, self._room) for schema, parts in groups.items())
+        return self._grouped.setdefault(feed, found)
 
-    @functools.cache  # noqa: B019
     def _types(self, feed: str) -> dict[str, Any]:
+        if feed in self._typed:
+            return self._typed[feed]
         types: dict[str, Any] = {}
         for group in self._groups(feed):
             for name, dtype in group.schema.items():
                 if name in types and types[name] != dtype:
                     dtype = pl.String
                 types[name] = dtype
-        return types
+        return self._typed.setdefault(feed, types)
 
     def columns(self, feed: str) -> Sequence[str]:
         """All columns that a feed has."""
