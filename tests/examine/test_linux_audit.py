@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import polars as pl
@@ -132,6 +133,36 @@ def test_both_ways_join_the_same_where_blocks_end_between_the_records() -> None:
             plain = [b.events for b in line_batches(linux_audit.GRAMMAR, File.of(part), block)]
             for a, b in zip(quick, plain, strict=True):
                 assert_frame_equal(a, b, check_column_order=False)
+    finally:
+        compiled.allow()
+
+
+def test_both_ways_put_rows_alike_where_programs_fail_or_come_without_arguments() -> None:
+    if compiled.library() is None:
+        pytest.skip("the compiled scanner was not built")
+    chance = random.Random(11)
+    lines = [line for name in FIXTURES for line in _data(name).splitlines(keepends=True)]
+    parts = [
+        line for line in lines if line.startswith((b"type=SYSCALL", b"type=EXECVE", b"type=CWD", b"type=PROCTITLE"))
+    ]
+
+    def line() -> bytes:
+        one = chance.choice(parts if chance.random() < 0.8 else lines)
+        if chance.random() < 0.3:  # then its arguments have room in front of them, and no process
+            one = one.replace(b"success=yes", b"success=no")
+        stamp = b"audit(1772500000.%03d:%d)" % (chance.randrange(2), chance.randrange(40))
+        return re.sub(rb"audit\([^)]*\)", stamp, one)
+
+    try:
+        for _ in range(4):
+            data = b"".join(line() for _ in range(250))
+            compiled.allow()
+            (quick,) = line_batches(linux_audit.GRAMMAR, File.of(data))
+            compiled.forbid()
+            (plain,) = line_batches(linux_audit.GRAMMAR, File.of(data))
+            assert_frame_equal(quick.events, plain.events, check_column_order=False)
+            made = quick.events.filter(pl.col("ordinal") == 1).height
+            assert 0 < made < data.count(b"type=EXECVE")
     finally:
         compiled.allow()
 
