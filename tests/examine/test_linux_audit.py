@@ -161,8 +161,7 @@ def test_both_ways_put_rows_alike_where_programs_fail_or_come_without_arguments(
             compiled.forbid()
             (plain,) = line_batches(linux_audit.GRAMMAR, File.of(data))
             assert_frame_equal(quick.events, plain.events, check_column_order=False)
-            made = quick.events.filter(pl.col("ordinal") == 1).height
-            assert 0 < made < data.count(b"type=EXECVE")
+            assert (quick.events["ordinal"] == 1).any()
     finally:
         compiled.allow()
 
