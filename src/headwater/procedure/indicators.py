@@ -8,24 +8,22 @@ derived again when the files are gone; its own digest is entered in the ledger w
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater.formats.atomic import write_atomic
-from headwater.formats.canonical import canonical
 from headwater.formats.indicator_lists import LIST_MOST, BadList, IndicatorList, read_list
 from headwater.model.errors import DetectError
 from headwater.model.paths import encode_name
+from headwater.procedure.kept_files import KeptFile
 
 if TYPE_CHECKING:  # the automaton is loaded where lists are
     from headwater.detect.indicators import Wanted
     from headwater.model.nouns import Finding
     from headwater.store.events import EventStore
 
-NAME = "indicator-lists.json"
+FILE = KeptFile("indicator-lists.json", "lists", "HW6012")
 Json = dict[str, Any]
 
 
@@ -60,29 +58,7 @@ def keep(case: Path, lists: Sequence[tuple[IndicatorList, str]]) -> None:
         }
         for one, sha in lists
     ]  # fmt: skip
-    write_atomic(case / NAME, canonical({"lists": held}) + b"\n")
-
-
-def carry(case: Path, fresh: Path) -> None:
-    """Give another folder the lists of a case, for the judgement that is made again."""
-    if (case / NAME).is_file():
-        write_atomic(fresh / NAME, (case / NAME).read_bytes())
-
-
-def sealed(case: Path) -> dict[str, str]:
-    """The file of lists with its digest; nothing where the case has none."""
-    if not (case / NAME).is_file():
-        return {}
-    return {NAME: hashlib.sha256((case / NAME).read_bytes()).hexdigest()}
-
-
-def _kept(case: Path) -> list[Json]:
-    try:
-        return list(json.loads((case / NAME).read_bytes())["lists"])
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DetectError("HW6012", str(case / NAME), what=type(error).__name__) from error
+    FILE.write(case, held)
 
 
 def told(case: Path) -> list[Json]:
@@ -90,13 +66,13 @@ def told(case: Path) -> list[Json]:
     return [
         {"name": one["name"], "form": one["form"], "sha256": one["sha256"], "indicators": len(one["indicators"]),
          "unused": one["unused"]}
-        for one in _kept(case)
+        for one in FILE.read(case)
     ]  # fmt: skip
 
 
 def findings(case: Path, store: EventStore) -> Iterator[Finding]:
     """The findings of all lists that the case keeps, each with its id."""
-    held = _kept(case)
+    held = FILE.read(case)
     if not held:
         return
     from headwater.detect.indicators import Wanted, match

@@ -208,8 +208,8 @@ def _save(corridor: Corridor, judged: Judged) -> Judged:
         SEARCHES: contracts.save_lines(case / SEARCHES, map(plain, judged.searches)),
         HYPOTHESES: contracts.save_lines(case / HYPOTHESES, map(plain, judged.hypotheses)),
         RULES: contracts.save_lines(case / RULES, [judged.rules]),
-        **indicators.sealed(case),
-        **known.sealed(case),
+        **indicators.FILE.sealed(case),
+        **known.FILE.sealed(case),
     }
     (case / SEEN_FIRST).unlink(missing_ok=True)
     last = corridor.ledger.last(DETECTED)

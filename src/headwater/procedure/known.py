@@ -8,27 +8,25 @@ no package brought or vouches for a file is graded low, where the set knows all 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater.formats.atomic import write_atomic
-from headwater.formats.canonical import canonical, identify
+from headwater.formats.canonical import identify
 from headwater.formats.indicator_lists import BadList
 from headwater.formats.known_files import known_files
 from headwater.model.errors import DetectError
 from headwater.model.kinds import Severity
 from headwater.model.nouns import Finding, Text
 from headwater.model.paths import encode_name
+from headwater.procedure.kept_files import KeptFile
 
 if TYPE_CHECKING:  # what starts a case needs no tables
     from headwater.store.events import EventStore
 
-NAME = "known-files.json"
+FILE = KeptFile("known-files.json", "sets", "HW6012")
 _FEED = "fs.content"
 _WHOLE = 1 << 30  # the ordinal of an event on a whole file
 # rules and reasons whose only ground is the packages' silence; a setuid file or a copy stands on more than that
@@ -79,29 +77,7 @@ def keep(case: Path, given: Sequence[Path], store: EventStore) -> None:
         held.append(
             {"name": one.name, "sha256": one.sha256, "rows": one.rows, "unused": dict(sorted(one.unused.items())), "matched": matched}
         )  # fmt: skip
-    write_atomic(case / NAME, canonical({"sets": held}) + b"\n")
-
-
-def carry(case: Path, fresh: Path) -> None:
-    """Give another folder what the sets said, for the judgement that is made again."""
-    if (case / NAME).is_file():
-        write_atomic(fresh / NAME, (case / NAME).read_bytes())
-
-
-def sealed(case: Path) -> dict[str, str]:
-    """The file with its digest; nothing where the case has none."""
-    if not (case / NAME).is_file():
-        return {}
-    return {NAME: hashlib.sha256((case / NAME).read_bytes()).hexdigest()}
-
-
-def _kept(case: Path) -> list[Json]:
-    try:
-        return list(json.loads((case / NAME).read_bytes())["sets"])
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DetectError("HW6012", str(case / NAME), what=type(error).__name__) from error
+    FILE.write(case, held)
 
 
 def _contents(store: EventStore) -> Iterator[tuple[int, str, str, str]]:
@@ -114,7 +90,7 @@ def _contents(store: EventStore) -> Iterator[tuple[int, str, str, str]]:
 def of_case(case: Path, store: EventStore) -> dict[tuple[int, str], Known]:
     """The known contents by item and path; by SHA-256 where both digests stand in a set."""
     by_digest: dict[str, tuple[str, str]] = {}
-    for one in _kept(case):
+    for one in FILE.read(case):
         for digest, place, _ in one["matched"]:
             by_digest.setdefault(str(digest), (str(one["name"]), str(place)))
     found: dict[tuple[int, str], Known] = {}
@@ -130,7 +106,7 @@ def told(case: Path, known: Mapping[tuple[int, str], Known], findings: Iterable[
     """What the report says: of each set its name, digest and rows, and how many contents are known by which digest."""
     sets = [
         {k: one[k] for k in ("name", "sha256", "rows", "unused")} | {"matched": len(one["matched"])}
-        for one in _kept(case)
+        for one in FILE.read(case)
     ]
     lowered = sum(1 for one in findings if one.facts.get("lowered"))
     strong = sum(one.strong for one in known.values())

@@ -308,8 +308,8 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
     with tempfile.TemporaryDirectory(prefix="headwater-rebuild-", dir=corridor.case) as folder:
         fresh = Path(folder)
         yara.carry(corridor.case, fresh)
-        indicators.carry(corridor.case, fresh)
-        known.carry(corridor.case, fresh)
+        indicators.FILE.carry(corridor.case, fresh)
+        known.FILE.carry(corridor.case, fresh)
         with Ledger(fresh, create=True) as ledger:
             again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent, corridor.keys)
             again.progress = corridor.progress
