@@ -2,7 +2,8 @@
 """What can be claimed of each file that is not there any more; feed ``fs.recovered``, one row for each.
 
 A row stands on the old inode record in the journal (ext), on the free record of $MFT or on an entry in the free space of
-a folder's index (NTFS), on the inode in the log or on its freed record (XFS), or, for what was carved, on the first range
+a folder's index (NTFS), on the inode in the log or on its freed record (XFS), on the name in a directory's free space
+where its inode is another file's by now (ext, XFS), or, for what was carved, on the first range
 of the content, with an ordinal from :data:`RECOVERED` on, which no time of ``fs.macb`` on the same record has.
 Name, metadata and content are claims of their own: ``name_claim`` (``journal``, ``record``, ``index``, ``log``,
 ``directory``, ``none``), ``metadata_claim`` (``checksum`` where the journal proves its copies, else ``journal``;
@@ -22,6 +23,7 @@ import polars as pl
 from headwater.examine.batch import HEAD_SCHEMA
 from headwater.formats import carving, ext_deleted, ntfs_deleted, xfs_deleted
 from headwater.formats.ntfs_index import SlackName
+from headwater.formats.slack_names import NameAlone
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import own_column
 
@@ -42,11 +44,13 @@ _OWN: dict[str, Any] = {
 
 Named = ext_deleted.Recovered | ntfs_deleted.Recovered | xfs_deleted.Recovered
 _TREES = (ext_deleted.DeletedTree, ntfs_deleted.DeletedFiles, xfs_deleted.DeletedTree, carving.CarvedTree)
-Recovered = Named | carving.Carved
+Recovered = Named | carving.Carved | NameAlone
 
 
 def recovered_of(tree: object) -> Sequence[Recovered]:
     """What a tree of deleted or carved files has to claim; nothing for any other tree."""
+    if isinstance(tree, ext_deleted.DeletedTree | xfs_deleted.DeletedTree):
+        return [*tree.recovered(), *tree.names_alone()]
     if isinstance(tree, _TREES):
         return tree.recovered()
     return ()
@@ -70,6 +74,8 @@ def content_claim(found: Recovered) -> str:
     """How much of the content can be claimed."""
     if isinstance(found, carving.Carved):
         return "whole" if found.walked.whole else "part"
+    if isinstance(found, NameAlone):
+        return "not-applicable" if found.entry.kind == "dir" else "none"
     if found.entry.kind == "dir":
         return "not-applicable"
     if _slack(found) is not None:
@@ -101,6 +107,20 @@ def _carved(found: carving.Carved) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _alone(found: NameAlone) -> dict[str, Any]:
+    return {
+        "t_basis": str(TimeBasis.NONE), "t_kind": "deleted", own_column("reason"): "deleted",
+        own_column("inode"): found.entry.inode or None, own_column("name_claim"): "directory",
+        own_column("metadata_claim"): "none", own_column("note"): "its inode is another file's by now, or was wiped",
+    }  # fmt: skip
+
+
+def _row(found: Recovered) -> dict[str, Any]:
+    if isinstance(found, carving.Carved):
+        return _carved(found)
+    return _alone(found) if isinstance(found, NameAlone) else _named(found)
+
+
 def _named(each: Named) -> dict[str, Any]:
     entry, slack = each.entry, _slack(each)
     name, metadata = _grounds(each)
@@ -128,7 +148,7 @@ def frame(found: Sequence[Recovered], view: str) -> pl.DataFrame:
         before[each.place] = earlier + 1
         claim = content_claim(each)
         method, confidence = _method(each, claim)
-        row = _carved(each) if isinstance(each, carving.Carved) else _named(each)
+        row = _row(each)
         rows.append(
             row | {
                 "kind": str(EventKind.STATE_RECOVERED), "file_path": each.entry.path, "offset": each.place,

@@ -24,6 +24,7 @@ from headwater.formats.ext_inode import FLAG_EA_INODE, FLAG_ENCRYPT, FLAG_INDEX,
 from headwater.formats.ext_journal import journal_places, view_of
 from headwater.formats.ext_layout import ROOT_INODE, NotExt, read_groups, read_superblock
 from headwater.formats.overlay import Overlay
+from headwater.formats.slack_names import NAMES_MOST, Part, Slack
 from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.walking import MAX_WARNINGS, Bounds
@@ -72,6 +73,7 @@ class ExtTree:
         self.view = "clean"
         self.notes: tuple[str, ...] = ()
         self.deleted: DeletedTree | None = None  # the files that its journal remembers
+        self.alone: list[Slack] = []  # deleted names whose inode is another file's, once they were listed
         self.left: list[Entry] | None = None  # deleted files whose inode's record still stands, once it was listed
 
     @property
@@ -94,7 +96,7 @@ class ExtTree:
     def entries(self) -> Iterator[Entry]:
         """Every name, a directory's before those of the directories in it; then the inodes without a name."""
         walk = _Walk(self)
-        self.left = []
+        self.left, self.alone = [], []
         for entry in chain(walk.run(), self._orphans(walk)):
             if not entry.allocated and entry.key != _GONE and len(self.left) < _LEFT_MOST:
                 self.left.append(entry)
@@ -203,6 +205,21 @@ class ExtTree:
                         return
                     yield data, indexed
 
+    def folder_parts(self, number: int, base: ByteSource) -> list[Part]:
+        """The blocks of a directory in use as they stand on the volume, with the names in use in them."""
+        row, size = self.row(number), self.block.block_size
+        if row is None or row.number in self._fast.fresh or row.flags & FLAG_INLINE:
+            return []
+        indexed, most = bool(row.flags & FLAG_INDEX), -(-row.size // size)
+        parts: list[Part] = []
+        for run in self._contents.map(row).runs:
+            for index in range(max(0, min(run.blocks, most - run.logical)) if run.physical else 0):
+                place = (run.physical + index) * size
+                data = base.pread(place, size)
+                live = {n.name: n.inode for n in names_in(data, self.block, indexed).names if n.live}
+                parts.append(Part(place, data, live))
+        return parts
+
     def names(self, row: Row) -> Iterator[Names]:
         """The names of a directory, block by block, then those that fast commits added."""
         for data, indexed in self.directory(row):
@@ -309,10 +326,10 @@ class _Walk:
                 if found.broken:
                     text = f"{found.broken} bytes of a directory block are no records"
                     tree.warn(number, GapReason.NOT_THIS_FORMAT, text)
-                yield from self._names(found, path, depth, live)
+                yield from self._names(number, found, path, depth, live)
             stack[below:] = stack[below:][::-1]  # the first directory named is read next
 
-    def _names(self, found: Names, path: str, depth: int, parent_live: bool) -> Iterator[Entry]:
+    def _names(self, folder: int, found: Names, path: str, depth: int, parent_live: bool) -> Iterator[Entry]:
         tree = self._tree
         row_of, make, seen = tree.row, tree.entry, self.seen
         for name in found.names:
@@ -329,7 +346,10 @@ class _Walk:
                 if row.mode & 0xF000 == 0x4000:
                     self.push(number, full, depth + 1, True)
             elif row is None or not number or tree.in_use(number):
-                yield tree.gone(full, name)
+                gone = tree.gone(full, name)
+                if parent_live and not name.live and len(tree.alone) < NAMES_MOST:
+                    tree.alone.append(Slack(folder, name, gone))
+                yield gone
             else:
                 seen[number] = True
                 yield make(full, row, False)

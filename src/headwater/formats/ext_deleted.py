@@ -35,6 +35,7 @@ from headwater.formats.ext_inode import Row
 from headwater.formats.jbd2 import NotJournal
 from headwater.formats.overlay import Overlay
 from headwater.formats.record_places import in_turn
+from headwater.formats.slack_names import NameAlone, names_alone
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.model.kinds import GapReason
@@ -180,6 +181,18 @@ class DeletedTree:
                 entry, "deleted", generation, 0, state.place, self.inode_size, named, False, blocks, free, None,
                 row.deleted, "record",
             )  # fmt: skip
+
+    def names_alone(self) -> Iterator[NameAlone]:
+        """Deleted names of which nothing else is left."""
+        tree = self._tree
+        claimed = {found.entry.path for found in self.recovered()}
+        if tree.left is None:
+            deque(tree.entries(), maxlen=0)
+
+        def inode(number: int) -> tuple[int, int]:
+            return int(tree.record_spans(np.array([number]))[0][0]), self.inode_size
+
+        return names_alone(tree.alone, claimed, lambda number: tree.folder_parts(number, self._base), inode, "ext")
 
     def _volume(self) -> Overlay:
         return Overlay(self._base, self._block.block_size, {})

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.formats.ext_directories import Name, Names
+from headwater.formats.slack_names import Part, Slack
 from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.walking import MAX_WARNINGS, Bounds
@@ -248,6 +249,28 @@ class XfsTree:
                     begin = self.head.place(run.physical)
                     found.update((begin + index * step, number) for index in range(count))
         return found
+
+    def folder_parts(self, number: int, base: ByteSource) -> list[Part]:
+        """The blocks of names of a directory in use as they stand on the volume, with the names in use in them."""
+        row, size, step = self._inodes.get(number), self.head.block_size, self.head.directory_block
+        parts: list[Part] = []
+        for run in self._contents.map(row).runs if row is not None and row.format != FORMAT_LOCAL else ():
+            if not run.physical or run.logical * size >= _LEAF_AT:
+                continue
+            for index in range(min(run.blocks, self.head.blocks) * size // step):
+                place = self.head.place(run.physical) + index * step
+                data = base.pread(place, step)
+                live = {n.name: n.inode for n in names_in_block(data, self.head.file_types).names if n.live}
+                parts.append(Part(place, data, live))
+        return parts
+
+    def alone(self) -> list[Slack]:
+        """The names in the free space of directories in use, as the listing tells them."""
+        folders = self.folders()
+        return [
+            Slack(number, name, self._gone(f"{folders[number]}/{encode_name(name.name)}", name))
+            for number, name in self._slack
+        ]
 
     def slack_names(self) -> list[tuple[int, Name]]:
         """(inode of the directory, name) of the names in the free space of directories in use."""

@@ -30,6 +30,7 @@ from headwater.formats.block_claims import BlockClaims
 from headwater.formats.ext_content import Run
 from headwater.formats.free_space import FreeSpace
 from headwater.formats.record_places import in_turn
+from headwater.formats.slack_names import NameAlone, names_alone
 from headwater.formats.sources import Bad, ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.formats.xfs_content import runs_in
@@ -127,6 +128,16 @@ class DeletedTree:
                     break
                 self._found[found.entry.key] = found
         return list(self._found.values())
+
+    def names_alone(self) -> Iterator[NameAlone]:
+        """Deleted names of which nothing else is left."""
+        tree = self._tree
+        claimed = {found.entry.path for found in self.recovered()}
+
+        def inode(number: int) -> tuple[int, int]:
+            return max(0, self._head.inode_place(number)), self._head.inode_size
+
+        return names_alone(tree.alone(), claimed, lambda number: tree.folder_parts(number, self._base), inode, "xfs")
 
     def _recover(self) -> Iterator[Recovered]:
         head = self._head
