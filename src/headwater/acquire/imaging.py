@@ -156,11 +156,12 @@ class Imaging:
         plan, start = self._plan, self._stand.checkpoint.done
         pool = Pool(plan.buffers, plan.block)
         pack: Callable[[memoryview], Packed] = Chunker(plan.level) if plan.format == "e01" else as_is
+        packing = plan.format == "e01"  # else there is nothing to compress: whoever writes looks for zeros too
         padding = plan.padding(self._source)
         prepare = Preparation(pack, start, self._source.size, padding)
 
         def write(block: Block) -> None:
-            made: Prepared = block.made
+            made: Prepared = block.made if packing else prepare(block)
             for at, length in made.zeros:
                 self._zeros.add(at, length)
             if made.packed is not None:
@@ -170,7 +171,7 @@ class Imaging:
             level_out(plan, self._stand, self._writer.name)
         self._save(sidecar.INCOMPLETE)
         compared = plan.read_back or (plan.read_again and not self._source.live)
-        stages = Stages(pool, plan.digests, prepare, write, mark=compared)
+        stages = Stages(pool, plan.digests, prepare if packing else None, write, mark=compared)
         try:
             try:
                 self._writer.begin(self._stand.checkpoint if start else None)
