@@ -33,6 +33,7 @@ class CaseSettings:
     ``language``: of the report, ``zh``, ``en`` or ``both``.
     ``rules``: folders of Sigma rules. ``yara``: files and folders of YARA rules, whose texts the case keeps;
     ``yara_unallocated``: they are looked for in unallocated space as well.
+    ``no_carving``: unallocated space is not searched for files without a name.
     ``purpose``: the purpose of the evidence, for the register.
     ``case_no``, ``case_name``, ``cause``, ``client``, ``requirement``, ``place``: for the head of the report; an empty
     one is printed as not recorded. ``case_name``, ``cause`` (案由), ``client`` (委托单位), ``requirement`` (检验要求) and
@@ -51,6 +52,7 @@ class CaseSettings:
     rules: tuple[str, ...] = ()
     yara: tuple[str, ...] = ()
     yara_unallocated: bool = False
+    no_carving: bool = False
     purpose: str = ""
     case_no: str = ""
     case_name: str = ""

@@ -32,6 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--yara-unallocated", action="store_true", help="未分配空间也用 YARA 检索 · look in unallocated space too"
     )
     parser.add_argument(
+        "--no-carve", action="store_true", help="不从未分配空间按结构恢复文件 · carve no files out of unallocated space"
+    )
+    parser.add_argument(
         "--indicators", action="append", type=Path, default=[], metavar="FILE",
         help="指标清单：文本、CSV、STIX 2.1、MISP · a list of indicators: text, CSV, STIX 2.1, MISP",
     )  # fmt: skip
@@ -96,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
         "trusted_proxies": tuple(options.trusted_proxy) or None,
         "language": options.lang,
         "yara_unallocated": options.yara_unallocated or None,
+        "no_carving": options.no_carve or None,
         "purpose": options.purpose,
         **{n: getattr(options, n) for n in ("case_no", "case_name", "cause", "client", "requirement", "place")},
     }

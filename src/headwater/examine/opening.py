@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from headwater.examine import registry
@@ -34,10 +36,20 @@ from headwater.model.paths import encode_name, join, layers
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-_DISK_MAGIC = 64 * 1024
+_carving = ContextVar("carving", default=True)
 _SECTOR = 512  # where a file may begin when nothing tells how large the blocks were
 _UNKNOWN = "no reader for this volume"
 _COLLECTED = ("host", "kernel", "machine_id", "boot_id", "start")  # of a live collection's head
+
+
+@contextmanager
+def uncarved() -> Iterator[None]:
+    """What is opened within has no views of carved files."""
+    before = _carving.set(False)
+    try:
+        yield
+    finally:
+        _carving.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +228,7 @@ def _of_medium(source: Medium, keys: Sequence[Key], beside: Sequence[ByteSource]
             views.append(View(volume.name, tree, at, size, volume.offset >= 0, derived, volume.source, volume.facts))
     warnings = (*source.warnings, *table.warnings)
     views = [each for view in views for each in (view, *_further(view))]
-    views.extend(_between(source, table.slack, gaps))
+    views.extend(_between(source, table.slack, gaps) if _carving.get() else ())
     return Opened(
         source.kind, source, tuple(views), tuple(table.slack), tuple(gaps), warnings, source.stated, source.notes
     )
@@ -237,7 +249,7 @@ def _further(view: View) -> list[View]:
     deleted = getattr(view.tree, "deleted", None)
     if deleted is not None:
         found.append(("deleted", deleted))
-    unit = _unit(view.tree)
+    unit = _unit(view.tree) if _carving.get() else 0
     if unit and isinstance(view.tree, TskTree):  # its own view has the deleted files with their names
         tree = view.tree
         found.append(("carved", CarvedTree(tree, view.volume, unit, lambda: _beginnings(tree))))

@@ -41,6 +41,13 @@ def deletion_limits(number: int, facts: Mapping[str, Mapping[str, str]]) -> Iter
                 "deleted files may be gone from the device for that reason."
             )
             yield Sentence(Text(zh, en), (f"evidence-{number}",))
+        if said.get("carving"):
+            zh = f"检材 {number}：按检验人员的设定，未从未分配空间按结构恢复文件（--no-carve）；没有名称的已删除文件未予查找。"
+            en = (
+                f"Item {number}: by the examiner's setting no files were carved out of unallocated space (--no-carve); deleted files "
+                "without a name were not looked for."
+            )
+            yield Sentence(Text(zh, en), (f"evidence-{number}",))
         if said.get("volume thin"):
             zh = f"检材 {number} 的卷 {volume} 位于精简配置（thin）存储池；未分配的块在池中没有内容，读作零，不等于曾被清零。"
             en = (

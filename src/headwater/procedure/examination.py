@@ -110,8 +110,9 @@ def _fingerprint(item: Evidence, extra: Any) -> str:
 
 
 def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, others: Sequence[Evidence]) -> Json:
-    with_others = {BESIDE: [each.digests["sha256"] for each in others]} if others else "list"
-    unit = Unit(item, WALK, fingerprint=_fingerprint(item, with_others))
+    uncarved = corridor.settings.no_carving
+    with_others: Any = {BESIDE: [each.digests["sha256"] for each in others]} if others else "list"
+    unit = Unit(item, WALK, fingerprint=_fingerprint(item, [with_others, "no-carve"] if uncarved else with_others))
     marker = done(corridor.case, unit)
     if marker is not None and corridor.keys and marker["result"].get("locked"):
         marker = None  # what was closed then may open now
@@ -125,7 +126,7 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, othe
         else:
             task = Task(
                 f"list-{item.number}",
-                "headwater.procedure.child:walk",
+                f"headwater.procedure.{'child_uncarved' if uncarved else 'child'}:walk",
                 {"files": open_files.args(), "number": item.number, "bad": bad_ranges(corridor.ledger, item.number)},
                 open_files.fds,
                 wall=14_400.0,
