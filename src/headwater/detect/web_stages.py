@@ -7,7 +7,7 @@ A stage is requested, answered (2xx), or confirmed: something on the host agrees
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,14 +75,22 @@ class Chain:
     stages: dict[str, Reached]
 
 
-def chains(events: Events, proxies: Sequence[str]) -> Iterator[Chain]:
-    """The clients that came through two stages or more, or tried again and again, by first request."""
+def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain]:
+    """The clients that came through two stages or more, or tried again and again, by first request.
+
+    Of those for which nothing on the host can speak (they asked and were told, no more) the first ``vain``.
+    """
     host = Host(events)
     rows = _candidates(events, host)
     if rows.is_empty():
         return
     rows = _clients(rows, proxies)
     scans = _scans(events, rows, proxies)
+    commands = rows.select("cs-uri-stem", "cs-uri-query", "cs-user-agent")
+    rows = rows.with_columns(
+        pl.Series("command", [_command(r, host) for r in commands.iter_rows()], dtype=pl.String), _shells(rows, host)
+    )
+    rows = _worth(rows, scans, host, vain)
     found = []
     for (source, address), mine in sorted(
         rows.partition_by("source", "client", as_dict=True, maintain_order=True).items()
@@ -93,6 +101,43 @@ def chains(events: Events, proxies: Sequence[str]) -> Iterator[Chain]:
             who = Client(str(address), str(peer), forwarded, str(address) != str(peer))
             found.append(Chain(who, int(source), stages))
     yield from sorted(found, key=lambda c: (min(s.first for s in c.stages.values()), c.source, c.who.address))
+
+
+def _attempt() -> pl.Expr:
+    return ((pl.col("marks").list.len() > 0) | pl.col("command").is_not_null()) & ~pl.col("shell")
+
+
+def _sends() -> pl.Expr:
+    method = text("cs-method")
+    some = text("cs-uri-stem").str.contains(UPLOAD) | (method != "POST")
+    return method.is_in(["POST", "PUT", "MOVE"]) & ~pl.col("shell") & some
+
+
+def _worth(rows: pl.DataFrame, scans: Mapping[tuple[Any, Any], Reached], host: Host, vain: int) -> pl.DataFrame:
+    """The rows of clients that can make a chain: all that the host may confirm, and the first of the others.
+
+    Thousands of addresses with one attempt each are common, and each would be looked at for as long as one that got in.
+    """
+    heard = not (host.processes.is_empty() and host.privilege.is_empty() and host.errors.is_empty())
+    said = rows["command"].unique().drop_nulls().to_list()
+    likely = [c for c in said if heard or named_files(c)]
+    erring = host.errors["src_ip"].drop_nulls().unique().to_list()
+    clients = rows.group_by("source", "client").agg(
+        _attempt().sum().alias("attempts"),
+        pl.col("ts").filter(_attempt()).min().alias("first"),
+        ((pl.col("marks").list.len() > 0) & ~pl.col("shell")).any().alias("marked"),
+        _sends().any().alias("sends"),
+        (pl.col("shell") | pl.col("src_ip").is_in(erring) | pl.col("command").is_in(likely)).any().alias("heard"),
+    )
+    held = [(source, address, s.first) for (source, address), s in scans.items()]
+    types: dict[str, Any] = {"source": clients.schema["source"], "client": clients.schema["client"], "scan": pl.Int64}
+    clients = clients.join(pl.DataFrame(held, schema=types, orient="row"), on=["source", "client"], how="left")
+    scanned, tried = pl.col("scan").is_not_null(), pl.col("attempts") > 0
+    hopeful = pl.col("heard").fill_null(False) | (pl.col("sends") & (tried | scanned))
+    insists = tried & (scanned | ((pl.col("attempts") >= LEAST_ATTEMPTS) & pl.col("marked")))
+    others = clients.filter(~hopeful & insists).sort(pl.min_horizontal("first", "scan"), "source", "client")
+    kept = pl.concat([clients.filter(hopeful), others.head(vain)])
+    return rows.join(kept, on=["source", "client"], how="semi", maintain_order="left")
 
 
 def _insists(exploit: Reached | None) -> bool:
@@ -157,27 +202,21 @@ def _scans(events: Events, rows: pl.DataFrame, proxies: Sequence[str]) -> dict[t
 def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, Reached]:
     """What one client did, by stage; a later stage counts from the first earlier one on, and within a week of it."""
     stages: dict[str, Reached] = {} if scan is None else {"scan": scan}
-    commands = [_command(r, host) for r in mine.select("cs-uri-stem", "cs-uri-query", "cs-user-agent").iter_rows()]
-    mine = mine.with_columns(pl.Series("command", commands, dtype=pl.String))
-    shells = _shells(mine, host)
-    attempts = mine.filter(((pl.col("marks").list.len() > 0) | pl.col("command").is_not_null()) & ~shells)
+    attempts = mine.filter(_attempt())
     if attempts.height:
         said = sorted(
             {k for ks in attempts["marks"].to_list() for k in ks}
             | ({"command"} if attempts["command"].count() else set())
         )
         stages["exploit"] = Reached(attempts, _errors(attempts, host) + _ran(attempts, host), tuple(said))
-    stem, method = text("cs-uri-stem"), text("cs-method")
-    sent = mine.filter(
-        method.is_in(["POST", "PUT", "MOVE"]) & ~shells & (stem.str.contains(UPLOAD) | (method != "POST"))
-    )
+    sent = mine.filter(_sends())
     told = attempts.filter(pl.Series([_drops(c) for c in attempts["command"].to_list()], dtype=pl.Boolean))
     sent = _later(pl.concat([sent, told]).sort(ORDER), stages)
     if sent.height:
         dropped = _dropped(sent, host)
         if dropped or sent.height > told.height:
             stages["upload"] = Reached(sent, dropped)
-    used = _later(mine.filter(shells), stages)
+    used = _later(mine.filter("shell"), stages)
     if used.height:
         code = pl.concat([host.script_at(str(s)) for s in used["cs-uri-stem"].unique().sort().to_list()])
         claims = ("kind", "file_path", "trait", "match", "parameter")

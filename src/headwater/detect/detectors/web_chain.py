@@ -46,7 +46,7 @@ _PROOF = {"script": ("盘上脚本代码", "the script's code"), "process": ("�
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """The chains by first request; of those that were refused everywhere the first ``TOLD``."""
     vain = 0
-    for chain in chains(events, settings.trusted_proxies):
+    for chain in chains(events, settings.trusted_proxies, TOLD):
         severity, confidence = _weight(chain)
         vain += severity is Severity.LOW
         if severity is not Severity.LOW or vain <= TOLD:
