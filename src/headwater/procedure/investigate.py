@@ -50,10 +50,10 @@ from headwater.procedure.corridor import (
     store_of,
     unheard,
 )
+from headwater.procedure.doubts import warnings
 from headwater.procedure.examination import examine
 from headwater.procedure.intake import Gate, held, measured, take_in
 from headwater.procedure.judgement import Judged, first_look, judge
-from headwater.procedure.odd_times import warnings
 from headwater.procedure.reporting import gap_totals, write_report
 from headwater.vault.ledger import Ledger
 

@@ -37,11 +37,11 @@ from headwater.procedure.corridor import (
     zone_for,
 )
 from headwater.procedure.damage import figures
+from headwater.procedure.doubts import warnings
 from headwater.procedure.event_words import Texts
 from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, by_severity, judged_of
 from headwater.procedure.notamper_held import results
-from headwater.procedure.odd_times import warnings
 from headwater.procedure.systems import systems
 from headwater.procedure.within_mandate import override_notes
 from headwater.report import data as report

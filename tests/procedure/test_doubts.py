@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image that is not what it states of itself is told in the story, not in one cell of a table on page four."""
+
+from __future__ import annotations
+
+from headwater.model.custody import Evidence, Verdict
+from headwater.procedure.doubts import damaged
+
+
+def _item(*verdicts: Verdict) -> Evidence:
+    return Evidence(
+        2, "web01.E01", "e01", "/e/web01.E01", 1 << 20, "medium", {"md5": "bb"}, (), "imported", "Li Si", "", "2026-11-22T00:00:00Z",
+        verdicts,
+    )  # fmt: skip
+
+
+def test_a_damaged_image_is_not_passed_over() -> None:
+    said = list(
+        damaged(
+            _item(
+                Verdict("stated-in-container", "mismatch", "md5", "aa", "bb"),
+                Verdict(
+                    "read-completely", "mismatch", reason="524288 bytes could not be read; they are listed as gaps"
+                ),
+            )
+        )
+    )
+    assert len(said) == 2
+    assert "不符（md5 aa ≠ bb）" in said[0].text.zh
+    assert "(md5 aa ≠ bb)" in said[0].text.en
+    assert "524,288 字节" in said[1].text.zh
+    assert "(524,288 bytes)" in said[1].text.en
+    assert all(s.cites == ("evidence-2",) for s in said)
+
+
+def test_a_whole_image_is_not_suspected() -> None:
+    match = Verdict("stated-in-container", "match", "md5", "aa", "aa")
+    none = Verdict("stated-in-container", "not-claimable", reason="the container states no digest")
+    assert not list(damaged(_item(match)))
+    assert not list(damaged(_item(none)))
