@@ -103,11 +103,6 @@ class Columns:
         found = [pl.col(c).cast(pl.String) for c in self.every(field)]
         return None if not found else found[0] if len(found) == 1 else pl.coalesce(found)
 
-    def stated(self, field: str) -> pl.Expr | None:
-        """A field as one column states it, numbers as numbers; as :meth:`text` where several may."""
-        found = self.every(field)
-        return pl.col(found[0]) if len(found) == 1 else self.text(field)
-
     def keywords(self) -> pl.Expr:
         """All text of an event, a line for each column."""
         text = [pl.col(c).cast(pl.String) for c in self.spoken()]
