@@ -112,3 +112,8 @@ def test_act_without_a_name_says_which_option_names_the_person() -> None:
     with pytest.raises(AuthorityError) as refused:
         permit({}, Actor("", None), "export")
     assert "--as" in refused.value.text("zh")
+
+
+def test_an_unknown_option_leads_to_the_help_of_its_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "x", "--case", "c", "--out", "o", "--nosuch"]) == 2
+    assert "headwater image --help" in capsys.readouterr().err

@@ -60,3 +60,13 @@ def test_json_of_verify_keeps_its_words(copied: Path, capsys: pytest.CaptureFixt
     rows = [json.loads(line) for line in _said(capsys, "verify", str(copied), "--json").splitlines()]
     assert {tuple(row) for row in rows} == {("what", "result", "detail")}
     assert rows[0]["what"] == "ledger"
+
+
+@pytest.mark.parametrize(("verb", "said"), [("findings", "无发现"), ("steps", "未还原出入侵步骤")])
+def test_nothing_found_is_not_an_empty_screen(
+    verb: str, said: str, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("findings.jsonl", "steps.jsonl"):
+        (copied / name).write_bytes(b"")
+    assert said in _said(capsys, verb, str(copied))
+    assert _said(capsys, verb, str(copied), "--json") == ""

@@ -54,7 +54,9 @@ def test_every_entry_of_an_errand_bears_the_key_of_who_acted_and_the_act_that_of
 def test_nobody_acts_unsigned_where_people_are_enrolled(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = len(_entries(home)[0])
     assert _first(home) == 3
-    assert "HW1010" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "HW1020" in said
+    assert "张三" in said
     image = home / "web01.raw"
     image.write_bytes(bytes(4096))
     assert main(["collect", f"image:{image}", "--case", str(home / "case")]) == 3

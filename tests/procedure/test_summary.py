@@ -14,9 +14,10 @@ import pytest
 
 from headwater.cli.main import main
 from headwater.procedure import story
+from headwater.procedure.addresses import Address
 from headwater.procedure.judgement import Judged
 from headwater.procedure.summary import Days, Named, Summary
-from headwater.procedure.summary_words import WIDEST, columns, cut, lines, spark
+from headwater.procedure.summary_words import WIDEST, address_row, columns, cut, lines, spark
 from small_case import make_evidence
 
 
@@ -121,3 +122,9 @@ def test_event_logs_without_rules_are_not_read_as_clean(feed: str, rules: dict[s
     items: Any = [SimpleNamespace(number=1)]
     sentences = [s.text.zh for s in story.limits(judged, items, {}, {}, [account])]
     assert any("未给出 Sigma 规则" in s for s in sentences) is said
+
+
+def test_a_long_address_is_not_cut() -> None:
+    name = "fe80:0:0:0:80ac:4126:fa58:1b81"
+    one = Address(name, True, 2, 0, 0, "2019-04-18", "2019-04-18", 0)
+    assert [name in line for line in address_row(one, "zh")] == [True, False]

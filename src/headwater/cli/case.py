@@ -193,6 +193,10 @@ def _duties(options: argparse.Namespace) -> int:
     with corridor.ledger:
         clocks, prompts = casework.duties_of(corridor)
     say(f"{duties.notice().zh} {duties.notice().en}")
+    if not clocks and not prompts:
+        say(
+            "尚无期限起算：用 --known 时刻、--operator、--matter 说明 · no clock runs yet: give --known, --operator and --matter"
+        )
     overdue = False
     for clock in clocks:
         overdue = overdue or (clock.left_ns < 0 and not clock.done)

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
     from headwater.procedure.judgement import failed_first, seen_first
-    from headwater.procedure.listing import SO_FAR, failed_lines, findings, in_language
+    from headwater.procedure.listing import NO_FINDINGS, SO_FAR, failed_lines, findings, in_language
 
     corridor = open_case(options.case)
     with corridor.ledger:
@@ -39,5 +39,5 @@ def run(options: argparse.Namespace) -> int:
             print(in_language(SO_FAR, options.lang or language), file=sys.stderr)
             for words in failed_lines(failed_first(corridor.case), options.lang or language):
                 print(inert(words), file=sys.stderr)
-        print_rows(findings(corridor, by_time=options.by == "time"), options, language)
+        print_rows(findings(corridor, by_time=options.by == "time"), options, language, NO_FINDINGS)
     return EXIT_DONE

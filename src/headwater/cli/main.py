@@ -148,7 +148,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given:
             print(welcome())
             return EXIT_DONE
-        options = build(given[0]).parse_args(given)
+        options, unknown = build(given[0]).parse_known_args(given)
+        if unknown:  # by the verb, whose help answers; argparse would say it of the whole program
+            _Parser(prog=" ".join(("headwater", *filter(None, [options.verb])))).error(
+                f"unrecognized arguments: {' '.join(unknown)}"
+            )
         if options.verb is None:
             raise UsageError("HW0001", what="VERB")
         options.command = ("headwater", *given)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headwater.model.nouns import Text
     from headwater.procedure.listing import Row
 
 # control characters, and those that reorder what is shown (Unicode bidi, UAX #9)
@@ -100,12 +101,14 @@ def listing_arguments(parser: argparse.ArgumentParser) -> None:
     language_argument(parser)
 
 
-def print_rows(rows: Iterable[Row], options: argparse.Namespace, language: str) -> None:
-    """Rows as JSON lines or, for people, a head line, the sentence and the citation of each."""
+def print_rows(rows: Iterable[Row], options: argparse.Namespace, language: str, none: Text) -> None:
+    """Rows as JSON lines or, for people, a head line, the sentence and the citation of each; ``none``: what is said of none."""
     from headwater.procedure.listing import FIRST, in_language, languages
 
     language = options.lang or language
+    empty = True
     for row in rows:
+        empty = False
         if options.json:
             line(row.json)
             continue
@@ -116,3 +119,5 @@ def print_rows(rows: Iterable[Row], options: argparse.Namespace, language: str) 
         if row.aside is not None:
             say(f"    ⊘ {in_language(row.aside, language)}")
         say(f"    → {in_language(row.cited, language)} · {in_language(FIRST, language)} {row.first}")
+    if empty and not options.json:  # an empty screen would not tell "none" from "not examined"
+        say(in_language(none, language))

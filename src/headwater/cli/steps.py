@@ -21,10 +21,10 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import print_rows
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
-    from headwater.procedure.listing import steps
+    from headwater.procedure.listing import NO_STEPS, steps
 
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "steps")
-        print_rows(steps(corridor), options, corridor.settings.language)
+        print_rows(steps(corridor), options, corridor.settings.language, NO_STEPS)
     return EXIT_DONE

@@ -87,6 +87,12 @@ USAGE: dict[str, tuple[str, ...]] = {
         "先用 headwater case people CASE add 登记其人与公钥。",
         "Enrol the person first: headwater case people CASE add.",
     ),
+    "HW1020": (
+        "须由已登记的人员签名，未用 --as 指明何人；已登记：{known}",
+        "an enrolled person signs this, and --as names nobody; enrolled: {known}",
+        "加 --as 姓名；其密钥在别处时用 --key 姓名=文件。",
+        "Add --as NAME; where their key lies elsewhere, --key NAME=FILE.",
+    ),
     "HW1011": (
         "{who} 无权办理 {what}，所需角色：{roles}",
         "{who} may not do this: {what}; it takes one of these roles: {roles}",

@@ -29,7 +29,7 @@ from headwater.procedure.corridor import (
     settings_of,
     silent,
 )
-from headwater.procedure.hands import actor_of
+from headwater.procedure.hands import actor_of, enrolled
 from headwater.procedure.signing import Hand
 from headwater.vault.ledger import Ledger
 from headwater.vault.roles import Actor, permit
@@ -47,7 +47,7 @@ def _acting(people: Mapping[str, Person], hand: Hand | None, *, signed: bool) ->
     actor = actor_of(people, hand)
     if people and (signed or actor.signer is not None):
         if actor.signer is None:
-            raise AuthorityError("HW1010", what="--as …")
+            raise AuthorityError("HW1020", known=enrolled(people))
         permit(people, actor, "add")
     return actor
 

@@ -14,6 +14,7 @@ from headwater.procedure.listing import in_language, languages
 from headwater.procedure.tracing import SPANS_MOST, Link
 from headwater.report.words import ACTIONS, AUTHORITY_FIELDS, NOT_RECORDED, kind
 
+_UNKNOWN = Text("未查明", "not found")
 _SHOWN = ("_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "_PID", "_UID", "_SYSTEMD_UNIT", "_CMDLINE")
 _HEADER = ("host", "user", "src_ip", "dst_ip", "process", "pid", "command_line", "file_path", "outcome", "provider")
 _TITLES = {
@@ -79,7 +80,7 @@ def _step(facts: Mapping[str, Any], language: str) -> Iterator[str]:
     words = (
         in_language(Text(*STAGE_TEXT[Stage(facts["stage"])]), language),
         in_language(Text(*CONFIDENCE_TEXT[Confidence(facts["confidence"])]), language),
-        f"{facts['actor'] or '?'} → {facts['asset'] or '?'}",
+        " → ".join(facts[end] or in_language(_UNKNOWN, language) for end in ("actor", "asset")),
         facts["technique"],
         _interval(facts["ts_first"], facts["ts_last"]),
     )
@@ -180,7 +181,7 @@ def _evidence(facts: Mapping[str, Any], language: str) -> Iterator[str]:
 def _custody(facts: Mapping[str, Any], language: str) -> Iterator[str]:
     action = str(facts["action"])
     words = in_language(Text(ACTIONS.get(action, action), action), language)
-    yield f"{facts['time']} · {words} · {' / '.join(facts['actors']) or '?'} · {facts['tool']}"
+    yield f"{facts['time']} · {words} · {' / '.join(facts['actors']) or in_language(NOT_RECORDED, language)} · {facts['tool']}"
     yield f"{_said('条目哈希', 'entry hash', language)} {facts['hash']}"
     yield f"{_said('前一条', 'previous', language)} {facts['previous']}"
 

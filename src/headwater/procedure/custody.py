@@ -22,7 +22,7 @@ from headwater.formats.canonical import digest
 from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError, UsageError, VaultError
 from headwater.procedure.corridor import TOOL, Corridor, encode_argument, evidence_of, open_case, utc_now
-from headwater.procedure.hands import actor_of
+from headwater.procedure.hands import actor_of, enrolled
 from headwater.procedure.signing import Hand
 from headwater.vault import custody, items
 from headwater.vault.custody import APPROVED, CUSTODY, Event, State
@@ -93,7 +93,7 @@ def at_desk(
     """Open a case for an act; the case is locked and its ledger closed at the end.
 
     Raises:
-        AuthorityError: HW1010 where people are enrolled and nobody is named, or the key is not among them; HW1019 it is
+        AuthorityError: HW1020 where people are enrolled and nobody is named; HW1010 the name is not among them; HW1019 it is
             somebody else's.
         VaultError: HW3010, a key cannot be opened.
     """
@@ -102,7 +102,7 @@ def at_desk(
         people = corridor.ledger.examined(signatures=False).people
         actor = actor_of(people, hand)
         if people and actor.signer is None:
-            raise AuthorityError("HW1010", what="--as …")
+            raise AuthorityError("HW1020", known=enrolled(people))
         yield Desk(corridor, people, actor, actor_of(people, approver) if approver else None)
 
 

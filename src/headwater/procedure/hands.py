@@ -12,6 +12,11 @@ from headwater.vault.signers import open_signer, there
 from headwater.vault.trail import Person
 
 
+def enrolled(people: Mapping[str, Person]) -> str:
+    """The names of those who are enrolled, for a person who named nobody."""
+    return ", ".join(sorted({person.name for person in people.values()}))
+
+
 def actor_of(people: Mapping[str, Person], hand: Hand | None) -> Actor:
     """The person with their key open; by name alone while nobody is enrolled and no key is there.
 

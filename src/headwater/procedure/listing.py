@@ -24,6 +24,12 @@ NO_TIME = Text("时间未记载", "time not recorded")
 _NOT_RUN = Text("检测器未能运行", "detector did not run")
 
 
+NO_FINDINGS = Text("无发现；未发现不等于未发生。", "No findings; not found is not the same as did not happen.")
+NO_STEPS = Text(
+    "未还原出入侵步骤；未发现不等于未发生。", "No steps were rebuilt; not found is not the same as did not happen."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One finding or step. ``words``: stage, severity, confidence …; ``json`` is its contract; times as text, UTC.

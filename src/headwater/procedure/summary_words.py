@@ -131,7 +131,7 @@ def _addresses(found: Summary, language: str) -> Iterator[str]:
         names = (padded(("" if r or w < 20 else "  ") + in_language(t, each), w, right=r) for t, w, r in heads)
         yield "".join(names) + "  " + in_language(last, each)
     for one in found.addresses:
-        yield _address(one, language)
+        yield from address_row(one, language)
 
 
 def address_lines(found: Summary, language: str) -> Iterator[str]:
@@ -162,11 +162,16 @@ def address_lines(found: Summary, language: str) -> Iterator[str]:
         yield f"    sha256 {held['sha256']}"
 
 
-def _address(one: Address, language: str) -> str:
+def address_row(one: Address, language: str) -> Iterator[str]:
+    """One address and its figures in columns."""
+    name = "  " + one.address
+    if columns(name) > 25:  # a long IPv6 address, cut, could not be looked for: it has a line of its own
+        yield name
+        name = ""
     where = Text("内网", "inside") if one.inside else Text("外网", "outside")
     first, last = ((t or "—")[:10] for t in (one.first, one.last))
-    return (
-        padded("  " + one.address, 26) + padded(in_language(where, language), 13)
+    yield (
+        padded(name, 25) + " " + padded(in_language(where, language), 13)
         + "".join(padded(f"{n:,}", 12, right=True) for n in (one.events, one.success, one.failure))
         + padded(f"{one.findings:,}", 14, right=True) + "  " + (first if first == last else f"{first} – {last}")
     )  # fmt: skip

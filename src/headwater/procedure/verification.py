@@ -43,7 +43,7 @@ from headwater.procedure.corridor import (
     store_of,
 )
 from headwater.procedure.investigate import digest_again, pool_for
-from headwater.procedure.judgement import JUDGED, judge, load
+from headwater.procedure.judgement import JUDGED, judge, judged_of
 from headwater.procedure.rederiving import fault_of, rederive
 from headwater.procedure.reporting import rendered
 from headwater.store.events import EventStore
@@ -201,7 +201,7 @@ def _evidence(corridor: Corridor, pool: Pool, item: Evidence) -> Check:
 
 def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: set[int]) -> Iterator[Check]:
     try:
-        findings = load(corridor.case).findings
+        findings = judged_of(corridor).findings
     except HeadwaterError as error:
         yield check_of(("发现", "findings"), "not-claimable", _of(error))
         return
