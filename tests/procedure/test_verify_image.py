@@ -133,3 +133,16 @@ def test_sidecar_that_intake_does_not_look_at(made: Path, tmp_path: Path) -> Non
     assert (forged[0].result, forged[0].reason) == ("mismatch", "the sidecar's signature does not verify")
     (tmp_path / "raw.json").write_text("{}")
     assert not list(stated_beside(tmp_path / "raw.dd", found))
+
+
+def test_every_comparison_has_a_chinese_name(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify-image", str(made / "e01.E01")]) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "附件签名 sidecar signature",
+        "结构与分块 structure",
+        "md5（镜像自载） md5 (container)",
+        "sha256（附件）",
+        "镜像文件 files",
+    ):
+        assert words in said

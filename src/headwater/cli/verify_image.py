@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
     from headwater.cli.printing import line, say
-    from headwater.procedure.image_check import check_image
+    from headwater.procedure.image_check import check_image, check_words
 
     meter = Meter()
     try:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             line(asdict(check))
         else:
-            say(f"{words[check.result]:<12} {check.what}  {check.detail}")
+            say(f"{words[check.result]:<12} {check_words(check)}  {check.detail}")
     for name, value in found.digests.items():
         if not options.json:
             say(f"{name:<7} {value}")

@@ -353,6 +353,8 @@ def verdict_words(verdict: Verdict) -> tuple[str, str]:
     """A verdict in Chinese and in English, as it is shown and entered."""
     what_zh, what_en = _WHAT.get(verdict.what, (verdict.what, verdict.what))
     result_zh, result_en = _RESULT[verdict.result]
+    if verdict.what == "stated-in-container" and verdict.algorithm:  # there may be one for each algorithm
+        what_zh, what_en = f"{what_zh}（{verdict.algorithm}）", f"{what_en} ({verdict.algorithm})"
     zh, en = f"{what_zh}：{result_zh}", f"{what_en}: {result_en}"
     if verdict.reason:
         zh, en = f"{zh}({verdict.reason})", f"{en} ({verdict.reason})"
@@ -362,6 +364,7 @@ def verdict_words(verdict: Verdict) -> tuple[str, str]:
 _WHAT = {
     "stream-equals-image": ("读出的数据流与镜像一致", "the stream read equals the image"),
     "source-read-again": ("再次读取检材与镜像一致", "the source read again equals the image"),
+    "stated-in-container": ("与来源自载的校验值一致", "the content has the digest that the source states"),
     "read-completely": ("检材全部读出", "the source was read completely"),
 }
 _RESULT = {

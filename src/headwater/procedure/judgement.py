@@ -162,6 +162,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         findings, report = run_rules(folder, store, settings)
         found.update({f.id: f for f in findings})
         sigma = sigma.joined(report)
+        corridor.progress("sigma", len(sigma.ran), None, "rules")  # else the last that is seen is "0 rules"
     facts = {i.number: facts_of(corridor.ledger, i.number) for i in evidence_of(corridor.ledger)}
     held = known.of_case(corridor.case, store)
     named = tuple(known.weighed(contained.named(found.values(), facts), held))
