@@ -10,6 +10,7 @@ from typing import Any
 
 from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT, Confidence, Severity, Stage
 from headwater.model.nouns import Text
+from headwater.procedure.image_fields import DIGEST_OF
 from headwater.procedure.listing import in_language, languages
 from headwater.procedure.tracing import SPANS_MOST, Link
 from headwater.report.words import ACTIONS, AUTHORITY_FIELDS, NOT_RECORDED, kind
@@ -174,8 +175,11 @@ def _evidence(facts: Mapping[str, Any], language: str) -> Iterator[str]:
         else f"{facts['name']} ({facts['kind']}, {facts['size']:,} 字节 bytes)"
     )
     yield f"{_said('来源', 'source', language)}: {facts['source']}"
-    for name, value in sorted(facts["digests"].items()):
-        yield f"{name.upper()} {value}"
+    of = DIGEST_OF.get(
+        facts["digest_of"]
+    )  # else a reader takes a manifest's digest for that of the file, and finds another
+    told = f"{_said('校验值对象', 'digest of', language)}: {in_language(of, language)}" if of else ""
+    yield from filter(None, (told, *(f"{name.upper()} {value}" for name, value in sorted(facts["digests"].items()))))
 
 
 def _custody(facts: Mapping[str, Any], language: str) -> Iterator[str]:

@@ -209,6 +209,7 @@ def _upward(corridor: Corridor, numbers: Sequence[int]) -> Iterator[Link]:
                 "kind": item.kind,
                 "size": item.size,
                 "source": item.source_path,
+                "digest_of": item.digest_of,
                 "digests": dict(item.digests),
             }
             yield Link("evidence", f"evidence-{item.number}", facts)
