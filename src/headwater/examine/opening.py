@@ -41,6 +41,8 @@ _SECTOR = 512  # where a file may begin when nothing tells how large the blocks 
 _UNKNOWN = "no reader for this volume"
 _COLLECTED = ("host", "kernel", "machine_id", "boot_id", "start")  # of a live collection's head
 
+_SPREAD = 16 << 20  # bytes of a volume whose places on the medium are asked for at once
+
 
 @contextmanager
 def uncarved() -> Iterator[None]:
@@ -86,6 +88,24 @@ class View:
                 return ()
             found.extend(there)
         return tuple(found)
+
+    def spread(self, medium: ByteSource, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """The ranges of the medium that hold this range of the volume, joined where they touch, in steps of 16 MiB.
+
+        Of copies the first counts; what is made from parity, and what lies nowhere on the medium, is left out.
+        """
+        if self.on_medium:
+            yield self.offset + offset, length
+        elif self.volume is not None:
+            for at in range(offset, offset + length, _SPREAD):
+                there = physical_ranges(self.volume, medium, at, min(_SPREAD, offset + length - at))
+                joined: list[tuple[int, int]] = []
+                for start, size in sorted(there):
+                    if joined and sum(joined[-1]) == start:
+                        joined[-1] = (joined[-1][0], joined[-1][1] + size)
+                    else:
+                        joined.append((start, size))
+                yield from joined
 
 
 @dataclass(frozen=True, slots=True)

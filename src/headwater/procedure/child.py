@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine import reading, registry, told
-from headwater.examine.batch import Batch
+from headwater.examine.batch import Batch, parsed_bytes
 from headwater.examine.container_hosts import Containers
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
@@ -44,6 +44,7 @@ gc.set_threshold(200_000, 50, 1000)
 PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
 HEADER_BYTES = 256 << 10  # of JSON per message, well under the cap on headers
+_CLAIMS_MOST = 400_000  # of a volume that lies in pieces; what lies beyond stays "unknown" in the coverage
 EXTENTS_MOST = 8_000  # of one file; what lies beyond stays "no-parser" in the coverage
 
 PROGRESS_STEP = 32 << 20  # bytes between two words of progress
@@ -225,11 +226,17 @@ def _claims(opened: Opened, bad: Sequence[Sequence[Any]]) -> Iterator[list[Any]]
     for _, gap, offset in opened.unopened:
         yield [offset, gap.length, "unopened"]
     for view in opened.views:
-        if not view.on_medium or view.derived:
+        if view.derived:
             continue
-        yield [view.offset, view.size, "unknown"]
+        if view.on_medium:
+            yield [view.offset, view.size, "unknown"]
+        left = _CLAIMS_MOST
         for offset, length, what in view.tree.coverage():
-            yield [view.offset + offset, length, state_of(what)]
+            for at, size in view.spread(opened.source, offset, length):
+                left -= not view.on_medium  # striping cuts a large volume into very many ranges
+                if left < 0:
+                    break
+                yield [at, size, state_of(what)]
     for offset, length, _, _ in bad:
         yield [int(offset), int(length), "unreadable"]
 
@@ -289,7 +296,10 @@ def _aligned(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     for frame in frames:
         for name, dtype in frame.schema.items():
             types[name] = dtype if types.get(name, dtype) == dtype else pl.String
-    return [f.select(pl.col(n).cast(types[n]) for n in f.columns) for f in frames]
+    return [
+        f if all(types[n] == t for n, t in f.schema.items()) else f.select(pl.col(n).cast(types[n]) for n in f.columns)
+        for f in frames
+    ]
 
 
 def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
@@ -319,9 +329,9 @@ def parse(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
 
 
 def _add_up(tally: dict[str, int], batch: Batch) -> None:
-    first = batch.events.filter(pl.col("ordinal") == 0) if batch.events.height else batch.events
-    tally["records"] += first.height
-    tally["parsed"] += int(first["length"].sum()) if first.height else 0
+    first = batch.events["ordinal"] == 0  # of the other columns nothing is asked
+    tally["records"] += int(first.sum())
+    tally["parsed"] += parsed_bytes(batch.events)
     tally["gap"] += sum(g.length for g in batch.gaps)
     tally["skipped"] += sum(s.size for s in batch.skipped)
     if batch.count is not None:

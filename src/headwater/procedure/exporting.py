@@ -36,7 +36,15 @@ from headwater.vault.trail import DISMISS, ENROL, Redacted
 
 EXPORT, EXPORTED = "export", "exported"
 HOME = "CN"
-_RESULTS = ("case.json", "coverage.jsonl", "extents.jsonl", "yara-rules.json", "indicator-lists.json", *JUDGED)
+_RESULTS = (
+    "case.json",
+    "coverage.jsonl",
+    "extents.jsonl",
+    "yara-rules.json",
+    "indicator-lists.json",
+    "known-files.json",
+    *JUDGED,
+)
 _FOLDERS = ("report", "manifests")
 _NEVER_BACK = frozenset({ENROL, DISMISS})
 
