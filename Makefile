@@ -11,6 +11,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q src/headwater # confined children write nothing: what they alone import they would compile each time
 	@touch $@
 
 setup-dev: $(VENV)/.ready-dev
