@@ -239,6 +239,14 @@ def test_truncated_volume_says_so(tmp_path: Path) -> None:
     assert short
 
 
+def test_a_volume_that_lacks_its_last_part_is_not_called_whole(tmp_path: Path) -> None:
+    image = ext(tmp_path / "short", kind="ext2", size="4M")
+    assert not opened(image).warnings
+    with image.open("r+b") as file:
+        file.truncate(2 << 20)
+    assert [(g.offset, g.length, g.reason) for g in opened(image).warnings] == [(2 << 20, 2 << 20, GapReason.TRUNCATED)]
+
+
 # SOURCE: log2timeline/dfvfs and log2timeline/plaso test_data, Apache-2.0 (ext2.splitraw, ímynd.dd, syslog_image.dd)
 @pytest.mark.parametrize(
     "parts",

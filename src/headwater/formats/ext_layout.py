@@ -221,6 +221,9 @@ def read_groups(source: ByteSource, block: Superblock) -> tuple[Groups, list[Gap
         end = source.size
         text = f"{claimed - groups} of {claimed} block groups lie beyond the end of the volume"
         gaps.append(Gap(end, max(0, block.blocks * block.block_size - end), GapReason.TRUNCATED, text))
+    elif (whole := min(block.blocks * block.block_size, 1 << 62)) > source.size:
+        text = f"the volume says {whole} bytes; {whole - source.size} of them lie beyond the end of the image"
+        gaps.append(Gap(source.size, whole - source.size, GapReason.TRUNCATED, text))
     size = block.block_size
     raw = b"".join(source.pread(b * size, size).ljust(size, b"\0") for b in descriptor_blocks(block, groups))
     step = block.descriptor_size
