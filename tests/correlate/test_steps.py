@@ -18,7 +18,7 @@ def finding(
     stage: Stage, severity: Severity = Severity.HIGH, ts: int | None = HOUR, rule: str = "r", **more: Any
 ) -> Finding:
     card = Rule(rule, "1", "x", Text("题", "title"), stage, ("T1000",), severity)
-    cite = Citation(Span(more.pop("evidence", 1), "/a", more.pop("offset", 0), 10), ts, {})
+    cite = Citation(Span(more.pop("evidence", 1), more.pop("path", "/a"), more.pop("offset", 0), 10), ts, {})
     made = Finding(
         card, Text("文。", "Text."), (cite,), more.pop("confidence", Confidence.MEDIUM), severity,
         ts_first=ts, ts_last=ts, **more,
@@ -86,3 +86,27 @@ def test_an_unnamed_actor_is_inferred_only_from_a_single_earlier_entry() -> None
     assert {s.actor for s in correlate([entry, web, persist]) if s.stage == Stage.PERSIST} == {"203.0.113.7"}
     other = finding(Stage.LOGIN, src_ip="203.0.113.9", host="web01", offset=5)
     assert {s.actor for s in correlate([entry, other, persist]) if s.stage == Stage.PERSIST} == {"root"}
+
+
+def test_two_findings_about_one_file_do_not_tell_of_two_intruders() -> None:
+    shell = "p1!/var/www/html/up.php"
+    came = finding(Stage.LOGIN, src_ip="203.0.113.7")
+    used = finding(Stage.PERSIST, src_ip="198.51.100.9", path=shell, facts={"path": shell})
+    content = finding(Stage.PERSIST, rule="yara", path=shell)
+    unit = finding(Stage.PERSIST, rule="unit", path="p1!/etc/systemd/system/x.service")
+    typed = finding(Stage.PERSIST, rule="history", path=shell, user="root")
+    steps = correlate([came, used, content, unit, typed])
+    assert {s.actor: set(s.findings) for s in steps if s.stage == Stage.PERSIST} == {
+        "198.51.100.9": {used.id, content.id},
+        "203.0.113.7": {unit.id, typed.id},
+    }
+
+
+def test_a_file_that_two_addresses_used_is_nobodys_by_its_content() -> None:
+    shell = "p1!/var/www/html/up.php"
+    used = [
+        finding(Stage.PERSIST, src_ip=who, path=shell, facts={"path": shell})
+        for who in ("198.51.100.9", "198.51.100.8")
+    ]
+    steps = correlate([*used, finding(Stage.PERSIST, rule="yara", path=shell)])
+    assert sorted(str(s.actor) for s in steps) == ["198.51.100.8", "198.51.100.9", "None"]

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from headwater.formats.canonical import identify
 from headwater.model.kinds import SEVERITY_ORDER, STAGE_TEXT, Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Step, Text
+from headwater.model.paths import file_layer
 
 # Acts of one actor at one stage further apart than this are told as two steps.
 APART = 6 * 3600 * 1_000_000_000
@@ -90,11 +91,13 @@ def _clusters(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def _by_actor(cluster: Sequence[Finding], before: Sequence[Step]) -> list[_Group]:
-    """One group per address: as the finding says, else as its entries imply; what is left goes by account."""
+    """One group per address: as the finding says or another about the same file, else as its entries imply; the rest by account."""
     groups: dict[str | None, list[tuple[Finding, bool]]] = {}
+    hands = _hands(cluster)
     for finding in cluster:
-        implied = None if finding.src_ip else _implied(finding.ts_first, before)
-        groups.setdefault(finding.src_ip or implied, []).append((finding, implied is not None))
+        said = finding.src_ip or hands.get(_only_file(finding))
+        implied = None if said else _implied(finding.ts_first, before)
+        groups.setdefault(said or implied, []).append((finding, implied is not None))
     nameless = groups.pop(None, [])
     if nameless and len(groups) == 1 and not before:
         next(iter(groups.values())).extend(nameless)
@@ -104,6 +107,26 @@ def _by_actor(cluster: Sequence[Finding], before: Sequence[Step]) -> list[_Group
         users = sorted({f.user for f, _ in nameless if f.user})
         made.append(_Group(users[0] if len(users) == 1 else None, [f for f, _ in nameless], False))
     return made
+
+
+def _only_file(finding: Finding) -> str:
+    """The one file whose content a finding without an account rests on; empty where there are several or none."""
+    files = {file_layer(c.span.path) for c in finding.spans} if finding.user is None else set()
+    files = {f for f in files if f.startswith("/")}
+    return files.pop() if len(files) == 1 else ""
+
+
+def _hands(cluster: Sequence[Finding]) -> dict[str, str]:
+    """Files that findings are about (``path`` of their facts) and the one address that these name for each.
+
+    Two findings about one web shell, one by its requests and one by its content, must not tell of two intruders.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for finding in cluster:
+        path = finding.facts.get("path")
+        if finding.src_ip and isinstance(path, str):
+            found[file_layer(path)].add(finding.src_ip)
+    return {path: addresses.pop() for path, addresses in found.items() if path and len(addresses) == 1}
 
 
 def _implied(ts: int | None, before: Sequence[Step]) -> str | None:

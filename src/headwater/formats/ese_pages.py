@@ -133,7 +133,9 @@ def header(source: ByteSource) -> Header:
         revision, size = struct.unpack_from("<II", data, 232)
         size = size or 4096
         if size in PAGE_SIZES and (not at or at == size):
-            first, last = struct.unpack_from("<II", data, 296)  # DBFILEHDR in the engine's dev/ese/src/inc, le_lGenMinRequired
+            first, last = struct.unpack_from(
+                "<II", data, 296
+            )  # DBFILEHDR in the engine's dev/ese/src/inc, le_lGenMinRequired
             (committed,) = struct.unpack_from("<I", data, 416)
             return Header(version, revision, size, state, kind, bool(at), first, last, committed)
     raise NotEse("no header of an ESE database")
