@@ -11,10 +11,10 @@ Format: Joachim Metz, "BitLocker Drive Encryption (BDE) format", https://github.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from headwater.formats.sources import Bad
+from headwater.formats.overlay import Patched
 from headwater.model.ports import ByteSource
 
 _SIGNATURE = b"-FVE-FS-"
@@ -60,42 +60,16 @@ def external_key(file: bytes) -> bytes | None:
     return None
 
 
-class WithClearKey:
-    """The volume with some bytes of its metadata replaced; everything else as it stands. Closes nothing."""
-
-    def __init__(self, source: ByteSource, replaced: Sequence[tuple[int, bytes]]) -> None:
-        self._source, self._replaced = source, replaced
-
-    @property
-    def size(self) -> int:
-        return self._source.size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._source.bad
-
-    def pread(self, offset: int, length: int) -> bytes:
-        data = self._source.pread(offset, length)
-        for at, new in self._replaced:
-            low, high = max(at, offset), min(at + len(new), offset + len(data))
-            if low < high:
-                data = data[: low - offset] + new[low - at : high - at] + data[high - offset :]
-        return data
-
-    def close(self) -> None:
-        """Nothing of its own is open."""
-
-
-def with_startup_key(source: ByteSource, key: bytes) -> WithClearKey | None:
+def with_startup_key(source: ByteSource, key: bytes) -> Patched | None:
     """The volume as this external key opens it; None where it is another volume's."""
-    replaced: list[tuple[int, bytes]] = []
+    replaced: dict[int, bytes] = {}
     for start, metadata in _metadata(source):
         for entry in entries(metadata):
             if (entry.kind, entry.value) == (_VMK, _MASTER) and len(entry.data) > _WITHIN:
                 cleared = _cleared(entry.data, key)
                 if cleared is not None:
-                    replaced.append((start + entry.at + 8, cleared))
-    return WithClearKey(source, replaced) if replaced else None
+                    replaced[start + entry.at + 8] = cleared
+    return Patched(source, replaced) if replaced else None
 
 
 def _cleared(master: bytes, key: bytes) -> bytes | None:

@@ -8,16 +8,16 @@ Every byte that is read still has its place on the volume: for a replaced block 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.formats.sources import Bad
+from headwater.formats.sources import LaidOver
 from headwater.model.ports import ByteSource
 
 
-class Overlay:
+class Overlay(LaidOver):
     """``blocks``: number of a block → (where its content stands, in bytes; the first four bytes it really has, or b'').
 
     jbd2 blanks the first four bytes of a journalled block that would look like its own headers. ``journal``: where those
@@ -31,21 +31,13 @@ class Overlay:
         blocks: Mapping[int, tuple[int, bytes]],
         journal: ByteSource | None = None,
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._journal = source if journal is None else journal
         self._size = block_size
         self._numbers = sorted(blocks)
         self._blocks = blocks
         self._from = np.array(self._numbers, np.int64)
         self._to = np.array([blocks[n][0] for n in self._numbers], np.int64)
-
-    @property
-    def size(self) -> int:
-        return self._source.size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._source.bad
 
     def pread(self, offset: int, length: int) -> bytes:
         data = self._source.pread(offset, length)
@@ -96,27 +88,16 @@ class Overlay:
             index += 1
         return found
 
-    def close(self) -> None:
-        """Nothing of its own to close: the volume stays with whoever opened it."""
 
-
-class Patched:
+class Patched(LaidOver):
     """A volume with stretches of bytes replaced by what playing a log back made of them; they stand nowhere as they are."""
 
     def __init__(self, source: ByteSource, patches: Mapping[int, bytes]) -> None:
         """``patches``: where on the volume each begins → its bytes; they do not overlap."""
-        self._source = source
+        super().__init__(source)
         self._starts = sorted(patches)
         self._data = [patches[n] for n in self._starts]
         self._longest = max(map(len, self._data), default=0)
-
-    @property
-    def size(self) -> int:
-        return self._source.size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._source.bad
 
     def _touched(self, offset: int, length: int) -> range:
         low = bisect.bisect_right(self._starts, offset - self._longest)
@@ -138,6 +119,3 @@ class Patched:
     def untouched(self, offset: int, length: int) -> bool:
         """Whether the volume itself holds these bytes as they are read here."""
         return not any(self._starts[n] + len(self._data[n]) > offset for n in self._touched(offset, length))
-
-    def close(self) -> None:
-        """Nothing of its own to close: the volume stays with whoever opened it."""

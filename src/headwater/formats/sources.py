@@ -83,6 +83,27 @@ class RangeSource(ABC):
         """``length`` bytes from ``offset``, both within the size; zeros for what cannot be read."""
 
 
+class LaidOver:
+    """A source laid over another: of its size, unreadable where that is, with nothing of its own to close.
+
+    What is read of it, its children say.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    @property
+    def bad(self) -> Sequence[Bad]:
+        return self._source.bad
+
+    def close(self) -> None:
+        """Nothing: the source below stays with whoever opened it."""
+
+
 class FileSource:
     """An open file or block device. Bytes that the kernel cannot read are narrowed down to sectors and listed."""
 

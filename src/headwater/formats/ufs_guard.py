@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import bisect
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 
-from headwater.formats.sources import Bad
+from headwater.formats.sources import LaidOver
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
@@ -28,7 +27,7 @@ _TOLD = 1000
 _BENT_MOST = 1_000_000
 
 
-class Sized:
+class Sized(LaidOver):
     """A volume whose inodes say sizes that can be; ``gaps``: those that did not.
 
     Raises:
@@ -36,7 +35,7 @@ class Sized:
     """
 
     def __init__(self, source: ByteSource, kind: str) -> None:
-        self._source = source
+        super().__init__(source)
         self._places: list[int] = []
         self.gaps: list[Gap] = []
         starts, inode, place = _FORMS[kind]
@@ -69,14 +68,6 @@ class Sized:
                         what = f"an inode says a size of {int(sizes[index])} bytes, which this volume cannot hold; shown without content"
                         self.gaps.append(Gap(begin + index * inode, inode, GapReason.NOT_THIS_FORMAT, what))
 
-    @property
-    def size(self) -> int:
-        return self._source.size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._source.bad
-
     def pread(self, offset: int, length: int) -> bytes:
         data = self._source.pread(offset, length)
         first = bisect.bisect_left(self._places, offset - 7)
@@ -88,6 +79,3 @@ class Sized:
             low, high = max(at, offset), min(at + 8, offset + len(data))
             held[low - offset : high - offset] = bytes(high - low)
         return bytes(held)
-
-    def close(self) -> None:
-        """Nothing of its own to close: the volume stays with whoever opened it."""

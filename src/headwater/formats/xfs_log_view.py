@@ -8,10 +8,10 @@ read. Both views are true of the disk: *recorded* is what stands in the blocks, 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from headwater.formats.sources import Bad
+from headwater.formats.sources import LaidOver
 from headwater.formats.xfs_finish import INTENTS, NEEDLESS, Finished, finish
 from headwater.formats.xfs_layout import XfsSuper
 from headwater.formats.xfs_log import Log, NotLog, Record, is_clean, records, transactions
@@ -25,24 +25,17 @@ _SIZE_AT = 56  # in an inode
 _RECORD = 176  # an inode's core, as it is logged
 
 
-class Patched:
+class Patched(LaidOver):
     """A volume with some blocks replaced by what playing the log back made of them; ``inodes``: where each one that was
     replaced stands in the log as it is, −1 where it does not in one piece."""
 
     def __init__(self, source: ByteSource, block_size: int, played: Played) -> None:
-        self._source, self._size = source, block_size
+        super().__init__(source)
+        self._size = block_size
         self._numbers = sorted(played.blocks)
         self._blocks: Mapping[int, bytearray] = played.blocks
         self.inodes: Mapping[int, int] = played.inodes
         self.record_length = _RECORD
-
-    @property
-    def size(self) -> int:
-        return self._source.size
-
-    @property
-    def bad(self) -> Sequence[Bad]:
-        return self._source.bad
 
     def pread(self, offset: int, length: int) -> bytes:
         data = self._source.pread(offset, length)
@@ -64,9 +57,6 @@ class Patched:
     def untouched(self, offset: int, length: int) -> bool:
         """Whether the volume itself holds these bytes as they are read here."""
         return not self._touched(offset, length)
-
-    def close(self) -> None:
-        """Nothing of its own to close: the volume stays with whoever opened it."""
 
 
 class View(NamedTuple):

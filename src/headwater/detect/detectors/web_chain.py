@@ -75,7 +75,9 @@ def _said(name: str, stage: Reached, language: int) -> str:
     if name == "scan":  # its count is of refused paths
         counted = f"{stage.paths} 个路径" if language == 0 else f"{stage.paths} paths"
         return f"{words} {counted}" if language == 0 else f"{words} of {counted}"
-    count = f"{stage.rows.height} 次" if language == 0 else f"{stage.rows.height} requests"
+    count = (
+        f"{stage.rows.height} 次" if language == 0 else f"{stage.rows.height} request{'s' * (stage.rows.height != 1)}"
+    )
     proofs = [_PROOF[k][language] for k in sorted({p.kind for p in stage.proofs})]
     if proofs:
         reach += f"：{'、'.join(proofs)}" if language == 0 else f": {', '.join(proofs)}"
