@@ -11,7 +11,8 @@ from memory_events import MemoryEvents, at
 from headwater.detect import registry
 from headwater.detect.detectors import new_address_login, password_spraying
 from headwater.model.kinds import EventKind, Severity
-from headwater.model.ports import Settings
+from headwater.model.ports import Settings, Visit
+from headwater.model.times import from_rfc3339
 
 FAIL, PASS = EventKind.AUTH_FAILURE, EventKind.AUTH_SUCCESS
 LOG = "/var/log/auth.log"
@@ -40,8 +41,11 @@ def test_login_of_our_own_by_night_is_not_the_intruders_and_another_from_there_i
     usual = login("2026-03-01 02:00:00", "198.51.100.1")
     ours = login("2026-03-02 19:30:00", "203.0.113.7")
     ours[2]["fields"] = {"port": 51122}
-    settings = replace(SHANGHAI, visits=("203.0.113.7 51122",))
+    came = from_rfc3339("2026-03-02T19:30:00Z")
+    settings = replace(SHANGHAI, visits=(Visit("203.0.113.7 51122", came - 1, came + 1),))
     assert new(MemoryEvents().say("linux.auth", LOG, usual, ours), settings) == []
+    late = replace(SHANGHAI, visits=(Visit("203.0.113.7 51122", came + 1, came + 2),))
+    assert len(new(MemoryEvents().say("linux.auth", LOG, usual, ours), late)) == 1, "the same port at another time"
     other = login("2026-03-02 19:40:00", "203.0.113.7")
     other[2]["fields"] = {"port": 51199}
     (found,) = new(MemoryEvents().say("linux.auth", LOG, usual, ours, other), settings)

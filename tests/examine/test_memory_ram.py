@@ -21,7 +21,7 @@ from headwater.formats.lime import HEADER, header
 from headwater.formats.opened import open_readonly
 from headwater.model.kinds import EventKind, GapReason, Severity
 from headwater.model.nouns import Finding
-from headwater.model.ports import Settings
+from headwater.model.ports import Settings, Visit
 from headwater.model.records import Count, Event, File, Gap
 
 PAGES = (Path(__file__).parents[1] / "golden/memory_ram/range.bin").read_bytes()
@@ -112,7 +112,7 @@ def test_commands_that_call_back_pools_and_logins_are_told_with_their_physical_a
 
 
 def test_login_of_our_own_in_memory_is_not_the_intruders() -> None:
-    ours = Settings(visits=("203.0.113.66 41000",))
+    ours = Settings(visits=(Visit("203.0.113.66 41000", 0, 1),))
     found = list(registry.run(memory_strings, _store(PAGES), ours))
     assert not [f for f in found if "logins" in f.text.en]
 
@@ -148,3 +148,12 @@ def test_memory_image_is_investigated_with_rules_and_a_list(tmp_path: Path) -> N
     report = (case / "report/report.html").read_text()
     for word in ("CallsBack", "203.0.113.66", "0x100"):
         assert word in report
+
+
+def test_an_address_that_looks_like_a_version_is_told_with_its_port_and_not_without() -> None:
+    told = [
+        r.fields["part"]
+        for r in _events(b"\0 3.5.140.2:443 \0 3.5.140.3 \0 52.95.110.1 \0")
+        if r.fields["class"] == "address"
+    ]
+    assert told == ["3.5.140.2:443", "52.95.110.1"]

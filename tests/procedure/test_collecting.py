@@ -165,10 +165,12 @@ def test_login_of_our_own_is_an_authorised_act_from_its_first_second_on(over_ssh
         sealed = [s for s in corridor.ledger.entries() if s.entry.action in {BEGUN, "scene-act"}]
         acts, _ = acts_of(corridor, Baseline(0, ""), 1 << 62)
         visits = visits_of(corridor)
-    assert [v.partition(" ")[0] for v in visits] == ["127.0.0.1"]
+    assert {v.origin.partition(" ")[0] for v in visits} == {"127.0.0.1"}
+    assert len({v.origin for v in visits}) == 1
     (act,) = [a for a in acts if a.words == "scene-act collect"]
     begun, entered = (from_rfc3339(s.entry.time) for s in sealed)
     assert act.first < begun < entered <= act.last
+    assert all(v.first < act.first < v.last for v in visits)
 
 
 def test_collection_out_of_order_needs_a_reason(ground: Path) -> None:

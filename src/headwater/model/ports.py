@@ -33,6 +33,15 @@ class ByteSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """A login of our own on a server: ``address port`` as the server saw us, and between which times (UTC ns) it came."""
+
+    origin: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The part of the case's settings that detectors may use."""
 
@@ -41,7 +50,7 @@ class Settings:
     usual_hours: tuple[int, int] = (7, 22)  # local hours in which a login is not unusual
     values: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)  # by clock: of each item, and of each container on it
-    visits: tuple[str, ...] = ()  # our own logins on servers, by the ledger: ``address port`` as the server saw us
+    visits: tuple[Visit, ...] = ()  # our own logins on servers, by the ledger
 
 
 class Events(Protocol):

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from headwater.confine.pool import Pool
 from headwater.model.custody import Evidence, Verdict
@@ -21,6 +20,7 @@ from headwater.procedure.custody import chains
 from headwater.procedure.imaging import BEGUN
 from headwater.procedure.investigate import digest_again
 from headwater.procedure.odd_times import acquired
+from headwater.procedure.own_visits import arrived
 from headwater.procedure.scene import ACTED
 from headwater.procedure.scene_errand import ATTEMPTED
 from headwater.reconstruct.notamper_terms import SECOND, Act, Baseline, Known, Sign, Standing
@@ -69,8 +69,8 @@ def acts_of(corridor: Corridor, baseline: Baseline, until: int) -> tuple[list[Ac
         started = begun.pop(name, at - _INSTANT)
         if not _TOUCHING.match(entry.action) or at < baseline.t0:
             continue
-        arrived = entry.note.get("started") or (_arrived(entry.note) if visited else None)
-        first = _moment(arrived, started)
+        came = entry.note.get("started") or (arrived(entry.note) if visited else None)
+        first = _moment(came, started)
         last = _moment(entry.note.get("ended"), at)
         if first <= until + _INSTANT:
             found.append(
@@ -82,12 +82,6 @@ def acts_of(corridor: Corridor, baseline: Baseline, until: int) -> tuple[list[Ac
                 )
             )
     return found, stated
-
-
-def _arrived(note: Mapping[str, Any]) -> object:
-    """When a visit to a server began: its login left its traces then, hours before a long act is entered."""
-    scripts = note.get("visit", {}).get("ran", {}).get("scripts", [])
-    return scripts[0]["began"] if scripts else None
 
 
 def _moment(value: object, otherwise: int) -> int:

@@ -19,7 +19,7 @@ from headwater.detect.commands import quoted
 from headwater.detect.frames import state, take
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
-from headwater.model.ports import Events, Settings
+from headwater.model.ports import Events, Settings, Visit
 
 RULE = Rule(
     id="memory-strings",
@@ -72,10 +72,10 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
                 yield _finding(events, held.drop("said"), words, severity)
 
 
-def _login(text: str, visits: tuple[str, ...]) -> bool:
+def _login(text: str, visits: tuple[Visit, ...]) -> bool:
     """Whether a line of sshd's accepts somebody from outside; our own visits, by address and port, are none."""
     words = text.rpartition(" from ")[2].split()
-    ours = len(words) >= 3 and f"{words[0]} {words[2]}" in visits
+    ours = len(words) >= 3 and f"{words[0]} {words[2]}" in {v.origin for v in visits}
     return text.startswith("Accepted ") and not ours and outside(words[0] if words else "")
 
 

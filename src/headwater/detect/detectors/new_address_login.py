@@ -5,7 +5,7 @@ Needs:      auth.success with an address (linux.auth, linux.journal), else sessi
 Technique:  T1078 valid accounts.
 Says:       account, address and the local hour by the case's zone; weightier where the address also failed to log in
             (beyond 200 such logins the lighter ones of one source together). Logins that the ledger records as our
-            own visits, by address and port, are not told.
+            own visits, by address, port and time, are not told.
 False when: someone travels, works at night, or changes provider; the logs begin shortly before.
 """
 
@@ -25,7 +25,7 @@ from headwater.detect.frames import SECOND, main_feed, state, take
 from headwater.detect.grouped import PLACE, TOLD, chosen, counted, fetched, placed, spread
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
-from headwater.model.ports import Events, Settings
+from headwater.model.ports import Events, Settings, Visit
 
 RULE = Rule(
     id="new-address-login",
@@ -52,7 +52,7 @@ def _zone(settings: Settings, clock: str | None) -> str:
     return settings.zones.get(clock or "", settings.zone)
 
 
-def _logins(events: Events, visits: tuple[str, ...]) -> pl.DataFrame:
+def _logins(events: Events, visits: tuple[Visit, ...]) -> pl.DataFrame:
     """Logins over the network: from the authentication log, else from wtmp, so that none is told twice."""
     own = ["method", "port"]
     has_address = pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & pl.col("ts").is_not_null()
@@ -60,9 +60,9 @@ def _logins(events: Events, visits: tuple[str, ...]) -> pl.DataFrame:
         events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host", "clock"], own=own, where=has_address
     )
     rows = main_feed(rows, *SYSTEM)
-    if visits:
-        ours = pl.concat_str("src_ip", pl.col("port").cast(pl.String), separator=" ").is_in(list(visits))
-        rows = rows.filter(~ours.fill_null(False))
+    origin = pl.concat_str("src_ip", pl.col("port").cast(pl.String), separator=" ")
+    for ours in visits:  # the same port another day is somebody else's
+        rows = rows.filter(~((origin == ours.origin) & pl.col("ts").is_between(ours.first, ours.last)).fill_null(False))
     sessions = take(
         events,
         kinds=[EventKind.SESSION_OPEN],

@@ -5,7 +5,8 @@ Reads:  the ranges of a memory image, /memory/FIRST-LAST, as :mod:`headwater.for
 Time:   none; memory keeps no time of its strings.
 Format: raw bytes; runs of printable ASCII, by what they say (``class``): log, environment, url, onion, key, wallet, command,
         place, address, domain. ``physical`` is the address of the match, ``text`` the run around it.
-Limits: each different one is told once, at its first place, 2,000 of a class in a range. A page may be free, cached or another
+Limits: each different one is told once, at its first place, 2,000 of a class in a range. Of the addresses 1.0.0.0 to
+        4.255.255.255 only those with a port are told, for version numbers look like them. A page may be free, cached or another
         process's: that a string is in memory does not say who put it there. UTF-16 and what lies across two pages that are
         no neighbours in physical memory is not seen.
 """
@@ -23,7 +24,7 @@ from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Count, Event, File, Gap, Record
 
 FEED = "memory.ram"
-VERSION = 1
+VERSION = 2
 READS = ("/memory/????????????????-????????????????",)
 MOST = 2_000  # different strings of one class in one range
 _RANGE = re.compile(r"/memory/([0-9a-f]{16})-[0-9a-f]{16}$")
@@ -96,7 +97,8 @@ def _worth(name: str, part: bytes) -> bool:
         address = ipaddress.IPv4Address(part.partition(b":")[0].decode())
     except ValueError:
         return False
-    return address.packed[0] >= 5 and not (
+    # 1.2.3.4 is far more often the number of a version than a host; with a port it is a host
+    return (address.packed[0] >= 5 or b":" in part) and not (
         address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved
     )
 
