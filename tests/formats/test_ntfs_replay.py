@@ -18,7 +18,7 @@ from ntfs_images import ntfs_image
 
 from headwater.examine import replayed
 from headwater.examine.opening import View
-from headwater.formats import ntfs, ntfs_log_view, ntfs_redo, ntfs_replay
+from headwater.formats import ntfs, ntfs_log_index, ntfs_log_view, ntfs_redo, ntfs_replay
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.media import open_medium
 from headwater.formats.ntfs_log import Log, LogRecord
@@ -276,6 +276,17 @@ def test_a_log_of_nothing_but_small_records_is_held_by_their_numbers() -> None:
     for lsn in (next(iter(records)), list(records)[-1]):
         assert records[lsn].lsn == lsn
     assert records.get(5) is None
+
+
+def test_log_of_more_records_than_are_held_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, raw = log_of("now")
+    assert not records_of(Log(lambda at, n: raw[at : at + n], len(raw))).cut
+    held = len(list(Log(lambda at, n: raw[at : at + n], len(raw)).records()))
+    volume = pulled("vss1", "now")
+    monkeypatch.setattr(ntfs_log_index, "RECORDS_MOST", held)
+    assert GapReason.LIMIT not in {gap.reason for gap in tree_of(volume).warnings}
+    monkeypatch.setattr(ntfs_log_index, "RECORDS_MOST", held - 1)
+    assert GapReason.LIMIT in {gap.reason for gap in tree_of(volume).warnings}
 
 
 def test_records_that_all_claim_the_rest_of_the_log_end_in_a_gap() -> None:

@@ -18,10 +18,12 @@ class Records(Mapping[int, LogRecord]):
     """All records of a log by number, in order of it; each is read anew when it is asked for.
 
     Sixteen bytes of each are held: a log can be made to hold millions, and a record itself takes half a kilobyte.
+    ``cut``: the log has more than are held.
     """
 
-    def __init__(self, log: Log, numbers: npt.NDArray[np.uint64], places: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, log: Log, numbers: npt.NDArray[np.uint64], places: npt.NDArray[np.uint64], cut: bool) -> None:
         self._log, self._numbers, self._places = log, numbers, places
+        self.cut = cut
 
     def __getitem__(self, lsn: int) -> LogRecord:
         index = int(np.searchsorted(self._numbers, np.uint64(lsn)))
@@ -45,10 +47,12 @@ class Records(Mapping[int, LogRecord]):
 def records_of(log: Log) -> Records:
     """All records by number; of a page and the copy of it that the log keeps at its beginning, one."""
     numbers, places = array("Q"), array("Q")
+    cut = False
     for record in log.records():
+        cut = len(numbers) >= RECORDS_MOST
+        if cut:
+            break
         numbers.append(record.lsn)
         places.append(record.at)
-        if len(numbers) >= RECORDS_MOST:
-            break
     unique, first = np.unique(np.array(numbers, "<u8"), return_index=True)
-    return Records(log, unique, np.array(places, "<u8")[first])
+    return Records(log, unique, np.array(places, "<u8")[first], cut)

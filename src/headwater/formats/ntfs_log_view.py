@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from headwater.formats import ntfs
 from headwater.formats.ntfs_log import PAGE, Log
-from headwater.formats.ntfs_log_index import records_of
+from headwater.formats.ntfs_log_index import RECORDS_MOST, records_of
 from headwater.formats.ntfs_replay import NotReplayable, Played, patches_of, play_log, start_of
 from headwater.formats.ntfs_tree import LOG_FILE, NotNtfs, NtfsTree
 from headwater.formats.overlay import Patched
@@ -50,6 +50,9 @@ def open_ntfs(source: ByteSource, play: bool = True) -> NtfsTree:
         return _stale(tree, f"playing $LogFile back leaves no volume that can be read ({error})")
     made.view = "replayed"
     at, size = tree.extents(str(LOG_FILE))[0] if tree.extents(str(LOG_FILE)) else (0, PAGE)
+    if records.cut:
+        text = f"$LogFile holds more than {RECORDS_MOST} records: those beyond were not played back"
+        made.note(at, size, GapReason.LIMIT, text)
     for fault in played.faults:
         made.note(at, size, GapReason.UNREADABLE, f"$LogFile: {fault}")
     if played.left_out:
