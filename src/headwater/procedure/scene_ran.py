@@ -11,25 +11,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from headwater.acquire.memory_reading import Flow
 from headwater.acquire.ssh_session import Finished
 from headwater.model.times import rfc3339
 
 _LISTED = 64  # scripts of one visit; the others are counted
 _SHOWN = 4_000  # bytes of a script; its digest is of all of it
-
-
-class Flow(Protocol):
-    """The output of a running script, byte by byte; see :class:`headwater.acquire.ssh_stream.Stream`."""
-
-    @property
-    def status(self) -> int | None: ...
-
-    @property
-    def errors(self) -> str: ...
-
-    def read_into(self, buffer: memoryview, seconds: float) -> int: ...
-
-    def cancel(self) -> None: ...
 
 
 class Shell(Protocol):
@@ -68,16 +55,16 @@ class NotedFlow:
 
     @property
     def status(self) -> int | None:
-        """See :class:`Flow`."""
+        """See :class:`headwater.acquire.memory_reading.Flow`."""
         return self._flow.status
 
     @property
     def errors(self) -> str:
-        """See :class:`Flow`."""
+        """See :class:`headwater.acquire.memory_reading.Flow`."""
         return self._flow.errors
 
     def read_into(self, buffer: memoryview, seconds: float) -> int:
-        """See :class:`Flow`."""
+        """See :class:`headwater.acquire.memory_reading.Flow`."""
         got = self._flow.read_into(buffer, seconds)
         self._row.output += got
         if not got:
@@ -85,7 +72,7 @@ class NotedFlow:
         return got
 
     def cancel(self) -> None:
-        """See :class:`Flow`."""
+        """See :class:`headwater.acquire.memory_reading.Flow`."""
         self._flow.cancel()
         if self._row.ended is None:
             self._row.ended = time.time_ns()
