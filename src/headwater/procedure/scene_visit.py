@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.acquire.clock_reference import ClockReading, from_round_trip, plain
+from headwater.acquire.memory_reading import Flow
 from headwater.acquire.ssh_login import LOGIN_TRACES, Access
 from headwater.acquire.ssh_session import Finished, Session, target_of
 from headwater.acquire.ssh_stream import ConnectionLost
@@ -26,7 +27,7 @@ from headwater.acquire.system_files import NotRecorded, inert_text
 from headwater.model.errors import AcquireError
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import with_path
-from headwater.procedure.scene_ran import Flow, Noting, Shell
+from headwater.procedure.scene_ran import Noting, Shell
 
 __all__ = ["LOCAL", "Flow", "LocalShell", "Shell", "Visit", "visited"]
 
