@@ -423,6 +423,13 @@ def test_a_preloaded_library_is_graded_by_where_it_lies(value: str, severity: Se
     assert [f.severity for f in live.run(hidden_library)] == ([severity] if severity else [])
 
 
+def test_what_a_cut_output_does_say_is_told() -> None:
+    live = Live().process(66)
+    fields = {"fact": "environ", "variable": "LD_PRELOAD", "value": "/tmp/.x.so", "incomplete": True}
+    live.row("live.proc_pid", "/proc/66/environ", K.STATE_PROCESS, pid=66, fields=fields)
+    assert len(live.run(hidden_library)) == 1
+
+
 def test_libraries_of_the_system_and_of_version_managers_in_memory_are_not_told() -> None:
     live = Live().process(66)
     for name in ("/usr/lib/libc.so.6", "/usr/lib/libold.so (deleted)", "/root/.pyenv/v/lib/x.so", "/tmp/x.data"):

@@ -44,16 +44,20 @@ def feeds(events: Events, *wanted: str) -> list[str]:
 
 
 def rows(
-    events: Events, wanted: Sequence[str], own: Sequence[str], kind: EventKind, where: pl.Expr | None = None
-) -> pl.DataFrame:
+    events: Events, wanted: Sequence[str], own: Sequence[str], kind: EventKind, where: pl.Expr | None = None,
+    *, whole: bool = True,
+) -> pl.DataFrame:  # fmt: skip
     """Rows of these feeds and kind in order of source, path and place; an empty frame where there are none.
 
-    Outputs that were ended before they had said all are left out: what they lack proves nothing.
+    ``whole``: outputs that were ended before they had said all are left out, for whoever asks what one lacks: that proves
+    nothing. False where each row speaks for itself: what a cut output does say, it says.
     """
     held = feeds(events, *wanted)
     own = [*own, "incomplete"]
     found = take(events, kinds=[kind], feeds=held or ["live."], header=[*_HEADER, "t_kind"], own=own, where=where)
-    found = found.filter(pl.col("incomplete").is_null()).drop("incomplete")
+    if whole:
+        found = found.filter(pl.col("incomplete").is_null())
+    found = found.drop("incomplete")
     return found.sort("source", "path", "offset", "ordinal")
 
 

@@ -84,7 +84,7 @@ def _environment(
 ) -> Iterator[Finding]:
     found = rows(
         events, ["live.proc_pid"], ["fact", "variable", "value"], EventKind.STATE_PROCESS,
-        pl.col("variable").is_in(["LD_PRELOAD", "LD_AUDIT"]),
+        pl.col("variable").is_in(["LD_PRELOAD", "LD_AUDIT"]), whole=False,
     )  # fmt: skip
     for part in found.partition_by("source", "variable", "value", maintain_order=True)[:MOST]:
         source, name, text = int(part["source"][0]), str(part["variable"][0]), str(part["value"][0])

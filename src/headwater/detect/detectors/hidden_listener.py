@@ -58,6 +58,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     listening = rows(
         events, ["live.proc_net"], list(CLAIMS[1:]), EventKind.STATE_SOCKET,
         pl.col("protocol").str.starts_with("tcp") & (pl.col("state") == "LISTEN") & ~pl.col("path").str.contains("/@raw/"),
+        whole=False,
     )  # fmt: skip
     if listening.is_empty():
         return

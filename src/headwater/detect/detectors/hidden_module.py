@@ -45,7 +45,12 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     sysfs = rows(events, ["live.sys_module"], own, EventKind.STATE_MODULE)
     loaded = sysfs.filter(pl.col("fact") == "initstate")
     tainted = rows(
-        events, ["live.host"], ["mechanism", "value"], EventKind.STATE_HOST, pl.col("mechanism") == "tainted"
+        events,
+        ["live.host"],
+        ["mechanism", "value"],
+        EventKind.STATE_HOST,
+        pl.col("mechanism") == "tainted",
+        whole=False,
     )
     broken = cut(events)
     for source in sorted({*listed["source"].to_list(), *tainted["source"].to_list()}):
