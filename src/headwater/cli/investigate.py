@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.cli.options import case_and_authority, claim_of, key_files, keys_of
+from headwater.model.voice import LANGUAGES
 
 HELP = "从检材到报告：登记、检验、检测、还原、出具报告 · from sources to a report"
 
@@ -45,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
     )
-    parser.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
+    parser.add_argument("--lang", choices=LANGUAGES, help="报告语言 · language of the report")
     parser.add_argument("--purpose", metavar="TEXT", help="检材用途 · purpose, for the register")
     head = parser.add_argument_group("报告首页 · head of the report")
     head.add_argument("--case-no", metavar="TEXT", help="案件编号 · number of the case")
@@ -84,15 +85,17 @@ def run(options: argparse.Namespace) -> int:
     from headwater.case.settings import check_instant
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import language_of, say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.chronicle import story_lines
+    from headwater.procedure.going_on import going_on
     from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
     from headwater.procedure.judgement import failed_first
-    from headwater.procedure.listing import failed_lines, seen_lines
+    from headwater.procedure.listing import failed_lines, in_language, languages, seen_lines
     from headwater.procedure.story import gap_line
 
-    language = options.lang or language_of(options.case)
+    voice = voice_of(options)
+    language = voice.language
     changes: dict[str, Any] = {
         "zone": options.zone,
         "years": _years(options.year),
@@ -110,20 +113,22 @@ def run(options: argparse.Namespace) -> int:
         options.command, not options.no_reread, options.workers, keys_of(options),
         Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators), tuple(options.known),
     )  # fmt: skip
+    before = going_on(options.case)
     with Meter(language) as meter:
+        meter.tell([in_language(before, each) for each in languages(language)] if before is not None else ())
         outcome = investigate(
             order, meter, lambda found: meter.tell(seen_lines(found, language, failed_first(options.case)))
         )
-    for each in ("zh", "en") if language == "both" else (language,):
+    for each in voice.languages:
         for words in story_lines(outcome.judged, outcome.items, each, outcome.warnings):
             say(words)
         gaps = gap_line(outcome.gaps, each)
         if gaps:
             say(gaps)
     for path in outcome.reports:
-        say(f"报告 report: {path}")
+        say(f"{voice.label('报告', 'report')}{path}")
     for name in outcome.incomplete:
-        say(f"未处理完 incomplete: {name}")
+        say(f"{voice.label('未处理完', 'incomplete')}{name}")
     failed = outcome.judged.rules.get("failed", [])
     for words in failed_lines(failed, language):
         say(words)

@@ -75,6 +75,7 @@ class Meter:
         self._began = self._told = 0.0
         self._open = self._shown = False
         self._marks: list[tuple[float, int]] = []  # when, and how much was done; each at least a window apart
+        self._ended: tuple[str, int, int | None] | None = None  # the total that was said to be reached last
         self._last: tuple[int, int | None, str] | None = None  # done, total, unit, where not printed as complete
 
     def __enter__(self) -> Meter:
@@ -97,6 +98,9 @@ class Meter:
         elif now - self._marks[-1][0] >= _WINDOW:
             self._marks = [self._marks[-1], (now, done)]
         last = total is not None and done >= total
+        if not fresh and last and self._ended == (stage, done, total):
+            return  # said already
+        self._ended = (stage, done, total) if last else None
         self._last = None if last else (done, total, unit)
         self._shown = False
         if not fresh and not last and now - self._told < (0.25 if self._live else 10.0):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader must know before anything else: an image that is not what it states of itself, bytes not read, odd times."""
+"""What a reader must know before anything else: an image unlike what it states, bytes not read, years assumed, odd times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from headwater.model.custody import Evidence
 from headwater.model.nouns import Sentence, Text
-from headwater.procedure import odd_times
+from headwater.procedure import assumed_years, odd_times
 from headwater.procedure.corridor import Corridor, evidence_of
 
 
@@ -15,6 +15,7 @@ def warnings(corridor: Corridor) -> Iterator[Sentence]:
     """A sentence for each, item by item; those about times last."""
     for item in evidence_of(corridor.ledger):
         yield from damaged(item)
+    yield from assumed_years.warnings(corridor)
     yield from odd_times.warnings(corridor)
 
 

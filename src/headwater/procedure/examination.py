@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,9 +58,11 @@ class Examined:
     coverage: list[tuple[int, int, str]]
 
 
-def _parser_versions() -> dict[str, int]:
+@functools.cache
+def _parsers() -> str:
+    """What of the parsers a marker rests on: one digest of all their versions, taken once."""
     versions = {p.name: p.version for p in registry.all_parsers().values()}
-    return versions | {f"artifact {a.name}": a.version for a in all_artifacts()}
+    return digest(versions | {f"artifact {a.name}": a.version for a in all_artifacts()})
 
 
 def examine(
@@ -106,7 +109,7 @@ def _left(later: Sequence[Unit], listing: Json) -> int:
 
 
 def _fingerprint(item: Evidence, extra: Any) -> str:
-    return digest({"tool": TOOL, "evidence": item.digests["sha256"], "parsers": _parser_versions(), "more": extra})
+    return digest({"tool": TOOL, "evidence": item.digests["sha256"], "parsers": _parsers(), "more": extra})
 
 
 def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, others: Sequence[Evidence]) -> Json:
