@@ -190,6 +190,33 @@ def xfs_image(image: Path, folder: Path, mebibytes: int) -> Path:
     return image
 
 
+def busy_server(image: Path, sample: Path, lines: int) -> Path:
+    """The sample server with the logs of a busier week: ``lines`` of access log, a third of auth.log, a thirtieth of wtmp.
+
+    They are written by debugfs into a raw copy of the sample's ext4 volume (sector 2048), as rotated logs beside its own.
+    """
+    base = image.with_suffix("")
+    subprocess.run(
+        ["ewfexport", "-u", "-q", "-f", "raw", "-t", str(base), str(sample)], check=True, capture_output=True
+    )
+    Path(f"{base}.raw").rename(image)
+    Path(f"{base}.raw.info").unlink()
+    folder = image.parent
+    logs = {
+        "/var/log/nginx/access.log.2": access_log(folder / "access", lines),
+        "/var/log/auth.log.2": auth_log(folder / "auth", lines // 3),
+        "/var/log/wtmp.1": wtmp(folder / "wtmp", lines // 30),
+    }
+    orders = folder / "orders"
+    orders.write_text("".join(f"rm {name}\nwrite {path} {name}\n" for name, path in logs.items()))
+    subprocess.run(
+        ["debugfs", "-w", "-f", str(orders), f"{image}?offset={2048 * 512}"], check=True, capture_output=True
+    )
+    for path in (*logs.values(), orders):
+        path.unlink()
+    return image
+
+
 def ext4_image(image: Path, folder: Path, size: str, inodes: int) -> Path:
     """An ext4 image of a folder, by mke2fs (its times are the folder's, and change times are of today)."""
     subprocess.run(

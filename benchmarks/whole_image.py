@@ -7,7 +7,9 @@
 2. Plaso: log2timeline with the preset for Linux (file times in it) to its storage, psort to JSON lines.
 3. Dissect: one target-query of the functions that answer the same questions, to its record stream.
 Targets (issue 6): 50 times less than Plaso + psort, 10 times less than Dissect.
-Usage: python benchmarks/whole_image.py [--plaso VENV] [--dissect VENV] IMAGE
+`--busy N` puts the logs of a busier week beside the sample's own (N lines of access log, a third of auth.log, a thirtieth
+of wtmp), which is where the records of a server in service are.
+Usage: python benchmarks/whole_image.py [--plaso VENV] [--dissect VENV] [--busy N] IMAGE
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import json
 from pathlib import Path
 
+import inputs
 import peers
 from measuring import HEADWATER, MIB, PYTHON, Cost, arguments, run, say_input, say_machine, trials, workplace
 
@@ -68,13 +71,16 @@ def main() -> None:
     """Put the question."""
     parser = arguments("a whole image, CPU seconds")
     parser.add_argument("image", type=Path)
+    parser.add_argument("--busy", type=int, metavar="N", help="N lines of access log and more beside the sample's own")
     parser.add_argument("--queries", default=QUERIES, help="functions of Dissect")
     options = parser.parse_args()
     print("# whole image")
     say_machine()
-    say_input(options.image, "image")
     peers.MOST = _MOST
     with workplace() as work:
+        if options.busy:
+            options.image = inputs.busy_server(work / "busy.img", options.image, options.busy)
+        say_input(options.image, "image")
         number = [0]
         one = trials(options.times, lambda: investigate(options.image, work, 1, number))
         single = trials(options.times, lambda: investigate(options.image, work, 1, number, whole=False))

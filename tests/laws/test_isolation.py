@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,7 +114,16 @@ with Pool(1, Limits(wall=60.0), paths=[sys.argv[2]]) as pool:
 """
 
 
-def test_a_user_without_rights_is_confined_as_well(tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that nobody may enter; pytest closes its own to others, each time that any run of it starts."""
+    with tempfile.TemporaryDirectory(prefix="headwater-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_a_user_without_rights_is_confined_as_well(open_folder: Path) -> None:
     """Run by root as nobody, with the system's own interpreter where ours lies in a closed folder."""
     if os.geteuid() != 0:
         pytest.skip("the other tests have already run without rights")
@@ -128,11 +138,8 @@ def test_a_user_without_rights_is_confined_as_well(tmp_path: Path) -> None:
     )
     if python is None:
         pytest.skip("no interpreter of 3.11 or newer that nobody may run")
-    source = shutil.copytree(Path(__file__).parents[2] / "src" / "headwater", tmp_path / "src" / "headwater")
-    hostile = shutil.copytree(HOSTILE, tmp_path / "hostile")
-    for folder in [tmp_path, *tmp_path.parents][:-1]:
-        if not folder.stat().st_mode & 0o001 and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    source = shutil.copytree(Path(__file__).parents[2] / "src" / "headwater", open_folder / "src" / "headwater")
+    hostile = shutil.copytree(HOSTILE, open_folder / "hostile")
     ran = subprocess.run(
         [python, "-c", _AS_NOBODY, f"{source.parent}:{hostile}", str(hostile)],
         capture_output=True,
