@@ -2,15 +2,16 @@
 """What can be claimed of each file that is not there any more; feed ``fs.recovered``, one row for each.
 
 A row stands on the old inode record in the journal (ext), on the free record of $MFT or on an entry in the free space of
-a folder's index (NTFS), on the inode in the log or on its freed record (XFS), on the name in a directory's free space
-where its inode is another file's by now (ext, XFS), or, for what was carved, on the first range
-of the content, with an ordinal from :data:`RECOVERED` on, which no time of ``fs.macb`` on the same record has.
+a folder's index (NTFS), on the deleted entry in a directory (FAT, exFAT), on the inode in the log or on its freed record
+(XFS), on the name in a directory's free space where its inode is another file's by now (ext, XFS), or, for what was carved,
+on the first range of the content, with an ordinal from :data:`RECOVERED` on, which no time of ``fs.macb`` on the same record
+has.
 Name, metadata and content are claims of their own: ``name_claim`` (``journal``, ``record``, ``index``, ``log``,
 ``directory``, ``none``), ``metadata_claim`` (``checksum`` where the journal proves its copies, else ``journal``;
 ``record``; ``index``; ``log``; ``none``), ``content_claim`` (``whole``, ``part``, ``bound``: all blocks, the length
 known to the block alone; ``none``, ``empty``; ``not-applicable`` for a folder) with the blocks it had and those that no
 other file has now; ``content_method`` and ``confidence`` say on what the content rests and how far that carries, ``note``
-what limits it. The file's own times are columns in nanoseconds since 1970, UTC.
+what limits it. The file's own times are columns in nanoseconds since 1970, UTC (FAT, exFAT: wall clock, as ``note`` says).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA
-from headwater.formats import carving, ext_deleted, ntfs_deleted, xfs_deleted
+from headwater.formats import carving, ext_deleted, fat_deleted, ntfs_deleted, xfs_deleted
 from headwater.formats.ntfs_index import SlackName
 from headwater.formats.slack_names import NameAlone
 from headwater.model.kinds import EventKind, TimeBasis
@@ -42,8 +43,9 @@ _OWN: dict[str, Any] = {
 }  # fmt: skip
 
 
-Named = ext_deleted.Recovered | ntfs_deleted.Recovered | xfs_deleted.Recovered
+Named = ext_deleted.Recovered | fat_deleted.Recovered | ntfs_deleted.Recovered | xfs_deleted.Recovered
 _TREES = (ext_deleted.DeletedTree, ntfs_deleted.DeletedFiles, xfs_deleted.DeletedTree, carving.CarvedTree)
+_WITHOUT_VIEW = ("fat", "exfat")  # their deleted names stand in the volume's own tree (formats/tsk.py)
 Recovered = Named | carving.Carved | NameAlone
 
 
@@ -53,6 +55,9 @@ def recovered_of(tree: object) -> Sequence[Recovered]:
         return [*tree.recovered(), *tree.names_alone()]
     if isinstance(tree, _TREES):
         return tree.recovered()
+    if getattr(tree, "kind", "").startswith(_WITHOUT_VIEW):
+        found: Sequence[Recovered] = getattr(tree, "recovered", tuple)()
+        return found
     return ()
 
 
@@ -63,7 +68,7 @@ def _slack(found: Recovered) -> SlackName | None:
 
 def _grounds(found: Named) -> tuple[str, str]:
     """On what its name and its metadata rest."""
-    if isinstance(found, ntfs_deleted.Recovered | xfs_deleted.Recovered):
+    if isinstance(found, fat_deleted.Recovered | ntfs_deleted.Recovered | xfs_deleted.Recovered):
         return found.name_claim, found.metadata_claim
     if found.ground == "record":
         return "directory" if found.named else "none", "record"
@@ -95,6 +100,8 @@ def _method(found: Recovered, claim: str) -> tuple[str | None, str | None]:
         return f"signature+{proof}", strong if found.walked.whole else "low"
     if claim not in ("whole", "part", "bound"):
         return None, None
+    if isinstance(found, fat_deleted.Recovered) and not found.chained:
+        return "blocks-free-now", "low"  # that the clusters follow each other is assumed
     # that free blocks were not given away and freed again cannot be told
     return "blocks-free-now", "medium" if claim == "whole" else "low"
 
@@ -136,6 +143,7 @@ def _named(each: Named) -> dict[str, Any]:
         own_column("blocks"): each.blocks, own_column("blocks_free"): each.free,
         own_column("modified"): entry.modified, own_column("accessed"): entry.accessed,
         own_column("changed"): entry.changed, own_column("created"): entry.created,
+        own_column("note"): each.note if isinstance(each, fat_deleted.Recovered) else None,
     }  # fmt: skip
 
 
@@ -158,4 +166,4 @@ def frame(found: Sequence[Recovered], view: str) -> pl.DataFrame:
         )  # fmt: skip
     schema = {**HEAD_SCHEMA, **_OWN}
     columns = {name: pl.Series(name, [row.get(name) for row in rows], dtype=dtype) for name, dtype in schema.items()}
-    return pl.DataFrame(columns).with_columns(pl.lit(view, dtype=pl.String).alias("path"))
+    return pl.DataFrame(columns).with_columns(pl.lit(view or "/", dtype=pl.String).alias("path"))

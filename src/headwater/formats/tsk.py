@@ -17,6 +17,7 @@ from typing import Any
 
 import pytsk3
 
+from headwater.formats.fat_deleted import NAMES_MOST, DeletedNames, Recovered
 from headwater.formats.fat_past import cluster_of, past_content
 from headwater.formats.free_space import FreeSpace
 from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece, RangeSource
@@ -114,6 +115,7 @@ class TskTree:
         self._own_orphans = kind.startswith("ufs")
         self._local = kind.startswith(("fat", "exfat"))
         self._free: FreeSpace | None = None
+        self._deleted_names: list[Entry] = []  # of the last listing, FAT and exFAT alone
         self.cluster = (
             max(512, cluster_of(source, kind)) if self._local else 0
         )  # bytes, where free ones are told; else 0
@@ -134,6 +136,7 @@ class TskTree:
     def entries(self) -> Iterator[Entry]:
         """Every name, a directory's before those of the directories in it; orphans under ``/$OrphanFiles``."""
         bounds = Bounds()
+        self._deleted_names = []
         walked = {self._root}
         seen = {self._root}
         stack: list[tuple[int, str, int, bool]] = [(self._root, "", 0, True)]
@@ -153,6 +156,8 @@ class TskTree:
                 if entry is None:
                     continue
                 seen.add(entry.inode)
+                if self._local and not entry.allocated and len(self._deleted_names) < NAMES_MOST:
+                    self._deleted_names.append(entry)
                 yield entry
                 if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
                     continue
@@ -167,6 +172,29 @@ class TskTree:
             stack.extend(reversed(below))
         if self._own_orphans:
             yield from self._unnamed(seen)
+
+    def recovered(self) -> Sequence[Recovered]:
+        """What can be claimed of each deleted name that the last listing met; FAT and exFAT alone, nothing for others."""
+        if not self._deleted_names:
+            return ()
+        names = DeletedNames(self._source, self.kind, self.cluster)
+        found = []
+        for entry in self._deleted_names:
+            pieces: Sequence[Piece] = ()
+            if entry.kind == "file" and entry.size and entry.key != _GONE:
+                pieces = self._past_of(entry.key)
+            each = names.claim(entry, pieces)
+            if each is not None:
+                found.append(each)
+        return found
+
+    def _past_of(self, key: str) -> Sequence[Piece]:
+        try:
+            file, attribute = self._attribute(key)
+        except (LookupError, *STATE_ERRORS):
+            return ()
+        past = self._past(file, attribute) if attribute is not None else None
+        return past[0] if past is not None else ()
 
     def _unnamed(self, seen: set[int]) -> Iterator[Entry]:
         """Free inodes that no name leads to; The Sleuth Kit's own search for them does not end on some broken UFS."""
