@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel's ring buffer as it was saved at a start or by a collection (linux.dmesg).
 
-Reads:  /var/log/dmesg with rotations, dmesg.txt and
+Reads:  /var/log/dmesg with rotations, dmesg.txt, vmcore-dmesg.txt of kdump and
         /@command/dmesg.stdout of collections; or content that begins with ``[ 0.000000] ``.
 Time:   seconds since the machine's start (``uptime_us``), no calendar time; ``dmesg -T`` states a wall clock, which is
         reckoned from the uptime and drifts after a suspension.
@@ -24,7 +24,7 @@ from headwater.model.times import SECOND
 
 FEED = "linux.dmesg"
 VERSION = 1
-READS = ("/var/log/dmesg*", "/dmesg.txt", "/dmesg.log", "/@command/dmesg*.stdout")
+READS = ("/var/log/dmesg*", "/dmesg.txt", "/vmcore-dmesg.txt", "/dmesg.log", "/@command/dmesg*.stdout")
 _LINE = re.compile(
     r"(?:<(?P<priority>\d{1,3})>|(?P<facility>[a-z0-9]+) *:(?P<level>[a-z]+) *: )?"
     r"\[ *(?:(?P<uptime>\d{1,10}\.\d{1,6})|(?P<wall>[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}))\]"

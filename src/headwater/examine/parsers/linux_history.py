@@ -36,6 +36,10 @@ READS = (
     "/.rediscli_history",
     "/.python_history",
     "/.node_repl_history",
+    "/.dbshell",
+    "/mongosh_repl_history",
+    "/.irb_history",
+    "/.gdb_history",
     "/bash_history",
     "/zsh_history",
 )
