@@ -47,8 +47,8 @@ def test_first_photograph_takes_four_options_and_what_is_open_is_told(
              "original_or_copy=原件", "--absent-rest", "现场拍摄，见笔录")  # fmt: skip
     assert do(home, "add", str(case), str(photograph(home)), *words, who="张三") == 0
     said = capsys.readouterr().out
-    assert "witness" in said.partition("空缺 absent")[2].splitlines()[0]
-    assert "holder" in said.partition("未记载 not recorded")[2]
+    assert "Witness" in said.partition("空缺 absent")[2].splitlines()[0]
+    assert "Holder" in said.partition("未记载 not recorded")[2]
     corridor = open_case(case)
     with corridor.ledger:
         (item,) = items_of(corridor.ledger.entries())

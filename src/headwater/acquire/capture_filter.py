@@ -221,7 +221,7 @@ def compiled(tree: Node | None, *, ethernet: bool = True) -> bytes:
             found += struct.pack("=HBBI", operation, 0, 0, jumps[0])
             continue
         if max(jumps) > 255 or len(code.lines) > _CODE_MOST:
-            raise UsageError("HW2181", what="too long 过长")
+            raise UsageError("HW2181", what="too long")
         found += struct.pack("=HBBI", operation, *jumps, value)
     return bytes(found)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headwater.case.duties import Law, laws
+from headwater.case.mandate import PARTS
 from headwater.model.nouns import Text
 
 _NAMES = re.compile(r"[、,，;；/]")
@@ -73,8 +74,9 @@ def _of_case(case: Whole) -> Iterator[Defect]:
         yield _defect("", "cpl-interp-112", ("案件经办人不足两人", "fewer than two persons on the case"),
                       ("补充第二名经办人，或说明理由", "name the second person, or explain"))  # fmt: skip
     if case.mandate_missing:
-        names = ", ".join(case.mandate_missing)
-        yield _defect("", "cpl-interp-112", (f"授权未记载：{names}", f"of the authority not recorded: {names}"),
+        lacking = [PARTS[name] for name in case.mandate_missing]
+        zh, en = "、".join(t.zh for t in lacking), ", ".join(t.en for t in lacking)
+        yield _defect("", "cpl-interp-112", (f"授权未记载：{zh}", f"of the authority not recorded: {en}"),
                       ("headwater case scope 补记", "record it with headwater case scope"))  # fmt: skip
     if not case.enrolled:
         yield _defect("", "e-signature-13", ("没有人以本人密钥签名", "nobody signs with a key of their own"),

@@ -34,6 +34,17 @@ _OWN_NETWORKS = tuple(
 )  # fmt: skip
 
 
+PARTS = {
+    "number": Text("授权文号", "authority, number"),
+    "issuer": Text("签发机关或人", "issuer"),
+    "legal_basis": Text("法律依据", "legal basis"),
+    "targets": Text("授权对象", "targets"),
+    "valid_from": Text("授权起", "valid from"),
+    "valid_until": Text("授权止", "valid until"),
+    "document_sha256": Text("文书 SHA-256", "SHA-256 of the document"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Mandate:
     """Who permitted what. ``targets``: (kind, value); ``remote``: the server's location, the method and the screen
@@ -53,9 +64,8 @@ class Mandate:
     attack_source: str = ""
 
     def missing(self) -> tuple[str, ...]:
-        """The names of the parts that were not recorded."""
-        names = ("number", "issuer", "legal_basis", "targets", "valid_from", "valid_until", "document_sha256")
-        return tuple(name for name in names if not getattr(self, name))
+        """The names of the parts that were not recorded; :data:`PARTS` has what each is called."""
+        return tuple(name for name in PARTS if not getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

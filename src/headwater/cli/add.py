@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.cli.options import pairs
 from headwater.cli.signing import hand_of, signing_arguments
+
+if TYPE_CHECKING:
+    from headwater.model.voice import Voice
 
 HELP = "登记检材：照片、录像、笔录、调取材料等任何文件 · take any file in as an item of evidence"
 _COMMON = (
@@ -47,15 +51,16 @@ def run(options: argparse.Namespace) -> int:
     """Print the new item's number and digest."""
     from headwater.case.mandate import target
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError
     from headwater.procedure.custody import at_desk
     from headwater.procedure.registering import Addition, add
     from headwater.vault.items import CATEGORIES, FIELDS, not_recorded
 
+    voice = voice_of(options)
     if options.fields:
         for field in FIELDS:
-            say(f"{field.name:<20} {'*' if field.required else ' '} {field.label.zh} · {field.label.en}")
+            say(f"{field.name:<20} {'*' if field.required else ' '} {voice.text(field.label)}")
         say("category: " + " ".join(CATEGORIES))
         return EXIT_DONE
     if options.case is None or options.item is None:
@@ -74,8 +79,16 @@ def run(options: argparse.Namespace) -> int:
         item = add(desk, wanted)
     say(f"{item.number}  {item.value('name')}  sha256 {item.sha256}  {item.size} B")
     for reason in dict.fromkeys(item.absent.values()):
-        names = ", ".join(n for n, why in item.absent.items() if why == reason)
-        say(f"  空缺 absent: {names}（{reason}）")
+        names = ", ".join(_label(n, voice) for n, why in item.absent.items() if why == reason)
+        say(f"  {voice.label('空缺', 'absent')}{names}（{reason}）")
     if missing := not_recorded(item):
-        say("  未记载 not recorded: " + ", ".join(f.name for f in missing))
+        say(f"  {voice.label('未记载', 'not recorded')}{', '.join(_label(f.name, voice) for f in missing)}")
     return EXIT_DONE
+
+
+def _label(name: str, voice: Voice) -> str:
+    """What a field is called."""
+    from headwater.vault.items import FIELDS
+
+    named = {field.name: field.label for field in FIELDS}
+    return voice.word(named[name].zh, named[name].en) if name in named else name

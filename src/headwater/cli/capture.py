@@ -34,20 +34,25 @@ def run(options: argparse.Namespace) -> int:
     """Capture; print counts and digests."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import language_of, say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.capturing import CaptureOrder, capture
+    from headwater.procedure.stated_words import told
 
     errand = errand_of(options, claim_of(options), remote_fields(options.remote))
     order = CaptureOrder(errand, options.out, options.interface, options.seconds, options.bytes, options.filter)
-    meter = Meter(language_of(options.case))
+    voice = voice_of(options)
+    meter = Meter(voice.language)
     try:
         done = capture(order, meter)
     finally:
         meter.end()
     if done.evidence is not None:
-        say(f"检材 evidence {done.evidence.number}: {done.evidence.name}  {size(done.size)}")
+        say(f"{voice.word('检材', 'evidence')} {done.evidence.number}: {done.evidence.name}  {size(done.size)}")
     for name, value in done.digests.items():
         say(f"  {name:<7} {value}")
-    lost = "未告知 not told" if done.dropped is None else str(done.dropped)
-    say(f"  数据包 packets: {done.packets}  丢弃 dropped: {lost}  结束于 ended by: {done.ended}")
+    lost = voice.word("未告知", "not told") if done.dropped is None else str(done.dropped)
+    say(
+        f"  {voice.label('数据包', 'packets')}{done.packets}  {voice.label('丢弃', 'dropped')}{lost}"
+        f"  {voice.label('结束于', 'ended by')}{voice.text(told(done.ended))}"
+    )
     return EXIT_DONE if done.whole else EXIT_NOT_CLEAN

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.cli.options import pairs
 from headwater.cli.printing import json_argument, language_argument
 from headwater.cli.signing import signing_arguments
+from headwater.model.voice import LANGUAGES
 
+if TYPE_CHECKING:
+    from headwater.model.nouns import Text
+    from headwater.model.voice import Voice
+
+_OBJECTION = {"outside": ("超出", "outside"), "unknown": ("不明", "unknown")}
 HELP = "立案、授权、人员、基准时间、期限 · open a case; its scope, people, baseline and duties"
 _HEAD = (
     ("case-no", "案件编号 · number"), ("case-name", "案件名称 · name"), ("cause", "案由 · cause"),
@@ -51,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · may be repeated")
     new.add_argument("--authority-scope", metavar="TEXT", help="授权范围 · what it covers, in its own words")
     new.add_argument("--zone", metavar="ZONE", help="时区 · time zone")
-    new.add_argument("--lang", choices=("zh", "en", "both"), help="报告语言 · language of the report")
+    new.add_argument("--lang", choices=LANGUAGES, help="报告语言 · language of the report")
     for name, words in _HEAD:
         new.add_argument(f"--{name}", metavar="TEXT", help=words)
     show = act("show", "案件概况 · what the case is")
@@ -120,19 +126,21 @@ def _new(options: argparse.Namespace) -> None:
 
 
 def _people(options: argparse.Namespace) -> None:
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.cli.signing import hand_of
     from headwater.model.errors import UsageError
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
 
+    voice = voice_of(options)
     if options.do == "list":
         corridor = open_case(options.case, options.command)
         with corridor.ledger:
             people = casework.summary(corridor)["people"]
             if not people:
-                say("尚未登记人员：headwater case people CASE add · nobody is enrolled yet")
+                say(voice.sentence("尚未登记人员：headwater case people CASE add",
+                                   "nobody is enrolled yet: headwater case people CASE add"))  # fmt: skip
             for person in people:
                 say(f"{person['name']}  {person['organisation']}  {' '.join(person['roles'])}  {person['public_key']}")
         return
@@ -145,13 +153,14 @@ def _people(options: argparse.Namespace) -> None:
         hand = hand_of(options.name, options)
         assert hand is not None
         public = casework.enrol(desk, hand, options.organisation, options.role, options.algorithm)
-        say(f"已登记 enrolled: {options.name} {public}")
-        say(f"密钥 key: {hand.key}")
+        say(f"{voice.label('已登记', 'enrolled')}{options.name} {public}")
+        say(f"{voice.label('密钥', 'key')}{hand.key}")
 
 
 def _scope(options: argparse.Namespace) -> int:
+    from headwater.case.mandate import PARTS
     from headwater.cli.main import EXIT_AUTHORITY, EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.cli.signing import hand_of
     from headwater.procedure import casework, within_mandate
     from headwater.procedure.corridor import open_case
@@ -161,24 +170,25 @@ def _scope(options: argparse.Namespace) -> int:
     if any(given.values()):
         with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
             casework.set_mandate(desk, given)
-    outside = False
+    outside, voice = False, voice_of(options)
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
         for name in within_mandate.mandate_of(corridor).missing():
-            say(f"未记载 not recorded: {name}")
+            say(f"{voice.label('未记载', 'not recorded')}{voice.word(PARTS[name].zh, PARTS[name].en)}")
         for found in within_mandate.compared(corridor):
             for each in found.objections:
                 outside = outside or each.result == "outside"
-                say(f"E{found.number}  {each.result}  {each.what.zh} · {each.what.en}")
+                said = voice.word(*_OBJECTION.get(each.result, (each.result, each.result)))
+                say(f"E{found.number}  {said}  {voice.text(each.what)}")
             if not found.objections:
-                say(f"E{found.number}  在授权范围之内 within the mandate")
+                say(f"E{found.number}  {voice.word('在授权范围之内', 'within the mandate')}")
     return EXIT_AUTHORITY if outside else EXIT_DONE
 
 
 def _duties(options: argparse.Namespace) -> int:
     from headwater.case import duties
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.cli.signing import hand_of
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
@@ -192,35 +202,40 @@ def _duties(options: argparse.Namespace) -> int:
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
         clocks, prompts = casework.duties_of(corridor)
-    say(f"{duties.notice().zh} {duties.notice().en}")
+    voice = voice_of(options)
+    say(voice.word(duties.notice().zh, duties.notice().en))
     if not clocks and not prompts:
         say(
-            "尚无期限起算：用 --known 时刻、--operator、--matter 说明 · no clock runs yet: give --known, --operator and --matter"
+            voice.sentence(
+                "尚无期限起算：用 --known 时刻、--operator、--matter 说明",
+                "no clock runs yet: give --known, --operator and --matter",
+            )
         )
     overdue = False
     for clock in clocks:
         overdue = overdue or (clock.left_ns < 0 and not clock.done)
         left = f"{abs(clock.left_ns) / 3.6e12:,.1f} h"
-        state = (
-            f"已办 done: {clock.done}"
-            if clock.done
-            else f"{'已逾期 OVERDUE' if clock.left_ns < 0 else '剩余 left'} {left}"
-        )
-        say(f"{clock.id:<12} {clock.due}  {state}  {clock.text.zh} · {clock.text.en}（{clock.law.name.zh}）")
+        late = ("已逾期", "OVERDUE") if clock.left_ns < 0 else ("剩余", "left")
+        state = f"{voice.label('已办', 'done')}{clock.done}" if clock.done else f"{voice.word(*late)} {left}"
+        say(f"{clock.id:<12} {clock.due}  {state}  {voice.text(clock.text)}（{_law(clock.law.name, voice)}）")
     for prompt in prompts:
-        say(
-            f"{prompt.id:<22} {prompt.answer or '未答复 open'}  {prompt.text.zh} · {prompt.text.en}（{prompt.law.name.zh}）"
-        )
+        state = prompt.answer or voice.word("未答复", "open")
+        say(f"{prompt.id:<22} {state}  {voice.text(prompt.text)}（{_law(prompt.law.name, voice)}）")
     if options.laws:
         for law in duties.laws().values():
-            say(f"[{law.mark}] {law.checked_on}  {law.name.zh} · {law.name.en}：{law.needs.zh}")
+            say(f"[{law.mark}] {law.checked_on}  {voice.text(law.name)}：{_law(law.needs, voice)}")
     return EXIT_NOT_CLEAN if overdue else EXIT_DONE
+
+
+def _law(text: Text, voice: Voice) -> str:
+    """Of a law its own language, which is Chinese; the translation for who asked for English alone."""
+    return text.en if voice.language == "en" else text.zh
 
 
 def run(options: argparse.Namespace) -> int:
     """Do one of the acts."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import line, say, voice_of
     from headwater.cli.signing import hand_of
     from headwater.procedure import casework
     from headwater.procedure.case_words import case_lines
@@ -229,7 +244,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.act == "new":
         _new(options)
-        say(f"已立案 case: {options.case}")
+        say(f"{voice_of(options).label('已立案', 'case')}{options.case}")
     elif options.act == "people":
         _people(options)
     elif options.act == "scope":
@@ -247,6 +262,6 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             line(found)
         else:
-            for words in case_lines(found, options.lang or corridor.settings.language):
+            for words in case_lines(found, voice_of(options)):
                 say(words)
     return EXIT_DONE

@@ -5,11 +5,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, key_files, keys_of, remote_fields, size_of
 
+if TYPE_CHECKING:
+    from headwater.model.voice import Voice
+    from headwater.procedure.collecting import Collected
+
+_STATUS = {
+    "success": "成功", "empty": "空文件", "missing": "不存在", "failed": "失败", "listed": "仅列出", "cut": "截断",
+    "timeout": "超时",
+}  # fmt: skip
 HELP = "现场提取：易失数据、日志与文件，服务器上不写入 · collect from a running server, writing nothing on it"
 
 
@@ -43,8 +51,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Collect, and print what came and what did not."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import language_of, say
+    from headwater.cli.meter import Meter
+    from headwater.cli.printing import voice_of
     from headwater.procedure.collecting import CollectOrder, collect
     from headwater.procedure.collecting_image import IMAGE, collect_image
 
@@ -54,39 +62,41 @@ def run(options: argparse.Namespace) -> int:
         options.secrets, options.no_secrets, options.max_bytes, options.max_file, options.shell,
         options.sudo, options.resume,
     )  # fmt: skip
-    with Meter(language_of(options.case)) as meter:
+    voice = voice_of(options)
+    with Meter(voice.language) as meter:
         if options.address.startswith(IMAGE):
             done = collect_image(order, meter, keys_of(options))
         else:
             done = collect(order, meter)
-    say(f"检材 evidence {done.evidence.number}: {done.evidence.name}  {size(done.size)}")
+    _told(done, voice)
+    return EXIT_DONE if done.clean else EXIT_NOT_CLEAN
+
+
+def _told(done: Collected, voice: Voice) -> None:
+    """What came and what did not."""
+    from headwater.cli.meter import size
+    from headwater.cli.printing import say
+    from headwater.procedure.stated_words import told
+
+    say(f"{voice.word('检材', 'evidence')} {done.evidence.number}: {done.evidence.name}  {size(done.size)}")
     if done.evidence.notes.get("continues"):
-        say(f"  接续 continues: {done.evidence.notes['continues']}")
+        say(f"  {voice.label('接续', 'continues')}{done.evidence.notes['continues']}")
     say(f"  sha256  {done.evidence.digests['sha256']}")
-    say(f"  清单 manifest: {done.manifest}")
-    words = {
-        "success": "成功",
-        "empty": "空文件",
-        "missing": "不存在",
-        "failed": "失败",
-        "listed": "仅列出",
-        "cut": "截断",
-        "timeout": "超时",
-    }
+    say(f"  {voice.label('清单', 'manifest')}{done.manifest}")
     for status, count in sorted(done.counts.items(), key=lambda p: -p[1]):
-        say(f"  {words.get(status, ''):<4} {status:<8} {count}")
+        say(f"  {voice.word(_STATUS.get(status, status), f'{status:<8}')} {count}")
     for line in done.trouble[:20]:
-        say(f"  未取得 not had: {line}")
+        say(f"  {voice.label('未取得', 'not had')}{line}")
     more = sum(done.counts.get(s, 0) for s in ("failed", "cut", "timeout")) - len(done.trouble[:20])
     if more > 0:
-        say(f"  另有 {more:,} 项未取得，见清单 · {more:,} more were not had: see the manifest")
+        rest = voice.sentence(f"另有 {more:,} 项未取得，见清单", f"{more:,} more were not had: see the manifest")
+        say(f"  {rest}")
     for path in done.unlike[:20]:
-        say(f"  校验值不符 differs from what the server stated: {path}")
+        say(f"  {voice.label('与服务器所称校验值不符', 'differs from what the server stated')}{path}")
     if done.withheld:
-        say(f"  未采（口令与密钥） withheld: {', '.join(done.withheld)}")
+        say(f"  {voice.label('未采（口令与密钥）', 'withheld')}{', '.join(done.withheld)}")
     if done.ended:
-        say(f"  提前结束 ended early: {done.ended}")
-    return EXIT_DONE if done.clean else EXIT_NOT_CLEAN
+        say(f"  {voice.label('提前结束', 'ended early')}{voice.text(told(done.ended))}")
 
 
 class _List(argparse.Action):
@@ -97,14 +107,16 @@ class _List(argparse.Action):
     ) -> None:
         from headwater.acquire.catalogue import artifacts, choose, profiles
         from headwater.cli.printing import say
+        from headwater.model.voice import Voice
 
+        voice = Voice(getattr(namespace, "lang", None) or "both")
         for name, (title, members) in profiles().items():
-            say(f"{name:<12} {len(members):>4}  {title.zh} · {title.en}")
+            say(f"{name:<12} {len(members):>4}  {voice.text(title)}")
         chosen = choose(
             namespace.profile, ("linux", "windows"), also=namespace.also, without=namespace.without, secrets=True
         )
         for one in chosen.artifacts:
             marks = f"{one.volatility} {one.platform:<8}{'* ' if one.secrets else '  '}"
-            say(f"{marks}{one.name:<24} {one.title.zh} · {one.title.en}: {one.why.zh} · {one.why.en}")
-        say(f"{len(chosen.artifacts)} / {len(artifacts())}；* 含口令或密钥 holds secrets")
+            say(f"{marks}{one.name:<24} {voice.text(one.title)}: {voice.text(one.why)}")
+        say(f"{len(chosen.artifacts)} / {len(artifacts())}; * {voice.word('含口令或密钥', 'holds secrets')}")
         parser.exit()

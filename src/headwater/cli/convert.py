@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.cli.options import size_of
+from headwater.cli.options import image_files, size_of
 
 HELP = "转换镜像格式并核验内容一致 · convert a virtual disk or image, and verify that the content is the same"
 
@@ -27,24 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-read-back", action="store_true", help="不回读新镜像 · do not read the new image back")
     parser.add_argument("--no-reread", action="store_true", help="不再次读取源镜像 · do not read the source again")
     parser.add_argument("--resume", action="store_true", help="续作中断的转换 · go on with an interrupted conversion")
-    parser.add_argument("--case", type=Path, metavar="DIR", help="记入此案件的台账 · record it in this case")
-    parser.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · who converts")
-    parser.add_argument("--allow-path", action="append", type=Path, default=[], metavar="DIR",
-                        help="父镜像、分段所在的其他目录 · where files of the image may lie")  # fmt: skip
-    parser.add_argument("--allow-missing", action="store_true",
-                        help="缺失部分以零代之并列出 · zeros, listed, for what is missing")  # fmt: skip
-    parser.add_argument("--snapshot", default="", metavar="ID", help="qcow2 快照 · as it was at this snapshot")
+    image_files(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the procedure and print digests and verdicts."""
-    import sys
-
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import inert, language_of, say
+    from headwater.cli.meter import Meter
+    from headwater.cli.printing import image_lines, say, tell, verdict_lines, voice_of
     from headwater.procedure.converting import ConvertOrder, convert
-    from headwater.procedure.imaging import verdict_words
 
     plan = {
         "format": options.format, "algorithms": tuple(options.hash.split(",")), "level": options.level,
@@ -54,22 +45,18 @@ def run(options: argparse.Namespace) -> int:
         options.image, options.out, plan, options.case, tuple(options.examiner), tuple(options.allow_path),
         options.allow_missing, options.snapshot, options.resume, options.command,
     )  # fmt: skip
-    with Meter(language_of(options.case)) as meter:
+    voice = voice_of(options)
+    with Meter(voice.language) as meter:
         outcome = convert(order, meter)
     done = outcome.imaged
     say(f"{outcome.described['kind']} → {options.format}: {done.folder / done.segments[0][0]}")
-    say(f"  {size(done.size)}, {len(done.segments)} 个文件 files, 附件 sidecar {done.sidecar.name}")
-    for name, value in done.digests.items():
-        say(f"  {name:<7} {value}")
+    image_lines(done, voice)
     for _, _, _, detail in outcome.described["warnings"]:
-        say(f"  注意 note: {detail}")
+        say(f"  {voice.label('注意', 'note')}{detail}")
     if done.bad:
-        say(f"  未能读出，以零代之 not read, zeros: {len(done.bad)}, {sum(b[1] for b in done.bad)} B")
-    for verdict in outcome.verdicts:
-        for words in verdict_words(verdict):
-            say(f"  {words}")
+        lost = sum(b[1] for b in done.bad)
+        say(f"  {voice.label('未能读出，以零代之', 'not read, zeros')}{len(done.bad)}, {lost} B")
+    verdict_lines(outcome.verdicts, voice)
     if options.case is None:
-        print(
-            inert("未记入任何台账，附件未签名 nothing was recorded, the sidecar is not signed: --case"), file=sys.stderr
-        )
+        tell(voice.label("未记入任何台账，附件未签名", "nothing was recorded, the sidecar is not signed") + "--case")
     return EXIT_NOT_CLEAN if any(v.result == "mismatch" for v in outcome.verdicts) else EXIT_DONE

@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the chain; 1 where it has a gap or an open end."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError, VaultError
     from headwater.procedure import custody
     from headwater.procedure.corridor import open_case
@@ -37,19 +37,18 @@ def run(options: argparse.Namespace) -> int:
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
         states = custody.chains(corridor)
-    clean = True
+    voice, clean = voice_of(options), True
     for number in options.items or sorted(states):
         if number not in states:
             raise VaultError("HW3014", what=number)
         state = states[number]
-        sealed = f"封条 seal {state.seal}" if state.seal else "未封存 not sealed"
-        say(
-            f"{number}  保管人 held by {state.holder or '—'}  {sealed}  {f'保全 hold: {state.hold}' if state.hold else ''}"
-        )
+        sealed = f"{voice.word('封条', 'seal')} {state.seal}" if state.seal else voice.word("未封存", "not sealed")
+        hold = f"{voice.label('保全', 'hold')}{state.hold}" if state.hold else ""
+        say(f"{number}  {voice.word('保管人', 'held by')} {state.holder or '—'}  {sealed}  {hold}")
         for event in state.events:
             word = ACTS[event.act]
-            say(f"  {event.seq:>5}  {event.time}  {word.zh} {word.en}  {event.person}  {event.purpose}")
+            say(f"  {event.seq:>5}  {event.time}  {voice.word(word.zh, word.en)}  {event.person}  {event.purpose}")
         for gap in [*state.gaps, *open_ends(state)]:
             clean = False
-            say(f"  缺口 gap {gap.seq or ''}  {gap.what.zh} · {gap.what.en}")
+            say(f"  {voice.word('缺口', 'gap')} {gap.seq or ''}  {voice.text(gap.what)}")
     return EXIT_DONE if clean else EXIT_NOT_CLEAN

@@ -21,19 +21,20 @@ def run(options: argparse.Namespace) -> int:
 
     from headwater.case.defects import defects
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import line, say, voice_of
     from headwater.procedure.casework import whole
     from headwater.procedure.corridor import open_case
 
     corridor = open_case(options.case, options.command)
+    voice = voice_of(options)
     with corridor.ledger:
         found = defects(whole(corridor))
     for defect in found:
         if options.json:
             line(asdict(defect))
             continue
-        say(f"{defect.item or '案件 case':<10} {defect.what.zh} · {defect.what.en}")
-        say(f"           {defect.law.name.zh}；→ {defect.cure.zh} · {defect.cure.en}")
+        say(f"{defect.item or voice.word('案件', 'case'):<10} {voice.text(defect.what)}")
+        say(f"           {voice.text(defect.law.name)}；→ {voice.text(defect.cure)}")
     if not found and not options.json:
-        say("未发现瑕疵 no defect found")
+        say(voice.word("未发现瑕疵", "no defect found"))
     return EXIT_NOT_CLEAN if found else EXIT_DONE

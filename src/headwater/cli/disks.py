@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table, or one record per line."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import line, say, voice_of
     from headwater.procedure.disks import disks, table
 
     records = list(disks())
@@ -24,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
         for record in records:
             line(record.plain())
         return EXIT_DONE
-    for row in table(records):
+    for row in table(records, voice_of(options)):
         say(row)
     return EXIT_DONE

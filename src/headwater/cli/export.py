@@ -29,32 +29,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dsse", action="store_true", help="附 in-toto 提取陈述 · enclose acquisition statements")
     parser.add_argument("--verifier", action="store_true",
                         help="同目录写出独立核验程序 headwater-verify.pyz · write the verifier beside it")  # fmt: skip
-    parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
     signing_arguments(parser, two=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print where it lies and its digest."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.custody import at_desk
     from headwater.procedure.exporting import Wanted, export, gate
 
+    voice = voice_of(options)
     wanted = Wanted(
         options.to, options.basis, options.out, options.jurisdiction, options.approval, not options.no_items,
-        not options.no_results, tuple(options.keep_back), options.case_jsonld, options.dsse, options.lang,
+        not options.no_results, tuple(options.keep_back), options.case_jsonld, options.dsse, voice.language,
     )  # fmt: skip
     gate(wanted)  # before anybody is asked for a passphrase
     hands = (hand_of(options.who, options), hand_of(options.approver, options))
     with at_desk(options.case, options.command, *hands) as desk:
         done = export(desk, wanted)
     if done.defects:
-        say(f"瑕疵 defects: {done.defects}（headwater defects；defects.json）")
-    say(f"案件包 export: {done.path}")
+        say(f"{voice.label('瑕疵', 'defects')}{done.defects}（headwater defects；defects.json）")
+    say(f"{voice.label('案件包', 'export')}{done.path}")
     say(f"sha256 {done.sha256}")
     if options.verifier:
         from headwater.procedure.verifier import laid_beside
 
         path, digest = laid_beside(done.path)
-        say(f"核验程序 verifier: {path}  sha256 {digest}")
+        say(f"{voice.label('核验程序', 'verifier')}{path}  sha256 {digest}")
     return EXIT_DONE

@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> int:
     from getpass import getpass
 
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import language_of, say
-    from headwater.procedure.imaging import ImageOrder, image, verdict_words
+    from headwater.cli.meter import Meter
+    from headwater.cli.printing import image_lines, say, verdict_lines, voice_of
+    from headwater.procedure.imaging import ImageOrder, image
     from headwater.procedure.reaching import Reach
 
     plan = {
@@ -93,22 +93,19 @@ def run(options: argparse.Namespace) -> int:
         options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
         remote_fields(options.remote), options.attack_source, options.because,
     )  # fmt: skip
-    meter = Meter(language_of(options.case))
+    voice = voice_of(options)
+    meter = Meter(voice.language)
     try:
         outcome = image(order, meter)
     finally:
         meter.end()
     done = outcome.imaged
-    say(f"检材 evidence {outcome.evidence.number}: {done.folder / done.segments[0][0]}")
-    say(f"  {size(done.size)}, {len(done.segments)} 个文件 files, 附件 sidecar {done.sidecar.name}")
-    for name, value in done.digests.items():
-        say(f"  {name:<7} {value}")
+    say(f"{voice.word('检材', 'evidence')} {outcome.evidence.number}: {done.folder / done.segments[0][0]}")
+    image_lines(done, voice)
     if done.bad:
-        say(f"  坏区 bad ranges: {len(done.bad)}, {sum(b[1] for b in done.bad)} B")
-    for verdict in outcome.verdicts:
-        for words in verdict_words(verdict):
-            say(f"  {words}")
+        say(f"  {voice.label('坏区', 'bad ranges')}{len(done.bad)}, {sum(b[1] for b in done.bad)} B")
+    verdict_lines(outcome.verdicts, voice)
     for folder, why in done.failures.items():
-        say(f"  目标失败 destination failed: {folder} ({why})")
+        say(f"  {voice.label('目标失败', 'destination failed')}{folder} ({why})")
     clean = not done.failures and all(v.result != "mismatch" for v in outcome.verdicts)
     return EXIT_DONE if clean else EXIT_NOT_CLEAN

@@ -34,9 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Isolate, or let go; print what was tested."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError
     from headwater.procedure.isolating import IsolateOrder, isolate, release
+    from headwater.procedure.stated_words import told
 
     errand = errand_of(options, claim_of(options), remote_fields(options.remote))
     if options.rollback:
@@ -51,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
                 errand, tuple(options.allow), tuple(options.port), options.minutes, options.without_me, options.trial
             )
         )
-    say(f"检材 evidence {done.evidence.number}: {done.evidence.name}  {done.method}")
+    voice = voice_of(options)
+    say(f"{voice.word('检材', 'evidence')} {done.evidence.number}: {done.evidence.name}  {done.method}")
     for name, result in done.tested.items():
-        say(f"  {name}: {result}")
+        what, came = told(name), told(result)
+        say(f"  {voice.label(what.zh, what.en)}{voice.word(came.zh, came.en)}")
     if done.restored:
-        say(f"  规则 rules: {done.restored}")
+        say(f"  {voice.label('规则', 'rules')}{voice.text(told(done.restored))}")
     return EXIT_DONE if done.clean else EXIT_NOT_CLEAN

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headwater import __version__, cli
+from headwater.cli.printing import language_everywhere
 from headwater.model.errors import (
     AcquireError,
     AuthorityError,
@@ -28,6 +29,7 @@ from headwater.model.errors import (
     UsageError,
     VaultError,
 )
+from headwater.model.voice import LANGUAGES, Voice
 
 EXIT_DONE, EXIT_NOT_CLEAN, EXIT_USAGE, EXIT_AUTHORITY, EXIT_SOURCE, EXIT_VAULT, EXIT_OTHER = range(7)
 EXIT_INTERRUPTED = 130
@@ -100,6 +102,7 @@ def build(only: str = "") -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.arguments(sub)
+        language_everywhere(sub)
         sub.set_defaults(run=module.run)
     return parser
 
@@ -125,15 +128,25 @@ def exit_code(error: HeadwaterError) -> int:
     return EXIT_OTHER
 
 
-def complain(error: HeadwaterError) -> None:
-    """The error on stderr: number, both languages, hints."""
+def asked_language(given: Sequence[str]) -> str:
+    """The language that a command line asks for, whether or not the rest of it can be read; without one, both."""
+    found = "both"
+    for word, behind in zip(given, [*given[1:], ""]):
+        named = behind if word == "--lang" else word.removeprefix("--lang=")
+        found = named if word.startswith("--lang") and named in LANGUAGES else found
+    return found
+
+
+def complain(error: HeadwaterError, voice: Voice | None = None) -> None:
+    """The error on stderr: number, the words, hints; in both languages unless one was asked for."""
     from headwater.cli.printing import inert
 
-    for language in ("zh", "en"):
+    languages = (voice or Voice()).languages
+    for language in languages:
         print(f"{error.code} {inert(error.text(language))}", file=sys.stderr)
         for reason in error.reasons:
             print(f"       · {inert(reason.zh if language == 'zh' else reason.en)}", file=sys.stderr)
-    for language in ("zh", "en"):
+    for language in languages:
         hint = error.hint(language)
         if error.where.startswith("headwater "):  # the parser of one verb: its help answers, not that of all
             hint = hint.replace("headwater --help", f"{error.where} --help")
@@ -144,6 +157,7 @@ def complain(error: HeadwaterError) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    voice = Voice(asked_language(given))
     try:
         if not given:
             print(welcome())
@@ -158,10 +172,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.command = ("headwater", *given)
         return int(options.run(options))
     except HeadwaterError as error:
-        complain(error)
+        complain(error, voice)
         return exit_code(error)
     except KeyboardInterrupt:
-        print("已中断；以同一命令可续作。 Interrupted; the same command goes on.", file=sys.stderr)
+        print(voice.word("已中断；以同一命令可续作。", "Interrupted; the same command goes on."), file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

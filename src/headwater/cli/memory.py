@@ -24,22 +24,20 @@ def run(options: argparse.Namespace) -> int:
     """Take it; print digests and verdicts."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter, size
-    from headwater.cli.printing import language_of, say
-    from headwater.procedure.imaging import verdict_words
+    from headwater.cli.printing import digest_lines, say, verdict_lines, voice_of
     from headwater.procedure.memory import MemoryOrder, take
 
     errand = errand_of(options, claim_of(options), remote_fields(options.remote))
-    with Meter(language_of(options.case)) as meter:
+    voice = voice_of(options)
+    with Meter(voice.language) as meter:
         done = take(MemoryOrder(errand, options.out), meter)
+    ranges = voice.word(f"{done.taken.ranges} 段", f"{done.taken.ranges} ranges")
     say(
-        f"检材 evidence {done.evidence.number}: {done.evidence.name}  {size(done.taken.size)}, {done.taken.ranges} 段 ranges"
+        f"{voice.word('检材', 'evidence')} {done.evidence.number}: {done.evidence.name}  {size(done.taken.size)}, {ranges}"
     )
-    for name, value in done.evidence.digests.items():
-        say(f"  {name:<7} {value}")
-    say("  附 beside: " + " ".join(done.beside))
-    for verdict in done.evidence.verdicts:
-        for words in verdict_words(verdict):
-            say(f"  {words}")
+    digest_lines(done.evidence.digests)
+    say(f"  {voice.label('附', 'beside')}{' '.join(done.beside)}")
+    verdict_lines(done.evidence.verdicts, voice)
     for volume in done.encrypted or ():
-        say(f"  已解锁的加密卷 open encrypted volume: {volume}")
+        say(f"  {voice.label('已解锁的加密卷', 'open encrypted volume')}{volume}")
     return EXIT_DONE if done.whole else EXIT_NOT_CLEAN

@@ -47,7 +47,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                        help="journald 封缄的验证密钥（journalctl --setup-keys 所示）所在文件 · journald's verification key")  # fmt: skip
     key_files(parser)
     parser.add_argument("--no-reread", action="store_true", help="不再次计算检材校验值 · do not digest the item again")
-    parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
     signing_arguments(parser)
 
 
@@ -64,34 +63,31 @@ def _number(word: str | None) -> int | None:
 def run(options: argparse.Namespace) -> int:
     """Run the examination; print the verdict, what carries it, and where the record lies."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import say
-    from headwater.model.nouns import Text
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.custody import at_desk
     from headwater.procedure.notamper import Ask, no_tamper, speaks_against
     from headwater.reconstruct.notamper_terms import STANDING_TEXT, VERDICTS
 
     number = _number(options.item)
     assert number is not None
+    voice = voice_of(options)
     ask = Ask(
         number, options.baseline, options.source, options.ahead, options.uncertainty, options.state, tuple(options.act),
         tuple(options.service), tuple(options.known), options.known_at, options.known_from, _number(options.against),
-        not options.no_reread, options.lang, keys_of(options), tuple(options.seal_key),
+        not options.no_reread, voice.language, keys_of(options), tuple(options.seal_key),
     )  # fmt: skip
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         outcome = no_tamper(desk, ask)
     found = outcome.examined
 
-    def both(text: Text) -> str:
-        return f"{text.zh} · {text.en}" if options.lang == "both" else getattr(text, str(options.lang))
-
-    say(f"E{number}  {both(VERDICTS[found.verdict])}")
-    say(both(found.operation.text))
+    say(f"E{number}  {voice.text(VERDICTS[found.verdict])}")
+    say(voice.text(found.operation.text))
     for sign in found.signs:
-        say(f"[{sign.layer}] {both(STANDING_TEXT[sign.standing])}  {both(sign.text)}")
+        say(f"[{sign.layer}] {voice.text(STANDING_TEXT[sign.standing])}  {voice.text(sign.text)}")
         for example in sign.examples[: _SHOWN if speaks_against(sign) else 0]:
             say(f"      {example.path}  {example.what}")
     for limit in found.limits:
-        say(f"{both(Text('局限', 'limit'))}: {both(limit)}")
+        say(f"{voice.label('局限', 'limit')}{voice.text(limit)}")
     for path in outcome.paths:
-        say(f"{both(Text('记录', 'record'))}: {path}")
+        say(f"{voice.label('记录', 'record')}{path}")
     return EXIT_DONE if found.verdict in {"A", "B"} else EXIT_NOT_CLEAN

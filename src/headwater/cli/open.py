@@ -8,9 +8,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headwater.cli.options import key_files, keys_of
+from headwater.cli.options import image_files, key_files, keys_of
+
+if TYPE_CHECKING:
+    from headwater.model.voice import Voice
 
 HELP = "查看镜像内容：列目、属性、校验值、原样取出 · look into an image: ls, stat, hash, cat"
 
@@ -28,33 +31,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--length", type=int, metavar="N", help="cat：至多字节数 · at most so many bytes")
     parser.add_argument("--force", action="store_true", help="cat：允许输出到终端 · cat to a terminal")
     key_files(parser)
-    parser.add_argument("--case", type=Path, metavar="DIR", help="记入此案件的台账 · record it in this case")
-    parser.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · who looks")
-    parser.add_argument("--allow-path", action="append", type=Path, default=[], metavar="DIR",
-                        help="父镜像、分段所在的其他目录 · where files of the image may lie")  # fmt: skip
-    parser.add_argument("--allow-missing", action="store_true",
-                        help="缺失部分以零代之并列出 · zeros, listed, for what is missing")  # fmt: skip
-    parser.add_argument("--snapshot", default="", metavar="ID", help="qcow2 快照 · as it was at this snapshot")
+    image_files(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Look, print, and say on stderr what could not be read and whether anything was recorded."""
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
+    from headwater.cli.printing import tell, voice_of
     from headwater.formats.hashing import ALGORITHMS
     from headwater.model.errors import UsageError
+    from headwater.model.nouns import Text
     from headwater.procedure.opening import Look, look
 
     if options.act == "cat" and options.json:
         raise UsageError("HW0001", what="cat --json")
     if options.act == "cat" and sys.stdout.isatty() and not options.force:
-        raise UsageError(
-            "HW0001", what="cat：终端会执行检材中的控制字符 a terminal obeys what evidence says; > FILE, --force"
+        why = Text(
+            "cat：终端会执行检材中的控制字符；> FILE、--force",
+            "cat: a terminal obeys what evidence says; > FILE, --force",
         )
+        raise UsageError("HW0001", what=why)
     algorithms = tuple(dict.fromkeys(options.hash.split(",")))
     if unknown := [name for name in algorithms if name not in ALGORITHMS]:
         raise UsageError("HW0001", what=f"--hash {','.join(unknown)}: {', '.join(ALGORITHMS)}")
     if options.offset < 0 or (options.length is not None and options.length < 0):
         raise UsageError("HW0001", what="--offset, --length: >= 0")
+    voice = voice_of(options)
     wanted = Look(
         options.image, options.act, options.path, options.recursive, algorithms, options.offset, options.length,
         options.case, tuple(options.examiner), tuple(options.allow_path), options.allow_missing, options.snapshot,
@@ -65,20 +67,20 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.buffer.flush()
     _print(options, result)
     for offset, length, reason, detail in [*result.get("bad", ()), *result.get("warnings", ())]:
-        _tell(f"未读全 not read: {offset} +{length} {reason}: {detail}")
+        tell(f"{voice.label('未读全', 'not read')}{offset} +{length} {_reason(reason, voice)}: {detail}")
     if options.case is None:
-        _tell("未记入任何台账 nothing was recorded: --case")
+        tell(voice.label("未记入任何台账", "nothing was recorded") + "--case")
     return EXIT_NOT_CLEAN if result.get("bad") else EXIT_DONE
+
+
+def _reason(reason: str, voice: Voice) -> str:
+    from headwater.model.kinds import GAP_TEXT, GapReason
+
+    return voice.word(*GAP_TEXT[GapReason(reason)]) if reason in set(GapReason) else reason
 
 
 def _out(data: bytes) -> None:
     sys.stdout.buffer.write(data)
-
-
-def _tell(words: str) -> None:
-    from headwater.cli.printing import inert
-
-    print(inert(words), file=sys.stderr)
 
 
 def _json_rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:

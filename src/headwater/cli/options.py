@@ -81,6 +81,17 @@ def keys_of(options: argparse.Namespace) -> tuple[Key, ...]:
     return with_headers(keys, headers)
 
 
+def image_files(parser: argparse.ArgumentParser) -> None:
+    """How an image that is read by itself is opened, and the case in which that is recorded."""
+    parser.add_argument("--case", type=Path, metavar="DIR", help="记入此案件的台账 · record it in this case")
+    parser.add_argument("--examiner", action="append", default=[], metavar="NAME", help="检验人 · who reads it")
+    parser.add_argument("--allow-path", action="append", type=Path, default=[], metavar="DIR",
+                        help="父镜像、分段所在的其他目录 · where files of the image may lie")  # fmt: skip
+    parser.add_argument("--allow-missing", action="store_true",
+                        help="缺失部分以零代之并列出 · zeros, listed, for what is missing")  # fmt: skip
+    parser.add_argument("--snapshot", default="", metavar="ID", help="qcow2 快照 · as it was at this snapshot")
+
+
 def _volume_and_file(word: str) -> tuple[str, Path]:
     """``VOLUME=FILE`` or ``FILE``; a file of that whole name goes before."""
     volume, equals, name = word.partition("=")

@@ -11,10 +11,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headwater.model.voice import LANGUAGES, Voice
+
 if TYPE_CHECKING:
+    from headwater.acquire.imaged import Imaged
+    from headwater.model.custody import Verdict
     from headwater.model.nouns import Text
     from headwater.procedure.listing import Row
 
+_LANGUAGE_HELP = "文字语言，缺省为案件的语言 · language of the words; else that of the case"
 # control characters, and those that reorder what is shown (Unicode bidi, UAX #9)
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -34,6 +39,35 @@ def line(row: Mapping[str, Any]) -> None:
 def say(text: str) -> None:
     """One line of words on stdout, inert."""
     sys.stdout.write(inert(text) + "\n")
+
+
+def tell(text: str) -> None:
+    """One line of words on stderr, inert."""
+    print(inert(text), file=sys.stderr)
+
+
+def digest_lines(digests: Mapping[str, str]) -> None:
+    """Digests, a line each."""
+    for name, value in digests.items():
+        say(f"  {name:<7} {value}")
+
+
+def image_lines(done: Imaged, voice: Voice) -> None:
+    """How large an image is, of how many files, its sidecar, its digests."""
+    from headwater.cli.meter import size
+
+    files = voice.word(f"{len(done.segments)} 个文件", f"{len(done.segments)} files")
+    say(f"  {size(done.size)}, {files}, {voice.word('附件', 'sidecar')} {done.sidecar.name}")
+    digest_lines(done.digests)
+
+
+def verdict_lines(verdicts: Iterable[Verdict], voice: Voice) -> None:
+    """What was compared of an item, a line for each comparison and language."""
+    from headwater.procedure.imaging import verdict_words
+
+    for verdict in verdicts:
+        for words in voice.each(*verdict_words(verdict)):
+            say(f"  {words}")
 
 
 def event_line(event: Mapping[str, Any], as_json: bool, zone: str, language: str, found: str = "") -> None:
@@ -60,7 +94,7 @@ def hexdump(data: bytes, offset: int, most: int = 512) -> list[str]:
         words = "".join(chr(b) if 32 <= b < 127 else "." for b in piece)
         rows.append(f"{offset + at:>12}  {piece.hex(' '):<47}  {words}")
     if len(data) > most:
-        rows.append(f"… {len(data) - most} bytes more")
+        rows.append(f"… +{len(data) - most} B")
     return rows
 
 
@@ -77,11 +111,22 @@ def language_of(case: Path | None) -> str:
 
 def language_argument(parser: argparse.ArgumentParser) -> None:
     """``--lang``; without it the language of the case holds."""
-    parser.add_argument(
-        "--lang",
-        choices=("zh", "en", "both"),
-        help="文字语言，缺省为案件的语言 · language of the words; else that of the case",
-    )
+    parser.add_argument("--lang", choices=LANGUAGES, help=_LANGUAGE_HELP)
+
+
+def language_everywhere(parser: argparse.ArgumentParser) -> None:
+    """``--lang`` for a verb, or for each act of one that has acts, where it has none of its own."""
+    acts = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for act in acts:
+        for each in act.choices.values():
+            language_everywhere(each)
+    if not acts and "--lang" not in parser._option_string_actions:
+        language_argument(parser)
+
+
+def voice_of(options: argparse.Namespace) -> Voice:
+    """The language of ``--lang``; without it that of the case; of no case both."""
+    return Voice(options.lang or language_of(getattr(options, "case", None)))
 
 
 def case_argument(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, metavar="CASE", help="案件目录 · the case folder")
     parser.add_argument("--pdf", type=Path, nargs="?", const=Path("."), metavar="DIR",
                         help="写出 register.pdf 与 register.xlsx，默认当前目录 · write them, by default here")  # fmt: skip
-    parser.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="语言 · language")
     parser.add_argument("--judge", metavar="NUMBER", help="审查一项检材 · judge an item")
     for name, words in (("lawful", "合法性"), ("objective", "客观性"), ("relevant", "关联性")):
         parser.add_argument(f"--{name}", metavar="REASON", help=f"{words}：理由；以 no: 开头为不成立 · no: if it fails")
@@ -26,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the register; write it or judge where asked."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure import registering
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
@@ -39,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
             registering.judge(desk, options.judge, said)
         return EXIT_DONE
+    voice = voice_of(options)
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
         rows = list(registering.lines(corridor))
@@ -46,9 +46,12 @@ def run(options: argparse.Namespace) -> int:
             say("  ".join((row.number, *row.seven)))
         if not rows:
             say(
-                "尚未登记任何检材，见 headwater add、investigate · no item has been entered yet: headwater add, investigate"
+                voice.sentence(
+                    "尚未登记任何检材，见 headwater add、investigate",
+                    "no item has been entered yet: headwater add, investigate",
+                )
             )
         elif options.pdf:
-            for path in registering.print_register(corridor, options.pdf, options.lang):
-                say(f"登记表 register: {path}")
+            for path in registering.print_register(corridor, options.pdf, voice.language):
+                say(f"{voice.label('登记表', 'register')}{path}")
     return EXIT_DONE

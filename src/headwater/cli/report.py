@@ -21,14 +21,15 @@ def run(options: argparse.Namespace) -> int:
     from headwater.case.folder import locked
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import language_of, say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.corridor import open_case
     from headwater.procedure.reporting import write_report
 
-    with Meter(options.lang or language_of(options.case)) as meter:
+    voice = voice_of(options)
+    with Meter(voice.language) as meter:
         corridor = open_case(options.case, options.command, meter)
         with corridor.ledger, locked(options.case):
             written = write_report(corridor, options.lang)
     for path in written:
-        say(f"报告 report: {path}")
+        say(f"{voice.label('报告', 'report')}{path}")
     return EXIT_DONE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headwater.cli.errand import errand_arguments, errand_of
 from headwater.cli.options import case_and_authority, claim_of, pairs, remote_fields
-from headwater.cli.signing import hand_of, signing_arguments
+from headwater.cli.signing import entered_line, hand_of, signing_arguments
 
 if TYPE_CHECKING:
     from headwater.procedure.scene_acts import HandAct
@@ -104,20 +104,21 @@ def _hand(options: argparse.Namespace, what: str) -> HandAct:
     )  # fmt: skip
 
 
-def _acts() -> int:
+def _acts(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.scene.acts import ACTS, STAGES
 
     for act in ACTS.values():
-        stage = "—" if act.stage is None else f"{act.stage.value} {STAGES[act.stage].zh}"
-        say(f"{act.name:<12} {stage}  {act.text.zh} · {act.text.en}")
+        voice, at = voice_of(options), act.stage
+        stage = "—" if at is None else f"{at.value} {STAGES[at].en if voice.language == 'en' else STAGES[at].zh}"
+        say(f"{act.name:<12} {stage}  {voice.text(act.text)}")
     return EXIT_DONE
 
 
 def _planned(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import line, say, voice_of
     from headwater.procedure import scene, scene_lists
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
@@ -133,7 +134,7 @@ def _planned(options: argparse.Namespace) -> int:
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
         rows = scene.standing(corridor)
-        words = [] if options.json else list(scene_lists.plan_words(corridor, rows))
+        words = [] if options.json else list(scene_lists.plan_words(corridor, rows, voice_of(options)))
     for row in rows if options.json else ():
         line(scene_lists.row_json(row))
     for each in words:
@@ -143,7 +144,7 @@ def _planned(options: argparse.Namespace) -> int:
 
 def _shown(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import line, say
+    from headwater.cli.printing import line, say, voice_of
     from headwater.procedure import scene_lists
     from headwater.procedure.corridor import open_case
 
@@ -153,18 +154,19 @@ def _shown(options: argparse.Namespace) -> int:
             for row in scene_lists.acts_json(corridor):
                 line(row)
         else:
-            for words in scene_lists.acts_words(corridor):
+            for words in scene_lists.acts_words(corridor, voice_of(options)):
                 say(words)
     return EXIT_DONE
 
 
 def _first(options: argparse.Namespace) -> int:
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.scene_first import first
 
     taken = first(errand_of(options, claim_of(options), remote_fields(options.remote)))
-    say(f"检材 evidence {taken.evidence.number}: {taken.evidence.name}  sha256 {taken.evidence.digests['sha256']}")
+    item = taken.evidence
+    say(f"{voice_of(options).word('检材', 'evidence')} {item.number}: {item.name}  sha256 {item.digests['sha256']}")
     say(f"  {taken.seconds:.2f} s  " + " ".join(f"{name}:{status}" for name, status in taken.answers))
     return EXIT_DONE if taken.whole else EXIT_NOT_CLEAN
 
@@ -172,7 +174,7 @@ def _first(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Do one of the acts."""
     if options.act == "acts":
-        return _acts()
+        return _acts(options)
     if options.act == "plan":
         return _planned(options)
     if options.act == "show":
@@ -180,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
     if options.act == "first":
         return _first(options)
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure.custody import at_desk
     from headwater.procedure.scene_acts import record_act
 
@@ -189,7 +191,8 @@ def run(options: argparse.Namespace) -> int:
         sealed, items = record_act(desk, _hand(options, what))
     for item in items:
         say(f"{item.number}  {item.value('name')}  sha256 {item.sha256}  {item.size} B")
-    say(f"已登记 entered: {sealed.entry.seq} {sealed.hash}")
+    voice = voice_of(options)
+    say(entered_line(sealed, voice))
     for each in sealed.entry.note["inversions"] + sealed.entry.note["guards_broken"]:
-        say(f"  须说明的例外 exception: {each['zh']} · {each['en']}")
+        say(f"  {voice.label('须说明的例外', 'exception')}{voice.sentence(each['zh'], each['en'])}")
     return EXIT_DONE

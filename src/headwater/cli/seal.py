@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headwater.cli.signing import event_arguments, event_of, hand_of, signing_arguments
+from headwater.cli.signing import entered_line, event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "封存检材，可加密为密封容器 · seal items, on request into sealed containers"
 
@@ -27,10 +27,11 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure import custody
     from headwater.procedure.containers import seal_into
 
+    voice = voice_of(options)
     with custody.at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         event = event_of("seal", options)
         if options.container:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             made = seal_into(desk.corridor, options.items, options.container, options.recipient)
             event = replace(event, attachments={**event.attachments, **made})
             for name, digest in made.items():
-                say(f"密封容器 container: {options.container / name}  sha256 {digest}")
+                say(f"{voice.label('密封容器', 'container')}{options.container / name}  sha256 {digest}")
         sealed = custody.enter(desk, event)
-    say(f"已登记 entered: {sealed.entry.seq} {sealed.hash}")
+    say(entered_line(sealed, voice))
     return EXIT_DONE

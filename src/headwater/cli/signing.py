@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.cli.printing import voice_of
 from headwater.model.errors import VaultError
 from headwater.procedure.signing import Hand, key_file
 
 if TYPE_CHECKING:
+    from headwater.model.custody import Sealed
+    from headwater.model.voice import Voice
     from headwater.vault.custody import Event
 
 
@@ -51,7 +54,7 @@ def passphrase_of(name: str, options: argparse.Namespace) -> str:
     """
     path = _for(name, options.passphrase_file)
     if path is None:
-        return getpass.getpass(f"{name} 的口令 passphrase: ")
+        return getpass.getpass(voice_of(options).label(f"{name} 的口令", f"passphrase of {name}"))
     try:
         return path.read_text().rstrip("\n")
     except (OSError, ValueError) as error:
@@ -123,4 +126,9 @@ def entered(act: str, options: argparse.Namespace) -> Iterator[str]:
             answers = custody.waiting(desk.corridor, event.items[0])
             event = replace(event, answers=answers, taken_by=(name, event.taken_by[1]))
         sealed = custody.enter(desk, event)
-        yield f"已登记 entered: {sealed.entry.seq} {sealed.hash}"
+        yield entered_line(sealed, voice_of(options))
+
+
+def entered_line(sealed: Sealed, voice: Voice) -> str:
+    """That an entry stands in the ledger: its number and hash."""
+    return f"{voice.label('已登记', 'entered')}{sealed.entry.seq} {sealed.hash}"

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print every content with its version and verdict."""
     from headwater.cli.main import EXIT_DONE, EXIT_VAULT
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError
     from headwater.procedure import storing
     from headwater.procedure.corridor import open_case
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
             kept = storing.store(desk, place, options.days, options.items)
     for each in kept:
-        verdict = "相符 match" if each.result == "match" else f"不符 {each.result}"
+        said = ("相符", "match") if each.result == "match" else (f"不符 {each.result}", f"FAILED {each.result}")
+        verdict = voice_of(options).word(*said)
         say(f"{each.item}  {each.sha256}  {each.size} B  {each.version}  {verdict}")
     return EXIT_DONE if all(k.result == "match" for k in kept) else EXIT_VAULT

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from headwater.cli.printing import case_argument
-from headwater.cli.signing import hand_of, signing_arguments
+from headwater.cli.signing import entered_line, hand_of, signing_arguments
 
 HELP = "排除一项发现并签署理由，或撤销；发现不删除 · set a finding aside with a signed reason, or undo"
 
@@ -29,16 +29,16 @@ def run(options: argparse.Namespace) -> int:
     """Enter the act, write the report anew."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import language_of, say
+    from headwater.cli.printing import say, voice_of
     from headwater.procedure import suppressing
     from headwater.procedure.custody import at_desk
 
-    hand = hand_of(options.who, options)
-    with at_desk(options.case, options.command, hand) as desk, Meter(language_of(options.case)) as meter:
+    hand, voice = hand_of(options.who, options), voice_of(options)
+    with at_desk(options.case, options.command, hand) as desk, Meter(voice.language) as meter:
         desk.corridor.progress = meter
         if options.undo:
             sealed = suppressing.restore(desk, options.finding, options.because)
         else:
             sealed = suppressing.suppress(desk, options.finding, options.because, steps=options.out_of_steps)
-    say(f"已登记 entered: {sealed.entry.seq} {sealed.hash}")
+    say(entered_line(sealed, voice))
     return EXIT_DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.cli.signing import entered, event_arguments, event_of, hand_of, signing_arguments
+from headwater.cli.signing import entered, entered_line, event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "移交检材，双方签名 · hand items over; both sign"
 
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enter the transfer, the receipt, or both."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError
     from headwater.procedure import custody
 
@@ -35,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("HW0001", what="--to NAME")
     with custody.at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         for sealed in custody.transfer(desk, event_of("transfer", options), hand_of(options.receiver, options)):
-            say(f"已登记 entered: {sealed.entry.seq} {sealed.hash}")
+            say(entered_line(sealed, voice_of(options)))
     return EXIT_DONE

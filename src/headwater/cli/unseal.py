@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enter the event, then open the container."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.model.errors import UsageError
     from headwater.procedure.containers import open_into
 
@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
         say(words)
     if options.container:
         held = open_into(*wanted)
-        say(f"已解密 opened: {options.out}  sha256 {held.sha256}  {held.size} B")
+        say(f"{voice_of(options).label('已解密', 'opened')}{options.out}  sha256 {held.sha256}  {held.size} B")
     return EXIT_DONE

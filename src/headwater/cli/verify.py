@@ -32,34 +32,31 @@ def run(options: argparse.Namespace) -> int:
     from headwater.case.folder import locked
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import language_of, line, say
-    from headwater.model.nouns import Text
+    from headwater.cli.printing import line, say, voice_of
     from headwater.procedure.corridor import open_case
     from headwater.procedure.exporting import is_export, verify_file
-    from headwater.procedure.listing import in_language, languages
     from headwater.procedure.verification import check_of, verify
 
-    language = options.lang or "both"
+    voice = voice_of(options)
     if is_export(options.case):
         checks = [check_of(*row) for row in verify_file(options.case, options.against)]
     else:
-        with Meter(options.lang or language_of(options.case)) as meter:
+        with Meter(voice.language) as meter:
             corridor = open_case(options.case, options.command, meter)
             corridor.keys = keys_of(options)
             with corridor.ledger, locked(options.case):
                 checks = verify(corridor, rebuild=options.rebuild, workers=options.workers, against=options.against)
-        language = options.lang or corridor.settings.language
     words = {
-        "ok": Text("相符", "ok"),
-        "failed": Text("不符", "FAILED"),
-        "not-claimable": Text("不可主张", "not claimable"),
+        "ok": ("相符", "ok"),
+        "failed": ("不符", "FAILED"),
+        "not-claimable": ("不可主张", "not claimable"),
     }
     for check in checks:
         if options.json:
             line({"what": check.what, "result": check.result, "detail": check.detail})
             continue
-        say(f"{in_language(words[check.result], language):<12} {in_language(check.name, language)}")
+        say(f"{voice.word(*words[check.result]):<12} {voice.word(check.name.zh, check.name.en)}")
         if check.why is not None:
-            for why in dict.fromkeys(check.why.zh if each == "zh" else check.why.en for each in languages(language)):
+            for why in voice.each(check.why.zh, check.why.en):
                 say(f"             {why}")
     return EXIT_DONE if all(c.result == "ok" for c in checks) else EXIT_NOT_CLEAN

@@ -22,20 +22,24 @@ def run(options: argparse.Namespace) -> int:
 
     from headwater.cli.main import EXIT_DONE, EXIT_NOT_CLEAN
     from headwater.cli.meter import Meter
-    from headwater.cli.printing import line, say
-    from headwater.procedure.image_check import check_image, check_words
+    from headwater.cli.printing import line, say, voice_of
+    from headwater.procedure.image_check import check_image
+    from headwater.procedure.stated_words import told
 
-    meter = Meter()
+    voice = voice_of(options)
+    meter = Meter(voice.language)
     try:
         found = check_image(options.image, options.sidecar, meter)
     finally:
         meter.end()
-    words = {"ok": "相符 ok", "failed": "不符 FAILED", "not-claimable": "不可主张 not claimable"}
+    words = {"ok": ("相符", "ok"), "failed": ("不符", "FAILED"), "not-claimable": ("不可主张", "not claimable")}
     for check in found.checks:
         if options.json:
             line(asdict(check))
         else:
-            say(f"{words[check.result]:<12} {check_words(check)}  {check.detail}")
+            what, detail = told(check.what), told(check.detail) if check.detail else None
+            named = voice.word(what.zh, what.en)
+            say(f"{voice.word(*words[check.result]):<12} {named}  {voice.text(detail) if detail else ''}".rstrip())
     for name, value in found.digests.items():
         if not options.json:
             say(f"{name:<7} {value}")

@@ -49,27 +49,30 @@ def run(options: argparse.Namespace) -> int:
     """Do one of the four acts."""
     from headwater.case.folder import locked
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import say
+    from headwater.cli.printing import say, voice_of
     from headwater.formats.atomic import write_atomic
     from headwater.formats.canonical import canonical
     from headwater.procedure import anchoring
     from headwater.procedure.corridor import open_case
     from headwater.vault.witness import Witness
 
+    voice = voice_of(options)
     if options.act == "init":
         Witness.make(options.folder, options.name)
-        say(f"见证方已建立 witness: {options.folder}")
+        say(f"{voice.label('见证方已建立', 'witness')}{options.folder}")
     elif options.act == "sign":
         receipt = Witness(options.folder).sign(_read(options.request))
         write_atomic(options.out, canonical(receipt) + b"\n")
-        say(f"已签收 attested: {receipt['size']} entries, root {receipt['root']}")
+        size = receipt["size"]
+        words = voice.word(f"{size} 条，默克尔根", f"{size} entries, root")
+        say(f"{voice.label('已签收', 'attested')}{words} {receipt['root']}")
     else:
         corridor = open_case(options.case, options.command)
         with corridor.ledger, locked(options.case):
             if options.act == "ask":
                 write_atomic(options.out, canonical(anchoring.ask_witness(corridor, options.since)) + b"\n")
-                say(f"请求 request: {options.out}")
+                say(f"{voice.label('请求', 'request')}{options.out}")
             else:
                 anchor = anchoring.keep_receipt(corridor, _read(options.receipt), str(options.receipt))
-                say(f"回执已保存 kept: {anchor.name}, {anchor.who}")
+                say(f"{voice.label('回执已保存', 'kept')}{anchor.name}, {anchor.who}")
     return EXIT_DONE

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from headwater.model.codes import CODES
+from headwater.model.phrases import DETAILS, in_chinese
 
 
 @runtime_checkable
@@ -37,7 +38,8 @@ class Bilingual(Protocol):
 class HeadwaterError(Exception):
     """Base of every error that a person sees; ``code`` is stable, ``where`` says what it concerns.
 
-    ``names`` fill the places of the message; a ``Text`` among them speaks each language in its own message. ``reasons``
+    ``names`` fill the places of the message; a ``Text`` among them speaks each language in its own message, and a plain
+    ``what`` that stands in :mod:`phrases` is said in Chinese there. ``reasons``
     are further sentences, each a line of its own.
     """
 
@@ -52,7 +54,9 @@ class HeadwaterError(Exception):
         super().__init__("; ".join([f"{code} {self.text('en')}", *(r.en for r in self.reasons)]))
 
     def _filled(self, form: str, language: str) -> str:
-        names = self.names | (self._zh if language == "zh" else {})
+        names = self.names
+        if language == "zh":
+            names = names | {"what": in_chinese(names.get("what", ""), DETAILS)} | self._zh
         return form.format_map(names | {"where": self.where})
 
     def text(self, language: str) -> str:

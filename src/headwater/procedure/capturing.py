@@ -99,7 +99,7 @@ def capture(order: CaptureOrder, progress: Progress = silent) -> Captured:
     tree = parse(order.filter) if order.filter.strip() else None
     path = order.out.absolute().with_name(order.out.name + ".pcapng")
     if not path.parent.is_dir():
-        raise AcquireError("HW2022", str(path.parent), what="不是目录 not a folder")
+        raise AcquireError("HW2022", str(path.parent), what="not a folder")
     if path.exists():
         raise AcquireError("HW2176", str(path))
     if shutil.disk_usage(path.parent).free < order.most:
@@ -151,7 +151,7 @@ def _link(visit: Visit, name: str) -> int:
         raise AcquireError("HW2180", visit.name, what="python3, tcpdump")
     said = answers(visit.shell.run(kind_script(name), 30).output)
     if said.get("there") != "yes":
-        raise AcquireError("HW2182", name, what="无此接口 no such interface")
+        raise AcquireError("HW2182", name, what="no such interface")
     kind = said.get("type", "")
     if not kind.isdigit() or int(kind) not in _LINKS:
         raise AcquireError("HW2182", name, what=f"ARPHRD {kind}")

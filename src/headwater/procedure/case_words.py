@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headwater.case.mandate import PARTS
 from headwater.model.nouns import Text
-from headwater.procedure.listing import in_language
+from headwater.model.voice import Voice
 
 NOT_RECORDED = Text("未记载", "not recorded")
 _HEAD = {
@@ -18,15 +19,15 @@ _HEAD = {
     "requirement": Text("检验要求", "what is asked"),
 }
 _AUTHORITY = {
-    "number": Text("授权文号", "authority, number"),
-    "issuer": Text("签发机关或人", "issuer"),
+    "number": PARTS["number"],
+    "issuer": PARTS["issuer"],
     "scope": Text("授权范围", "scope"),
-    "legal_basis": Text("法律依据", "legal basis"),
-    "targets": Text("授权对象", "targets"),
-    "valid_from": Text("授权起", "valid from"),
-    "valid_until": Text("授权止", "valid until"),
+    "legal_basis": PARTS["legal_basis"],
+    "targets": PARTS["targets"],
+    "valid_from": PARTS["valid_from"],
+    "valid_until": PARTS["valid_until"],
     "document": Text("授权文书", "document"),
-    "document_sha256": Text("文书 SHA-256", "SHA-256 of the document"),
+    "document_sha256": PARTS["document_sha256"],
     "waiver": Text("无授权的理由", "why there is none"),
     "attack_source": Text("攻击源主机检材的取得机关", "attack source, obtained by"),
 }
@@ -44,11 +45,11 @@ _REMOTE = {
 }
 
 
-def case_lines(found: Mapping[str, Any], language: str) -> Iterator[str]:
+def case_lines(found: Mapping[str, Any], voice: Voice) -> Iterator[str]:
     """What ``casework.summary`` tells, a line for each thing; what was not recorded is said so."""
 
     def row(label: Text, value: object) -> str:
-        return f"{in_language(label, language)}: {value or in_language(NOT_RECORDED, language)}"
+        return f"{voice.label(label.zh, label.en)}{value or voice.word(NOT_RECORDED.zh, NOT_RECORDED.en)}"
 
     for name, label in _HEAD.items():
         yield row(label, found[name])
@@ -64,7 +65,8 @@ def case_lines(found: Mapping[str, Any], language: str) -> Iterator[str]:
     yield row(Text("承办人", "in charge"), ", ".join(found["actors"]))
     for person in found["people"]:
         yield row(
-            Text("已登记人员", "enrolled"), " · ".join([person["name"], person["organisation"], *person["roles"]])
+            Text("已登记人员", "enrolled"),
+            " · ".join(filter(None, [person["name"], person["organisation"], *person["roles"]])),
         )
     baseline = found["baseline"]
     yield row(Text("基准时间 T0", "baseline T0"), baseline and f"{baseline['time']} ({baseline['source']})")
@@ -73,4 +75,4 @@ def case_lines(found: Mapping[str, Any], language: str) -> Iterator[str]:
     for name, label in _LEDGER.items():
         yield row(label, found[name])
     for remark in found["remarks"]:
-        yield row(Text("台账提示", "remark on the ledger"), in_language(Text(**remark), language))
+        yield row(Text("台账提示", "remark on the ledger"), voice.text(Text(**remark)))

@@ -26,6 +26,7 @@ from headwater.formats.hashing import hash_source
 from headwater.formats.sources import FileSource
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import IntegrityError, UsageError
+from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.procedure.confined_source import ConfinedMedium
 from headwater.procedure.corridor import TOOL, Corridor, Progress, environment, silent, utc_now
@@ -71,7 +72,7 @@ def convert(order: ConvertOrder, progress: Progress = silent) -> ConvertOutcome:
     """
     folder = order.out.absolute().parent
     if not folder.is_dir():
-        raise UsageError("HW0001", what=f"{folder}: 不是目录 not a folder")
+        raise UsageError("HW0001", what=Text(f"{folder}：不是目录", f"{folder}: not a folder"))
     plan = Plan(folder, order.out.name, retries=0, **order.plan)
     with (
         entered(order.case, order.examiners, order.command) as corridor,

@@ -184,7 +184,7 @@ def waiting(corridor: Corridor, number: str) -> str:
     """
     state = chains(corridor).get(number)
     if state is None or not state.offered:
-        raise VaultError("HW3016", number, what="没有待接收的移交 · no transfer waits to be received")
+        raise VaultError("HW3016", number, what="no transfer waits to be received")
     return next(iter(state.offered))
 
 

@@ -13,11 +13,12 @@ from headwater.acquire.environment import Environment, environment_of
 from headwater.acquire.system_files import LocalFiles, NotRecorded
 from headwater.confine.pool import Limits, Pool
 from headwater.model.errors import AcquireError
+from headwater.model.voice import Voice
 
-_UNKNOWN = "—"
+_UNKNOWN, _BOTH = "—", Voice()
 _HEADS = (
-    "设备 device", "容量 size", "类型 kind", "总线 bus", "型号 model", "序列号 serial", "固件 fw",
-    "扇区 sector", "只读 RO", "内容 contents", "使用情况 in use",
+    ("设备", "device"), ("容量", "size"), ("类型", "kind"), ("总线", "bus"), ("型号", "model"), ("序列号", "serial"),
+    ("固件", "fw"), ("扇区", "sector"), ("只读", "RO"), ("内容", "contents"), ("使用情况", "in use"),
 )  # fmt: skip
 _WIDEST = 40
 
@@ -41,17 +42,22 @@ def disks(
             yield environment_of(device.path, sys_root, proc_root, dev_root, etc_root, pool)
 
 
-def table(records: Sequence[Environment]) -> list[str]:
+def table(records: Sequence[Environment], voice: Voice = _BOTH) -> list[str]:
     """The records as lines of a table: each device, then its partitions and what is built on them, indented."""
-    rows = [_HEADS, *(row for record in records for row in _rows(record))]
+    rows = [tuple(voice.word(*h) for h in _HEADS), *(row for record in records for row in _rows(record, voice))]
     widths = [max(_width(row[at]) for row in rows) for at in range(len(_HEADS))]
     lines = ["  ".join(_padded(cell, width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     if any(row[-1].startswith("! ") for row in rows[1:]):
-        lines.append("! 正在被写入，不加 --live 时拒绝制作镜像 · being written: imaging is refused without --live")
+        lines.append(
+            "! "
+            + voice.sentence(
+                "正在被写入，不加 --live 时拒绝制作镜像", "being written: imaging is refused without --live"
+            )
+        )
     return lines
 
 
-def _rows(record: Environment) -> Iterator[tuple[str, ...]]:
+def _rows(record: Environment, voice: Voice) -> Iterator[tuple[str, ...]]:
     for at, name in enumerate(record.on_it):
         device = record.devices[name]
         yield (
@@ -63,9 +69,9 @@ def _rows(record: Environment) -> Iterator[tuple[str, ...]]:
             _told(device.serial) if not at else "",
             _told(device.firmware) if not at else "",
             f"{_told(device.logical_sector)}/{_told(device.physical_sector)}" if not at else "",
-            {True: "是 ro", False: "否 rw"}.get(device.read_only is True, ""),
+            voice.word("是", "ro") if device.read_only is True else voice.word("否", "rw"),
             _contents(record, device),
-            _use(record, device),
+            _use(record, device, voice),
         )
 
 
@@ -84,17 +90,17 @@ def _contents(record: Environment, device: BlockDevice) -> str:
     return _cut(", ".join(words)) or (device.layer or {}).get("dm.name", "")
 
 
-def _use(record: Environment, device: BlockDevice) -> str:
+def _use(record: Environment, device: BlockDevice, voice: Voice) -> str:
     mounts = [m for m in record.use.mounts if m.device == device.name]
     words = [_mount(m) for m in mounts[:3]] + (["…"] if len(mounts) > 3 else [])
     if device.name in record.use.swaps:
-        words.append("交换 swap")
+        words.append(voice.word("交换", "swap"))
     if record.device is not None and device.name == record.device.name:
         if record.claimed is True and not record.use.mounts and not record.use.swaps:
-            words.append("被内核占用 claimed by the kernel")
+            words.append(voice.word("被内核占用", "claimed by the kernel"))
         holders = sum(1 for h in record.use.holders if h.itself)
         if holders:
-            words.append(f"{holders} 个进程打开 processes hold it open")
+            words.append(voice.word(f"{holders} 个进程打开", f"{holders} processes hold it open"))
     mark = "! " if any(m.writable for m in mounts) or device.name in record.use.swaps else ""
     return mark + "; ".join(words)
 

@@ -53,23 +53,6 @@ class ImageChecked:
         return "failed" not in results.values() and results.get("digests") != "not-claimable"
 
 
-_ZH = {
-    "sidecar": "附件", "sidecar signature": "附件签名", "sidecar state": "附件所载状态", "structure": "结构与分块",
-    "read errors at acquisition": "制作时的读取错误", "digests": "校验值", "files": "镜像文件",
-    "container": "镜像自载", "sidecar, padded": "附件所载，补零后",
-}  # fmt: skip
-
-
-def check_words(check: ImageCheck) -> str:
-    """What was compared, in Chinese and English, as it is shown; in JSON the English name alone stands."""
-    algorithm, _, where = check.what.partition(" (")
-    zh = _ZH.get(check.what)
-    if zh is None and where:
-        of = where.removesuffix(")")
-        zh = f"{algorithm}（{_ZH.get(of, of)}）"
-    return f"{zh} {check.what}" if zh and zh != check.what else check.what
-
-
 def check_image(image: Path, beside: Path | None, tell: Tell) -> ImageChecked:
     """Verify; ``beside`` is the sidecar, found by its name where None.
 

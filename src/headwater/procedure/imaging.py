@@ -31,6 +31,7 @@ from headwater.confine.pool import Limits, Pool, Task
 from headwater.formats.opened import open_readonly
 from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, HeadwaterError, UsageError
+from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.procedure.admission import admitted
 from headwater.procedure.corridor import (
@@ -48,6 +49,7 @@ from headwater.procedure.image_check import check_image
 from headwater.procedure.image_zeros import allocated_zeros
 from headwater.procedure.intake import Held, call
 from headwater.procedure.reaching import Reach, Reached, is_local, is_remote, reached
+from headwater.procedure.stated_words import told
 from headwater.procedure.within_mandate import gate_note, within
 from headwater.vault.keys import open_case_key
 
@@ -179,7 +181,7 @@ def _plan(order: ImageOrder) -> Plan:
     plan = Plan(folder.absolute(), stem, fields={k: v for k, v in fields.items() if v}, **options)
     for place in plan.folders:
         if not place.is_dir():
-            raise UsageError("HW0001", what=f"{place}: 不是目录 not a folder")
+            raise UsageError("HW0001", what=Text(f"{place}：不是目录", f"{place}: not a folder"))
     return plan
 
 
@@ -357,7 +359,8 @@ def verdict_words(verdict: Verdict) -> tuple[str, str]:
         what_zh, what_en = f"{what_zh}（{verdict.algorithm}）", f"{what_en} ({verdict.algorithm})"
     zh, en = f"{what_zh}：{result_zh}", f"{what_en}: {result_en}"
     if verdict.reason:
-        zh, en = f"{zh}({verdict.reason})", f"{en} ({verdict.reason})"
+        why = told(verdict.reason)
+        zh, en = f"{zh}（{why.zh}）", f"{en} ({why.en})"
     return zh, en
 
 

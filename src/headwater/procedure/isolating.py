@@ -124,7 +124,7 @@ def _method(visit: Visit) -> tuple[str, str]:
     """
     if not visit.root:
         raise AcquireError("HW2160", visit.name, what=f"uid {visit.said.get('uid', '?')}")
-    why = "nft, iptables: 均无 neither"
+    why = "neither nft nor iptables"
     for method, tools in (("nft", ("nft",)), ("iptables", ("iptables", "iptables-save", "iptables-restore"))):
         if all(visit.has(t) for t in tools):
             rules, could, ours = isolation.listed(visit.shell.run(isolation.listing_script(method), _SECONDS).output)

@@ -10,6 +10,7 @@ from typing import Any
 from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT
 from headwater.model.nouns import Finding, Step, Text
 from headwater.model.times import rfc3339
+from headwater.model.voice import Voice
 from headwater.procedure.contracts import event_id, finding_json, step_json
 from headwater.procedure.corridor import Corridor
 from headwater.procedure.judgement import by_severity, judged_of, seen_first
@@ -49,12 +50,12 @@ class Row:
 
 def languages(language: str) -> tuple[str, ...]:
     """``both`` as its two."""
-    return ("zh", "en") if language == "both" else (language,)
+    return Voice(language).languages
 
 
 def in_language(text: Text, language: str) -> str:
     """A short text in ``zh``, ``en`` or, for ``both``, one after the other."""
-    return " ".join(dict.fromkeys(text.zh if each == "zh" else text.en for each in languages(language)))
+    return Voice(language).word(text.zh, text.en)
 
 
 def interval(first: int | None, last: int | None) -> Text:

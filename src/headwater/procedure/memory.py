@@ -77,7 +77,7 @@ def take(order: MemoryOrder, progress: Progress = silent) -> MemoryTaken:
     """
     out = order.out.absolute()
     if not out.parent.is_dir():
-        raise AcquireError("HW2022", str(out.parent), what="不是目录 not a folder")
+        raise AcquireError("HW2022", str(out.parent), what="not a folder")
     path = out.with_name(out.name + ".lime")
     if path.exists():
         raise AcquireError("HW2176", str(path))

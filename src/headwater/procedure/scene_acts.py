@@ -141,7 +141,7 @@ def _people(desk: Desk, wanted: HandAct) -> dict[str, Any]:
     if len(by) < rules.persons and not wanted.one_person.strip():
         raise AcquireError("HW2152", what=f"{len(by)}/{rules.persons}：{', '.join(by)}", option="--one-person")
     if rules.witness and not wanted.witness.strip() and not wanted.no_witness.strip():
-        raise AcquireError("HW2152", what="见证人 witness", option="--no-witness")
+        raise AcquireError("HW2152", what="witness", option="--no-witness")
     return {
         "by": list(by),
         "one_person": wanted.one_person.strip(),

@@ -152,4 +152,4 @@ def _persons(corridor: Corridor, errand: Errand) -> None:
             "HW2152", what=f"{len(set(people))}/{rules.persons}: {', '.join(people)}", option="--one-person"
         )
     if rules.witness and not errand.witness.strip() and not errand.no_witness.strip():
-        raise AcquireError("HW2152", what="见证人 witness", option="--no-witness")
+        raise AcquireError("HW2152", what="witness", option="--no-witness")

@@ -9,12 +9,13 @@ from typing import Any
 
 from headwater.model.errors import UsageError
 from headwater.model.times import rfc3339
+from headwater.model.voice import Voice
 from headwater.procedure import casework
 from headwater.procedure.corridor import Corridor
 from headwater.procedure.scene import plan_of
 from headwater.procedure.scene_acts import lineage_of, lineages, told
 from headwater.scene.lineage import remarks
-from headwater.scene.plan import STATES, Row
+from headwater.scene.plan import PARTS, STATES, Row
 
 
 def assets(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -32,39 +33,44 @@ def assets(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def plan_words(corridor: Corridor, rows: Sequence[Row]) -> Iterator[str]:
+def plan_words(corridor: Corridor, rows: Sequence[Row], voice: Voice) -> Iterator[str]:
     """The plan, the checklist, then the duties that run."""
     plan = plan_of(corridor)
-    yield f"{plan.rules.text.zh} · {plan.rules.text.en}"
-    for label, value in (("目标 goal", plan.goal), ("范围 scope", plan.scope), ("方法 method", plan.method)):
+    label = voice.label
+    yield voice.text(plan.rules.text)
+    for zh, en, value in (("目标", "goal", plan.goal), ("范围", "scope", plan.scope), ("方法", "method", plan.method)):
         if value:
-            yield f"{label}: {value}"
+            yield f"{label(zh, en)}{value}"
     for name, part in plan.people.items():
-        yield f"人员 person: {name} {part}"
+        yield f"{label('人员', 'person')}{name} {part}"
     for tool in plan.tools:
-        yield f"工具 tool: {tool}"
+        yield f"{label('工具', 'tool')}{tool}"
     if plan.missing():
-        yield "未记载 not recorded: " + ", ".join(plan.missing())
+        lacking = [PARTS[name] for name in plan.missing()]
+        yield label("未记载", "not recorded") + ", ".join(voice.word(part.zh, part.en) for part in lacking)
     asset = None
     for row in rows:
         if row.asset != asset:
             asset = row.asset
-            yield f"—— {asset or '全部对象 all assets'}"
+            yield f"—— {asset or voice.word('全部对象', 'all assets')}"
         state = STATES[row.state]
-        when = (rfc3339(row.when) or "")[:19] + "Z" if row.when is not None else row.due and f"应于 due {row.due}"
+        due = row.due and f"{voice.word('应于', 'due')} {row.due}"
+        when = (rfc3339(row.when) or "")[:19] + "Z" if row.when is not None else due
         mark = "x" if row.state in {"done", "waived"} else " "
-        stage = "" if row.stage.zh in row.need.zh or row.need.zh in row.stage.zh else f"{row.stage.zh}："
-        words = f"{stage}{row.need.zh} · {row.need.en}  {state.zh} {state.en}  {when}"
-        yield f"[{mark}] {words}".rstrip()
+        alike = row.stage.zh in row.need.zh or row.need.zh in row.stage.zh
+        need = voice.sentence(row.need.zh if alike else f"{row.stage.zh}：{row.need.zh}", row.need.en)
+        yield f"[{mark}] {need}  {voice.word(state.zh, state.en)}  {when}".rstrip()
     clocks, prompts = casework.duties_of(corridor)
     for clock in clocks:
         left = clock.done or f"{clock.left_ns / 3.6e12:+.1f} h"
-        yield f"期限 duty {clock.id}: {clock.due}  {left}  {clock.text.zh} · {clock.text.en}"
+        yield f"{voice.word('期限', 'duty')} {clock.id}: {clock.due}  {left}  {voice.text(clock.text)}"
     for prompt in prompts:
         if not prompt.answer:
-            yield f"未答复 open {prompt.id}: {prompt.text.zh} · {prompt.text.en}"
+            yield f"{voice.word('未答复', 'open')} {prompt.id}: {voice.text(prompt.text)}"
     if not clocks:
-        yield "期限未起算：headwater case duties --known TIME · no deadline runs yet"
+        yield voice.sentence(
+            "期限未起算：headwater case duties --known TIME", "no deadline runs yet: headwater case duties --known TIME"
+        )
 
 
 def row_json(row: Row) -> dict[str, Any]:
@@ -79,24 +85,25 @@ def acts_json(corridor: Corridor) -> Iterator[dict[str, Any]]:
         yield {"seq": entry.seq, "recorded": entry.time, "actors": list(entry.actors), **entry.note}
 
 
-def acts_words(corridor: Corridor) -> Iterator[str]:
+def acts_words(corridor: Corridor, voice: Voice) -> Iterator[str]:
     """Every act at the scene in a line or more, then the lineage."""
     for sealed, text in told(corridor):
         note = sealed.entry.note
         when = (rfc3339(int(note["when_ns"])) or "")[:19] + "Z"
         waived = f" {note['waives']}" if note.get("waives") else ""
         to = f" → {note['to']}" if note.get("to") else ""
-        yield f"{sealed.entry.seq:>4}  {when}  {note['asset'] or '—'}  {text.zh} {text.en}{waived}{to}"
-        for name in ("by", "attested"):
+        yield f"{sealed.entry.seq:>4}  {when}  {note['asset'] or '—'}  {voice.word(text.zh, text.en)}{waived}{to}"
+        for name, zh, en in (("by", "操作人", "by"), ("attested", "佐证", "attested")):
             if note.get(name):
-                yield f"      {name}: {', '.join(note[name])}"
+                yield f"      {voice.label(zh, en)}{', '.join(note[name])}"
         for each in (*note["inversions"], *note["guards_broken"]):
-            yield f"      例外 exception: {each['zh']} · {each['en']}"
+            yield f"      {voice.label('例外', 'exception')}{voice.sentence(each['zh'], each['en'])}"
         if note["because"]:
-            yield f"      理由 reason: {note['because']}"
+            yield f"      {voice.label('理由', 'reason')}{note['because']}"
         if note.get("writes"):
-            yield f"      改变原件 changes the original: {note['writes']['zh']} · {note['writes']['en']}"
+            changes = voice.sentence(note["writes"]["zh"], note["writes"]["en"])
+            yield f"      {voice.label('改变原件', 'changes the original')}{changes}"
     for chain in lineages(corridor):
-        yield "来源 lineage: " + " ← ".join(chain)
+        yield voice.label("来源", "lineage") + " ← ".join(chain)
     for remark in remarks(lineage_of(corridor)):
-        yield f"  {remark.zh} · {remark.en}"
+        yield f"  {voice.text(remark)}"

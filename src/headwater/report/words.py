@@ -96,6 +96,12 @@ ACTIONS: dict[str, str] = {
     "scene-attempt": "现场操作未成",
     "suppress": "排除发现",
     "unsuppress": "撤销排除",
+    "access": "查阅",
+    "custody": "保管事件",
+    "image": "制作镜像",
+    "image-begin": "开始制作镜像",
+    "image-stopped": "制作镜像中止",
+    "read": "查看内容",
 }
 
 HYPOTHESIS: dict[str, tuple[str, Text]] = {

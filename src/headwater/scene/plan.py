@@ -16,7 +16,14 @@ from headwater.model.times import from_rfc3339
 from headwater.scene.acts import ACTS, KINDS, NEEDS, STAGES, Kind
 from headwater.scene.order import Done, assets_of, open_needs
 
-_PARTS = ("goal", "scope", "method", "people", "tools", "due")
+PARTS = {
+    "goal": Text("目标", "goal"),
+    "scope": Text("范围", "scope"),
+    "method": Text("方法", "method"),
+    "people": Text("人员与分工", "people"),
+    "tools": Text("工具", "tools"),
+    "due": Text("进度安排", "schedule"),
+}
 STATES: Mapping[str, Text] = {
     "done": Text("已完成", "done"),
     "waived": Text("经决定不做", "waived"),
@@ -45,8 +52,8 @@ class Plan:
         return KINDS[self.kind]
 
     def missing(self) -> tuple[str, ...]:
-        """The parts that were not recorded."""
-        return tuple(name for name in _PARTS if not getattr(self, name))
+        """The parts that were not recorded; :data:`PARTS` has what each is called."""
+        return tuple(name for name in PARTS if not getattr(self, name))
 
     def asset(self, name: str) -> str:
         """The asset of a name or of one of its other names; a name that the plan does not know stands for itself."""

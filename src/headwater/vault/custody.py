@@ -255,5 +255,5 @@ def admit(before: Mapping[str, State], after: Mapping[str, State], override: str
     """
     new = [g for n, state in after.items() for g in state.gaps[len(before[n].gaps) if n in before else 0 :]]
     if new and not override.strip():
-        raise VaultError("HW3016", ", ".join(sorted({g.item for g in new})), what="; ".join(
-            dict.fromkeys(f"{g.what.zh} · {g.what.en}" for g in new)))  # fmt: skip
+        what = Text("；".join(dict.fromkeys(g.what.zh for g in new)), "; ".join(dict.fromkeys(g.what.en for g in new)))
+        raise VaultError("HW3016", ", ".join(sorted({g.item for g in new})), what=what)
