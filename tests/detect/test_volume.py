@@ -66,6 +66,32 @@ def test_the_tally_is_what_the_store_counts_again() -> None:
         assert finding.tally.count == finding.facts["failures"]
 
 
+def test_logins_after_guessing_beyond_the_bound_are_one_high_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_guessing, "LOGINS", 1)
+    rows = [r for n in range(4) for r in attempts(f"203.0.113.{n}", 12 + n)]
+    rows += [login(f"203.0.113.{n}", START + (60 + n) * SECOND) for n in range(4)]
+    events = MemoryEvents().say("linux.auth", "/var/log/auth.log", *rows)
+    entered = [f for f in run(ssh_guessing, events) if f.rule.id == "ssh-guessing-success"]
+    assert [(f.src_ip, f.facts.get("failures"), f.facts.get("logins")) for f in entered] == [
+        ("203.0.113.3", 15, None),
+        (None, None, 3),
+    ]
+    assert (entered[1].ts_first, entered[1].ts_last) == (START + 60 * SECOND, START + 62 * SECOND)
+    assert entered[1].severity == Severity.HIGH
+    assert len(entered[1].spans) == 3
+    assert len(entries(events, Settings()).of(1)) == 2
+
+
+def test_logins_after_spraying_beyond_the_bound_are_one_high_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(password_spraying, "LOGINS", 1)
+    rows = [r for n in range(3) for r in attempts(f"203.0.113.{n}", 10 - n, user=None)]
+    rows += [login(f"203.0.113.{n}", START + 60 * SECOND, "u3") for n in range(3)]
+    found = run(password_spraying, MemoryEvents().say("linux.auth", "/var/log/auth.log", *rows))
+    told, rest = [f for f in found if f.rule.id == "password-spraying-success"]
+    assert told.src_ip == "203.0.113.0"
+    assert (rest.src_ip, rest.facts["addresses"], rest.facts["logins"], rest.severity) == (None, 2, 2, Severity.HIGH)
+
+
 def test_spraying_beyond_the_bound_keeps_its_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password_spraying, "TOLD", 1)
     rows = [r for i in range(3) for r in attempts(f"203.0.113.{i}", 10 - i, user=None)]

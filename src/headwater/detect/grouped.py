@@ -20,6 +20,8 @@ from headwater.model.nouns import Tally
 PLACE = ("source", "path", "offset", "ordinal")
 # More groups than this are not told one by one: the rest is one finding, with exact counts.
 TOLD = 200
+# Ways in are worth more words each: more logins or confirmed commands than this are not told one by one.
+LOGINS = 2_000
 _SLICE = 100_000
 
 

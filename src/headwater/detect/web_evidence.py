@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from headwater.detect.frames import MINUTE, SECOND, take
+from headwater.detect.web_attempts import SCRIPT
 from headwater.detect.web_requests import named_files
 from headwater.model.kinds import EventKind
 from headwater.model.ports import Events
@@ -18,10 +21,15 @@ RUNS = ("exec-of-request", "eval-of-request", "callback-of-request")
 # The accounts under which distributions run web servers, by name and by usual number (Debian 33, RHEL apache 48).
 WEB_USERS = frozenset({"www-data", "apache", "nginx", "httpd", "www", "http", "tomcat", "wwwrun", "33", "48"})
 AFTER_DROP = 10 * MINUTE
+AFTER_UPLOAD = 10 * MINUTE
 AROUND = MINUTE
-_ERROR = re.compile(
-    r"\bsh: (?:line )?\d+|not found|[Pp]ermission denied|No such file|(?:shell_)?exec\(\)|passthru\(\)|system\(\)"
+_DATABASE = r"(?i)SQLSTATE|SQL syntax|mysqli?[_:]|\bORA-\d{5}|unterminated quoted|SQLException|PG::|sqlite3?::"
+_OPENED = (
+    r"(?i)failed to open stream|include\(\)|file_get_contents\(|FileNotFoundException|ObjectInputStream|InvalidClassException"
+    r"|NamingException|TemplateError|OgnlException"
 )
+MOST = 20  # rows of one sort that are cited for one request
+_ERROR = r"\bsh: (?:line )?\d+|not found|[Pp]ermission denied|No such file|(?:shell_)?exec\(\)|passthru\(\)|system\(\)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class Host:
             | (pl.col("key").cast(pl.String) == "web-exec"),
         ).with_columns(pl.coalesce(pl.col("CommandLine").cast(pl.String), "command_line").alias("line"))
         self.errors = take(events, kinds=[EventKind.WEB_ERROR], header=["src_ip"], own=["message"])
+        message = pl.col("message").cast(pl.String)
+        self.failures = self.errors.filter(message.str.contains(_DATABASE) | message.str.contains(_OPENED))
         self.privilege = take(
             events,
             kinds=[EventKind.PRIVILEGE_USE, EventKind.PRIVILEGE_DENIED],
@@ -74,6 +84,13 @@ class Host:
                 r"^/(?:tmp|var/tmp|dev/shm|var/www|srv|www|home|usr/share/nginx|opt|inetpub)/"
             ),
         )
+
+        created = pl.col("kind") == EventKind.FILE_CREATED.value
+        self.made = self.files.filter(created & pl.col("file_path").str.contains(SCRIPT))
+        self._ran = _Commands(self.processes, "line")
+        self._allowed = _Commands(self.privilege, "command_line")
+        self._wrong = _Errors(self.errors)
+        self._appeared = _Moments(self.files["ts"], self.files["file_path"].str.extract(r"([^/]*)\z"))
 
     def script(self, stem: str, parameter: str | None) -> pl.DataFrame:
         """Rows of the script that a path names and whose code takes this parameter (or any, where it names none)."""
@@ -98,43 +115,87 @@ class Host:
     def proofs(self, when: int, command: str, client: str, peer: str) -> list[Proof]:
         """What the host recorded around one request (UTC ns) that agrees with its command."""
         found = []
-        near = pl.col("ts").is_between(when - AROUND, when + AROUND)
-        for line in self._agreeing(self.processes.filter(near), "line", command):
-            found.append(Proof("process", line, ("kind", "user", "CommandLine", "command_line")))
-        for line in self._agreeing(self.privilege.filter(near), "command_line", command):
-            found.append(Proof("privilege", line, ("kind", "user", "command_line")))
-        words = command.split()
-        if words:
-            errors = self.errors.filter(near & (pl.col("src_ip").is_null() | pl.col("src_ip").is_in([client, peer])))
-            for row in errors.filter(pl.col("message").str.contains(words[0], literal=True)).iter_slices(1):
-                if _ERROR.search(row["message"][0] or ""):
-                    found.append(Proof("error", row, ("kind", "message")))
-        names = [n.rsplit("/", 1)[-1] for n in named_files(command)]
-        if names:
-            ends = pl.any_horizontal([pl.col("file_path").str.ends_with("/" + n) for n in names])
-            dropped = self.files.filter(pl.col("ts").is_between(when - 10 * SECOND, when + AFTER_DROP) & ends)
-            if dropped.height:
-                found.append(Proof("file", dropped.head(20), ("kind", "file_path", "size", "uid")))
+        low, high = when - AROUND, when + AROUND
+        for at in self._ran.agreeing(low, high, command):
+            found.append(Proof("process", self.processes[at : at + 1], ("kind", "user", "CommandLine", "command_line")))
+        for at in self._allowed.agreeing(low, high, command):
+            found.append(Proof("privilege", self.privilege[at : at + 1], ("kind", "user", "command_line")))
+        for at in self._wrong.holding(low, high, command, ("", client, peer)):
+            found.append(Proof("error", self.errors[at : at + 1], ("kind", "message")))
+        names = {n.rsplit("/", 1)[-1] for n in named_files(command)}
+        dropped = self._appeared.within(when - 10 * SECOND, when + AFTER_DROP, names)
+        if dropped:
+            found.append(Proof("file", self.files[dropped[:20]], ("kind", "file_path", "size", "uid")))
         return found
 
-    @staticmethod
-    def _agreeing(rows: pl.DataFrame, column: str, command: str) -> list[pl.DataFrame]:
-        """Rows whose command line contains the request's command, or is one of its simple commands."""
-        if rows.is_empty() or not command.strip():
+
+class _Moments:
+    """Rows of a frame in order of time, found by a text and a span of time: a look-up for each request, not a scan."""
+
+    def __init__(self, times: pl.Series, keys: pl.Series) -> None:
+        rows = pl.DataFrame({"key": keys, "ts": times}).with_row_index("at").drop_nulls()
+        marks = np.fromiter((hash(key) for key in rows["key"]), np.int64, rows.height)
+        whens, ats = rows["ts"].to_numpy(), rows["at"].to_numpy()
+        order = np.lexsort((ats, whens, marks))
+        self._marks, self._times, self._at = marks[order], whens[order], ats[order]
+        self._keys = keys
+
+    def within(self, low: int, high: int, keys: Iterable[str]) -> list[int]:
+        """The rows with one of these texts from ``low`` to ``high``, both inclusive, in order."""
+        found: list[int] = []
+        for key in set(keys) if len(self._marks) else ():
+            mark = hash(key)
+            first, end = self._marks.searchsorted(mark), self._marks.searchsorted(mark, "right")
+            times = self._times[first:end]
+            near = self._at[first + times.searchsorted(low) : first + times.searchsorted(high, "right")].tolist()
+            found += [at for at in near if self._keys[at] == key]  # two texts may share a mark
+        return sorted(found)
+
+
+class _Commands:
+    """Command lines that the host recorded, by what a request may have asked for."""
+
+    def __init__(self, rows: pl.DataFrame, column: str) -> None:
+        lines = rows[column].fill_null("").map_elements(_one_space, pl.String, skip_nulls=False)
+        self._lines = lines
+        bare = lines.str.replace_all("[\"']", "")
+        self._bare = _Moments(rows["ts"], bare)
+        self._short = _Moments(rows["ts"], bare.str.replace(r"^\S*/", "").str.strip_chars())
+        shell = pl.select(pl.when(lines.str.contains("-c ", literal=True)).then(pl.lit(""))).to_series()
+        self._shells = _Moments(rows["ts"], shell)
+
+    def agreeing(self, low: int, high: int, command: str) -> list[int]:
+        """Rows whose command line gives the request's command to a shell, or is one of its simple commands; at most 20."""
+        if not command.strip():
             return []
-        whole = " ".join(command.split())
-        simple = [" ".join(c.split()) for c in re.split(r"[;|&\n]+", command) if c.strip()]
-        simple = [re.sub(r"\s*\d*[<>]+&?\s*\S+", "", c).replace('"', "").replace("'", "") for c in simple]
-        found = []
-        for row in rows.iter_slices(1):
-            line = " ".join((row[column][0] or "").split())
-            bare = line.replace('"', "").replace("'", "")
-            name, _, rest = bare.partition(" ")
-            short = f"{name.rsplit('/', 1)[-1]} {rest}".strip()
-            if (
-                (len(whole) > 1 and re.search(rf"-c\s+['\"]?{re.escape(whole)}", line))
-                or bare in simple
-                or short in simple
-            ):
-                found.append(row)
-        return found[:20]
+        whole = _one_space(command)
+        plain = re.sub(r"\s*\d*[<>]+&?\s*[^\s;|&]+", "", command).replace('"', "").replace("'", "")
+        simple = [_one_space(c) for c in re.split(r"[;|&\n]+", plain) if c.strip()]
+        found = {*self._bare.within(low, high, simple), *self._short.within(low, high, simple)}
+        if len(whole) > 1:
+            given = re.compile(rf"-c\s+['\"]?{re.escape(whole)}")
+            shells = self._shells.within(low, high, ("",))
+            found.update(at for at in shells if given.search(self._lines[at]))
+        return sorted(found)[:MOST]
+
+
+def _one_space(line: str) -> str:
+    return " ".join(line.split())
+
+
+class _Errors:
+    """Lines of error logs that a shell or an interpreter wrote, by the client that they state."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._texts = rows["message"].cast(pl.String)
+        wrote = self._texts.str.contains(_ERROR)
+        client = rows["src_ip"].fill_null("")
+        self._moments = _Moments(rows["ts"], pl.select(pl.when(wrote).then(client)).to_series())
+
+    def holding(self, low: int, high: int, command: str, clients: Sequence[str]) -> list[int]:
+        """Rows of these clients ("": of a line that states none) that hold the command's first word; at most 20."""
+        words = command.split()
+        if not words:
+            return []
+        near = self._moments.within(low, high, clients)
+        return [at for at in near if words[0] in self._texts[at]][:MOST]

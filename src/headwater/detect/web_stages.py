@@ -15,10 +15,11 @@ import polars as pl
 
 from headwater.detect.addresses import Client, client, networks
 from headwater.detect.detectors.web_shell import HARD, PLACE
-from headwater.detect.frames import DAY, MINUTE, ORDER, SECOND, take
+from headwater.detect.frames import DAY, ORDER, SECOND, take
 from headwater.detect.grouped import collected
 from headwater.detect.web_attempts import SCANNERS, SCRIPT, UPLOAD, kinds, marked, read, text
-from headwater.detect.web_evidence import Host, Proof
+from headwater.detect.web_evidence import AFTER_UPLOAD, Host, Proof
+from headwater.detect.web_many import Many, beside, strongest, together
 from headwater.detect.web_requests import SIEVE, command_in, named_files, value_of
 from headwater.model.kinds import EventKind
 from headwater.model.ports import Events
@@ -37,12 +38,6 @@ OWN = (
 LEAST_PATHS = 20  # different paths refused, of a client that looks for what is there
 LEAST_ATTEMPTS = 5  # marked requests of a client that shows nothing else
 WITHIN = 7 * DAY  # an address is taken for one client no longer than this
-AFTER_UPLOAD = 10 * MINUTE
-_DATABASE = r"(?i)SQLSTATE|SQL syntax|mysqli?[_:]|\bORA-\d{5}|unterminated quoted|SQLException|PG::|sqlite3?::"
-_OPENED = (
-    r"(?i)failed to open stream|include\(\)|file_get_contents\(|FileNotFoundException|ObjectInputStream|InvalidClassException"
-    r"|NamingException|TemplateError|OgnlException"
-)
 
 
 @dataclass(slots=True)
@@ -75,10 +70,11 @@ class Chain:
     stages: dict[str, Reached]
 
 
-def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain]:
+def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain | Many]:
     """The clients that came through two stages or more, or tried again and again, by first request.
 
-    Of those for which nothing on the host can speak (they asked and were told, no more) the first ``vain``.
+    Of those for which nothing on the host can speak (they asked and were told, no more) the first ``vain``. Of more than
+    :data:`headwater.detect.web_many.MOST` others those with the most behind them; then the rest of each item together.
     """
     host = Host(events)
     rows = _candidates(events, host)
@@ -90,7 +86,7 @@ def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain]
     rows = rows.with_columns(
         pl.Series("command", [_command(r, host) for r in commands.iter_rows()], dtype=pl.String), _shells(rows, host)
     )
-    rows = _worth(rows, scans, host, vain)
+    rows, rest = _worth(rows, scans, host, vain)
     found = []
     for (source, address), mine in sorted(
         rows.partition_by("source", "client", as_dict=True, maintain_order=True).items()
@@ -101,6 +97,7 @@ def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain]
             who = Client(str(address), str(peer), forwarded, str(address) != str(peer))
             found.append(Chain(who, int(source), stages))
     yield from sorted(found, key=lambda c: (min(s.first for s in c.stages.values()), c.source, c.who.address))
+    yield from together(rest, host)
 
 
 def _attempt() -> pl.Expr:
@@ -113,10 +110,13 @@ def _sends() -> pl.Expr:
     return method.is_in(["POST", "PUT", "MOVE"]) & ~pl.col("shell") & some
 
 
-def _worth(rows: pl.DataFrame, scans: Mapping[tuple[Any, Any], Reached], host: Host, vain: int) -> pl.DataFrame:
-    """The rows of clients that can make a chain: all that the host may confirm, and the first of the others.
+def _worth(
+    rows: pl.DataFrame, scans: Mapping[tuple[Any, Any], Reached], host: Host, vain: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of clients that can make a chain: those that the host may confirm, and the first of the others.
 
     Thousands of addresses with one attempt each are common, and each would be looked at for as long as one that got in.
+    Beside these rows those of the clients that the host may confirm and that are too many to be looked at one by one.
     """
     heard = not (host.processes.is_empty() and host.privilege.is_empty() and host.errors.is_empty())
     said = rows["command"].unique().drop_nulls().to_list()
@@ -136,8 +136,9 @@ def _worth(rows: pl.DataFrame, scans: Mapping[tuple[Any, Any], Reached], host: H
     hopeful = pl.col("heard").fill_null(False) | (pl.col("sends") & (tried | scanned))
     insists = tried & (scanned | ((pl.col("attempts") >= LEAST_ATTEMPTS) & pl.col("marked")))
     others = clients.filter(~hopeful & insists).sort(pl.min_horizontal("first", "scan"), "source", "client")
-    kept = pl.concat([clients.filter(hopeful), others.head(vain)])
-    return rows.join(kept, on=["source", "client"], how="semi", maintain_order="left")
+    heard_of, rest = strongest(rows, clients.filter(hopeful), host, _attempt(), _sends())
+    kept = pl.concat([heard_of.select("source", "client"), others.head(vain).select("source", "client")])
+    return rows.join(kept, on=["source", "client"], how="semi", maintain_order="left"), rest
 
 
 def _insists(exploit: Reached | None) -> bool:
@@ -189,13 +190,11 @@ def _scans(events: Events, rows: pl.DataFrame, proxies: Sequence[str]) -> dict[t
     )  # fmt: skip
     found: dict[tuple[Any, Any], Reached] = {}
     named = _clients(counted.sort("source", "src_ip", "x-forwarded-for", nulls_last=True), proxies)
+    whole = (pl.col("paths").sum() >= LEAST_PATHS) | pl.col("says").any()
+    named = named.filter(whole.over("source", "client"))
     for (source, address), part in named.partition_by("source", "client", as_dict=True, maintain_order=True).items():
-        paths = int(part["paths"].sum())
-        if paths >= LEAST_PATHS or part["says"].any():
-            picked = (
-                part.select("src_ip", "x-forwarded-for", "first").explode("first").unnest("first").sort(ORDER).head(20)
-            )
-            found[(source, address)] = Reached(picked, paths=paths)
+        picked = part.select("src_ip", "x-forwarded-for", "first").explode("first").unnest("first").sort(ORDER).head(20)
+        found[(source, address)] = Reached(picked, paths=int(part["paths"].sum()))
     return found
 
 
@@ -267,12 +266,7 @@ def _later(rows: pl.DataFrame, stages: dict[str, Reached]) -> pl.DataFrame:
 
 def _errors(rows: pl.DataFrame, host: Host) -> list[Proof]:
     """Lines of the error log that show how an attempt reached the database or the program's inside."""
-    if host.errors.is_empty():
-        return []
-    minutes = {m + n for m in (rows["ts"] // MINUTE).to_list() for n in (0, 1)}
-    mine = pl.col("src_ip").is_in(rows["src_ip"].unique().to_list())
-    near = host.errors.filter((pl.col("ts") // MINUTE).is_in(list(minutes)) & mine)
-    near = near.filter(pl.col("message").str.contains(_DATABASE) | pl.col("message").str.contains(_OPENED))
+    near = host.failures.filter(beside(rows))
     return [Proof("error", near.head(10), ("kind", "src_ip", "message"))] if near.height else []
 
 
@@ -289,9 +283,7 @@ def _ran(rows: pl.DataFrame, host: Host) -> list[Proof]:
 
 def _dropped(rows: pl.DataFrame, host: Host) -> list[Proof]:
     """Scripts that appeared on disk within minutes after a file was sent."""
-    made = host.files.filter(
-        (pl.col("kind") == EventKind.FILE_CREATED.value) & pl.col("file_path").str.contains(SCRIPT)
-    )
+    made = host.made
     found = []
     for when in rows["ts"].unique().sort().head(200).to_list():
         near = made.filter(pl.col("ts").is_between(when - 10 * SECOND, when + AFTER_UPLOAD))

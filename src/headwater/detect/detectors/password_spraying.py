@@ -4,7 +4,7 @@
 Needs:      auth.failure with address and account (linux.auth, linux.journal).
 Technique:  T1110.003 password spraying.
 Says:       addresses, how many accounts were tried how often (beyond 200 addresses the rest together), and a login
-            to one of them within the hour after.
+            to one of them within the hour after (beyond 2,000 addresses the rest together).
 False when: a gateway stands for many people after a change of passwords.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from headwater.detect.frames import HOUR, ORDER, names, somebody, state
-from headwater.detect.grouped import PLACE, TOLD, chosen, collected, counted, edges, fetched, placed, users
+from headwater.detect.grouped import LOGINS, PLACE, TOLD, chosen, collected, counted, edges, fetched, placed, users
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -95,6 +95,10 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     entered_by = rows.filter(pl.col("g").is_in(logins["g"].unique().implode()))
     ends = entered_by.group_by("g", maintain_order=True).tail(40 if logins["g"].n_unique() <= MANY else 6)
     lasts = fetched(failed, ends.with_columns(pl.col("g").alias("k")), _SHOWN)
+    busiest = groups.filter(pl.col("g").is_in(logins["g"].unique().implode()))
+    busiest = busiest.sort("accounts", "rows", "g", descending=[True, True, False])
+    named = pl.col("g").is_in(busiest["g"].head(LOGINS).implode())
+    logins, others = logins.filter(named), logins.filter(~named)
     entered = fetched(passed, logins.with_columns(pl.col("g").alias("k")), _SHOWN)
     by_number = {int(r["g"]): r for r in groups.iter_rows(named=True)}
     for g in sorted(cited, key=lambda g: _first(cited[g])):
@@ -102,6 +106,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     yield from _rest(events, rest, rows, failed)
     for g in sorted(entered, key=lambda g: _first(entered[g])):
         yield _success(events, by_number[g], entered[g], lasts[g])
+    if others.height:
+        yield _more(events, others, passed)
 
 
 def _first(rows: pl.DataFrame) -> tuple[Any, ...]:
@@ -144,6 +150,21 @@ def _rest(events: Events, rest: pl.DataFrame, rows: pl.DataFrame, failed: Any) -
             facts={"addresses": addresses, "failures": part.height, "feed": feed}, limit=CITED_OF_MANY,
             src_ip=None, user=None,
         )  # fmt: skip
+
+
+def _more(events: Events, logins: pl.DataFrame, passed: Any) -> Finding:
+    """The logins of the addresses that are not told one by one, together."""
+    logins = logins.sort(ORDER)
+    ends = logins if logins.height <= CITED_OF_MANY else pl.concat([logins.head(20), logins.tail(20)])
+    cited = fetched(passed, ends.with_columns(pl.lit(0, pl.UInt32).alias("k")), _SHOWN)[0]
+    addresses, accounts = logins["g"].n_unique(), logins["user"].n_unique()
+    zh = f"另有 {addresses} 个喷洒口令的地址共登录成功 {logins.height} 次（{accounts} 个账户），未逐一列出。"
+    en = f"{addresses} more addresses that sprayed passwords logged in {logins.height} times ({accounts} accounts); not told one by one."
+    return state(
+        events, SUCCESS, cited, CLAIMS, Text(zh, en), severity=Severity.HIGH, confidence=Confidence.HIGH,
+        facts={"addresses": addresses, "accounts": accounts, "logins": logins.height}, limit=CITED_OF_MANY,
+        src_ip=None, user=None, moments=logins["ts"].drop_nulls().to_list(),
+    )  # fmt: skip
 
 
 def _success(events: Events, group: Mapping[str, Any], logins: pl.DataFrame, last: pl.DataFrame) -> Finding:

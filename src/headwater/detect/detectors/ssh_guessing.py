@@ -4,7 +4,7 @@
 Needs:      auth.failure and auth.success with an address: linux.auth, linux.journal, linux.btmp.
 Technique:  T1110.001 password guessing; T1078 where a login follows.
 Says:       per address the exact number of failed attempts in one log (beyond 200 addresses of one log the least busy
-            ones together); each first login that follows a run of failures.
+            ones together); each first login that follows a run of failures (beyond 2,000 the rest together).
 False when: one address stands for many people (a gateway) and they mistype; a program holds an old password.
 """
 
@@ -18,6 +18,7 @@ import polars as pl
 
 from headwater.detect.frames import DAY, ORDER, names, somebody, state
 from headwater.detect.grouped import (
+    LOGINS,
     PLACE,
     TOLD,
     chosen,
@@ -155,6 +156,25 @@ def _success(
     )  # fmt: skip
 
 
+def _more(events: Events, rest: list[dict[str, Any]], passed: Any) -> Finding:
+    """The logins after guessing that are not told one by one, together."""
+    times = sorted(int(login["ts"]) for login in rest)
+    ends = sorted(rest, key=lambda login: int(login["ts"]))
+    ends = ends if len(ends) <= 40 else ends[:20] + ends[-20:]
+    picks = pl.DataFrame([{"k": 0} | {c: login[c] for c in PLACE} for login in ends]).with_columns(
+        pl.col("k").cast(pl.UInt32)
+    )
+    addresses, accounts = len({login["src_ip"] for login in rest}), len({login["user"] for login in rest})
+    zh = f"另有 {len(rest)} 次登录发生在各自地址的一连串认证失败之后（{addresses} 个地址、{accounts} 个账户），未逐一列出。"
+    en = f"{len(rest)} more logins followed runs of failures of their addresses ({addresses} addresses, {accounts} accounts); "
+    en += "not told one by one."
+    return state(
+        events, SUCCESS, fetched(passed, picks, _SHOWN)[0], CLAIMS, Text(zh, en), severity=Severity.HIGH, confidence=Confidence.MEDIUM,
+        facts={"logins": len(rest), "addresses": addresses, "accounts": accounts, "login_ts": times[0]}, limit=40,
+        src_ip=None, user=None, moments=times,
+    )  # fmt: skip
+
+
 def _successes(events: Events, groups: pl.DataFrame, rows: pl.DataFrame, failed: Any, passed: Any) -> Iterator[Finding]:
     """The logins of each address that follow a run of failures without a login in between."""
     mine = chosen(counted(passed, *_KEYS, repeat=True), *_KEYS).drop("g")
@@ -164,6 +184,10 @@ def _successes(events: Events, groups: pl.DataFrame, rows: pl.DataFrame, failed:
     )
     logins = logins.drop_nulls("ts").sort("g", "ts", "offset", "ordinal", "path")
     found = _logins(logins, rows)
+    # of many the ones with the longest runs of failures before them
+    chosen_ones = {k for k, _ in sorted(enumerate(found), key=lambda f: (f[1][1] - f[1][2], f[0]))[:LOGINS]}
+    rest = [login for k, (login, _, _) in enumerate(found) if k not in chosen_ones]
+    found = [one for k, one in enumerate(found) if k in chosen_ones]
     picks = [
         rows.slice(max(low, high - 40), min(40, high - low)).select(pl.lit(k, pl.UInt32).alias("k"), *PLACE)
         for k, (_, low, high) in enumerate(found)
@@ -176,6 +200,8 @@ def _successes(events: Events, groups: pl.DataFrame, rows: pl.DataFrame, failed:
     owns = fetched(passed, pl.concat(own), _SHOWN) if own else {}
     for k, (login, low, high) in enumerate(found):
         yield _success(events, login, rows.slice(low, high - low), lasts[k], owns[k])
+    if rest:
+        yield _more(events, rest, passed)
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.detectors.web_command import source_words
-from headwater.detect.frames import listed, state
+from headwater.detect.frames import listed, one, state
 from headwater.detect.web_attempts import NAMES
+from headwater.detect.web_many import COMMAND, ERROR, SHELL, Many
 from headwater.detect.web_stages import STAGES, Chain, Reached, chains
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -47,6 +48,9 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """The chains by first request; of those that were refused everywhere the first ``TOLD``."""
     vain = 0
     for chain in chains(events, settings.trusted_proxies, TOLD):
+        if isinstance(chain, Many):
+            yield _rest(events, chain)
+            continue
         severity, confidence = _weight(chain)
         vain += severity is Severity.LOW
         if severity is not Severity.LOW or vain <= TOLD:
@@ -112,9 +116,27 @@ def _finding(events: Events, chain: Chain, severity: Severity, confidence: Confi
     )  # fmt: skip
 
 
-def _plain(rows: pl.DataFrame) -> pl.DataFrame:
+def _rest(events: Events, many: Many) -> Finding:
+    """The clients that are not looked at one by one and for which something on the host speaks."""
+    used, ran, other = (many.clients[n] for n in (SHELL, COMMAND, ERROR))
+    zh = f"另有 {used + ran + other:,} 个客户端的请求有主机痕迹印证，未逐一还原：{used:,} 个使用后门脚本并获 2xx 应答，"
+    zh += f"{ran:,} 个所下命令与主机记录相符，{other:,} 个的请求前后有错误日志或新出现的脚本。"
+    en = f"Requests of {used + ran + other:,} more clients agree with what the host recorded; they were not worked out one by one: "
+    en += f"{used:,} used a planted script and were answered 2xx, of {ran:,} commands agree with records of the host, "
+    en += f"beside requests of {other:,} stand error lines or scripts that then appeared."
+    shown = many.rows.sort("spoken", "ts", "path", "offset", descending=[True, False, False, False]).head(40)
+    return state(
+        events, RULE, _plain(shown, 40).sort("ts", "path", "offset", "ordinal"), CLAIMS, Text(zh, en), limit=40,
+        severity=Severity.HIGH if used or ran else Severity.MEDIUM, confidence=Confidence.MEDIUM,
+        facts={"clients": used + ran + other, "shell_clients": used, "command_clients": ran, "requests": many.rows.height},
+        more=[(p.rows, p.claims) for p in many.proofs], src_ip=None,
+        moments=many.rows["ts"].to_list(), host=one(many.rows, "host"),
+    )  # fmt: skip
+
+
+def _plain(rows: pl.DataFrame, most: int = 16) -> pl.DataFrame:
     """The requests of a stage that are cited: its first and last, so that a long stage leaves room for the others."""
-    picked = rows if rows.height <= 16 else pl.concat([rows.head(8), rows.tail(8)])
+    picked = rows if rows.height <= most else pl.concat([rows.head(most // 2), rows.tail(most // 2)])
     own = [c for c in CLAIMS if c not in ("kind", "src_ip", "sc-status")]
     wanted = ["ts", "source", "path", "offset", "length", "ordinal", "feed", "kind", "host", "src_ip"]
     return picked.select(

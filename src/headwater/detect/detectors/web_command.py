@@ -4,13 +4,14 @@
 Needs:      web.access with query strings; confirmation from web.script, fs.macb, linux.audit, web.error, linux.auth.
 Technique:  T1190 exploitation of a public-facing application; T1059 command interpreter.
 Says:       who asked for which commands; "confirmed" only where the host itself agrees: a script that passes the
-            parameter to a shell, a process of the web account, a file the command names, an error of the shell.
+            parameter to a shell, a process of the web account, a file the command names, an error of the shell. Beyond 2,000
+            confirmed, 200 answered and 200 clients that asked in vain the rest of each sort together.
 False when: a site lets people write shell text into a form whose script also runs commands; a security test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ import polars as pl
 from headwater.detect.addresses import Client, client, networks
 from headwater.detect.commands import excerpt
 from headwater.detect.frames import names, state, take
+from headwater.detect.grouped import LOGINS, TOLD
 from headwater.detect.web_evidence import Host, Proof
 from headwater.detect.web_requests import HEADER_SIEVE, SIEVE, WebCommand, command_in, value_of
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
@@ -35,6 +37,7 @@ RULE = Rule(
     severity=Severity.HIGH,
 )
 ENTERS = True  # a high finding of this detector is an entry into the host
+SCRIPT_CLAIMS = ("kind", "file_path", "trait", "match", "parameter")
 CLAIMS = ("src_ip", "cs-method", "cs-uri-stem", "cs-uri-query", "sc-status", "x-forwarded-for")
 _OWN = ("cs-method", "cs-uri-stem", "cs-uri-query", "cs-uri", "sc-status", "cs-user-agent", "x-forwarded-for")
 _DYNAMIC = (".php", ".phtml", ".jsp", ".jspx", ".asp", ".aspx", ".ashx", ".cgi", ".pl", ".py", ".sh", ".do", ".action")
@@ -44,19 +47,31 @@ _PROOF_TEXT = {
     "error": ("错误日志出现该命令的 shell 报错", "the error log holds the shell's error for it"),
     "file": ("命令所指文件随后在盘上出现或改变", "the file that the command names then appeared or changed on disk"),
 }
+_REST = {
+    "confirmed": ("获 2xx 应答，且有主机痕迹或盘上脚本代码印证", "answered 2xx and confirmed by the host (traces, or a script's code)"),
+    "answered": ("获 2xx 应答，主机上未见相应痕迹", "answered 2xx, nothing on the host agrees"),
+    "requested": ("均未得到 2xx 应答", "none answered 2xx"),
+}  # fmt: skip
 
 
-@dataclass
+@dataclass(slots=True)
 class _Group:
-    """The requests of one client to one path."""
+    """The requests of one client to one path, by their places in the frame of requests."""
 
     who: Client
     stem: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
     found: list[WebCommand] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)  # places in ``rows`` of those answered 2xx
 
-    def answered(self) -> list[int]:
-        return [i for i, r in enumerate(self.rows) if 200 <= int(r["sc-status"] or 0) < 300]
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """All requests that hold a command, and the host that may confirm them."""
+
+    rows: pl.DataFrame
+    times: Sequence[int | None]
+    host: Host
 
 
 def _candidates(events: Events, host: Host) -> pl.DataFrame:
@@ -74,11 +89,10 @@ def _candidates(events: Events, host: Host) -> pl.DataFrame:
     return take(events, kinds=[EventKind.WEB_REQUEST], header=["src_ip", "host"], own=_OWN, where=hit)
 
 
-def _command(row: dict[str, Any], host: Host) -> WebCommand | None:
-    stem, query = str(row["cs-uri-stem"] or row["cs-uri"] or ""), str(row["cs-uri-query"] or "")
+def _command(stem: str, query: str, agent: str, host: Host) -> WebCommand | None:
     if not query and "?" in stem:
         stem, _, query = stem.partition("?")
-    found = command_in(stem, "" if query == "-" else query, str(row["cs-user-agent"] or ""))
+    found = command_in(stem, "" if query == "-" else query, agent)
     if found is not None:
         return found
     for parameter in host.parameters(stem):
@@ -91,21 +105,28 @@ def _command(row: dict[str, Any], host: Host) -> WebCommand | None:
 def _groups(rows: pl.DataFrame, host: Host, settings: Settings) -> list[_Group]:
     trusted = networks(settings.trusted_proxies)
     groups: dict[tuple[str, str], _Group] = {}
-    for row in rows.iter_rows(named=True):
-        found = _command(row, host)
-        if found is None or row["src_ip"] is None:
+    text = [
+        pl.col(c).cast(pl.String) for c in ("cs-uri-stem", "cs-uri", "cs-uri-query", "cs-user-agent", "x-forwarded-for")
+    ]
+    columns = rows.select("src_ip", *text, pl.col("sc-status").cast(pl.Int64, strict=False))
+    for at, (peer, stem, uri, query, agent, forwarded, status) in enumerate(columns.iter_rows()):
+        path = stem or uri or ""
+        found = None if peer is None else _command(path, query or "", agent or "", host)
+        if found is None:
             continue
-        forwarded = row["x-forwarded-for"]
-        who = client(row["src_ip"], None if forwarded is None else str(forwarded), trusted)
-        stem = str(row["cs-uri-stem"] or row["cs-uri"] or "").partition("?")[0]
+        who = client(peer, forwarded, trusted)
+        stem = path.partition("?")[0]
         group = groups.setdefault((who.address, stem), _Group(who, stem))
-        group.rows.append(row)
+        if 200 <= (status or 0) < 300:
+            group.answered.append(len(group.rows))
+        group.rows.append(at)
         group.found.append(found)
     return list(groups.values())
 
 
-def _frame(rows: list[dict[str, Any]], like: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=like.schema)
+def counted(count: int) -> str:
+    """So many requests, in English."""
+    return f"{count} request{'s' * (count != 1)}"
 
 
 def source_words(who: Client, language: str) -> str:
@@ -126,20 +147,31 @@ def _shown(group: _Group, picked: list[int]) -> tuple[str, str]:
     return names(quoted, len(commands), "zh"), names([f'"{c}"' for c in commands[:4]], len(commands), "en")
 
 
-def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[int], host: Host) -> Finding:
-    """Requests that got a 2xx answer: confirmed where the host agrees."""
+def _proofs(group: _Group, asked: _Asked) -> list[Proof]:
+    """What the host recorded of the commands that were answered."""
     proofs: list[Proof] = []
-    for i in picked[:400]:
-        when, found = group.rows[i]["ts"], group.found[i]
+    for i in group.answered[:400]:
+        when, found = asked.times[group.rows[i]], group.found[i]
         if when is not None:
-            proofs += host.proofs(int(when), found.command, group.who.address, group.who.peer_ip)
-    parameters = list(dict.fromkeys(group.found[i].parameter for i in picked))
-    script = pl.concat([host.script(group.stem, p) for p in parameters]).unique(maintain_order=True)
+            proofs += asked.host.proofs(int(when), found.command, group.who.address, group.who.peer_ip)
+    return proofs
+
+
+def _script(group: _Group, asked: _Asked) -> pl.DataFrame:
+    """The script that was asked for, where its code takes a parameter of these requests."""
+    parameters = list(dict.fromkeys(group.found[i].parameter for i in group.answered))
+    return pl.concat([asked.host.script(group.stem, p) for p in parameters]).unique(maintain_order=True)
+
+
+def _answered(events: Events, asked: _Asked, group: _Group) -> Finding:
+    """Requests that got a 2xx answer: confirmed where the host agrees."""
+    picked = group.answered
+    proofs, script = _proofs(group, asked), _script(group, asked)
     kinds = sorted({p.kind for p in proofs})
     zh_commands, en_commands = _shown(group, picked)
     count = len(picked)
     zh = f"{source_words(group.who, 'zh')} 向 {group.stem} 发出 {count} 次含系统命令的请求（{zh_commands}）"
-    en = f"{source_words(group.who, 'en')} sent {count} request(s) with system commands to {group.stem} ({en_commands})"
+    en = f"{source_words(group.who, 'en')} sent {counted(count)} with system commands to {group.stem} ({en_commands})"
     zh += "，服务器以 2xx 应答"
     en += " that were answered 2xx"
     confirmed = bool(kinds) or script.height > 0
@@ -155,19 +187,23 @@ def _answered(events: Events, like: pl.DataFrame, group: _Group, picked: list[in
     if not confirmed:
         zh += "；主机上未见相应痕迹，不能认定命令已执行"
         en += "; nothing on the host agrees, so it is not established that any command ran"
-    weak = not group.stem.lower().endswith(_DYNAMIC) or group.stem.rsplit("/", 1)[-1].startswith("index.")
-    severity = Severity.HIGH if confirmed else Severity.LOW if weak else Severity.MEDIUM
+    severity = Severity.HIGH if confirmed else Severity.LOW if _weak(group) else Severity.MEDIUM
     facts = _facts(group, "confirmed" if confirmed else "answered", len(picked))
     facts["evidence"] = ",".join([*(["script"] if script.height else []), *kinds])
     more: list[tuple[pl.DataFrame, tuple[str, ...]]] = []
     if script.height:
-        more.append((script, ("kind", "file_path", "trait", "match", "parameter")))
+        more.append((script, SCRIPT_CLAIMS))
     more += [(p.rows, p.claims) for p in proofs[:40]]
     return state(
-        events, RULE, _frame([group.rows[i] for i in picked], like), CLAIMS, Text(zh + "。", en + "."),
+        events, RULE, asked.rows[[group.rows[i] for i in picked]], CLAIMS, Text(zh + "。", en + "."),
         severity=severity, confidence=Confidence.HIGH if kinds else Confidence.MEDIUM if confirmed else Confidence.LOW,
         facts=facts, more=more, src_ip=group.who.address,
     )  # fmt: skip
+
+
+def _weak(group: _Group) -> bool:
+    """Whether an answer may well be the site's ordinary page, whatever was asked."""
+    return not group.stem.lower().endswith(_DYNAMIC) or group.stem.rsplit("/", 1)[-1].startswith("index.")
 
 
 def _facts(group: _Group, reach: str, count: int) -> dict[str, Any]:
@@ -183,33 +219,81 @@ def _facts(group: _Group, reach: str, count: int) -> dict[str, Any]:
     }
 
 
-def _requested(events: Events, like: pl.DataFrame, groups: list[_Group]) -> Finding:
+def _requested(events: Events, asked: _Asked, groups: list[_Group]) -> Finding:
     """What one client asked for in vain: told once per client, whatever the number of paths."""
     who = groups[0].who
-    rows = [r for g in groups for i, r in enumerate(g.rows) if i not in set(g.answered())]
+    rows = [row for g in groups for row in _vain(g)]
     stems = list(dict.fromkeys(g.stem for g in groups))
     zh = f"{source_words(who, 'zh')} 发出 {len(rows)} 次含系统命令的请求，均未得到 2xx 应答"
     zh += f"（路径：{names(stems[:4], len(stems), 'zh')}）。"
-    en = f"{source_words(who, 'en')} sent {len(rows)} request(s) with system commands, none answered 2xx"
+    en = f"{source_words(who, 'en')} sent {counted(len(rows))} with system commands, none answered 2xx"
     en += f" (paths: {names(stems[:4], len(stems), 'en')})."
     facts = _facts(groups[0], "requested", len(rows)) | {"paths": len(stems)}
     return state(
-        events, RULE, _frame(rows, like), CLAIMS, Text(zh, en),
+        events, RULE, asked.rows[rows], CLAIMS, Text(zh, en),
         severity=Severity.LOW, confidence=Confidence.HIGH, facts=facts, src_ip=who.address,
     )  # fmt: skip
 
 
+def _vain(group: _Group) -> list[int]:
+    answered = set(group.answered)
+    return [row for i, row in enumerate(group.rows) if i not in answered]
+
+
+def _rest(events: Events, asked: _Asked, sort: str, groups: list[_Group]) -> Iterator[Finding]:
+    """The groups of one sort that are not told one by one, together."""
+    if not groups:
+        return
+    rows = sorted(r for g in groups for r in (_vain(g) if sort == "requested" else [g.rows[i] for i in g.answered]))
+    clients, stems = len({g.who.address for g in groups}), list(dict.fromkeys(g.stem for g in groups))
+    zh = f"另有 {clients:,} 个客户端发出 {len(rows):,} 次含系统命令的请求（路径：{names(stems[:4], len(stems), 'zh')}）"
+    zh += f"，{_REST[sort][0]}，未逐一列出。"
+    en = f"{clients:,} more clients sent {len(rows):,} requests with system commands"
+    en += f" (paths: {names(stems[:4], len(stems), 'en')}), {_REST[sort][1]}; not told one by one."
+    more = []
+    for group in groups[:20] if sort == "confirmed" else ():
+        more += [(_script(group, asked), SCRIPT_CLAIMS), *((p.rows, p.claims) for p in _proofs(group, asked)[:2])]
+    medium = sort == "answered" and not all(map(_weak, groups))
+    yield state(
+        events, RULE, asked.rows[rows], CLAIMS, Text(zh, en), limit=40, more=more, src_ip=None,
+        severity=Severity.HIGH if sort == "confirmed" else Severity.MEDIUM if medium else Severity.LOW,
+        confidence={"confirmed": Confidence.MEDIUM, "answered": Confidence.LOW, "requested": Confidence.HIGH}[sort],
+        facts={"reach": sort, "requests": len(rows), "clients": clients, "paths": len(stems)},
+    )  # fmt: skip
+
+
+def _sorts(groups: list[_Group], asked: _Asked) -> tuple[list[_Group], list[_Group]]:
+    """The groups that were answered: those that the host confirms, and the others; those with the most behind them first."""
+    weighed: list[tuple[int, _Group]] = []
+    scripts: dict[tuple[str, frozenset[str | None]], bool] = {}
+    for group in groups:
+        if group.answered:
+            key = group.stem, frozenset(group.found[i].parameter for i in group.answered)
+            if key not in scripts:
+                scripts[key] = _script(group, asked).height > 0
+            weighed.append((2 if _proofs(group, asked) else int(scripts[key]), group))
+    weighed.sort(key=lambda w: (-w[0], -len(w[1].answered)))
+    return [g for w, g in weighed if w], [g for w, g in weighed if not w]
+
+
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
-    """Answered requests first, by first time; then what was merely requested, per client."""
+    """Answered requests first, by first time; then what was merely requested, per client; then the rest of each sort."""
     host = Host(events)
     rows = _candidates(events, host)
+    asked = _Asked(rows, rows["ts"].to_list(), host)
     groups = _groups(rows, host, settings)
+    confirmed, answered = _sorts(groups, asked)
+    for group in sorted([*confirmed[:LOGINS], *answered[:TOLD]], key=lambda g: g.rows[0]):
+        yield _answered(events, asked, group)
     vain: dict[str, list[_Group]] = {}
     for group in groups:
-        picked = group.answered()
-        if picked:
-            yield _answered(events, rows, group, picked, host)
-        if len(picked) < len(group.rows):
+        if len(group.answered) < len(group.rows):
             vain.setdefault(group.who.address, []).append(group)
-    for held in vain.values():
-        yield _requested(events, rows, held)
+    most = sorted(vain.values(), key=lambda held: -sum(len(g.rows) - len(g.answered) for g in held))
+    told = {held[0].who.address for held in most[:TOLD]}
+    for address, held in vain.items():
+        if address in told:
+            yield _requested(events, asked, held)
+    yield from _rest(events, asked, "confirmed", confirmed[LOGINS:])
+    yield from _rest(events, asked, "answered", answered[TOLD:])
+    yield from _rest(events, asked, "requested", [g for held in most[TOLD:] for g in held])
