@@ -140,6 +140,9 @@ def test_case_folder_left_by_a_run_that_never_opened_the_case_still_asks_for_the
         pass
     arguments = ("investigate", str(worked[0]), "--case", str(tmp_path / "c"))
     assert _refused(capsys, "HW1001", *arguments) == EXIT_AUTHORITY
+    image = tmp_path / "i"
+    image.write_bytes(b"\0" * 512)
+    assert _refused(capsys, "HW1001", "open", str(image), "ls", "--case", str(tmp_path / "c")) == EXIT_AUTHORITY
 
 
 def test_a_detector_that_fails_is_no_silence(

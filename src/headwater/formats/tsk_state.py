@@ -84,12 +84,16 @@ def _bitmap(source: ByteSource, fat: int, heap: int, unit: int, count: int, clus
 def _fat_coverage(source: ByteSource, kind: str) -> Iterator[tuple[int, int, Coverage]]:
     """By the first file allocation table; an entry of 0 is a free cluster (Microsoft, fatgen103)."""
     head = source.pread(0, 512)
+    if len(head) < 512:
+        return
     sector, cluster, reserved, fats, root, total16, _, per_fat = struct.unpack_from("<HBHBHHBH", head, 11)
+    if not sector * cluster:  # The Sleuth Kit may have gone by the copy of the boot sector
+        return
     total = total16 or struct.unpack_from("<I", head, 32)[0]
     per_fat = per_fat or struct.unpack_from("<I", head, 36)[0]
     frame = (reserved + fats * per_fat) * sector + (root * 32 + sector - 1) // sector * sector
     yield 0, frame, "metadata"
-    clusters = (min(total * sector, source.size) - frame) // (cluster * sector)
+    clusters = max(0, (min(total * sector, source.size) - frame) // (cluster * sector))
     raw = np.frombuffer(source.pread(reserved * sector, min(per_fat * sector, (clusters + 2) * 4)), np.uint8)
     if kind == "fat32":
         entries = raw[: len(raw) // 4 * 4].view("<u4") & 0x0FFFFFFF

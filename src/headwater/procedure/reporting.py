@@ -49,7 +49,6 @@ from headwater.report.html import render_html
 from headwater.report.notamper_data import item_of
 from headwater.report.pdf import render_pdf
 
-LANGUAGES = ("zh", "en", "both")
 TIMELINE_MOST = 400
 _SUMMARY = 300  # characters of a record's words
 GAPS_MOST = 300

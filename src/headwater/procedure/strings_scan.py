@@ -9,24 +9,22 @@ they alone would fill the bound.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
-from headwater.confine.pool import Message, Pool, Task
+from headwater.confine.pool import Pool
 from headwater.examine import content, program_strings
-from headwater.formats.canonical import digest
 from headwater.model.custody import Evidence
 from headwater.model.kinds import GapReason
 from headwater.model.paths import join
 from headwater.model.records import Gap, own_column
-from headwater.procedure.corridor import TOOL, Corridor, store_of
-from headwater.procedure.folder_members import open_members
+from headwater.procedure.corridor import Corridor, store_of
 from headwater.procedure.intake import Held
-from headwater.procedure.tasks import STRINGS, Receiver, Unit, discard, done
+from headwater.procedure.tasks import STRINGS, Unit
+from headwater.procedure.whole_files import Look, Named, cut, run
 from headwater.procedure.yara_scan import place_of, stated_digests
 
 PROGRAMS = ("elf", "pe", "mach-o", "java-class", "script", "php", "wasm")
@@ -82,90 +80,17 @@ def chosen(corridor: Corridor, item: Evidence, contents: Sequence[Sequence[Any]]
     return kept, beyond
 
 
-def _plan(item: Evidence, targets: Sequence[Json], beyond: Sequence[str]) -> list[Unit]:
-    units: list[Unit] = []
-    size = 0
-    for target in targets:
-        if not units or len(units[-1].targets) >= FILES_PER_TASK or size + target["size"] > BYTES_PER_TASK:
-            units.append(Unit(item, STRINGS + len(units)))
-            size = 0
-        size += target["size"]
-        units[-1].targets.append(target)
-    for unit in units:
-        unit.fingerprint = digest(
-            {"tool": TOOL, "evidence": item.digests["sha256"], "strings": program_strings.VERSION, "targets": unit.targets,
-             "beyond": list(beyond)}
-        )  # fmt: skip
-    return units
-
-
 def strings_all(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, listing: Json) -> list[int]:
     """Take the strings; returns the numbers of the tasks."""
     targets, beyond = chosen(corridor, item, listing["contents"])
-    units = _plan(item, targets, beyond)
-    waiting = {f"strings-{item.number}-{u.number}": u for u in units if done(corridor.case, u) is None}
-    receivers: dict[str, Receiver] = {}
-    own: dict[str, list[int]] = {}
+    made_of = {"strings": program_strings.VERSION, "beyond": beyond}
+    units = cut(item, targets, STRINGS, FILES_PER_TASK, BYTES_PER_TASK, made_of)
+    why = f"strings: beyond the first {MOST} new programs or {BYTES_MOST} bytes"
 
-    def tasks() -> Iterator[Task]:
-        for name, unit in waiting.items():
-            discard(corridor.case, unit)
-            receivers[name] = Receiver(corridor.case, unit)
-            task, own[name] = _task(name, receivers[name], open_files)
-            yield task
+    def more(unit: Unit) -> Sequence[Named]:
+        if unit.number != STRINGS:
+            return ()
+        return [(path, Gap(0, 0, GapReason.LIMIT, why)) for path in beyond[:_GAPS_MOST]]
 
-    def take(message: Message) -> None:
-        receivers[message.task_id].take(message, corridor)
-
-    try:
-        for outcome in pool.run(tasks(), take):
-            for fd in own.pop(outcome.task_id, []):
-                os.close(fd)
-            unit, receiver = waiting[outcome.task_id], receivers[outcome.task_id]
-            if outcome.status != "done":
-                discard(corridor.case, unit)
-                receiver = Receiver(corridor.case, unit)
-                for target in unit.targets:
-                    _gap(
-                        receiver,
-                        _name(target),
-                        target["size"],
-                        GapReason.INCOMPLETE,
-                        f"strings: {outcome.status}: {outcome.detail}",
-                    )
-            for path in beyond[:_GAPS_MOST] if unit is units[0] else ():
-                _gap(
-                    receiver,
-                    path,
-                    0,
-                    GapReason.LIMIT,
-                    f"strings: beyond the first {MOST} new programs or {BYTES_MOST} bytes",
-                )
-            receiver.finish()
-    finally:
-        for fds in own.values():
-            for fd in fds:
-                os.close(fd)
-    return [u.number for u in units]
-
-
-def _task(name: str, receiver: Receiver, open_files: Held) -> tuple[Task, list[int]]:
-    unit, fds = receiver.unit, open_files.fds
-    ready: Sequence[Any] = unit.targets
-    own: list[int] = []
-    folder = unit.item.kind == "folder"
-    if folder:
-        own, ready, lost = open_members(unit.item, unit.targets)
-        fds = tuple(own)
-        for target, why in lost:
-            _gap(receiver, _name(target), target["size"], GapReason.UNREADABLE, why)
-    args = {"files": open_files.args(), "number": unit.item.number, "own_fds": folder, "targets": ready}
-    return Task(name, "headwater.procedure.child_strings:take", args, fds, wall=1200.0, cpu=600), own
-
-
-def _name(target: Json) -> str:
-    return join(str(target["view"]), str(target["path"]))
-
-
-def _gap(receiver: Receiver, path: str, size: int, reason: GapReason, why: str) -> None:
-    receiver.gap(program_strings.FEED, path, Gap(0, int(size), reason, why))
+    look = Look("strings", program_strings.FEED, "headwater.procedure.child_strings:take", told=False, more=more)
+    return run(corridor, pool, open_files, units, look)

@@ -8,7 +8,7 @@ is not run again. Parts and markers of a task that is not part of the plan any m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,18 @@ class Receiver:
         return int(header.get("progress", 0))
 
     def gap(self, feed: str, path: str, gap: Gap) -> None:
-        """Write one gap that no child gave."""
-        place = part_path(self.case, "gaps", feed, self.unit.item.number, self.unit.number, len(self.parts))
-        blob = encode_gaps([(path, gap)], feed=feed, source=self.unit.item.number)
-        self.parts.append([str(place.relative_to(self.case)), write_part(place, blob)])
+        """Write one gap that no child gave, as :meth:`gaps`."""
+        self.gaps(feed, [(path, gap)])
+
+    def gaps(self, feed: str, held: Sequence[tuple[str, Gap]]) -> None:
+        """Write gaps that no child gave, each with the path it is of, as one part; when the child has said all.
+
+        A child numbers its own parts from 0: one that is written before could be written over.
+        """
+        if held:
+            place = part_path(self.case, "gaps", feed, self.unit.item.number, self.unit.number, len(self.parts))
+            blob = encode_gaps(list(held), feed=feed, source=self.unit.item.number)
+            self.parts.append([str(place.relative_to(self.case)), write_part(place, blob)])
 
     def unread(self, target: Json, reason: GapReason, why: str) -> None:
         """A file that nothing could read: one gap over all of it and its name for the report, written at the end."""

@@ -7,7 +7,6 @@ digest is entered in the ledger with the examination. Compiled rules are made an
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headwater.confine.work import Early
-from headwater.formats.atomic import write_atomic
-from headwater.formats.canonical import canonical, digest
+from headwater.formats.canonical import digest
 from headwater.model.errors import DetectError
 from headwater.model.paths import encode_name
+from headwater.procedure.kept_files import KeptFile
 
 if TYPE_CHECKING:  # the engine is loaded where rules are
     from headwater.examine.yara_rules import Compiled
 
 NAME = "yara-rules.json"
+_KEPT = KeptFile(NAME, "files", "HW6011")
 OWN = "headwater"
 ENDINGS = (".yar", ".yara", ".rule", ".rules")
 FILES_MOST = 20_000
@@ -53,7 +53,7 @@ def keep(case: Path, given: Sequence[Path]) -> str:
         DetectError: HW6011, a path is not there or holds no rule file, or there is too much of it.
     """
     if not given and (case / NAME).is_file():
-        return write_atomic(case / NAME, (case / NAME).read_bytes())
+        return _KEPT.sealed(case)[NAME]
     from headwater.examine.yara_own import OWN_RULES
 
     files: Json = {OWN: OWN_RULES}
@@ -65,7 +65,7 @@ def keep(case: Path, given: Sequence[Path]) -> str:
             if len(files) > FILES_MOST or size > BYTES_MOST:
                 raise DetectError("HW6011", str(place), what=f"> {FILES_MOST} files / {BYTES_MOST >> 20} MiB")
             files[_free(name, files)] = _text(data)
-    return write_atomic(case / NAME, canonical({"files": [[name, text] for name, text in files.items()]}) + b"\n")
+    return _KEPT.write(case, [[name, text] for name, text in files.items()])
 
 
 def check(given: Sequence[Path]) -> None:
@@ -106,19 +106,21 @@ def _text(data: bytes) -> str:
 
 
 def texts_of(case: Path) -> list[list[str]]:
-    """The names and texts of the rules that a case keeps; nothing where it keeps none."""
+    """The names and texts of the rules that a case keeps; nothing where it keeps none.
+
+    Raises:
+        DetectError: HW6011, the file is spoilt.
+    """
+    held = _KEPT.read(case)
     try:
-        return [[str(n), str(t)] for n, t in json.loads((case / NAME).read_bytes())["files"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [[str(name), str(text)] for name, text in held]
+    except (ValueError, TypeError) as error:
         raise DetectError("HW6011", str(case / NAME), what=type(error).__name__) from error
 
 
 def carry(case: Path, fresh: Path) -> None:
     """Give another folder the rules of a case, for the examination that is made again."""
-    if (case / NAME).is_file():
-        write_atomic(fresh / NAME, (case / NAME).read_bytes())
+    _KEPT.carry(case, fresh)
 
 
 def loaded(case: Path) -> Loaded | None:

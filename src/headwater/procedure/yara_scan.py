@@ -9,32 +9,28 @@ they lie; unallocated space where the case asks for it.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from headwater.confine.pool import Message, Pool, Task
+from headwater.confine.pool import Pool
 from headwater.examine import content, yara_matches
-from headwater.formats.canonical import digest
 from headwater.model.custody import Evidence
-from headwater.model.kinds import EventKind, GapReason
+from headwater.model.kinds import EventKind
 from headwater.model.paths import join
-from headwater.model.records import Gap, own_column
-from headwater.procedure.child_yara import MEDIUM
-from headwater.procedure.corridor import TOOL, Corridor, store_of
-from headwater.procedure.folder_members import open_members
+from headwater.model.records import own_column
+from headwater.procedure.corridor import Corridor, store_of
 from headwater.procedure.intake import Held
-from headwater.procedure.tasks import STRINGS, WALK, YARA, Receiver, Unit, discard, done
+from headwater.procedure.tasks import STRINGS, WALK, YARA, Unit
+from headwater.procedure.whole_files import Look, cut, run
 from headwater.procedure.yara import OWN, Loaded, loaded
 
 FILES_PER_TASK = 4_000
-MEMBERS_PER_TASK = 200  # of a folder: each needs a descriptor of its own
 BYTES_PER_TASK = 256 << 20
-_WALL = 600.0  # seconds for a task, and one more for each 4 MiB
+_LOOK = Look("yara", yara_matches.FEED, "headwater.procedure.child_yara:scan", rate=4 << 20)
 # where intruders put things, where programs lie, everything else
 _LIKELY = (
     re.compile(
@@ -106,25 +102,6 @@ def _medium(corridor: Corridor, listing: Json) -> list[Json]:
     return made
 
 
-def plan(item: Evidence, rules: Loaded, chosen: Sequence[Json]) -> list[Unit]:
-    """Cut the targets into tasks by number and size alone."""
-    units: list[Unit] = []
-    most = MEMBERS_PER_TASK if item.kind == "folder" else FILES_PER_TASK
-    size = 0
-    for target in chosen:
-        if not units or len(units[-1].targets) >= most or size + target["size"] > BYTES_PER_TASK:
-            units.append(Unit(item, YARA + len(units)))
-            size = 0
-        size += target["size"]
-        units[-1].targets.append(target)
-    for unit in units:
-        unit.fingerprint = digest(
-            {"tool": TOOL, "evidence": item.digests["sha256"], "yara": yara_matches.VERSION, "rules": rules.digest,
-             "targets": unit.targets}
-        )  # fmt: skip
-    return units
-
-
 def scan_all(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, listing: Json) -> list[int]:
     """Look at everything with the rules of the case; returns the numbers of the tasks. Nothing where it keeps no rules.
 
@@ -133,60 +110,9 @@ def scan_all(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, l
     rules = loaded(corridor.case)
     if rules is None:
         return []
-    units = plan(item, rules, targets(corridor, item, listing, rules))
-    waiting = [u for u in units if done(corridor.case, u) is None]
-    receivers = {f"yara-{item.number}-{u.number}": Receiver(corridor.case, u) for u in waiting}
-    total = sum(u.size for u in units)
-    progressed = total - sum(u.size for u in waiting)
-    own: dict[str, list[int]] = {}
-
-    def tasks() -> Iterator[Task]:
-        for name, receiver in tuple(receivers.items()):
-            discard(corridor.case, receiver.unit)
-            task, own[name] = _task(name, item, receiver, open_files)
-            yield task
-
-    def take(message: Message) -> None:
-        nonlocal progressed
-        progressed += receivers[message.task_id].take(message, corridor)
-        corridor.progress("yara", min(progressed, total), total, "bytes")
-
-    try:
-        for outcome in pool.run(tasks(), take):
-            for fd in own.pop(outcome.task_id, []):
-                os.close(fd)
-            receiver = receivers.pop(outcome.task_id)
-            if outcome.status != "done":
-                discard(corridor.case, receiver.unit)
-                receiver = Receiver(corridor.case, receiver.unit)
-                for target in receiver.unit.targets:
-                    _gap(receiver, target, GapReason.INCOMPLETE, f"yara: {outcome.status}: {outcome.detail}")
-            receiver.finish()
-    finally:
-        for fds in own.values():
-            for fd in fds:
-                os.close(fd)
-    return [u.number for u in units]
-
-
-def _task(name: str, item: Evidence, receiver: Receiver, open_files: Held) -> tuple[Task, list[int]]:
-    unit, fds = receiver.unit, open_files.fds
-    own: list[int] = []
-    chosen: Sequence[Any] = unit.targets
-    if item.kind == "folder":
-        own, chosen, lost = open_members(item, unit.targets)
-        fds = tuple(own)
-        for target, why in lost:
-            _gap(receiver, target, GapReason.UNREADABLE, why)
-    args = {"files": open_files.args(), "number": item.number, "own_fds": item.kind == "folder", "targets": chosen}
-    wall = _WALL + unit.size / (4 << 20)
-    return Task(name, "headwater.procedure.child_yara:scan", args, fds, wall=2 * wall, cpu=int(wall)), own
-
-
-def _gap(receiver: Receiver, target: Json, reason: GapReason, why: str) -> None:
-    path = join(str(target["view"]), str(target["path"])) if target["path"] else MEDIUM
-    for offset, length in target.get("ranges", [[0, int(target["size"])]]):
-        receiver.gap(yara_matches.FEED, path, Gap(int(offset), int(length), reason, why))
+    made_of = {"yara": yara_matches.VERSION, "rules": rules.digest}
+    chosen = targets(corridor, item, listing, rules)
+    return run(corridor, pool, open_files, cut(item, chosen, YARA, FILES_PER_TASK, BYTES_PER_TASK, made_of), _LOOK)
 
 
 def targets_again(corridor: Corridor, item: Evidence, places: dict[str, list[tuple[int, int]]]) -> list[Json]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from headwater.model.errors import ReportError
 from headwater.model.nouns import Text
+from headwater.model.voice import LANGUAGES
 from headwater.report import inert
 from headwater.report.blocks import (
     Block,
@@ -37,7 +38,6 @@ from headwater.report.data import ReportData
 from headwater.report.document import compose
 from headwater.report.words import OWN
 
-LANGUAGES = ("zh", "en", "both")
 CELL = 1000  # characters of one value in a cell
 PLACES = 60  # cited records printed for each finding
 

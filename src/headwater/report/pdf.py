@@ -19,6 +19,7 @@ import typst
 
 from headwater.model.errors import ReportError
 from headwater.model.nouns import Text
+from headwater.model.voice import LANGUAGES
 from headwater.report import inert
 from headwater.report.blocks import (
     Block,
@@ -38,7 +39,6 @@ from headwater.report.blocks import (
 )
 from headwater.report.data import ReportData
 from headwater.report.document import compose
-from headwater.report.html import LANGUAGES
 from headwater.report.words import OWN
 
 ROWS = 150  # rows of the long tables; the page form has all. Layout takes about 25 KB of memory for each cell
