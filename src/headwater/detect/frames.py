@@ -99,6 +99,11 @@ def names(values: Sequence[str], total: int, language: str) -> str:
     return f"{joined} 等 {total} 个" if language == "zh" else f"{joined} and {total - len(values)} more"
 
 
+def account_zh(user: str | None) -> str:
+    """An account as the subject of a Chinese sentence, the space behind its name included."""
+    return f"账户 {user} " if user else "账户（未记录）"
+
+
 def state(
     events: Events,
     rule: Rule,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.frames import names, state, take
+from headwater.detect.frames import account_zh, names, state, take
 from headwater.detect.intrusion import after_words, cited, entries, entries_before
 from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
@@ -23,7 +23,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="known-hosts-after-entry",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("入侵后由本机连往他机", "Connections to other hosts after an entry"),
     stage=Stage.SPREAD,
@@ -63,8 +63,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         words = after_words(near)
         told_zh = names(hosts[:5], len(hosts), "zh") if hosts else ""
         told_en = names(hosts[:5], len(hosts), "en") if hosts else ""
-        zh = f"账户 {user or '？'} 的 known_hosts 记有曾连接的主机：{told_zh or '主机名均经散列，无法读出'}"
-        en = f"known_hosts of {user or '?'} holds hosts that it connected to: {told_en or 'all names are hashed'}"
+        zh = f"{account_zh(user)}的 known_hosts 记有曾连接的主机：{told_zh or '主机名均经散列，无法读出'}"
+        en = f"known_hosts of {user or 'an account not recorded'} holds hosts that it connected to: {told_en or 'all names are hashed'}"
         if hosts and hidden:
             zh += f"，另有 {hidden} 个经散列"
             en += f", {hidden} more hashed"

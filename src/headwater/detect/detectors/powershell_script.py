@@ -18,7 +18,7 @@ import polars as pl
 
 from headwater.detect import decoding
 from headwater.detect.commands import excerpt, quoted
-from headwater.detect.frames import names, state, take
+from headwater.detect.frames import account_zh, names, state, take
 from headwater.detect.powershell_signs import LONGEST, OBFUSCATED, SIEVE, Sign, plainly, signs
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -27,7 +27,7 @@ from headwater.model.records import Value
 
 RULE = Rule(
     id="powershell-script",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("可疑的 PowerShell", "Suspicious PowerShell"),
     stage=Stage.EXPLOIT,
@@ -153,9 +153,7 @@ def _finding(
     rule = replace(RULE, id=f"{RULE.id}-{stage.value}", stage=stage, techniques=techniques)
     scripts = list(dict.fromkeys(script for _, script, _ in held))
     zh_kinds, en_kinds = (names([getattr(s, n) for s in told[:5]], len(told), n) for n in ("zh", "en"))
-    zh = (
-        f"账户 {user or '未记录'} 的 {len(held)} 段 PowerShell 属于可疑类别“{zh_kinds}”：{quoted(scripts, 'zh', _TOLD)}"
-    )
+    zh = f"{account_zh(user)}的 {len(held)} 段 PowerShell 属于可疑类别“{zh_kinds}”：{quoted(scripts, 'zh', _TOLD)}"
     en = f"{len(held)} pieces of PowerShell of {user or 'an account not recorded'} are of a suspicious kind ({en_kinds}): "
     en += quoted(scripts, "en", _TOLD)
     plain = list(dict.fromkeys(p for script in scripts[:50] if (p := plainly(script))))

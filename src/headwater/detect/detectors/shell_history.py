@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.command_findings import Kept, found_in
-from headwater.detect.frames import take
+from headwater.detect.frames import account_zh, take
 from headwater.detect.intrusion import entries
 from headwater.model.kinds import EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -23,7 +23,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="shell-history",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("命令历史中的可疑命令", "Suspicious commands in a shell history"),
     stage=Stage.SPREAD,
@@ -46,6 +46,6 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     held = entries(events, settings)
     for part in rows.partition_by("source", "path", maintain_order=True):
         path, user = file_layer(part["path"][0]), part["user"][0]
-        zh = f"{path}（账户 {user or '未记录'} 的命令历史）中的命令"
+        zh = f"{path}（{account_zh(user)}的命令历史）中的命令"
         en = f"Commands in {path} (history of {user or 'an account not recorded'})"
         yield from found_in(events, part, Kept(RULE, zh, en, "command_line", CLAIMS), user, held)

@@ -15,7 +15,7 @@ import polars as pl
 
 from headwater.detect.command_findings import Kept, found_in
 from headwater.detect.commands import suspicious
-from headwater.detect.frames import main_feed, take
+from headwater.detect.frames import account_zh, main_feed, take
 from headwater.detect.intrusion import entries
 from headwater.model.kinds import EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -23,7 +23,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="logged-command",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("日志记载执行了可疑命令", "Suspicious commands logged as run"),
     stage=Stage.SPREAD,
@@ -63,7 +63,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
         user = part["who"][0]
         kept = Kept(
             RULE,
-            f"{zh}账户 {user or '未记录'} 执行的命令",
+            f"{zh}{account_zh(user)}执行的命令",
             f"Of {user or 'an account not recorded'} {en}",
             "line",
             claims,
