@@ -7,8 +7,8 @@ Time:   none: a file's content states no time (its times are in fs.macb).
 Format: https://www.php.net/manual/en/language.variables.superglobals.php; the Servlet, ASP.NET and CGI counterparts.
 Limits: follows a request value within one file only, in PHP, Java and C# of at most 1 MiB by its syntax tree (variables,
         functions of the file, names put together), else (Visual Basic, CGI, code that no grammar reads) by words and plain
-        assignments; the first 8 MiB; says what the code can do, never that it ran. No expression language (``${…}``), no page
-        in UTF-16 or EBCDIC.
+        assignments; expressions (``${…}``) by words and names; pages in UTF-16 (with or without a mark) and EBCDIC 037 are
+        read; the first 8 MiB; says what the code can do, never that it ran.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from headwater.examine import page_basic, page_flow
+from headwater.examine import page_basic, page_el, page_flow
+from headwater.examine.page_letters import letters
 from headwater.examine.page_parts import page
 from headwater.examine.php_flow import flows
 from headwater.model.kinds import EventKind, GapReason
@@ -26,7 +27,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
 
 FEED = "web.script"
-VERSION = 3
+VERSION = 4
 READS = (
     "*.php",
     "*.php?",
@@ -196,6 +197,8 @@ def _page(text: str, path: str) -> tuple[list[_Trait], list[tuple[int, int]]]:
             for f in page_basic.flows(text)
             if not any(f.trait == r.trait and f.start < r.end and r.start < f.end for r in read)
         ]
+    if not found.language or found.language == "java":
+        read += page_el.flows(text)
     # a page without program text runs nothing: what stands in its comments and examples is no code
     return [_Trait(f.start, f.end, f.trait, f.parameter) for f in read], understood if found.language else [
         (0, len(text))
@@ -248,14 +251,16 @@ def parse(file: File) -> Iterator[Record]:
     """One event per trait over the lines that it stands on; the other lines are passed over."""
     size = min(file.size, MOST_BYTES)
     data = file.pread(0, size)
-    text = data.decode("latin-1")  # one character per byte, so that positions are byte offsets
+    read = letters(data)  # one character for each byte or pair, so that positions lead back to bytes
     path = file_layer(file.path)
     at = 0
-    for start, end, held in _lines(text, _found(text, path)):
+    for first, last, held in _lines(read.text, _found(read.text, path)):
+        start, end = read.place(first), read.place(last)
         if start > at:
             yield Skip(at, start - at, "lines without a trait")
         for trait in held:
-            words = " ".join(data[trait.start : trait.end].decode("utf-8", "replace").split())[:200]
+            said = data[read.place(trait.start) : read.place(trait.end)].decode(read.encoding or "utf-8", "replace")
+            words = " ".join(said.split())[:200]
             yield Event(
                 start,
                 end - start,
