@@ -200,3 +200,14 @@ def test_a_hundred_thousand_changes_of_one_place_end(tree: XfsTree) -> None:
     assert found.done[xfs_finish.INTENTS[CUI]] + found.left[xfs_finish.INTENTS[CUI]] == 3
     assert found.left[xfs_finish.INTENTS[CUI]] == 1  # beyond what is taken
     assert xfs_finish._without([Run(0, 5, 10)], 3, 2) == [Run(0, 5, 3), Run(5, 10, 5)]
+
+
+def test_a_map_that_is_changed_as_often_as_it_is_long_ends(tree: XfsTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xfs_finish, "_STEPS_MOST", 20_000)
+    owner, other = numbers(tree)[:2]
+    many = intent(BUI, *[(owner, 10, 1000 + 2 * n, 1, 1) for n in range(300)])
+    few = intent(BUI, *[(owner, 10, 1000 + 2 * n, 1, 1) for n in range(20)])
+    assert finish(tree._source, tree.head, [many]).left == {xfs_finish.INTENTS[BUI]: 1}
+    assert finish(tree._source, tree.head, [few]).done[xfs_finish.INTENTS[BUI]] == 1
+    swaps = [exchange(tree, owner, other, 0, 0, 1 << 20, 4)] * 40
+    assert finish(tree._source, tree.head, swaps).left[xfs_finish.INTENTS[XMI]] > 0

@@ -53,6 +53,7 @@ _ASIDE = 1 << 31  # in the block number of a reference count: blocks set aside f
 _RANGES_MOST = 200_000
 _COUNTS_MOST = 1_000_000
 _RUNS_MOST = 2_000_000
+_STEPS_MOST = 50_000_000  # runs gone through, over all intents: maps of millions of runs could be changed as often
 _LONGEST = 1 << 54
 Range = tuple[int, int]
 
@@ -82,7 +83,7 @@ class _Finisher:
         self._free: list[Range] = []
         self._counts: dict[int, list[tuple[int, int, int]]] = {}  # group → (first, behind, change)
         self._aside: dict[int, list[tuple[int, int, int]]] = {}
-        self._ranges = self._runs = 0
+        self._ranges = self._runs = self._steps = 0
         self.result = Finished()
 
     def take(self, kind: int, raw: bytes) -> None:
@@ -158,6 +159,12 @@ class _Finisher:
             raise _Refused
         return found.runs
 
+    def _walk(self, runs: int) -> None:
+        """So many runs are about to be gone through."""
+        self._steps += runs
+        if self._steps > _STEPS_MOST:
+            raise _Refused
+
     def _maps(self, raw: bytes) -> None:
         """Each file's map with extents taken out of it or put in."""
         made: dict[int, list[Run]] = {}
@@ -167,7 +174,9 @@ class _Finisher:
             if flags & _REALTIME or flags & 0xFF not in (_MAP, _UNMAP) or at + count > _LONGEST:
                 raise _Refused
             self._within(block, count)
-            runs = _without(made[owner] if owner in made else self._map(owner), at, count)
+            runs = made[owner] if owner in made else self._map(owner)
+            self._walk(len(runs))
+            runs = _without(runs, at, count)
             if flags & 0xFF == _MAP:
                 runs.append(Run(at, 0 if flags & _UNWRITTEN else block, count))
             made[owner] = sorted(runs)
@@ -183,9 +192,11 @@ class _Finisher:
         if at + count > _LONGEST or other + count > _LONGEST or one == two:
             raise _Refused
         mine, theirs = self._map(one, generations[0]), self._map(two, generations[1])
+        self._walk(len(mine) + len(theirs))
         given, taken = _cut(mine, at, count), _cut(theirs, other, count)
         if flags & _EXCHANGE_WRITTEN:  # what the first never wrote stays where it is
             given = [run for run in given if run.physical]
+            self._walk(len(given) * (len(mine) + len(theirs) + len(taken)))
             taken = [
                 part
                 for run in given
