@@ -14,6 +14,10 @@ FILES = {
     "zsh_history": "p2!/home/alice/.zsh_history",
     "fish_history": "p2!/home/alice/.local/share/fish/fish_history",
     "mysql_history": "p2!/root/.mysql_history",
+    "real-mysql_history": "/root/.mysql_history",
+    "real-python_history": "/home/deploy/.python_history",
+    "real-sqlite_history": "/home/deploy/.sqlite_history",
+    "real-zsh_history": "/home/alice/.zsh_history",
 }
 
 

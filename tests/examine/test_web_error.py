@@ -26,7 +26,16 @@ def _rows(name: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if v is not None} for row in events.iter_rows(named=True)]
 
 
-@pytest.mark.parametrize(("name", "records", "gaps"), [("nginx.log", 8, 4), ("apache.log", 10, 3)])
+@pytest.mark.parametrize(
+    ("name", "records", "gaps"),
+    [
+        ("nginx.log", 8, 4),
+        ("apache.log", 10, 3),
+        ("real-nginx.log", 12, 0),
+        ("real-apache.log", 27, 0),
+        ("lighttpd.log", 5, 1),
+    ],
+)
 def test_web_error_counts(name: str, records: int, gaps: int) -> None:
     data = (GOLDEN / "web_error" / name).read_bytes()
     events, found, skipped = _run(data)
@@ -77,3 +86,10 @@ def test_every_line_of_a_real_apache_log_is_an_event() -> None:
     assert (events.height, gaps) == (2000, [])
     assert events["src_ip"].drop_nulls().len() == data.count(b"[client ") == 32
     assert events.filter(pl.col("severity") == "error").height == data.count(b"] [error] ")
+
+
+def test_lighttpd_refused_login_names_who_and_from_where() -> None:
+    rows = _rows("lighttpd.log")
+    assert [r["kind"] for r in rows] == ["service.start", "service.start", "web.error", "log.message", "log.message"]
+    assert (rows[2]["user"], rows[2]["src_ip"], rows[2]["module"]) == ("bob", "203.0.113.9", "mod_auth")
+    assert (rows[3]["file_path"], rows[3]["line_number"], rows[3]["provider"]) == ("/var/www/html/i.php", 3, "lighttpd")

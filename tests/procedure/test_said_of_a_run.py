@@ -22,17 +22,24 @@ _LINES = "".join(
 def test_inferred_year_stands_in_the_story_and_a_second_run_says_that_it_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = tmp_path / "auth.log"
-    log.write_text(_LINES)
+    folder = tmp_path / "srv"
+    (folder / "var/log").mkdir(parents=True)
+    (folder / "etc").mkdir()
+    (folder / "var/log/auth.log").write_text(_LINES)
+    (folder / "etc/timezone").write_text("Asia/Shanghai\n")
     case = tmp_path / "case"
-    ask = ["investigate", str(log), "--case", str(case), "--examiner", "A", "--no-authority", "test", "--lang", "en"]
+    ask = ["investigate", str(folder), "--case", str(case), "--examiner", "A", "--no-authority", "test", "--lang", "en"]
     ask += ["--workers", "1", "--no-reread"]
     assert going_on(case) is None
     assert main(ask) == 0
     first = capsys.readouterr()
     assert "Going on" not in first.err
     assert "Note: 8 events of item 1 are of records that name no year (linux.auth)" in first.out
-    assert first.err.count("parsing: 728 B / 728 B (100 %)") == 1, first.err
+    parsing = [line for line in first.err.splitlines() if line.startswith("parsing:") and "(100 %)" in line]
+    assert len(parsing) == 1, first.err
+    assert main(["clock", str(case), "--lang", "en"]) == 0
+    # the wall clock of a folder's logs is that of the system that it was collected from
+    assert "zone Asia/Shanghai (ground: /etc/timezone)" in capsys.readouterr().out
     report = (case / "report" / "report.html").read_bytes()
     assert b"name no year" in report
     assert main(ask) == 0

@@ -22,6 +22,8 @@ _SAYS = {
     "/var/lib/cloud/data/instance-id": "instance_id", "/etc/fstab": "trim",
 }  # fmt: skip
 _EVERYTHING = NAMES | {"timezone", "windows_zone", "os_release", "localtime", "trim"}
+# of a collected folder: what it says of the system that it was taken from, not of the device that it lies on now
+COLLECTED = _EVERYTHING - {"trim"}
 _TRIM_TIMER = "/etc/systemd/system/timers.target.wants/fstrim.timer"
 
 

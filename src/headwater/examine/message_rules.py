@@ -152,6 +152,7 @@ _SSHD_RULES = (
     MessageRule(_SSHD, "Bad protocol", rf"Bad protocol version identification '(?P<reason>.*)' from {_FROM}", K.AUTH_PROBE),
     MessageRule(_SSHD, "banner exchange", rf"banner exchange: Connection from {_FROM}: (?P<reason>.*)", K.AUTH_PROBE),
     MessageRule(_SSHD, "kex_exchange_ident", r"kex_exchange_identification: (?P<reason>.*)", K.AUTH_PROBE),
+    MessageRule(_SSHD, "error: kex_exchange_ident", r"error: kex_exchange_identification: (?P<reason>.*)", K.AUTH_PROBE),
     MessageRule(_SSHD, "ssh_dispatch_run_fatal", rf"ssh_dispatch_run_fatal: Connection from {_WHO}{_FROM}: (?P<reason>.*?)"
     rf"{_PREAUTH}", K.AUTH_PROBE),
     MessageRule(_SSHD, "Unable to negotiate", rf"Unable to negotiate with {_WHO}{_FROM}: (?P<reason>.*?){_PREAUTH}", K.AUTH_PROBE),
@@ -242,6 +243,8 @@ _ACCOUNT_RULES = (
     MessageRule(_SHADOW, "", r"(?P<reason>add|delete) '(?P<target_user>.*)' (?:to|from) (?:shadow )?group '(?P<group>.*)'",
     K.GROUP_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"user (?P<target_user>\S+) (?P<reason>added|removed) by (?P<by_user>\S+) (?:to|from) group (?P<group>\S+)",
+    K.GROUP_CHANGE, _OK),
+    MessageRule(_SHADOW, "", r"members of group (?P<group>\S+) (?P<reason>set) by (?P<by_user>\S+) to (?P<target_user>.*)",
     K.GROUP_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"removed (?:shadow )?group '(?P<group>[^']*)'(?: owned by '(?P<target_user>[^']*)')?", K.GROUP_CHANGE, _OK),
     MessageRule(_SHADOW, "", r"group '(?P<group>[^']*)' removed(?: from .*)?", K.GROUP_CHANGE, _OK),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of web servers' error logs: nginx, and Apache 2.2 and 2.4.
+"""The lines of web servers' error logs: nginx, Apache 2.2 and 2.4, lighttpd.
 
 Formats: ngx_core error_log (https://nginx.org/en/docs/ngx_core_module.html#error_log, the line as ``ngx_log_error_core``
-writes it), Apache ErrorLogFormat (https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat).
+writes it), Apache ErrorLogFormat (https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat), lighttpd
+as its ``log_buffer_prepare`` writes it (https://redmine.lighttpd.net/projects/lighttpd/wiki/Server_errorlog-file_Details).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _APACHE = (
     r"(?:\(([0-9]{1,9})\)([^:\[\]]{1,200}): )?(?:\[(?:client|remote) ([^\]\s]{1,80})\] )?"
     r"(?:\(([0-9]{1,9})\)([^:\[\]]{1,200}): )?((?:(AH[0-9]{5}): )?.*)$"
 )
+_LIGHTTPD = r"(?s)^: \(([A-Za-z0-9_.-]{1,60})\.c\.([0-9]{1,6})\) (.*)$"
 _ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$"
 _REQUEST = r'^([A-Z]{1,20}) ([^ ?"]*)(?:\?([^ "]*))?(?: (HTTP/[0-9.]{1,4}))?$'
 # where a message names a file, and the line of a PHP script
@@ -59,9 +61,9 @@ def _common(times: Times, fits: Flags, level: pl.Series, message: pl.Series, cli
         schema_overrides=dict.fromkeys(("level", "message", "client", "script"), pl.String),
     )
     made = frame.select(
-        kind=pl.when(pl.col("message").str.contains("resuming normal operations", literal=True))
+        kind=pl.when(pl.col("message").str.contains(r"resuming normal operations|^server started \("))
         .then(pl.lit(EventKind.SERVICE_START.value))
-        .when(pl.col("message").str.contains("caught SIGTERM, shutting down", literal=True))
+        .when(pl.col("message").str.contains(r"caught SIGTERM, shutting down|^server stopped by "))
         .then(pl.lit(EventKind.SERVICE_STOP.value))
         .when(pl.col("level").is_in(_SERIOUS) | pl.col("client").is_not_null())
         .then(pl.lit(EventKind.WEB_ERROR.value))
@@ -164,10 +166,35 @@ def apache_shape(lines: Lines, context: Context) -> Cut:
     return Cut(fits, columns)
 
 
-ERROR = LineGrammar(shapes=(nginx_shape, apache_shape), own=OWN)
+def lighttpd_shape(lines: Lines, context: Context) -> Cut:
+    """``2026-03-02 11:22:33: (mod_auth.c.828) text``; a refused login names user and address at its end."""
+    times = iso(lines.data, lines.start, "- ")
+    if not times.ok.any():
+        return Cut.none(lines)
+    rest = lines.take(times.ok).column(np.minimum(times.end, lines.end)[times.ok], lines.end[times.ok])
+    parts = rest.str.extract_groups(_LIGHTTPD).struct.unnest()
+    matched = parts.to_series(0).is_not_null()
+    fits = times.ok.copy()
+    fits[times.ok] = matched.to_numpy()
+    if not fits.any():
+        return Cut.none(lines)
+    module, _, message = parts.filter(matched).get_columns()
+    level = pl.repeat(None, len(message), dtype=pl.String, eager=True)
+    client = message.str.extract(r",? IP: ([0-9a-fA-F.:]{2,64})$")
+    columns = _common(times, fits, level, message, client) | {
+        "process": pl.repeat("lighttpd", len(message), dtype=pl.String, eager=True),
+        "provider": pl.repeat("lighttpd", len(message), dtype=pl.String, eager=True),
+        "module": module,
+        "user": message.str.extract(r" username: (\S{1,255}),? IP: "),
+    }
+    return Cut(fits, columns)
+
+
+ERROR = LineGrammar(shapes=(nginx_shape, apache_shape, lighttpd_shape), own=OWN)
 
 _HEAD = re.compile(
     rb"(?:[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} \[[a-z]{4,6}\] [0-9]+#[0-9]+: "
+    rb"|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}: \([A-Za-z0-9_-]+\.c\.[0-9]+\) "
     rb"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-3][0-9] [0-9:.]{8,15} [0-9]{4}\] \[[A-Za-z0-9_.:-]+\] )"
 )
 

@@ -24,7 +24,7 @@ from headwater.examine import registry
 from headwater.examine.context import Taker, texts_of
 from headwater.examine.coverage import tile
 from headwater.examine.hive_artifacts import all_artifacts
-from headwater.examine.identity import NAMES, identify
+from headwater.examine.identity import COLLECTED, identify
 from headwater.examine.priority import first
 from headwater.formats.canonical import digest
 from headwater.formats.folders import FolderTree, open_root
@@ -185,7 +185,7 @@ def _list_folder(item: Evidence, receiver: Receiver) -> None:
         facts: dict[str, str] = {}
         for entry in tree.entries():
             count += 1
-            identify(tree, [entry], facts, NAMES)
+            identify(tree, [entry], facts, COLLECTED)
             receiver.context.extend(taker.take([entry]))
             if entry.kind == "file" and entry.size:
                 receiver.contents.append(["", entry.key, entry.path, entry.size])

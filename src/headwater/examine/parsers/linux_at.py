@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from headwater.examine.parsers._text import name_of
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
-from headwater.model.records import Event, File, Gap, Record, Value
+from headwater.model.records import Event, File, Gap, Record, Skip, Value
 from headwater.model.times import SECOND
 
 FEED = "linux.at"
-VERSION = 1
+VERSION = 2
 READS = ("/var/spool/cron/atjobs/*", "/var/spool/at/*", "/var/spool/atjobs/*")
 _MOST = 1 << 20
 _NAME = re.compile(r"([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})")
@@ -37,7 +37,7 @@ def parse(file: File) -> Iterator[Record]:
         return
     name = name_of(file.path)
     if name in (".SEQ", ".lockfile"):
-        yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "the daemon's counter")
+        yield Skip(0, file.size, "the daemon's counter")
         return
     try:
         text = file.pread(0, min(file.size, _MOST)).decode("utf-8", "surrogateescape")

@@ -30,7 +30,7 @@ from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "mysql.general"
-VERSION = 1
+VERSION = 2
 READS = (
     "/var/log/mysql/general*",
     "/var/log/mysql/query*.log*",
@@ -41,7 +41,7 @@ READS = (
 _TIME = rb"(?:\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)|\d{6} {1,2}\d?\d:\d\d:\d\d|\t)\t *\d+ [A-Z]"
 _STARTS = re.compile(_TIME)
 _EVERY = re.compile(rb"(?m)^" + _TIME)
-_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time +Id +Command")
+_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
 _PLAIN_SIGNS = (b", Version: ", b"Tcp port: ", b" Command")
 _HEAD = re.compile(
     r"(?s)(?P<time>[^\t]*)\t+ *(?P<thread>\d+) (?P<command>[A-Z][A-Za-z]*(?: [A-Za-z]+)?)(?:[\t ]+(?P<argument>.*))?$"

@@ -20,7 +20,7 @@ from headwater.model.kinds import GapReason
 from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "mysql.slow"
-VERSION = 1
+VERSION = 2
 READS = (
     "/var/log/mysql/*slow*",
     "/var/log/mariadb/*slow*",
@@ -28,7 +28,7 @@ READS = (
     "/www/server/data/*slow*.log*",
 )
 _STARTS = re.compile(rb"# (?:Time|User@Host): ")
-_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time +Id +Command")
+_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
 _TIME = re.compile(r"# Time: ([^\n]+)")
 _WHO = re.compile(
     r"# User@Host: (?P<user>[^\[\n]*)\[[^\]\n]*\] @ (?P<rhost>[^\[\n]*?) *\[(?P<src_ip>[^\]\n]*)\](?: *Id: *(?P<thread>\d+))?"

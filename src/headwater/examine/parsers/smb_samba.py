@@ -19,7 +19,7 @@ from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
 
 FEED = "smb.samba"
-VERSION = 1
+VERSION = 2
 READS = ("/var/log/samba/log.*", "/var/log/samba/*.log*")
 _AUDIT = (
     r"Auth: \[[^\]]*\] user \[[^\]]*\]\\\[(?P<user>[^\]]*)\].*?"
@@ -35,6 +35,8 @@ LOG = TextLog(
     (
         rule("(?s)" + _AUDIT % "NT_STATUS_OK", K.AUTH_SUCCESS, Outcome.SUCCESS),
         rule("(?s)" + _AUDIT % "(?P<status>NT_STATUS_[A-Z_]+)", K.AUTH_FAILURE, Outcome.FAILURE),
+        # what one of several modules found of a login that check_ntlm_password then tells as a whole
+        rule(r"^auth_check_ntlm_password: ", K.LOG_MESSAGE),
         rule(
             r"(?i)authentication for user \[(?P<user>[^\]]*)\].*? FAILED with error (?P<status>\S+)",
             K.AUTH_FAILURE,

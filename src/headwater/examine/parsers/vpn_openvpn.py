@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections, logins and refused ones of OpenVPN servers (vpn.openvpn).
 
-Reads:  /var/log/openvpn*.log, /var/log/openvpn/*, /etc/openvpn/*.log: the log.
-Time:   the host's wall clock, whole seconds.
+Reads:  /var/log/openvpn*.log, /var/log/openvpn/*, /etc/openvpn/*.log: the log, and the status file.
+Time:   the host's wall clock, whole seconds; status versions 2 and 3 state UTC seconds as well.
 Format: ``2026-03-02 11:22:33 text`` since 2.5, ``Mon Mar  2 11:22:33 2026 text`` before; lines without a time join theirs.
-Limits: status files are gaps; a log written through syslog is linux.syslog's.
+        Status: --status-version 1 to 3 of openvpn(8), a client and a route in a line.
+Limits: a status file holds those connected when it was written last; a log written through syslog is linux.syslog's.
 """
 
 from __future__ import annotations
@@ -13,17 +14,29 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
+from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import any_form
 from headwater.model.kinds import EventKind as K
-from headwater.model.kinds import Outcome
-from headwater.model.records import File, Record
+from headwater.model.kinds import GapReason, Outcome, TimeBasis
+from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "vpn.openvpn"
-VERSION = 1
+VERSION = 2
 READS = ("/var/log/openvpn*.log*", "/var/log/openvpn/*.log*", "/etc/openvpn/*.log", "/etc/openvpn/server/*.log")
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 _STRANGER = r"^(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
 _PEER = r"^(?:(?P<user>[^/\s:]+)/)?(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
+_STATUS = re.compile(rb"OpenVPN (?:CLIENT LIST|STATISTICS)|TITLE[,\t]OpenVPN")
+_TITLES = frozenset({
+    "OpenVPN CLIENT LIST", "OpenVPN STATISTICS", "TITLE", "TIME", "Updated", "ROUTING TABLE", "GLOBAL STATS", "GLOBAL_STATS",
+    "Max bcast/mcast queue length", "END",
+})  # fmt: skip
+_CLIENT = ("name", "real_address", "bytes_received", "bytes_sent", "since")
+_CLIENT_2 = (
+    "name", "real_address", "vpn_address", "vpn_address_6", "bytes_received", "bytes_sent", "since", "since_utc", "login",
+    "client_id", "peer_id", "cipher",
+)  # fmt: skip
+_ROUTE = ("vpn_address", "name", "real_address", "since", "since_utc")
 LOG = TextLog(
     re.compile(rf"(?:{_TIME}) ".encode()),
     re.compile(rf"(?s)(?P<time>{_TIME}) (?P<message>.*)"),
@@ -47,4 +60,45 @@ LOG = TextLog(
 
 
 def parse(file: File) -> Iterator[Record]:
+    if _STATUS.match(file.pread(0, 64)):
+        return _status(file)
     return text_records(file, LOG)
+
+
+def _status(file: File) -> Iterator[Record]:
+    """Clients and routes, each a line; titles and counters say nothing of anybody."""
+    columns = _CLIENT
+    for line in lines(file):
+        if isinstance(line, Gap):
+            yield line
+            continue
+        words = re.split(r"[,\t]", line.text)
+        if words[0] in ("HEADER", "Common Name", "Virtual Address"):
+            names = words[2:] if words[0] == "HEADER" else words
+            columns = _ROUTE if names[:1] == ["Virtual Address"] else _CLIENT
+            yield Skip(line.offset, line.length, "header")
+        elif words[0] in _TITLES or not line.raw.strip():
+            yield Skip(line.offset, line.length, "header")
+        elif words[0] in ("CLIENT_LIST", "ROUTING_TABLE"):
+            yield _client(line, words[1:], _CLIENT_2 if words[0] == "CLIENT_LIST" else _ROUTE)
+        else:
+            yield _client(line, words, columns)
+
+
+def _client(line: Line, words: list[str], columns: tuple[str, ...]) -> Event | Gap:
+    if len(words) < min(len(columns), 4):
+        return Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT)
+    said = dict(zip(columns, words, strict=False))
+    address, _, port = said.pop("real_address", "").rpartition(":")
+    user = said.pop("name", "")
+    when, basis = any_form(said.pop("since", ""))
+    seconds = said.pop("since_utc", "")
+    if seconds.isdigit() and len(seconds) < 11:
+        when, basis = int(seconds) * 1_000_000_000, TimeBasis.UTC
+    own: dict[str, Value] = {name: int(v) if name.startswith("bytes") and v.isdigit() and len(v) < 19 else v
+                             for name, v in said.items() if v}  # fmt: skip
+    own |= {"port": int(port)} if port.isdigit() and len(port) < 6 else {}
+    return Event(
+        line.offset, line.length, K.STATE_SESSION, when, basis, user=None if user in ("", "UNDEF") else user,
+        src_ip=address or None, provider="openvpn", fields=own,
+    )  # fmt: skip
