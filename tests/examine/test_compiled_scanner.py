@@ -115,7 +115,10 @@ def test_no_fault_under_the_sanitizers(tmp_path: Path) -> None:
     subprocess.run([compiler, *flags, "-o", str(built), *sources], check=True)
     checked = [
         __file__,
-        *(str(GOLDEN.parent / name) for name in ("store/test_parquet.py", "examine/test_linux_audit.py")),
+        *(
+            str(GOLDEN.parent / name)
+            for name in ("store/test_parquet.py", "examine/test_linux_audit.py", "formats/test_twin_digests.py")
+        ),
     ]
     script = (
         "import pathlib, sys, pytest\n"

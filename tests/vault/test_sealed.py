@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from pathlib import Path
@@ -11,8 +12,8 @@ import pyrage
 import pytest
 
 from headwater.model.errors import IntegrityError, VaultError
-from headwater.vault.merkle import root
-from headwater.vault.sealed import CHUNK, MAGIC, TAG, Container, seal
+from headwater.vault.merkle import leaf, root
+from headwater.vault.sealed import CHUNK, MAGIC, TAG, Container, Contents, seal
 
 ONE, TWO, STRANGER = (pyrage.x25519.Identity.generate() for _ in range(3))
 RECIPIENTS = [str(ONE.to_public()), str(TWO.to_public())]
@@ -49,6 +50,19 @@ def test_merkle_root_is_over_the_chunks(tmp_path: Path) -> None:
         opened = Container(handle, str(ONE))
         assert opened.held.root == root([DATA[:CHUNK], DATA[CHUNK : 2 * CHUNK], DATA[2 * CHUNK :]])
         assert opened.faults() == []
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 16 * CHUNK, 16 * CHUNK + 1, 17 * CHUNK, 33 * CHUNK - 1])
+def test_chunks_taken_by_sixteen_are_those_taken_one_by_one(tmp_path: Path, size: int) -> None:
+    data = (DATA * 17)[:size]
+    path = _sealed(tmp_path / "c", data)
+    chunks = [data[at : at + CHUNK] for at in range(0, size, CHUNK)] or [b""]
+    with open(path, "rb") as handle:
+        opened = Container(handle, str(ONE))
+        assert opened.held == Contents(
+            size, hashlib.sha256(data).hexdigest(), root(chunks), b"".join(map(leaf, chunks))
+        )
+        assert b"".join(opened.blocks()) == data
 
 
 def test_broken_chunk_is_named_and_the_others_still_read(tmp_path: Path) -> None:

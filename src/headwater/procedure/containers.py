@@ -88,7 +88,7 @@ def open_into(container: Path, identity: Path, out: Path) -> Contents:
             raise VaultError("HW3018", str(identity), what="no age identity in it")
         with open(container, "rb") as source, open(temporary, "wb") as target:
             opened = Container(source, words[0].strip(), str(container))
-            for block in opened.blocks():
+            for block in opened.pieces():
                 target.write(block)
             target.flush()
             os.fsync(target.fileno())

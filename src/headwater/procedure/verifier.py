@@ -18,7 +18,7 @@ from pathlib import Path
 from headwater.formats.atomic import write_atomic
 
 ENTRY = "headwater.vault.standalone"
-_LAZY = {"argon2"}  # within functions that verifying never calls
+_LAZY = {"argon2", "numpy"}  # within functions that verifying never calls
 _MAIN = b"import sys\nfrom headwater.vault.standalone import main\nsys.exit(main())\n"
 _BASE = Path(__file__).parents[2]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from headwater.formats.twin_digests import SIZE, above
+
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -46,24 +48,19 @@ class Frontier:
             size >>= 1
         hashes.append(value)
 
-    def extend(self, values: Sequence[bytes]) -> None:
-        """Append entries by their leaf hashes, a level of the tree at a time."""
-        level, waiting = list(values), self.hashes
-        old, self.size = self.size, self.size + len(values)
+    def extend(self, leaves: bytes) -> None:
+        """Append entries by their leaf hashes, 32 bytes each, a level of the tree at a time."""
+        level, waiting = leaves, self.hashes
+        old, self.size = self.size, self.size + len(leaves) // SIZE
         kept: list[bytes] = []
-        begun = hashlib.sha256(b"\x01").copy
         while level or old:
             if old & 1:
-                level.insert(0, waiting.pop())
+                level = waiting.pop() + level
             old >>= 1
-            if len(level) & 1:
-                kept.append(level.pop())
-            above: list[bytes] = []
-            for left, right in zip(level[::2], level[1::2]):
-                node = begun()
-                node.update(left + right)
-                above.append(node.digest())
-            level = above
+            if len(level) // SIZE & 1:
+                kept.append(level[-SIZE:])
+                level = level[:-SIZE]
+            level = above(level)
         self.hashes = kept[::-1]
 
     def root(self) -> str:

@@ -28,14 +28,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from headwater.formats.canonical import canonical
+from headwater.formats.twin_digests import LANES
+from headwater.formats.twin_digests import leaves as side_by_side
 from headwater.model.errors import IntegrityError, VaultError
-from headwater.vault.merkle import Frontier
+from headwater.vault.merkle import Frontier, leaf
 from headwater.vault.storage import Stored, named
 
 CHUNK, TAG = 1 << 20, 16
 MAGIC, END = b"HWSEAL1\n", b"HWSEALE\n"
 FORMAT = "headwater sealed container v1"
-_CACHED = 256 << 10
+_STRIDE = CHUNK + 4160  # chunks a power of two apart would share one set of the cache
 _HEADER_MOST, _TRAILER_NONCE = 1 << 20, b"\xff" * 12
 _TRAILER_MOST = 1 << 30
 _LAST = struct.Struct(">Q8s")
@@ -65,47 +67,57 @@ def seal(source: BinaryIO, target: BinaryIO, recipients: Sequence[str]) -> Conte
     Raises:
         VaultError: HW3018 fewer than two recipients, or one that is none.
     """
-    import pyrage  # type: ignore[import-untyped]
-
-    if len(set(recipients)) < 2:
-        raise VaultError("HW3018", "", what="fewer than two recipients")
     key = AESGCM.generate_key(256)
-    try:
-        wrapped = [
-            {"recipient": r, "wrapped": base64.b64encode(pyrage.encrypt(key, [_recipient(r)])).decode()}
-            for r in dict.fromkeys(recipients)
-        ]
-    except (pyrage.RecipientError, pyrage.EncryptError) as error:
-        raise VaultError("HW3018", "", what=error) from error
+    wrapped = _wrapped(key, recipients)
     clear = canonical({"format": FORMAT, "chunk": CHUNK, "cipher": "AES-256-GCM", "recipients": wrapped})
     target.write(MAGIC + struct.pack(">I", len(clear)) + clear)
     bound = hashlib.sha256(clear).digest()
     box, whole, tree = AESGCM(key), hashlib.sha256(), Frontier()
     out = memoryview(bytearray(CHUNK + TAG))
-    buffers = [memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))]  # filled by turns: new ones cost page faults
+    rack = bytearray(_STRIDE * (LANES + 1))  # filled again and again: new memory costs page faults
+    slots = [memoryview(rack)[_STRIDE * at :][:CHUNK] for at in range(LANES + 1)]
     leaves, size, index = bytearray(), 0, 0
-    length = _fill(source, buffers[0])
-    while length or not index:
-        block = buffers[index & 1][:length]
-        following = _fill(source, buffers[~index & 1]) if length == CHUNK else 0
-        mark = hashlib.sha256(b"\x00")
-        for at in range(0, length, _CACHED):  # both digests take the same bytes while they are in the cache
-            piece = block[at : at + _CACHED]
-            whole.update(piece)
-            mark.update(piece)
-        tree.add_leaf(mark.digest())
-        leaves += mark.digest()
-        sealed = out[: length + TAG]
-        box.encrypt_into(_nonce(index), block, _extra(bound, index, not following), sealed)
-        target.write(sealed)
-        size += length
-        index += 1
-        length = following
+    block = following = slots[0][: _fill(source, slots[0])]
+    last = False
+    while not last:
+        taken = 0
+        while taken < LANES and not last:
+            block, taken = following, taken + 1
+            following = slots[taken][: _fill(source, slots[taken])] if len(block) == CHUNK else block[:0]
+            last = not following
+            whole.update(block)
+            sealed = out[: len(block) + TAG]
+            box.encrypt_into(_nonce(index), block, _extra(bound, index, last), sealed)
+            target.write(sealed)
+            size, index = size + len(block), index + 1
+        full = taken if len(block) == CHUNK else taken - 1
+        marks = side_by_side(rack, _STRIDE, CHUNK, full)
+        if full < taken:
+            marks += leaf(bytes(block))
+        leaves += marks
+        tree.extend(marks)
+        slots[0][: len(following)] = following
+        following = slots[0][: len(following)]
     held = Contents(size, whole.hexdigest(), tree.root(), bytes(leaves))
     said = {"size": size, "sha256": held.sha256, "root": held.root, "leaves": base64.b64encode(leaves).decode()}
     trailer = box.encrypt(_TRAILER_NONCE, canonical(said), bound)
     target.write(trailer + _LAST.pack(len(trailer), END))
     return held
+
+
+def _wrapped(key: bytes, recipients: Sequence[str]) -> list[dict[str, str]]:
+    """The key for each of the recipients alone."""
+    import pyrage  # type: ignore[import-untyped]
+
+    if len(set(recipients)) < 2:
+        raise VaultError("HW3018", "", what="fewer than two recipients")
+    try:
+        return [
+            {"recipient": r, "wrapped": base64.b64encode(pyrage.encrypt(key, [_recipient(r)])).decode()}
+            for r in dict.fromkeys(recipients)
+        ]
+    except (pyrage.RecipientError, pyrage.EncryptError) as error:
+        raise VaultError("HW3018", "", what=error) from error
 
 
 def _recipient(text: str) -> object:
@@ -214,12 +226,20 @@ class Container:
         Raises:
             IntegrityError: HW3018, HW3003.
         """
+        return map(bytes, self.pieces())
+
+    def pieces(self) -> Iterator[memoryview]:
+        """As :meth:`blocks`; a piece holds until the next is asked for.
+
+        Raises:
+            IntegrityError: HW3018, HW3003.
+        """
         whole = hashlib.sha256()
         for index in range(self._count):
             piece = self.chunk(index)
             whole.update(piece)
             if piece:
-                yield bytes(piece)
+                yield piece
         if whole.hexdigest() != self.held.sha256:
             raise IntegrityError("HW3003", self._where, expected=self.held.sha256, found=whole.hexdigest())
 
@@ -270,16 +290,19 @@ class SealedFolder:
         finally:
             temporary.unlink(missing_ok=True)
         if self._identity:  # without one, only who holds a recipient's identity can read back
-            for _ in self.blocks(held.sha256):
+            for _ in self._pieces(held.sha256):
                 pass
         return Stored(held.sha256, held.size)
 
     def blocks(self, sha256: str) -> Iterator[bytes]:
+        return map(bytes, self._pieces(sha256))
+
+    def _pieces(self, sha256: str) -> Iterator[memoryview]:
         with self._handle(sha256) as handle:
             opened = Container(handle, self._identity, str(self.path(sha256)))
             if opened.held.sha256 != sha256:
                 raise IntegrityError("HW3003", str(self.path(sha256)), expected=sha256, found=opened.held.sha256)
-            yield from opened.blocks()
+            yield from opened.pieces()
 
     def read_at(self, sha256: str, offset: int, length: int) -> bytes:
         with self._handle(sha256) as handle:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.formats.canonical import canonical
+from headwater.formats.twin_digests import digests
 from headwater.model.errors import IntegrityError
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339
@@ -110,6 +111,29 @@ def checkpoint(body: bytes, signature: bytes) -> Checkpoint:
     return Checkpoint(words[0], size, words[1], words[2], words[3], body, signature, raw)
 
 
+def _batch(rows: Iterator[Row | Redacted], most: int) -> list[Row | Redacted]:
+    """The next rows, so many or of so many bytes that they may all be held."""
+    found: list[Row | Redacted] = []
+    room = BODY_MOST
+    for row in itertools.islice(rows, most):
+        found.append(row)
+        room -= 0 if isinstance(row, Redacted) else len(row[0])
+        if room < 0:
+            break
+    return found
+
+
+def _linked(seq: int, body: bytes, previous: str) -> int:
+    """Where an entry names the one before it; refuses one that does not, or has another number.
+
+    In canonical form "previous", "products", "seq" and "time" stand in this order, and a quote within a string is escaped.
+    """
+    at = body.rfind(b'"previous":"%b","products":{' % previous.encode())
+    if at < 1 or body.find(b'},"seq":%d,"time":"' % seq, at) < 0:
+        raise broken(seq, "previous hash or number differs")
+    return at
+
+
 def broken(seq: object, what: object) -> IntegrityError:
     """The error that names the first entry which does not verify."""
     return IntegrityError("HW3002", seq=seq, what=what)
@@ -152,7 +176,7 @@ class Walk:
         quick = not self._full and until <= self._attested
         while until < 0 or self.tree.size < until:
             left = _BATCH if until < 0 else min(_BATCH, until - self.tree.size)
-            batch = list(itertools.islice(rows, left))
+            batch = _batch(rows, left)
             if not batch:
                 return
             at = 0
@@ -170,30 +194,26 @@ class Walk:
     def _quickly(self, batch: Sequence[Row | Redacted]) -> int:
         """Check the first rows of a batch as ``take`` and ``Frontier.add`` would, without their calls; how many it took.
 
-        It stops before a row that is kept back or changes who may sign. In canonical form "previous", "products", "seq"
-        and "time" stand in this order, and a quote within a string is escaped.
+        It stops before a row that is kept back or changes who may sign.
         """
-        first, previous = self.tree.size + 1, self._previous
-        # copying a digest that was begun costs two thirds of beginning one
-        begun, begun_leaf = hashlib.sha256().copy, hashlib.sha256(b"\x00").copy
-        leaves: list[bytes] = []
+        first, previous, behind = self.tree.size + 1, self._previous, 0
         plain: list[Row] = []
         for row in batch:
             if isinstance(row, Redacted) or row[0].startswith(_OF_PEOPLE):
                 break
             plain.append(row)
-        for seq, (body, digest, _) in enumerate(plain, first):
-            whole = begun()
-            whole.update(body)
-            if whole.hexdigest() != digest:
-                raise broken(seq, "body does not match its hash")
-            head, _, rest = body.rpartition(b'"previous":"' + previous.encode() + b'","products":{')
-            if not head or b'},"seq":%d,"time":"' % seq not in rest:
-                raise broken(seq, "previous hash or number differs")
+        found, leaves = digests([row[0] for row in plain])
+        said = found.hex()
+        other = len(plain)
+        if said != "".join([row[1] for row in plain]):
+            other = next(n for n, row in enumerate(plain) if row[1] != said[64 * n : 64 * n + 64])
+        for seq, (body, digest, _) in enumerate(plain[:other], first):
+            wanted = f'"previous":"{previous}","products":{{}},"seq":{seq},"time":"'
+            if not body.startswith(wanted.encode(), len(body) - behind):  # mostly as far from the end as before
+                behind = len(body) - _linked(seq, body, previous)
             previous = digest
-            mark = begun_leaf()
-            mark.update(body)
-            leaves.append(mark.digest())
+        if other < len(plain):
+            raise broken(first + other, "body does not match its hash")
         self._previous = previous
         self.tree.extend(leaves)
         return len(plain)

@@ -46,6 +46,12 @@ _FUNCTIONS = {
     "hw_programs_texts": "pp",
     "hw_encode": "pp",
     "hw_codes": "pppi",
+    "hw_twin_there": "",
+    "hw_twin_leaves": "piiip",
+    "hw_twin_rows": "pipipp",
+    "hw_twin_nodes": "pip",
+    "hw_wide_there": "",
+    "hw_wide_leaves": "piip",
 }
 _forbidden = False
 
