@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from system_trees import plant
 
-from headwater.acquire.device_answers import (
+from headwater.acquire.device_asking import (
     DCO_IDENTIFY,
     GET_NATIVE_MAX,
     IDENTIFY,

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from headwater.acquire.device_answers import DeviceAnswers, ask_ata, ata_answers, nothing, nvme_health
+from headwater.acquire.device_answers import DeviceAnswers, nothing
 from headwater.acquire.device_use import DeviceUse, descendants, numbers_of, use_of
 from headwater.acquire.devices import BlockDevice, block_devices, built_of, related
 from headwater.acquire.medium_said import Superblock
@@ -301,6 +301,8 @@ def _answers(device: BlockDevice, opened: OpenFile) -> DeviceAnswers:
         return nothing("only asked on Linux")
     if device.parent:
         return nothing("a partition is not asked; ask its disk")
+    from headwater.acquire.device_asking import ask_ata, ata_answers, nvme_health  # ctypes, and only for disks
+
     if device.transport in {"ata", "sas", "scsi"}:
         return ata_answers(ask_ata(opened.fd))
     why = nothing(

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file or block device on this machine as a block source, opened for reading only.
 
-Block devices are read with O_DIRECT: through the page cache one bad sector takes the whole page of 4 KiB with it, and
-good sectors beside it would be lost. Where a device or file system refuses O_DIRECT the facts say so.
+They are read with O_DIRECT: through the page cache one bad sector takes the whole page of 4 KiB with it, and good
+sectors beside it would be lost; and what is read comes from the disk, at the price of one copy less. Where a device or
+file system refuses O_DIRECT the facts say so.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import struct
@@ -34,9 +36,9 @@ class FileBlockSource:
         *,
         live: bool = False,
         facts: Mapping[str, str] | None = None,
-        direct: bool | None = None,
+        direct: bool = True,
     ) -> None:
-        """Open it. ``direct`` None: O_DIRECT on block devices only.
+        """Open it. ``direct``: whether O_DIRECT is tried.
 
         Raises:
             AcquireError: HW2001 it is not there; HW2003 it cannot be opened; HW2007 neither file nor block device.
@@ -62,7 +64,7 @@ class FileBlockSource:
         except AcquireError:
             os.close(self._fd)
             raise
-        self.direct = self._turn_direct(stat.S_ISBLK(mode) if direct is None else direct)
+        self.direct = direct and self._turn_direct()
         self.facts: Mapping[str, str] = {"reading": "O_DIRECT" if self.direct else "buffered"} | dict(facts or {})
 
     def _geometry(self, mode: int) -> tuple[int, int]:
@@ -73,15 +75,24 @@ class FileBlockSource:
             return size, int(struct.unpack("=i", fcntl.ioctl(self._fd, _BLKSSZGET, bytes(4)))[0])
         return os.lseek(self._fd, 0, os.SEEK_END), 512
 
-    def _turn_direct(self, wanted: bool) -> bool:
+    def _turn_direct(self) -> bool:
+        """Whether O_DIRECT could be set, and a reading of one page is not refused for it."""
         flag = getattr(os, "O_DIRECT", 0)
-        if not wanted or not flag:
+        if not flag:
             return False
+        flags = fcntl.fcntl(self._fd, fcntl.F_GETFL)
         try:
-            fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | flag)
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, flags | flag)
         except OSError:
             return False
-        return True
+        try:
+            with mmap.mmap(-1, mmap.PAGESIZE) as page:  # aligned as O_DIRECT wants it
+                os.preadv(self._fd, [page], 0)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                fcntl.fcntl(self._fd, fcntl.F_SETFL, flags)
+                return False
+        return True  # what cannot be read there is met again when it is imaged
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """See :meth:`BlockSource.read_into`."""

@@ -21,10 +21,11 @@ from headwater.model.paths import encode_name
 FORMATS = ("e01", "raw", "split", "sparse")
 DIGESTS = ("sha256", "md5", "sha1")
 SEGMENT = 2 << 30
-BLOCK = 1 << 20
+BLOCK = 4 << 20  # fewer hand-overs between the stages than smaller ones
+FAR_BLOCK = 1 << 20  # over a line, where a block takes a while
 _LEAST_SEGMENT = 64 << 10
 _LARGEST_BLOCK = 16 << 20
-_MEMORY = 12 << 20  # bytes in buffers: more falls out of the cache between two stages
+_MEMORY = 16 << 20  # bytes in buffers: more falls out of the cache between two stages
 
 
 def plain_name(name: str) -> str:

@@ -19,7 +19,7 @@ from isal import isal_zlib
 from headwater.acquire.blocks import Block, Pool
 from headwater.formats.hashing import new_digest
 
-_UPDATE = 256 << 10  # stays in a core's cache: measured 15 % faster than 2 MiB
+_UPDATE = 1 << 20  # each gives the interpreter lock up and takes it back; as quick as 256 KiB, and 2 MiB are slower
 _WAIT = 0.25
 Queue = queue.SimpleQueue[Block | None]
 

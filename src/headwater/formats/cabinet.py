@@ -13,8 +13,6 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
@@ -123,6 +121,8 @@ def _inflated(data: bytes, before: bytes, at: int) -> bytes:
 
 def _checksum(data: bytes, seed: int) -> int:
     """The words of four bytes xored; what is left over counts as one big-endian number."""
+    import numpy as np  # only where there is a cabinet
+
     whole = len(data) & ~3
     rest = int.from_bytes(data[whole:], "big")
     return seed ^ int(np.bitwise_xor.reduce(np.frombuffer(data[:whole], "<u4"), initial=0)) ^ rest

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
-import zstandard
 from isal import isal_zlib
 
 from headwater.formats.cabinet import BadCabinet, content, is_one_log
@@ -316,6 +315,8 @@ class Decompression(Iterator[bytes]):
             yield from self._zstd_frame(start, head)
 
     def _zstd_frame(self, start: int, head: bytes) -> Iterator[bytes]:
+        import zstandard  # only where there is such a stream
+
         flags = (head + b"\0")[4]
         single = flags >> 5 & 1
         content_size = (1 if single else 0, 2, 4, 8)[flags >> 6]

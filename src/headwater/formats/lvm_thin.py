@@ -11,7 +11,6 @@ from __future__ import annotations
 import bisect
 import struct
 
-from headwater.formats.crc32c import crc32c
 from headwater.formats.lvm_segments import Refused, Resolver
 from headwater.formats.lvm_text import Tree, number
 from headwater.formats.sources import BadRanges, RangeSource
@@ -96,6 +95,8 @@ class Pool:
 
 
 def _fits(block: bytes, salt: int) -> bool:
+    from headwater.formats.crc32c import crc32c  # numpy is loaded with it: only where there is a thin pool
+
     return crc32c(0xFFFFFFFF, block[4:]) ^ salt == int.from_bytes(block[:4], "little")
 
 

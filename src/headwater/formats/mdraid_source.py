@@ -8,15 +8,15 @@ nor parity helps are there zeros, listed in ``bad``. ``rebuilt`` counts what had
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from headwater.formats.galois import Block, one_from_q, two_from_pq
 from headwater.formats.mdraid_geometry import Geometry, Row
 from headwater.formats.sources import BadRanges, RangeSource
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
+
+if TYPE_CHECKING:
+    from headwater.formats.galois import Block
 
 _SECTOR = 512
 _LOST = "no member of the array holds this, nor can it be made from the others"
@@ -95,6 +95,8 @@ class ArraySource(RangeSource):
 
     def _rebuild(self, member: int, place: int, take: int) -> bytes | None:
         """A data chunk's bytes from the other members of its row."""
+        import numpy as np  # here and below: only where something is made from parity
+
         row = self._geometry.row(place)
         if row is None:
             return None
@@ -113,6 +115,8 @@ class ArraySource(RangeSource):
         return None if found is None else found.tobytes()
 
     def _parity(self, member: int, place: int, take: int) -> Block | None:
+        import numpy as np
+
         data = self._from(member, place, take) if member >= 0 else None
         return None if data is None else np.frombuffer(data, np.uint8)
 
@@ -139,6 +143,8 @@ def _solved(
     row: Row, blocks: dict[int, Block], lacking: list[int], member: int, p: Block | None, q: Block | None
 ) -> Block | None:
     """The block of ``member`` from the blocks that there are; None where they are too few."""
+    from headwater.formats.galois import one_from_q, two_from_pq
+
     powers = {row.powers[m]: block for m, block in blocks.items()} if row.q >= 0 else {}
     if len(lacking) == 1:
         if p is not None:

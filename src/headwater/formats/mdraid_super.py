@@ -11,8 +11,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-
 from headwater.model.ports import ByteSource
 
 MAGIC = 0xA92B4EFC
@@ -117,7 +115,7 @@ def _new(holder: str, offset: int, source: ByteSource, version: str, sector: int
     if own != sector or most > _MAX_DISKS or 256 + most * 2 > len(raw):
         return None
     held = raw[:216] + bytes(4) + raw[220 : 256 + most * 2]
-    total = int(np.frombuffer(held, "<u4", count=len(held) // 4).astype(np.uint64).sum())
+    total = sum(struct.unpack_from(f"<{len(held) // 4}I", held))
     total += int.from_bytes(held[len(held) // 4 * 4 :], "little")
     if _folded(total) != checksum:
         return None

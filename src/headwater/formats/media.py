@@ -8,15 +8,14 @@ their descriptors (:func:`open_medium`) and so works in a confined child.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headwater.formats.disk_sets import SetMedium, is_set, members_of
-from headwater.formats.e01 import E01Medium, open_e01
 from headwater.formats.ewf_sections import SIGNATURE
 from headwater.formats.opened import OpenFile
 from headwater.formats.segments import segments
 from headwater.formats.sources import Bad, ChainSource, FileSource, Piece
-from headwater.formats.virtual_disks import KINDS, kind_of, open_disk
+from headwater.formats.virtual_marks import KINDS, kind_of
 from headwater.model.errors import AcquireError
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
@@ -61,6 +60,13 @@ class Medium(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class _InPlace(Protocol):
+    """A medium that puts its blocks together where they are wanted."""
+
+    def read_into(self, offset: int, view: memoryview) -> int: ...
+
+
 class RawMedium(ChainSource):
     """One or more files that hold the medium's bytes as they are."""
 
@@ -77,7 +83,7 @@ class RawMedium(ChainSource):
 
 def read_into(medium: ByteSource, offset: int, view: memoryview) -> int:
     """As ``pread``, into ``view``; a medium that can put a block together in its place does. Returns how many bytes."""
-    if isinstance(medium, E01Medium):
+    if isinstance(medium, _InPlace):
         return medium.read_into(offset, view)
     data = medium.pread(offset, len(view))
     view[: len(data)] = data
@@ -127,8 +133,12 @@ def open_medium(files: Sequence[OpenFile], *, allow_missing: bool = False) -> Me
     if is_set(head):
         return _set_of(files, allow_missing)
     if kind_of(source, first.name):
+        from headwater.formats.virtual_disks import open_disk  # what only some media need is loaded where one is met
+
         return open_disk(files, allow_missing)
     if head.startswith(SIGNATURE) or (name.endswith(".e01") and len(files) > 1):
+        from headwater.formats.e01 import open_e01
+
         return open_e01(files, allow_missing=allow_missing)
     if what := _foreign(head):
         raise AcquireError("HW2007", first.name, what=what)

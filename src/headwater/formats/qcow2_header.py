@@ -14,7 +14,6 @@ from headwater.formats.virtual_blocks import MEDIUM_MOST
 from headwater.model.errors import AcquireError
 from headwater.model.ports import ByteSource
 
-SIGNATURE = b"QFI\xfb"
 DIRTY, CORRUPT, EXTERNAL, COMPRESSION, EXTENDED = 1, 2, 4, 8, 16
 _KNOWN = DIRTY | CORRUPT | EXTERNAL | COMPRESSION | EXTENDED
 _BACKING_FORMAT, _DATA_FILE = 0xE2792ACA, 0x44415441

@@ -13,14 +13,12 @@ from collections.abc import Iterator
 from headwater.formats.sources import FileSource
 from headwater.formats.virtual_blocks import MEDIUM_MOST, BlockMedium, Numbers, Run
 from headwater.formats.virtual_files import Reference, SetFiles
+from headwater.formats.virtual_marks import VDI_IDENTITY
 from headwater.model.errors import AcquireError
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-SIGNATURE = b"\x7f\x10\xda\xbe"
-SIGNATURE_AT = 0x40
-IDENTITY = slice(0x188, 0x198)
 _LINK = slice(0x1A8, 0x1B8)
 _HEADER = 0x1C8
 _KINDS = {1: "dynamic", 2: "fixed", 3: "undo", 4: "differencing"}
@@ -44,7 +42,7 @@ class VdiMedium(BlockMedium):
         if impossible:
             raise AcquireError("HW2042", own.name, what="the header of the VDI holds impossible values")
         super().__init__(own, size, sector if sector in (512, 4096) else 512)
-        self.identity = head[IDENTITY]
+        self.identity = head[VDI_IDENTITY]
         self.link = head[_LINK]
         self.differencing = _KINDS[type_] in ("undo", "differencing")
         self._map, self._data, self._block, self._extra, self._blocks = map_at, data_at, block, extra, blocks

@@ -19,12 +19,12 @@ import numpy.typing as npt
 from headwater.formats.sources import FileSource
 from headwater.formats.virtual_blocks import BlockMedium, Numbers, Run, faults_in, stretches
 from headwater.formats.virtual_files import Reference, SetFiles
+from headwater.formats.virtual_marks import VHD
 from headwater.model.errors import AcquireError
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-SIGNATURE = b"conectix"
 _DYNAMIC = b"cxsparse"
 _SECTOR = 512
 _FOOTER = 512
@@ -71,7 +71,7 @@ def read_footer(source: ByteSource, name: str) -> Footer:
     found: list[tuple[bytes, int]] = []
     for place in places:
         raw = source.pread(place, _FOOTER).ljust(_FOOTER, b"\0") if place >= 0 else b""
-        if raw[:8] == SIGNATURE:
+        if raw[:8] == VHD:
             found.append((raw, place))
     if not found:
         raise AcquireError("HW2042", name, what="neither footer of the VHD can be read")

@@ -26,7 +26,6 @@ from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
 
-SIGNATURE = b"vhdxfile"
 _HEADERS, _REGIONS = (64 << 10, 128 << 10), (192 << 10, 256 << 10)
 _HEADER = struct.Struct("<4sIQ16s16s16sHHIQ")
 _BAT = uuid.UUID("2dc27766-f623-4200-9d64-115e9bfd4a08").bytes_le

@@ -13,17 +13,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.formats import qcow2, qcow2_header, vdi, vhd, vhdx, vmdk, vmdk_descriptor, vmdk_sparse
 from headwater.formats.opened import OpenFile, open_readonly
 from headwater.formats.sources import FileSource
 from headwater.formats.virtual_blocks import BlockMedium
 from headwater.formats.virtual_files import Reference, SetFiles, last_name
+from headwater.formats.virtual_marks import ESX, HOSTED, VDI_IDENTITY, kind_of
 from headwater.model.errors import AcquireError
 from headwater.model.ports import ByteSource
 
 _FILES = 4096
 _NEIGHBOURS = 4096  # files of a folder that are looked into for one known by its identifier alone
-_FIXED_VHD = (".vhd", ".avhd")
 
 
 class _Reader(NamedTuple):
@@ -31,39 +30,29 @@ class _Reader(NamedTuple):
     references: Callable[[ByteSource, str], tuple[Reference, ...]]
 
 
-_READERS = {
-    "qcow2": _Reader(qcow2.open_qcow2, qcow2.references),
-    "vmdk": _Reader(vmdk.open_vmdk, vmdk.references),
-    "vhd": _Reader(vhd.open_vhd, vhd.references),
-    "vhdx": _Reader(vhdx.open_vhdx, vhdx.references),
-    "vdi": _Reader(vdi.open_vdi, vdi.references),
-}
-KINDS = frozenset(_READERS)
-_SIGNATURES = (
-    ("qcow2", 0, qcow2_header.SIGNATURE),
-    ("vmdk", 0, vmdk_sparse.HOSTED),
-    ("vmdk", 0, vmdk_sparse.ESX),
-    ("vmdk", 0, vmdk_descriptor.SIGNATURE),
-    ("vhdx", 0, vhdx.SIGNATURE),
-    ("vhd", 0, vhd.SIGNATURE),
-    ("vdi", vdi.SIGNATURE_AT, vdi.SIGNATURE),
-)
+def _reader(kind: str) -> _Reader | None:
+    """What reads this kind, loaded only where such a disk is met."""
+    if kind == "qcow2":
+        from headwater.formats import qcow2
 
+        return _Reader(qcow2.open_qcow2, qcow2.references)
+    if kind == "vmdk":
+        from headwater.formats import vmdk
 
-def kind_of(source: ByteSource, name: str) -> str:
-    """``qcow2``, ``vmdk``, ``vhd``, ``vhdx``, ``vdi`` or ``''``.
+        return _Reader(vmdk.open_vmdk, vmdk.references)
+    if kind == "vhd":
+        from headwater.formats import vhd
 
-    A fixed VHD is marked at its end alone, where a raw disk ends with what its owner wrote: the mark counts only
-    under a VHD's name.
-    """
-    head = source.pread(0, 512)
-    for kind, at, signature in _SIGNATURES:
-        if head[at : at + len(signature)] == signature:
-            return kind
-    if name.lower().endswith(_FIXED_VHD) and source.size > 512:
-        tail = source.pread(source.size - 512, 9)
-        return "vhd" if vhd.SIGNATURE in tail else ""
-    return ""
+        return _Reader(vhd.open_vhd, vhd.references)
+    if kind == "vhdx":
+        from headwater.formats import vhdx
+
+        return _Reader(vhdx.open_vhdx, vhdx.references)
+    if kind == "vdi":
+        from headwater.formats import vdi
+
+        return _Reader(vdi.open_vdi, vdi.references)
+    return None
 
 
 def open_disk(files: Sequence[OpenFile], allow_missing: bool = False) -> BlockMedium:
@@ -86,7 +75,7 @@ def _open(own: FileSource, files: SetFiles, stated: str) -> ByteSource:
     kind = kind_of(own, own.name)
     if stated == "raw" or (kind == "" and own is not files.sources[0]):
         return own
-    reader = _READERS.get(kind)
+    reader = _reader(kind)
     if reader is None:
         raise AcquireError("HW2007", own.name, what="no virtual disk")
     return reader.open(own, files)
@@ -202,7 +191,7 @@ def _references(path: Path) -> tuple[Reference, ...]:
         return ()
     try:
         source = FileSource(file)
-        reader = _READERS.get(kind_of(source, file.name))
+        reader = _reader(kind_of(source, file.name))
         return reader.references(source, file.name) if reader else ()
     except AcquireError:
         return ()
@@ -216,7 +205,7 @@ def _vdi_identity(path: Path) -> bytes:
     except AcquireError:
         return b""
     try:
-        return FileSource(file).pread(0, 512)[vdi.IDENTITY]
+        return FileSource(file).pread(0, 512)[VDI_IDENTITY]
     finally:
         file.close()
 
@@ -227,10 +216,12 @@ def _whole(path: Path) -> Path:
     try:
         source = FileSource(file)
         head = source.pread(0, 4)
-        if head not in (vmdk_sparse.HOSTED, vmdk_sparse.ESX):
+        if head not in (HOSTED, ESX):
             return path
+        from headwater.formats.vmdk import read_descriptor
+
         try:
-            if vmdk.read_descriptor(source, file.name) is not None:
+            if read_descriptor(source, file.name) is not None:
                 return path
         except AcquireError:
             return path

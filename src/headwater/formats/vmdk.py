@@ -14,8 +14,9 @@ from headwater.formats import vmdk_descriptor as descriptors
 from headwater.formats.sources import FileSource
 from headwater.formats.virtual_blocks import BlockMedium, Run
 from headwater.formats.virtual_files import Reference, SetFiles
+from headwater.formats.virtual_marks import ESX, HOSTED
 from headwater.formats.vmdk_descriptor import Descriptor, Extent
-from headwater.formats.vmdk_sparse import ESX, HOSTED, SparseExtent, read_layout
+from headwater.formats.vmdk_sparse import SparseExtent, read_layout
 from headwater.model.errors import AcquireError
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from headwater.formats.virtual_blocks import MEDIUM_MOST
 from headwater.model.errors import AcquireError
 
-SIGNATURE = b"# Disk DescriptorFile"
 TEXT_MOST = 1 << 20
 EXTENTS_MOST = 4096
 _SECTOR = 512

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 from headwater.formats.compressed import inflate_zlib
 from headwater.formats.virtual_blocks import MEDIUM_MOST, Numbers, Run, faults_in
+from headwater.formats.virtual_marks import ESX, HOSTED
 from headwater.formats.vmdk_scan import Found, walk
 from headwater.model.errors import AcquireError
 from headwater.model.ports import ByteSource
 
-HOSTED, ESX = b"KDMV", b"COWD"
 _SECTOR = 512
 _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
 _ZEROED, _COMPRESSED, _MARKERS = 1 << 2, 1 << 16, 1 << 17

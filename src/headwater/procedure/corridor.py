@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +24,7 @@ from headwater.model.errors import UsageError
 from headwater.model.nouns import Authority, Finding
 from headwater.model.paths import decode_name, encode_name
 from headwater.model.times import from_rfc3339
+from headwater.procedure.installed import system, versions
 from headwater.vault.ledger import Ledger
 
 if TYPE_CHECKING:  # Polars is half a second of start-up, and imaging needs none of it
@@ -88,13 +88,8 @@ def environment() -> dict[str, str]:
 
 @cache
 def _machine() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    found = {"python": platform.python_version(), "system": system(), "machine": platform.machine()}
+    return found | versions(_LIBRARIES)
 
 
 @dataclass(slots=True)

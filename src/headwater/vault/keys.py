@@ -8,6 +8,8 @@ file belongs to the person, not to the case (Electronic Signature Law: the signa
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import os
 from dataclasses import dataclass
@@ -15,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -28,8 +29,11 @@ ENTRY_DOMAIN = b"headwater ledger entry v1\x00"
 CHECKPOINT_DOMAIN = b"headwater ledger checkpoint v1\x00"
 ENROL_DOMAIN = b"headwater enrolment v1\x00"
 FORMAT = "headwater personal key v1"
+SCHEME = "pkcs11:"  # what a key in a token is named by begins so (RFC 7512)
 _KIB, _PASSES, _LANES = 64 * 1024, 3, 1
 _POINT_DIGITS = 130
+_PEM = (b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----")
+_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")  # RFC 8410 section 7: what stands before the key's 32 bytes
 _MOST_KIB = 1024 * 1024  # a key file is a stranger's file too: it may not ask for more than 1 GiB
 
 
@@ -59,8 +63,7 @@ class KeyHolder:
 
 def public_hex(key: Ed25519PrivateKey) -> str:
     """The raw public key in hex."""
-    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return raw.hex()
+    return key.public_key().public_bytes_raw().hex()
 
 
 def verifies(public: str, signature: bytes, data: bytes) -> bool:
@@ -100,9 +103,7 @@ def make_personal(path: Path, name: str, passphrase: str, *, memory_kib: int = _
     kdf: dict[str, Any] = {"name": "argon2id", "memory_kib": memory_kib, "passes": _PASSES, "lanes": _LANES}
     kdf["salt"] = os.urandom(16).hex()
     clear = {"format": FORMAT, "name": name, "public_key": holder.public, "kdf": kdf}
-    raw = holder.key.private_bytes(
-        serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-    )
+    raw = holder.key.private_bytes_raw()
     nonce = os.urandom(12)
     box = AESGCM(_stretch(passphrase, kdf)).encrypt(nonce, raw, canonical(clear))
     text = json.dumps(clear | {"nonce": nonce.hex(), "sealed": box.hex()}, ensure_ascii=False, indent=1) + "\n"
@@ -136,7 +137,7 @@ def open_personal(path: Path, passphrase: str) -> KeyHolder:
 def make_case_key(path: Path) -> None:
     """The case's key: unsealed, because every command signs with it; it attests order, not persons."""
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = b"\n".join((_PEM[0], base64.b64encode(_PKCS8 + key.private_bytes_raw()), _PEM[1], b""))
     path.parent.mkdir(parents=True, exist_ok=True)
     os.chmod(path.parent, 0o700)
     _write_private(path, pem)
@@ -149,12 +150,31 @@ def open_case_key(path: Path) -> KeyHolder:
         VaultError: HW3001 where it is not there or is none.
     """
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        key = _private(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
         raise VaultError("HW3001", str(path), what=error) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise VaultError("HW3001", str(path), what="not an Ed25519 key")
     return KeyHolder("case", key)
+
+
+def _private(pem: bytes) -> object:
+    """The key in a PEM file. In the one form that is written here it needs no library that knows all others.
+
+    Raises:
+        ValueError, TypeError: it is none, or is sealed.
+    """
+    lines = pem.split(b"\n")
+    if len(lines) == 4 and (lines[0], lines[2], lines[3]) == (*_PEM, b""):
+        try:
+            der = base64.b64decode(lines[1], validate=True)
+        except binascii.Error:
+            der = b""
+        if len(der) == len(_PKCS8) + 32 and der.startswith(_PKCS8):
+            return Ed25519PrivateKey.from_private_bytes(der[len(_PKCS8) :])
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return load_pem_private_key(pem, password=None)
 
 
 def _write_private(path: Path, data: bytes) -> None:

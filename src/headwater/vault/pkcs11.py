@@ -18,8 +18,8 @@ from functools import cache
 from typing import Any
 
 from headwater.model.errors import VaultError
+from headwater.vault.keys import SCHEME
 
-SCHEME = "pkcs11:"
 # where functions stand in CK_FUNCTION_LIST, behind its version
 _INITIALIZE, _SLOTS, _TOKEN, _OPEN, _CLOSE, _LOGIN, _ATTRIBUTE, _FIND, _FOUND, _FIND_END, _SIGN_INIT, _SIGN = (
     0, 4, 6, 12, 13, 18, 24, 26, 27, 28, 42, 43,

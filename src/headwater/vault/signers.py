@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from headwater.model.errors import VaultError
-from headwater.vault import pkcs11, sm2_openssl
-from headwater.vault.keys import make_personal, open_personal
+from headwater.vault import sm2_openssl
+from headwater.vault.keys import SCHEME, make_personal, open_personal
 
 ALGORITHMS = ("ed25519", "sm2")
 
@@ -27,7 +27,7 @@ class Personal(Protocol):
 
 def is_token(where: Path) -> bool:
     """Whether a key's place is a PKCS#11 URI."""
-    return str(where).startswith(pkcs11.SCHEME)
+    return str(where).startswith(SCHEME)
 
 
 def there(where: Path) -> bool:
@@ -42,7 +42,9 @@ def open_signer(where: Path, passphrase: str) -> Personal:
         VaultError: HW3010.
     """
     if is_token(where):
-        return pkcs11.open_token(str(where), passphrase)
+        from headwater.vault.pkcs11 import open_token  # ctypes, and only for tokens
+
+        return open_token(str(where), passphrase)
     try:
         with where.open("rb") as file:
             head = file.read(len(sm2_openssl.BEGINS))
