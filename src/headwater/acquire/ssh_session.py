@@ -190,6 +190,11 @@ class Session:
             **({"ssh_sudo": "every command runs under sudo -n"} if self._access.sudo else {}),
         }
 
+    @property
+    def by_sudo(self) -> bool:
+        """Whether every command runs under ``sudo -n``."""
+        return self._access.sudo
+
     def _jump_facts(self) -> dict[str, str]:
         if self._jump is None or self._tunnel is None:
             return {}

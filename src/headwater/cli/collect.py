@@ -23,7 +23,7 @@ HELP = "现场提取：易失数据、日志与文件，服务器上不写入 ·
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    errand_arguments(parser)
+    errand_arguments(parser, sudo=False)
     case_and_authority(parser)
     key_files(parser)
     what = parser.add_argument_group("采集 · the collection")

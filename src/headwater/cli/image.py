@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from headwater.cli.options import case_and_authority, claim_of, remote_fields, size_of
+from headwater.cli.signing import countersigning_arguments, hand_of
 
 HELP = "制作镜像：只读读取、校验、回读、登记 · image a disk: read, digest, read back, register"
 
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                       help="校验算法，总含 sha256 · sha256,md5,sha1,sm3; sha256 always")  # fmt: skip
     form.add_argument("--level", default="fast", metavar="LEVEL", help="压缩 fast|best|none · compression")
     form.add_argument("--segment", type=size_of, default=2 << 30, metavar="SIZE", help="分段大小 · segment size, 2G")
-    form.add_argument("--block-size", type=size_of, default=1 << 20, metavar="SIZE", help="读取块 · read size, 1M")
+    form.add_argument("--block-size", type=size_of, metavar="SIZE", help="读取块，缺省 4M，经 SSH 为 1M · read size")
     form.add_argument("--retries", type=int, default=2, metavar="N", help="坏扇区重试次数 · tries per bad sector")
     form.add_argument("--second-out", type=Path, metavar="DIR", help="同时写第二份 · write the same bytes here too")
     form.add_argument("--partition", type=int, metavar="N", help="仅镜像第 N 分区 · only partition N")
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scene.add_argument("--reference-clock", metavar="TEXT",
                        help="标准时间@本机时间 名称 · REFERENCE-TIME@OWN-TIME NAME, ISO 8601 with offset")  # fmt: skip
     scene.add_argument("--ntp", metavar="HOST", help="向其核对一次时间 · ask this server for the time, once")
+    countersigning_arguments(parser)
     ssh = parser.add_argument_group("经 SSH · over SSH")
     ssh.add_argument("--ssh-key", type=Path, metavar="FILE", help="私钥文件 · the one key to offer")
     ssh.add_argument("--known-hosts", type=Path, metavar="FILE", help="已知主机文件 · instead of your own")
@@ -92,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         options.partition, options.live, options.state, options.state_by, options.write_blocker,
         options.set_readonly, options.confirm_unprotected, options.override, reach, options.resume, options.command,
         remote_fields(options.remote), options.attack_source, options.because,
+        hand_of(options.who, options), hand_of(options.second, options),
     )  # fmt: skip
     voice = voice_of(options)
     meter = Meter(voice.language)

@@ -38,6 +38,13 @@ def signing_arguments(parser: argparse.ArgumentParser, *, two: bool = False) -> 
     return group
 
 
+def countersigning_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who acts, and who was there too and signs the act."""
+    signing_arguments(parser).add_argument(
+        "--with", dest="second", metavar="NAME", help="同在现场并会签的另一人 · who was there too, and signs the act"
+    )
+
+
 def _for(name: str, given: list[str]) -> Path | None:
     """The file given for this person, or the one given without a name."""
     named = [g.partition("=")[2] for g in given if g.startswith(f"{name}=")]

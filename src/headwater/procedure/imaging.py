@@ -8,6 +8,8 @@
 4. All of this, the decision on power and state and who made it, is entered before a byte of the source is imaged.
 5. The image is made, read back, and the source read again; each verdict is entered, with its reason.
 6. The image is registered as evidence: the medium's digests and each file's.
+
+Who acts signs every entry by their own key where people are enrolled, and a second person the entry of the image.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from headwater.acquire.environment import Environment, lies_on
 from headwater.acquire.imaged import Imaged, finished
 from headwater.acquire.imaging import Desk, Imaging
 from headwater.acquire.partition_source import PartitionSource
-from headwater.acquire.plans import Plan
+from headwater.acquire.plans import BLOCK, FAR_BLOCK, Plan
 from headwater.acquire.ports import BlockSource
 from headwater.acquire.write_protection import WriteProtection, refuse_mounted, write_protection
 from headwater.case.authority import Claim
@@ -45,13 +47,16 @@ from headwater.procedure.corridor import (
     silent,
     utc_now,
 )
+from headwater.procedure.hands import countersign, second_of
 from headwater.procedure.image_check import check_image
 from headwater.procedure.image_zeros import allocated_zeros
 from headwater.procedure.intake import Held, call
 from headwater.procedure.reaching import Reach, Reached, is_local, is_remote, reached
+from headwater.procedure.signing import Hand
 from headwater.procedure.stated_words import told
 from headwater.procedure.within_mandate import gate_note, within
 from headwater.vault.keys import open_case_key
+from headwater.vault.roles import Actor
 
 BEGUN, STOPPED, IMAGED = "image-begin", "image-stopped", "image"
 _IN_LEDGER = 1_000  # bad ranges; the sidecar, whose digest stands there, lists more
@@ -86,6 +91,8 @@ class ImageOrder:
     remote: Mapping[str, str] = field(default_factory=dict)
     attack_source: bool = False
     because: str | None = None  # why the image is taken out of the order of the scene
+    hand: Hand | None = None  # who acts, by their own key
+    second: Hand | None = None  # who was there too, and signs the image's entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +108,13 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
     """Run the whole procedure; the steps are numbered as in the module's docstring."""
     _check(order)
     plan = _plan(order)
-    with admitted(order.case, order.claim, order.examiners, order.command, progress) as corridor:
+    with admitted(
+        order.case, order.claim, order.examiners, order.command, progress, order.hand, signed=True
+    ) as corridor:
+        second = second_of(corridor, order.second, order.source)
         left = finished(plan) if order.resume else None
         if left is not None:
-            return _taken_up(corridor, order, plan, left)
+            return _taken_up(corridor, order, plan, left, second)
         passed = _in_order(corridor, order)
         live = order.live or order.state == "live"
         reach = replace(order.reach, static=order.state == "static")
@@ -129,7 +139,7 @@ def image(order: ImageOrder, progress: Progress = silent) -> ImageOutcome:
                 corridor.record(STOPPED, note=note)
                 raise
             came = way.way()
-        return _end(corridor, order, plan, imaged, came, objections)
+        return _end(corridor, order, plan, imaged, came, second, objections)
 
 
 def _in_order(corridor: Corridor, order: ImageOrder) -> dict[str, Any]:
@@ -146,7 +156,7 @@ def _in_order(corridor: Corridor, order: ImageOrder) -> dict[str, Any]:
     return {"scene": gate(corridor, "image", asset, order.because).note()}
 
 
-def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged) -> ImageOutcome:
+def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged, second: Actor) -> ImageOutcome:
     """An image that was finished but never entered: verified as it lies, then entered.
 
     Raises:
@@ -160,7 +170,7 @@ def _taken_up(corridor: Corridor, order: ImageOrder, plan: Plan, left: Imaged) -
     wrong = [c.what for c in found.checks if c.result == "failed"]
     if wrong or found.public_key != case_signer(corridor)(b"")["public_key"]:
         raise AcquireError("HW2024", str(first), what=", ".join(wrong) or "signed by another case")
-    return _end(corridor, order, plan, left, {})
+    return _end(corridor, order, plan, left, {}, second)
 
 
 def _check(order: ImageOrder) -> None:
@@ -178,6 +188,8 @@ def _plan(order: ImageOrder) -> Plan:
     if order.partition is not None:
         options["physical"] = False
     fields = {"examiner_name": ", ".join(order.examiners), "software_version": TOOL} | dict(options.pop("fields", {}))
+    if options.get("block") is None:
+        options["block"] = FAR_BLOCK if is_remote(order.source) else BLOCK
     plan = Plan(folder.absolute(), stem, fields={k: v for k, v in fields.items() if v}, **options)
     for place in plan.folders:
         if not place.is_dir():
@@ -289,7 +301,7 @@ def case_signer(corridor: Corridor) -> sidecar.Signer:
 
 
 def _end(
-    corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came: Mapping[str, Any],
+    corridor: Corridor, order: ImageOrder, plan: Plan, imaged: Imaged, came: Mapping[str, Any], second: Actor,
     objections: Sequence[Mapping[str, str]] = (),
 ) -> ImageOutcome:  # fmt: skip
     """Steps 5 and 6, entered together."""
@@ -297,7 +309,7 @@ def _end(
     bad = [[at, length, reason.value, detail] for at, length, reason, detail in imaged.bad]
     item = _evidence(corridor, order, plan, imaged)
     with corridor.ledger.group():
-        corridor.record(
+        made = corridor.record(
             IMAGED,
             evidence=[item.number],
             materials={_name(order.source): imaged.digests["sha256"]},
@@ -323,6 +335,7 @@ def _end(
             environment=environment(),
             note={"evidence": asdict(item), "bad": bad[:10_000], **gate_note(objections, order.override)},
         )
+        countersign(corridor, second, IMAGED, made)
     return ImageOutcome(imaged, item, imaged.verdicts)
 
 

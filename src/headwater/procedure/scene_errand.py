@@ -17,18 +17,18 @@ from typing import Any
 
 from headwater.case.authority import Claim
 from headwater.model.custody import NOT_RECORDED, Sealed
-from headwater.model.errors import AcquireError, AuthorityError, HeadwaterError
+from headwater.model.errors import AcquireError, HeadwaterError
 from headwater.procedure.admission import admitted
-from headwater.procedure.corridor import TOOL, Corridor, Progress, encode_argument, environment, silent, utc_now
-from headwater.procedure.hands import actor_of
+from headwater.procedure.corridor import Corridor, Progress, environment, silent
+from headwater.procedure.hands import countersign, second_of
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import ACTED, Passed, gate, plan_of, server_of
 from headwater.procedure.scene_visit import LOCAL, Visit, visited
 from headwater.procedure.signing import Hand
 from headwater.procedure.within_mandate import gate_note, within
-from headwater.vault.roles import PERMITS, Actor, permit
+from headwater.vault.roles import Actor
 
-ATTEMPTED, COUNTERSIGNED = "scene-attempt", "countersign"
+ATTEMPTED = "scene-attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,7 @@ class There:
             **more,
         }
         sealed = self.corridor.record(ACTED, note=note, environment=environment(), **rest)
-        if self.second.signer is not None:
-            self.corridor.ledger.append(
-                COUNTERSIGNED, time=utc_now(), actors=(self.second.name,), tool=TOOL,
-                command=[encode_argument(word) for word in self.corridor.command],
-                note={"act": act, "entry": sealed.hash}, signer=self.second.signer,
-            )  # fmt: skip
+        countersign(self.corridor, self.second, act, sealed)
         return sealed
 
 
@@ -101,7 +96,7 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
     with admitted(
         errand.case, errand.claim, errand.examiners, errand.command, progress, errand.hand, signed=True
     ) as corridor:
-        second = _second(corridor, errand)
+        second = second_of(corridor, errand.second, errand.asset)
         passed = gate(corridor, act, errand.asset, errand.because)
         _persons(corridor, errand)
         method = "" if errand.address in {LOCAL, "local"} else "remote"
@@ -121,23 +116,6 @@ def at_server(errand: Errand, act: str, progress: Progress = silent) -> Iterator
             note["failed"] = f"{error.code} {error.text('en')}" if isinstance(error, HeadwaterError) else "interrupted"
             corridor.record(ATTEMPTED, note=note, environment=environment())
             raise
-
-
-def _second(corridor: Corridor, errand: Errand) -> Actor:
-    """Who signs too, by another key than whoever acts.
-
-    Raises:
-        AuthorityError: HW1010 not enrolled, HW1011 no role for it, HW1012 it is the same person.
-    """
-    people = corridor.ledger.examined(signatures=False).people if errand.second is not None else {}
-    second = actor_of(people, errand.second)
-    if second.signer is not None:
-        permit(people, second, "add")
-        if corridor.signer is not None and corridor.signer.public == second.signer.public:
-            raise AuthorityError("HW1012", what=errand.asset, roles=", ".join(sorted(PERMITS["add"])))
-    if second.name and second.name not in corridor.actors:
-        corridor.actors = (*corridor.actors, second.name)
-    return second
 
 
 def _persons(corridor: Corridor, errand: Errand) -> None:

@@ -20,11 +20,11 @@ from typing import Any
 
 from headwater.acquire.clock_reference import ClockReading, from_round_trip, plain
 from headwater.acquire.memory_reading import Flow
-from headwater.acquire.ssh_login import LOGIN_TRACES, Access
+from headwater.acquire.ssh_login import LOGIN_TRACES, SUDO_TRACES, Access
 from headwater.acquire.ssh_session import Finished, Session, target_of
 from headwater.acquire.ssh_stream import ConnectionLost
 from headwater.acquire.system_files import NotRecorded, inert_text
-from headwater.model.errors import AcquireError
+from headwater.model.errors import AcquireError, UsageError
 from headwater.procedure.reaching import Reach
 from headwater.procedure.scene import with_path
 from headwater.procedure.scene_ran import Noting, Shell
@@ -167,6 +167,9 @@ class Visit:
 # /etc is read by nobody here but the login itself: an access time of the evidence stays what it was
 _ARRIVAL = rb"""LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin
 g() { v=; { IFS= read -r v < "$2"; } 2>/dev/null; printf '%s=%s\n' "$1" "$v"; }
+# sudo keeps the connection's variable from what it runs, and has it in its own environment
+[ -n "$SSH_CONNECTION" ] ||
+  SSH_CONNECTION=$(tr '\0' '\n' < /proc/$PPID/environ 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
 printf 'uid=%s\nssh=%s\npid=%s\n' "$(id -u)" "$SSH_CONNECTION" "$$"
 printf 'system=%s\n' "$(uname -srm)"
 g hostname /proc/sys/kernel/hostname; g boot_id /proc/sys/kernel/random/boot_id; g uptime /proc/uptime
@@ -180,7 +183,7 @@ printf 'end=yes\n'
 
 
 def _arrival() -> bytes:
-    traces = " ".join(path for path, _ in LOGIN_TRACES)
+    traces = " ".join(dict.fromkeys(path for path, _ in (*LOGIN_TRACES, *SUDO_TRACES)))
     return _ARRIVAL.replace(b"@TOOLS@", _TOOLS.encode()).replace(b"@TRACES@", traces.encode())
 
 
@@ -189,14 +192,17 @@ def visited(address: str, reach: Reach, *, clock: bool = True) -> Iterator[Visit
     """Come to a server, and leave it at the end; ``local:`` is this machine. ``clock``: whether its clock is measured.
 
     Raises:
-        UsageError: HW2063; AcquireError: HW2064 to HW2066 no login, HW2190 its shell does not answer.
+        UsageError: HW2063, HW0001 a way to a server that leads to this machine; AcquireError: HW2064 to HW2066 no login, HW2190 its shell does not answer.
     """
     if address in {LOCAL, "local"}:
+        if reach.jump or reach.sudo:
+            raise UsageError("HW0001", what=f"{address}: --jump, --sudo: ssh://")
         yield _visit(LOCAL, "localhost", LocalShell(), None)
         return
     target = target_of(with_path(address))
     host = f"[{target.host}]" if ":" in target.host else target.host
-    session = Session(target, Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask))
+    access = Access(reach.known_hosts, reach.host_key, reach.key_file, reach.ask, jump=reach.jump, sudo=reach.sudo)
+    session = Session(target, access)
     try:
         session.connect()
         yield _visit(f"ssh://{target.user}@{host}:{target.port}", target.host, session, session, clock)
@@ -223,7 +229,8 @@ def _visit(name: str, host: str, plainly: Shell, session: Session | None, clock:
     if session is None:
         return Visit(name, host, shell, said, {"user": getpass.getuser()}, {"not_recorded": "the same machine"})
     read = plain(_clock(session, host) if clock else NotRecorded("not measured again"))
-    listed = tuple({"path": p, "zh": t.zh, "en": t.en} for p, t in LOGIN_TRACES if p in traces)
+    left = (*LOGIN_TRACES, *(SUDO_TRACES if session.by_sudo else ()))
+    listed = tuple({"path": p, "zh": t.zh, "en": t.en} for p, t in left if p in traces)
     return Visit(name, host, shell, said, session.facts(), read, listed, session)
 
 
