@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Web shells on disk: scripts that run what a request says, weighed by their code, their place and their use.
 
-Needs:      web.script; fs.macb for the file's times; web.access for its use.
+Needs:      web.script, web.compiled; fs.macb for the file's times; web.access for its use.
 Technique:  T1505.003 web shell.
-Says:       which script passes which parameter to a shell or interpreter, and who called it with an answer.
-False when: an administrator's own diagnostic page or a package's test file does the same on purpose.
+Says:       which script passes which parameter to a shell or interpreter, and who called it with an answer. Of compiled code:
+            that one class (of .NET: one assembly) reads requests and starts commands or loads code; not that one reaches the other.
+False when: an administrator's own diagnostic page or a package's test file does the same on purpose; compiled applications that
+            start programs for honest reasons (converters, schedulers): low unless they lie where uploads or temporary files go.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ PAGE = Rule(
 )
 # What has hardly any honest use / what honest code does as well.
 HARD = ("eval-of-request", "callback-of-request")
-_SOFT = ("exec-of-request", "eval-of-encoded", "include-of-request", "deserialise-of-request", "known-family")
+_SOFT = (
+    "exec-of-request", "eval-of-encoded", "include-of-request", "deserialise-of-request", "exec-beside-request", "eval-beside-request",
+    "known-family",
+)  # fmt: skip
 # Places that hold what visitors upload or what a program writes: no script belongs there.
 PLACE = re.compile(
     r"/(?:uploads?|upfiles?|files?|images?|img|pictures?|avatars?|attachments?|media|tmp|temp|cache|static)/"
@@ -58,8 +63,13 @@ _TRAIT = {
     "eval-of-encoded": ("执行经编码隐藏的代码", "evaluates code hidden by encoding"),
     "include-of-request": ("包含请求所指定的文件", "includes the file that a request names"),
     "deserialise-of-request": ("把请求内容反序列化为对象", "turns what a request says into objects"),
+    "exec-beside-request": (
+        "为编译代码，其中一处既读取请求又启动系统命令",
+        "is compiled code that reads requests and starts commands in one class",
+    ),
+    "eval-beside-request": ("为编译代码，其中一处既读取请求又装入代码", "is compiled code that reads requests and loads code in one class"),
     "known-family": ("含已知后门工具的特征字样", "contains words of a known web shell"),
-}
+}  # fmt: skip
 CLAIMS = ("kind", "file_path", "trait", "match", "parameter")
 _USE = ("src_ip", "cs-method", "cs-uri-stem", "cs-uri-query", "sc-status")
 
@@ -106,7 +116,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     rows = take(
         events,
         kinds=[EventKind.STATE_CONTENT],
-        feeds=["web.script"],
+        feeds=["web.script", "web.compiled"],
         header=["file_path", "host"],
         own=["trait", "match", "parameter"],
         where=pl.col("trait").is_in([*HARD, *_SOFT]),

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traits of compiled code that a web server loads: Java classes, archives of them, .NET assemblies (web.compiled).
+
+Reads:  *.class, *.jar and *.war under webapps, WEB-INF, a container's work or deploy folder; *.dll under wwwroot, a site's
+        bin, and "Temporary ASP.NET Files".
+Time:   none: a file's content states no time (its times are in fs.macb).
+Format: JVMS chapter 4 (constant pool), PKWARE APPNOTE 6.3.10, ECMA-335 II.24.2 (#Strings and #US).
+Limits: says that one class (of .NET: one assembly) both reads requests and starts commands or loads code; not that the one
+        reaches the other, nor that it ran. Classes of 1 MiB, archives and assemblies of 64 MiB, 256 MiB unpacked in all; of
+        assemblies with more than 4,000 names only words of known web shells; no archive in an archive; nothing of obfuscated
+        names or of what is put together at run time.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from headwater.examine import dotnet_names, java_class
+from headwater.formats.archives import open_archive
+from headwater.formats.sources import MemorySource
+from headwater.model.kinds import EventKind, GapReason
+from headwater.model.paths import file_layer
+from headwater.model.records import Event, File, Gap, Record, Skip
+
+FEED = "web.compiled"
+VERSION = 1
+READS = (
+    "/webapps/**.class", "/webapps/**.jar", "*.war", "/WEB-INF/**.class", "/WEB-INF/**.jar", "/Catalina/**.class",
+    "/deployments/**.jar", "/deploy/**.jar", "/wwwroot/**.dll", "/inetpub/**.dll", "/Temporary ASP.NET Files/**.dll", "/www/**.dll",
+)  # fmt: skip
+MOST_CLASS = 1 << 20
+MOST_BYTES = 64 << 20
+MOST_UNPACKED = 256 << 20
+MOST_NAMES = 4_000  # an assembly of more is an application or a framework, where these words stand far apart
+MOST_EVENTS = 200
+_SERVLET = ("javax/servlet/", "jakarta/servlet/")
+_ASKS = (".getParameter", ".getParameterValues", ".getParameterMap", ".getHeader", ".getInputStream", ".getReader", ".getQueryString",
+         ".getCookies", ".getPart")  # fmt: skip
+_EXEC = ("java/lang/Runtime.exec", "java/lang/ProcessBuilder.<init>", "java/lang/ProcessBuilder.start")
+_EVAL = ("javax/script/ScriptEngine.eval", "java/lang/ClassLoader.defineClass", "groovy/lang/GroovyShell.evaluate")
+_FAMILIES = (
+    "Godzilla",
+    "Behinder",
+    "rebeyond",
+    "AntSword",
+    "antSword",
+    "e45e329feb5d925b",
+    "3c6e0b8a9c15224a",
+    "pass1024",
+)
+_FEW = (b"servlet/", b"Runtime", b"ProcessBuilder", b"defineClass", b"ScriptEngine", b"GroovyShell")
+
+Found = tuple[int, int, str, str]  # offset, length, trait, the words that show it
+
+
+def _class(data: bytes) -> list[Found]:
+    """The traits of one class; most classes are told apart by a few words before their pool is read."""
+    if b"servlet/" not in data or not any(word in data for word in _FEW[1:]):
+        return [f for word in _FAMILIES if word.encode() in data for f in _family(data, word)]
+    held = java_class.references(data)
+    if held is None:
+        return []
+    asks = next((m for m in held.members if m.startswith(_SERVLET) and m.endswith(_ASKS)), None)
+    asks = asks or next(
+        (t for t in held.texts if t in ("getParameter", "getHeader", "getInputStream", "getReader")), None
+    )
+    found = []
+    for trait, wanted in (("exec-beside-request", _EXEC), ("eval-beside-request", _EVAL)):
+        members = [m for m in held.members if m in wanted or (trait[1] == "v" and m.endswith(".defineClass"))]
+        # by reflection: the class or the method stands as a text
+        told = [t for t in held.texts if t in ("java.lang.Runtime", "java.lang.ProcessBuilder") and trait[1] == "x"]
+        told += [t for t in held.texts if t == "defineClass" and trait[1] == "v"]
+        for name in (members + told)[:1]:
+            at, size = held.members[name] if name in held.members else held.texts[name]
+            if asks:
+                found.append((at, size, trait, f"{name} + {asks}"))
+    return found + [f for word in _FAMILIES if word in held.texts for f in _family(data, word)]
+
+
+def _family(data: bytes, word: str) -> Iterator[Found]:
+    at = data.find(word.encode())
+    yield at, len(word), "known-family", word
+
+
+def _assembly(data: bytes) -> list[Found]:
+    held = dotnet_names.assembly(data)
+    if held is None:
+        return []
+    names = held.names
+    if len(names) > MOST_NAMES:
+        return _families(held)
+    asks = next((n for n in ("HttpRequest", "get_Request", "HttpContext", "HttpRequestBase") if n in names), None)
+    found = []
+    shell = next((t for t in held.texts if t.lower().strip() in ("cmd", "cmd.exe", "/c", "/bin/sh", "powershell", "powershell.exe")
+                  or t.lower().startswith(("/c ", "cmd /c", "cmd.exe /c")) or t.lower().endswith("\\cmd.exe")), None)  # fmt: skip
+    if asks and shell is not None and "ProcessStartInfo" in names:
+        found.append((*held.texts[shell], "exec-beside-request", f"ProcessStartInfo {shell[:80]} + {asks}"))
+    loads = "Assembly" in names and "Load" in names and "CreateInstance" in names
+    if (
+        asks
+        and loads
+        and any(n in names for n in ("FromBase64String", "RijndaelManaged", "CreateDecryptor", "BinaryRead"))
+    ):
+        found.append((*names["Load"], "eval-beside-request", f"Assembly.Load, CreateInstance + {asks}"))
+    return found + _families(held)
+
+
+def _families(held: dotnet_names.Assembly) -> list[Found]:
+    return [(*held.texts[t], "known-family", word) for word in _FAMILIES for t in held.texts if word in t][:8]
+
+
+def _event(file: File, at: int, size: int, found: Found, member: str | None) -> Event:
+    return Event(
+        at, size, EventKind.STATE_CONTENT, t_kind="state", host=file.facts.host, file_path=file_layer(file.path),
+        fields={"trait": found[2], "match": found[3][:200], "member": member},
+    )  # fmt: skip
+
+
+def _archive(file: File) -> Iterator[Record]:
+    """One event for each trait of a member, over the member's bytes in the archive."""
+    data = MemorySource(file.pread(0, file.size))
+    tree = open_archive(data, "zip")
+    found: list[tuple[int, int, Event | Gap]] = []
+    left = MOST_UNPACKED
+    for entry in tree.entries():
+        if entry.kind != "file" or not entry.path.endswith(".class") or entry.size > MOST_CLASS:
+            continue
+        left -= entry.size
+        if left < 0 or len(found) >= MOST_EVENTS:
+            break
+        content = tree.open(entry.key)
+        traits = _class(content.pread(0, min(content.size, MOST_CLASS)))
+        if traits:
+            at, size = _member(data, int(entry.key))
+            found += [(at, size, _event(file, at, size, one, entry.path)) for one in traits]
+    found += [(g.offset, g.length, g) for g in tree.warnings if 0 <= g.offset < g.offset + g.length <= file.size]
+    yield from _tiled(
+        file, found, "members without a trait" if left >= 0 else "members beyond 256 MiB unpacked, or without a trait"
+    )
+
+
+def _member(data: MemorySource, record: int) -> tuple[int, int]:
+    """Where the member of a record of the central directory stands, its own header included; else the record itself."""
+    central = data.pread(record, 46)
+    packed, at = struct.unpack_from("<I", central, 20)[0], struct.unpack_from("<I", central, 42)[0]
+    local = data.pread(at, 30)
+    if len(local) == 30 and local.startswith(b"PK\x03\x04"):
+        size = 30 + sum(struct.unpack_from("<HH", local, 26)) + packed
+        if at + size <= record:
+            return at, size
+    return record, min(46 + sum(struct.unpack_from("<HHH", central, 28)), data.size - record)
+
+
+def _tiled(file: File, found: Sequence[tuple[int, int, Event | Gap]], why: str) -> Iterator[Record]:
+    at = 0
+    last = (-1, -1)
+    for start, size, event in sorted(found, key=lambda f: (f[0], isinstance(f[2], Gap), f[1])):
+        if start < at and ((start, size) != last or isinstance(event, Gap)):
+            continue  # broken: members that lie over one another
+        if start > at:
+            yield Skip(at, start - at, why)
+        yield event
+        at, last = max(at, start + size), (start, size)
+    if at < file.size:
+        yield Skip(at, file.size - at, why)
+
+
+def parse(file: File) -> Iterator[Record]:
+    """One event for each trait; what shows none is passed over."""
+    head = file.pread(0, 4)
+    most = MOST_CLASS if head == java_class.MAGIC else MOST_BYTES
+    if file.size > most:
+        yield Gap(0, file.size, GapReason.LIMIT, f"larger than {most >> 20} MiB: not looked at")
+        return
+    if head.startswith(b"PK"):
+        yield from _archive(file)
+        return
+    data = file.pread(0, file.size)
+    if head != java_class.MAGIC and not head.startswith(b"MZ"):
+        yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "neither a class, an archive nor a program")
+        return
+    found = _class(data) if head == java_class.MAGIC else _assembly(data)
+    events = [(at, size, _event(file, at, size, one, None)) for one in found[:MOST_EVENTS] for at, size in [one[:2]]]
+    yield from _tiled(file, events, "code without a trait")

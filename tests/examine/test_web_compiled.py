@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled web shells are told apart from honest code; broken classes, archives and assemblies neither raise nor vanish."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from headwater.examine import dotnet_names, java_class
+from headwater.examine.parsers import web_compiled
+from headwater.model.kinds import GapReason
+from headwater.model.records import Event, File, Gap, Record
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "web_compiled"
+
+
+def parsed(data: bytes, path: str = "p1!/opt/tomcat/webapps/ROOT/WEB-INF/classes/A.class") -> list[Record]:
+    return list(web_compiled.parse(File.of(data, path)))
+
+
+def traits(data: bytes) -> list[str]:
+    return [str(r.fields["trait"]) for r in parsed(data) if isinstance(r, Event)]
+
+
+def pool(*entries: bytes) -> bytes:
+    return java_class.MAGIC + struct.pack(">HHH", 0, 61, len(entries) + 1) + b"".join(entries)
+
+
+def text(words: str) -> bytes:
+    return b"\x01" + struct.pack(">H", len(words)) + words.encode()
+
+
+def test_a_command_reached_by_reflection_is_seen_by_its_texts() -> None:
+    words = ["java.lang.Runtime", "javax/servlet/http/HttpServletRequest", "getHeader", "()V"]
+    entries = [text(w) for w in words]
+    entries += [b"\x08\x00\x01", b"\x07\x00\x02", b"\x0c\x00\x03\x00\x04", b"\x0b\x00\x06\x00\x07"]
+    assert traits(pool(*entries)) == ["exec-beside-request"]
+    assert traits(pool(*entries[1:4], text("Runtime"), *entries[5:])) == []
+
+
+@pytest.mark.parametrize("name", ["Shell.class", "Loader.class", "shell.dll", "tools.jar"])
+def test_a_cut_file_neither_raises_nor_grows(name: str) -> None:
+    data = (GOLDEN / name).read_bytes()
+    for cut in range(0, len(data), max(1, len(data) // 60)):
+        for record in parsed(data[:cut]):
+            assert 0 <= record.offset <= record.offset + record.length <= cut
+
+
+def test_noise_behind_each_magic_is_bounded() -> None:
+    dice = random.Random(3)
+    for begin in (java_class.MAGIC + b"\0\0\0\x3d", b"MZ" + bytes(60) + b"BSJB", b"PK\x03\x04"):
+        for _ in range(60):
+            parsed(begin + dice.randbytes(400))
+    whole = bytearray((GOLDEN / "shell.dll").read_bytes())
+    for _ in range(200):
+        whole[dice.randrange(len(whole))] = dice.randrange(256)
+        dotnet_names.assembly(bytes(whole))
+
+
+def test_an_archive_without_its_directory_is_a_gap() -> None:
+    data = (GOLDEN / "tools.jar").read_bytes()[:-30]
+    (gap,) = parsed(data)
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.length) == (GapReason.TRUNCATED, len(data))
+
+
+def test_what_is_no_code_is_said_to_be_none() -> None:
+    (gap,) = parsed(b"hello, this is no class")
+    assert isinstance(gap, Gap)
+    assert gap.reason is GapReason.NOT_THIS_FORMAT
+
+
+def test_honest_members_of_an_archive_say_nothing() -> None:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(20):
+            archive.writestr(f"a/B{n}.class", (GOLDEN / "Honest.class").read_bytes())
+        archive.writestr("a/notes.txt", "Runtime.exec servlet/ getParameter")
+    assert traits(held.getvalue()) == []
+
+
+def test_an_applications_assembly_of_thousands_of_names_is_told_by_families_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = (GOLDEN / "shell.dll").read_bytes()
+    assert traits(data) == ["exec-beside-request"]
+    monkeypatch.setattr(web_compiled, "MOST_NAMES", 5)
+    assert traits(data) == []
