@@ -37,6 +37,7 @@ from headwater.vault.storage import Stored, named
 CHUNK, TAG = 1 << 20, 16
 MAGIC, END = b"HWSEAL1\n", b"HWSEALE\n"
 FORMAT = "headwater sealed container v1"
+_AHEAD = 4096  # so much of the next chunk tells that this is not the last; more would push this one out of the cache
 _STRIDE = CHUNK + 4160  # chunks a power of two apart would share one set of the cache
 _HEADER_MOST, _TRAILER_NONCE = 1 << 20, b"\xff" * 12
 _TRAILER_MOST = 1 << 30
@@ -77,27 +78,26 @@ def seal(source: BinaryIO, target: BinaryIO, recipients: Sequence[str]) -> Conte
     rack = bytearray(_STRIDE * (LANES + 1))  # filled again and again: new memory costs page faults
     slots = [memoryview(rack)[_STRIDE * at :][:CHUNK] for at in range(LANES + 1)]
     leaves, size, index = bytearray(), 0, 0
-    block = following = slots[0][: _fill(source, slots[0])]
-    last = False
+    ahead, last = _fill(source, slots[0][:_AHEAD]), False
     while not last:
-        taken = 0
+        taken = full = 0
         while taken < LANES and not last:
-            block, taken = following, taken + 1
-            following = slots[taken][: _fill(source, slots[taken])] if len(block) == CHUNK else block[:0]
-            last = not following
+            block, taken = slots[taken], taken + 1
+            length = ahead + (_fill(source, block[_AHEAD:]) if ahead == _AHEAD else 0)
+            block = block[:length]
+            ahead = _fill(source, slots[taken][:_AHEAD]) if length == CHUNK else 0
+            last = not ahead
             whole.update(block)
-            sealed = out[: len(block) + TAG]
+            sealed = out[: length + TAG]
             box.encrypt_into(_nonce(index), block, _extra(bound, index, last), sealed)
             target.write(sealed)
-            size, index = size + len(block), index + 1
-        full = taken if len(block) == CHUNK else taken - 1
+            size, index, full = size + length, index + 1, full + (length == CHUNK)
         marks = side_by_side(rack, _STRIDE, CHUNK, full)
         if full < taken:
             marks += leaf(bytes(block))
         leaves += marks
         tree.extend(marks)
-        slots[0][: len(following)] = following
-        following = slots[0][: len(following)]
+        slots[0][:ahead] = slots[LANES][:ahead]
     held = Contents(size, whole.hexdigest(), tree.root(), bytes(leaves))
     said = {"size": size, "sha256": held.sha256, "root": held.root, "leaves": base64.b64encode(leaves).decode()}
     trailer = box.encrypt(_TRAILER_NONCE, canonical(said), bound)
