@@ -175,6 +175,21 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
     return views
 
 
+def views_of(data: Bytes, start: Ints, end: Ints, number: int) -> NDArray[np.uint64]:
+    """The views of the texts ``data[start:end]``, for :func:`buffered`, where ``data`` is the buffer of that number."""
+    library = compiled.library()
+    if library is None:
+        views = _views(data, start, end)
+    else:
+        views = np.zeros((len(start), 2), dtype=np.uint64)
+        start, end = compiled.whole(start), compiled.whole(end)
+        at = compiled.at
+        compiled.checked(library.hw_views(at(data), len(data), at(start), at(end), None, len(start), at(views), None))
+    if number:
+        views[:, 1] |= np.where(end - start > _INLINE, number, 0).astype(np.uint64)
+    return views
+
+
 class Texts:
     """Columns of string views that the compiled scanner fills for one block: places for it, then series from it."""
 

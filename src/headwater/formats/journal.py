@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads systemd journal files: every entry that stands in the file, whether its index lists it or not.
+"""A systemd journal file: its objects one at a time, its index, and what stands where no object does.
 
-The objects are walked in the order in which they stand, because a log cleaner or a crash breaks the index before the
-objects; the index (the chain of entry arrays) serves as a second witness: what it lists inside an object whose size
-lies is found all the same, and what it does not list is said to be unlisted. Nothing is mapped, memory is bounded, and
-each chain is followed forwards only, so that no cycle can hold it.
+The index (the chain of entry arrays) is a second witness beside the objects themselves, which
+:mod:`headwater.formats.journal_walk` goes through in the order in which they stand. Nothing is mapped, memory is bounded,
+and each chain is followed forwards only, so that no cycle can hold it.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headwater.formats.journal_layout import (
     DATA,
     ENTRY,
     ENTRY_ARRAY,
-    ENTRY_HEAD,
-    HEADER_LEAST,
     INCOMPATIBLE_KNOWN,
     Header,
     header_of,
@@ -33,30 +29,15 @@ from headwater.model.records import Gap
 
 _PAGE = 1 << 18
 _OVERLAP = 8  # a page carries the next 8 bytes as well, so that the head of an object always stands in one page
-_MOST_PAGES = 256
-_MOST_ITEMS = 4096  # fields of one entry; journald itself stops at 1024
+_MOST_PAGES = 64
 _MOST_LISTED = 8_000_000
-_MOST_CACHED = 1 << 26  # bytes of field values kept for the entries to come
 _MOST_BAD = 20_000
 VALUE_LIMIT = 1 << 18  # bytes of one field that are kept; a core dump may stand in a field
-_NAME_LIMIT = 64  # of a field, journald's own bound
-
-
-class Entry(NamedTuple):
-    """One entry: where its object stands, its times (microseconds) and where its fields stand."""
-
-    offset: int
-    length: int
-    seqnum: int
-    realtime: int
-    monotonic: int
-    boot_id: bytes
-    items: tuple[int, ...]
-    listed: bool
+NAME_LIMIT = 64  # of a field, journald's own bound
 
 
 class Journal:
-    """A journal file behind ``pread``; ``gaps`` and ``slack`` are complete once :meth:`entries` has ended."""
+    """A journal file behind ``pread``; ``gaps`` and ``slack`` are complete once the walk through it has ended."""
 
     def __init__(self, pread: Callable[[int, int], bytes], size: int, header: Header) -> None:
         self.header = header
@@ -67,10 +48,9 @@ class Journal:
         self.compact = header.compact
         self._pread = pread
         self._pages: dict[int, bytes] = {}
-        self.fields: dict[int, tuple[str, str] | None] = {}  # by offset, those met lately
-        self._cached = 0
         self._budget = max(1 << 28, 40 * size)  # bytes that may come out of compressed fields, all told
         self._lying: set[int] = set()
+        self._unreadable: set[int] = set()
         self._bad = 0
 
     # -- bytes ---------------------------------------------------------------------------------------------------
@@ -91,6 +71,15 @@ class Journal:
             length -= len(piece)
         return b"".join(parts)
 
+    def block(self, at: int, length: int) -> bytes:
+        """As :meth:`read`, of a longer stretch in one piece where all of it can be read."""
+        want = max(0, min(length, self.size - at))
+        try:
+            data = self._pread(at, want)
+        except OSError:
+            return self.read(at, want)
+        return data if len(data) == want else self.read(at, want)
+
     def _load(self, number: int) -> bytes:
         at = number * _PAGE
         want = max(0, min(_PAGE, self.size - at))
@@ -98,7 +87,9 @@ class Journal:
             page = self._pread(at, want + _OVERLAP)
         except OSError as error:
             page = bytes(want)
-            self.gaps.append(Gap(at, want, GapReason.UNREADABLE, f"input/output error {error.errno}"))
+            if number not in self._unreadable:  # it may be read again
+                self._unreadable.add(number)
+                self.gaps.append(Gap(at, want, GapReason.UNREADABLE, f"input/output error {error.errno}"))
         if len(self._pages) >= _MOST_PAGES:
             del self._pages[next(iter(self._pages))]
         self._pages[number] = page
@@ -106,7 +97,7 @@ class Journal:
 
     # -- objects -------------------------------------------------------------------------------------------------
 
-    def _object(self, at: int) -> tuple[int, int, int] | None:
+    def object_at(self, at: int) -> tuple[int, int, int] | None:
         """Type, flags and size of the object here, if one can stand here."""
         start = at % _PAGE
         page = self._pages.get(at // _PAGE) or self._load(at // _PAGE)
@@ -114,14 +105,14 @@ class Journal:
             return None
         return plausible(page, start, self.size - at, self.compact)
 
-    def listed(self) -> array[int]:
+    def listed(self) -> NDArray[np.uint64]:
         """The offsets of the entries that the main chain of entry arrays lists, sorted."""
         found = []
         total = 0
         at = self.header.entry_array_offset
         last = 0
         while last < at < self.size and at % 8 == 0 and total < _MOST_LISTED:
-            here = self._object(at)
+            here = self.object_at(at)
             if here is None or here[0] != ENTRY_ARRAY:
                 break
             last = at
@@ -134,9 +125,9 @@ class Journal:
             total += len(items)
             (at,) = struct.unpack_from("<Q", raw)
         self.index_whole = at == 0 and bool(found)
-        offsets = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
-        offsets = offsets[(offsets % np.uint64(8) == 0) & (offsets < np.uint64(self.size))]
-        return array("Q", offsets.tobytes())
+        offsets: NDArray[np.uint64] = np.unique(np.concatenate([*found, np.zeros(0, dtype=np.uint64)]))
+        good: NDArray[np.uint64] = offsets[(offsets % np.uint64(8) == 0) & (offsets < np.uint64(self.size))]
+        return good
 
     def _next_object(self, at: int, bound: int) -> int:
         """The next place from ``at`` on where an object begins that another one or the end follows, or ``bound``."""
@@ -149,7 +140,7 @@ class Journal:
             could = (first < 0x800) & (kinds >= 1) & (kinds <= 7) & (second >= 16) & (second <= np.uint64(self.size))
             for place in np.flatnonzero(could).tolist():
                 here = at + place * 8
-                found = self._object(here)
+                found = self.object_at(here)
                 if found and self._followed(here + (found[2] + 7) // 8 * 8):
                     return here
             at += max(8, len(first) * 8)
@@ -158,41 +149,16 @@ class Journal:
 
     def _followed(self, at: int) -> bool:
         head = self.read(at, 16)
-        return len(head) < 16 or not any(head) or self._object(at) is not None
+        return len(head) < 16 or not any(head) or self.object_at(at) is not None
 
-    def entries(self) -> Iterator[Entry]:
-        """All entries in the order in which they stand; fields that stand before them are in ``fields`` by then."""
-        known = self.listed()
-        known.append(self.size)
-        place = 0
-        stated = self.header.header_size
-        at = max(HEADER_LEAST, stated + 7 & ~7) if stated < self.size else HEADER_LEAST
-        while at + 16 <= self.size:
-            while known[place] < at:
-                place += 1
-            ahead = known[place]
-            found = self._object(at)
-            if found and ahead > at and at + found[2] > ahead and self._is_entry(ahead):
-                found = None  # its size lies: it would hide an entry that the index lists
-            if found is None:
-                at = self._broken(at, ahead)
-                continue
-            kind, flags, size = found
-            if kind == DATA:
-                self._keep(at, self._field(at, flags, size))
-            elif kind == ENTRY:
-                yield self._entry(at, size, ahead == at)
-            at += size + 7 & ~7
-        if at < self.size:
-            self.gaps.append(Gap(at, self.size - at, GapReason.TRUNCATED, "part of an object"))
-
-    def _is_entry(self, at: int) -> bool:
-        found = self._object(at)
+    def is_entry(self, at: int) -> bool:
+        """Whether an entry can stand here."""
+        found = self.object_at(at)
         return found is not None and found[0] == ENTRY
 
-    def _broken(self, at: int, ahead: int) -> int:
-        """Say what stands here instead of an object, and where the next one begins."""
-        bound = ahead if ahead < self.size and ahead > at and self._is_entry(ahead) else self.size
+    def broken(self, at: int, ahead: int) -> int:
+        """Say what stands here instead of an object, and where the next one begins; ``ahead``: the next place listed."""
+        bound = ahead if ahead < self.size and ahead > at and self.is_entry(ahead) else self.size
         head = self.read(at, 16)
         then = self._next_object(at + 8, bound)
         zeros = not any(head) and self._zeros(at, then)
@@ -214,72 +180,49 @@ class Journal:
             at += len(piece)
         return True
 
-    def _entry(self, at: int, size: int, listed: bool) -> Entry:
-        width = 4 if self.compact else 16
-        count = min((size - 64) // width, _MOST_ITEMS)
-        raw = self.read(at, 64 + count * width)
-        seqnum, realtime, monotonic, boot, _xor = ENTRY_HEAD.unpack_from(raw)
-        if self.compact:
-            items = struct.unpack_from(f"<{(len(raw) - 64) // 4}I", raw, 64)
-        else:
-            items = struct.unpack_from(f"<{(len(raw) - 64) // 16 * 2}Q", raw, 64)[::2]
-        if count < (size - 64) // width:
-            self._fault(at, size, GapReason.LIMIT, f"an entry of more than {_MOST_ITEMS} fields")
-        return Entry(at, size, seqnum, realtime, monotonic, boot, items, listed)
-
     # -- fields --------------------------------------------------------------------------------------------------
 
     def field(self, at: int) -> tuple[str, str] | None:
         """Name and value of the data object at ``at``; None where none can be read, which is a gap then."""
-        if at in self.fields:
-            return self.fields[at]
-        here = self._object(at) if at % 8 == 0 and at < self.size else None
+        here = self.object_at(at) if at % 8 == 0 and at < self.size else None
         # a wrong pointer says nothing of its target: that is told of where it stands, if it is broken itself
-        found = self._field(at, here[1], here[2]) if here and here[0] == DATA else None
-        self._keep(at, found)
-        return found
+        return self.content(at, here[1], here[2]) if here and here[0] == DATA else None
 
-    def _keep(self, at: int, found: tuple[str, str] | None) -> None:
-        if self._cached > _MOST_CACHED:
-            self.fields.clear()
-            self._cached = 0
-        self.fields[at] = found
-        self._cached += 200 + (len(found[1]) if found else 0)
-
-    def _field(self, at: int, flags: int, size: int) -> tuple[str, str] | None:
+    def content(self, at: int, flags: int, size: int) -> tuple[str, str] | None:
+        """As :meth:`field`, of a data object whose head was read."""
         begin = 72 if self.compact else 64
         if size < begin:
-            self._fault(at, size, GapReason.NOT_THIS_FORMAT, "a data object shorter than its head")
+            self.fault(at, size, GapReason.NOT_THIS_FORMAT, "a data object shorter than its head")
             return None
         if flags:
             payload = self._inflated(at, size, flags, self.read(at + begin, size - begin))
         else:
-            payload = self.read(at + begin, min(size - begin, VALUE_LIMIT + _NAME_LIMIT + 1))
+            payload = self.read(at + begin, min(size - begin, VALUE_LIMIT + NAME_LIMIT + 1))
         if payload is None:
             return None
         name, equals, value = payload.partition(b"=")
-        if not equals or len(name) > _NAME_LIMIT:
-            self._fault(at, size, GapReason.NOT_THIS_FORMAT, "a data object without a field name")
+        if not equals or len(name) > NAME_LIMIT:
+            self.fault(at, size, GapReason.NOT_THIS_FORMAT, "a data object without a field name")
             return None
         if len(value) > VALUE_LIMIT:
-            self._fault(at, size, GapReason.TOO_LONG, f"a field of more than {VALUE_LIMIT} bytes")
+            self.fault(at, size, GapReason.TOO_LONG, f"a field of more than {VALUE_LIMIT} bytes")
             value = value[:VALUE_LIMIT]
         return name.decode("ascii", "backslashreplace"), value.decode("utf-8", "backslashreplace")
 
     def _inflated(self, at: int, size: int, flags: int, raw: bytes) -> bytes | None:
-        most = VALUE_LIMIT + _NAME_LIMIT + 1
+        most = VALUE_LIMIT + NAME_LIMIT + 1
         if self._budget <= 0:
-            self._fault(at, size, GapReason.LIMIT, "compressed fields over the limit of the file")
+            self.fault(at, size, GapReason.LIMIT, "compressed fields over the limit of the file")
             return None
         try:
             content = inflated(raw, flags, most)
         except Unreadable as error:
-            self._fault(at, size, GapReason.UNREADABLE, f"a compressed field: {error}"[:200])
+            self.fault(at, size, GapReason.UNREADABLE, f"a compressed field: {error}"[:200])
             return None
         self._budget -= len(content)
         return content
 
-    def _fault(self, at: int, size: int, reason: GapReason, detail: str) -> None:
+    def fault(self, at: int, size: int, reason: GapReason, detail: str) -> None:
         """A gap on a data object or an entry, once each."""
         if at not in self._lying and self._bad < _MOST_BAD:
             self._lying.add(at)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 SIGNATURE = b"LPKSHHRH"
 DATA, FIELD, ENTRY, DATA_HASH_TABLE, FIELD_HASH_TABLE, ENTRY_ARRAY, TAG = range(1, 8)
 XZ, LZ4, ZSTD = 1, 2, 4  # flags of a data object
@@ -97,3 +100,25 @@ def plausible(data: bytes, at: int, room: int, compact: bool) -> tuple[int, int,
     else:
         fits = kind != TAG or size == 64
     return (kind, flags, size) if fits else None
+
+
+_LEAST_OF = np.array(_LEAST, dtype=np.uint64)
+_FLAGS_MOST = np.array([0, 7, 0, 0, 0, 0, 0, 0], dtype=np.uint64)
+# what of the size beyond the least must be zero bits: items have 16 bytes (4 when compact), a tag has one size
+_EVEN = np.array([0, 0, 0, 15, 15, 15, 7, (1 << 64) - 1], dtype=np.uint64)
+_EVEN_COMPACT = np.array([0, 0, 0, 3, 15, 15, 3, (1 << 64) - 1], dtype=np.uint64)
+
+
+def plausible_all(
+    first: NDArray[np.uint64], size: NDArray[np.uint64], room: NDArray[np.uint64], compact: bool
+) -> NDArray[np.bool_]:
+    """As :func:`plausible`, of many objects: the first and the second 8 bytes of each, and the bytes there are for it."""
+    kind = first & np.uint64(0xFF)
+    known = (kind >= 1) & (kind <= 7)
+    kind[~known] = 0
+    flags = first >> np.uint64(8)  # with the reserved bytes, which are zeros
+    least = _LEAST_OF[kind]
+    even = (_EVEN_COMPACT if compact else _EVEN)[kind]
+    good: NDArray[np.bool_] = known & (size >= least) & (size <= room)
+    good &= (flags <= _FLAGS_MOST[kind]) & ((size - least) & even == 0)
+    return good

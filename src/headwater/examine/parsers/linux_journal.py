@@ -9,30 +9,25 @@ Limits: seals are not verified; a field of more than 256 KiB is cut, which is a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
-from headwater.examine.line_blocks import Lines
-from headwater.examine.line_templates import REACH
-from headwater.examine.line_views import PADDING
+from headwater.examine.journal_columns import Fields, Gathered, Spelled, fields_of, lines_of
+from headwater.examine.line_views import numbers
 from headwater.examine.messages import OWN, classified
-from headwater.formats.journal import Entry, Journal, open_journal
+from headwater.formats.journal import Journal, open_journal
 from headwater.formats.journal_layout import SIGNATURE
+from headwater.formats.journal_values import Rows, Values
+from headwater.formats.journal_walk import Entries, walk
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import Count, File, Gap, own_column
 
 FEED = "linux.journal"
 VERSION = 2
 READS = ("/log/journal/**.journal", "/log/journal/**.journal~", "/system.journal", "/user-????.journal")
-_ENTRIES = 20_000  # of one batch
-_CELLS = 64 << 20  # characters of one batch, so that long messages cannot pile up
-_ENTRY_CELLS = 4 << 20  # characters of one entry
-_MOST_NAMES = 400  # field names that become columns; those beyond stand together in other_fields
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _INTEGERS = {
     *("PRIORITY", "SYSLOG_FACILITY", "SYSLOG_PID", "_PID", "_UID", "_GID"),
     *("_AUDIT_SESSION", "_AUDIT_LOGINUID", "_SOURCE_REALTIME_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP"),
@@ -51,90 +46,24 @@ _MESSAGES: dict[str, tuple[EventKind, Outcome | None]] = {
 }
 
 
-class _Gathered:
-    """Entries of one batch and their fields, column by column."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.missing: list[int] = []
-        self.cells = 0
-        self.columns: dict[str, tuple[list[int], list[str]]] = {}
-
-    def take(self, journal: Journal, entry: Entry) -> None:
-        row = len(self.entries)
-        missing = cells = 0
-        known = journal.fields
-        columns = self.columns
-        for place in entry.items:
-            found = known.get(place) or journal.field(place)
-            if found is None:
-                missing += 1
-                continue
-            name, value = found
-            if cells > _ENTRY_CELLS:
-                missing += 1  # the same long field named again and again
-                continue
-            try:
-                rows, values = columns[name]
-            except KeyError:
-                rows, values = columns[name] = ([], [])
-            rows.append(row)
-            values.append(value)
-            cells += len(value)
-        self.cells += cells
-        self.entries.append(entry)
-        self.missing.append(missing)
-
-
-def _column(rows: list[int], values: list[str], height: int) -> pl.Series:
-    """A field of all entries; one that stands more than once in an entry is joined by line feeds."""
-    place = np.full(height, -1, dtype=np.int64)
-    where = np.array(rows, dtype=np.int64)
-    place[where] = np.arange(len(rows))
-    if int((place >= 0).sum()) < len(rows):
-        joined: dict[int, list[str]] = {}
-        for row, value in zip(rows, values):
-            joined.setdefault(row, []).append(value)
-        return _column(list(joined), ["\n".join(parts) for parts in joined.values()], height)
-    series = pl.Series(values, dtype=pl.String)
-    if len(rows) == height:
-        return series
-    taken = series.gather(np.maximum(place, 0))
-    return taken.set(pl.Series(place < 0), None)
-
-
-def _fields(gathered: _Gathered, names: dict[str, None]) -> dict[str, pl.Series]:
-    """The columns under their journald names; ``names`` are those that became columns in this file so far."""
-    height = len(gathered.entries)
-    columns: dict[str, pl.Series] = {}
-    other: list[list[str]] = []
-    for name in sorted(gathered.columns):
-        rows, values = gathered.columns[name]
-        fits = len(name) <= 64 and _NAME.fullmatch(name) is not None
-        if fits and (name in names or len(names) < _MOST_NAMES):
-            names[name] = None
-            columns[name] = _column(rows, values, height)
-            continue
-        other = other or [[] for _ in range(height)]
-        for row, value in zip(rows, values):
-            other[row].append(f"{name}={value}")
-    if other:
-        columns["other_fields"] = pl.Series(["\n".join(o) if o else None for o in other], dtype=pl.String)
-    return columns
-
-
 def _text(columns: dict[str, pl.Series], name: str, height: int) -> pl.Series:
     found = columns.get(name)
     return pl.repeat(None, height, dtype=pl.String, eager=True) if found is None else found
 
 
-def _lines(messages: pl.Series) -> Lines:
-    """Messages side by side in one block, as the readers of message texts want them; sudo writes blanks first."""
-    texts = [(m or "").lstrip(" ").encode() for m in messages.to_list()]
-    ends = np.cumsum(np.array([len(t) for t in texts], dtype=np.int64)) + REACH
-    starts = np.concatenate((np.array([REACH], dtype=np.int64), ends[:-1]))
-    block = b"".join((bytes(REACH), *texts, bytes(PADDING)))
-    return Lines(np.frombuffer(block, dtype=np.uint8), starts, ends)
+def _said(spelled: Spelled, messages: Rows, senders: Rows) -> dict[str, pl.Series]:
+    """What the messages say; one that a sender repeats is read once."""
+    height = len(messages)
+    pairs = messages << 32 | senders
+    order = np.argsort(pairs, kind="stable")
+    first = np.diff(pairs[order], prepend=-1) != 0
+    some = order[first]
+    if 2 * len(some) > height:
+        return classified(spelled.column(senders), lines_of(spelled.values, messages))
+    which = np.empty(height, dtype=np.uint32)
+    which[order] = np.cumsum(first) - 1
+    found = classified(spelled.column(senders[some]), lines_of(spelled.values, messages[some]))
+    return {name: series.gather(pl.Series(which)) for name, series in found.items()}
 
 
 def _kinds(said: dict[str, pl.Series], columns: dict[str, pl.Series], height: int) -> tuple[pl.Series, pl.Series]:
@@ -159,20 +88,25 @@ def _kinds(said: dict[str, pl.Series], columns: dict[str, pl.Series], height: in
     return kind.set(kernel, EventKind.KERNEL_MESSAGE.value) if kernel.any() else kind, outcome
 
 
-def _frame(gathered: _Gathered, names: dict[str, None], index_whole: bool) -> pl.DataFrame:
-    entries = gathered.entries
-    height = len(entries)
-    columns = _fields(gathered, names)
-    message = columns.pop("MESSAGE", _text({}, "", height))
-    process = _text(columns, "SYSLOG_IDENTIFIER", height).fill_null(_text(columns, "_COMM", height))
+def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.DataFrame:
+    height = gathered.height
+    fields = fields_of(gathered, names)
+    spelled = Spelled(gathered.values)
+    none = np.zeros(height, dtype=np.int64)
+    messages = fields.rows.pop("MESSAGE", none)
+    named = fields.rows.get("SYSLOG_IDENTIFIER", none)
+    senders = np.where(named != 0, named, fields.rows.get("_COMM", none))
+    columns = {name: spelled.column(rows) for name, rows in fields.rows.items()}
+    message, process = spelled.column(messages), spelled.column(senders)
     said = {name: _text({}, "", height) for name in ("user", "src_ip", "dst_ip", "command_line")}
-    said |= classified(process, _lines(message))
+    said |= _said(spelled, messages, senders)
     kind, outcome = _kinds(said, columns, height)
     opened = kind.is_in([EventKind.SESSION_OPEN.value, EventKind.SESSION_CLOSE.value])
     user = said["user"].fill_null(_text(columns, "USER_ID", height).set(~opened, None))
     pid = _text(columns, "_PID", height).fill_null(_text(columns, "SYSLOG_PID", height))
-    times = [e.realtime * 1000 if 0 < e.realtime < 1 << 53 else None for e in entries]
-    time = pl.Series(times, dtype=pl.Int64)
+    realtime = gathered.column("realtime")
+    dated = (realtime > 0) & (realtime < 1 << 53)
+    time = numbers(np.where(dated, realtime, 0).astype(np.int64) * 1000, dated)
     bases = pl.Series([TimeBasis.UTC.value, TimeBasis.NONE.value], dtype=pl.String)
     head: dict[str, pl.Series] = {
         "t_recorded": time,
@@ -188,27 +122,21 @@ def _frame(gathered: _Gathered, names: dict[str, None], index_whole: bool) -> pl
         "process": said.get("process", process),
         "command_line": said["command_line"],
         "event_code": _text(columns, "MESSAGE_ID", height),
-        "offset": pl.Series([e.offset for e in entries], dtype=pl.Int64),
-        "length": pl.Series([e.length for e in entries], dtype=pl.Int64),
+        "offset": pl.Series(gathered.column("offset")),
+        "length": pl.Series(gathered.column("length")),
         "ordinal": pl.repeat(0, height, dtype=pl.Int64, eager=True),
     }
     made = {
         name: head[name].alias(name) if name in head else pl.repeat(None, height, dtype=dtype, eager=True).alias(name)
         for name, dtype in HEAD_SCHEMA.items()
     }
-    made |= _own(gathered, columns, said, message, index_whole)
+    made |= _own(columns, said, message)
+    made |= _trusted(gathered, fields, index_whole)
     return pl.DataFrame([series.alias(name) for name, series in made.items()])
 
 
-def _own(
-    gathered: _Gathered,
-    columns: dict[str, pl.Series],
-    said: dict[str, pl.Series],
-    message: pl.Series,
-    index_whole: bool,
-) -> dict[str, pl.Series]:
+def _own(columns: dict[str, pl.Series], said: dict[str, pl.Series], message: pl.Series) -> dict[str, pl.Series]:
     """The own columns; no two differ by case alone, because SQL would take them for one."""
-    entries = gathered.entries
     own: dict[str, pl.Series] = {"message": message}
     for name, dtype in OWN.items():
         if name == "message":
@@ -222,45 +150,115 @@ def _own(
             own[own_column(name)] = series
     for name, series in columns.items():
         own[own_column(name)] = series.cast(pl.Int64, strict=False) if name in _INTEGERS else series
-    own["__SEQNUM"] = pl.Series([e.seqnum if e.seqnum < 1 << 63 else None for e in entries], dtype=pl.Int64)
-    own["__MONOTONIC_TIMESTAMP"] = pl.Series(
-        [e.monotonic if e.monotonic < 1 << 63 else None for e in entries], dtype=pl.Int64
-    )
-    own["__BOOT_ID"] = pl.Series([e.boot_id.hex() for e in entries], dtype=pl.String)
-    if any(gathered.missing):
-        own["fields_missing"] = pl.Series(gathered.missing, dtype=pl.Int64)
-    if index_whole and not all(e.listed for e in entries):
-        own["unlisted"] = pl.Series([not e.listed for e in entries], dtype=pl.Boolean)
     return own
+
+
+def _trusted(gathered: Gathered, fields: Fields, index_whole: bool) -> dict[str, pl.Series]:
+    """What journald itself says of each entry, and what is odd about it."""
+    own = {} if fields.other is None else {"other_fields": fields.other}
+    for name, column in (("__SEQNUM", "seqnum"), ("__MONOTONIC_TIMESTAMP", "monotonic")):
+        stated = gathered.column(column)
+        small = stated < 1 << 63
+        own[name] = numbers(np.where(small, stated, 0).astype(np.int64), small)
+    own["__BOOT_ID"] = _boots(gathered)
+    if fields.missing is not None:
+        own["fields_missing"] = pl.Series(fields.missing, dtype=pl.Int64)
+    listed = gathered.column("listed")
+    if index_whole and not listed.all():
+        own["unlisted"] = pl.Series(~listed)
+    return own
+
+
+def _boots(gathered: Gathered) -> pl.Series:
+    """The boot of each entry; they come in runs."""
+    boots = gathered.column("boot")
+    changes = np.concatenate(([True], (boots[1:] != boots[:-1]).any(axis=1)))
+    texts = pl.Series([boot.astype("<u8").tobytes().hex() for boot in boots[changes]], dtype=pl.String)
+    return texts.gather(pl.Series((np.cumsum(changes) - 1).astype(np.uint32)))
 
 
 def recognise(head: bytes) -> bool:
     return head.startswith(SIGNATURE)
 
 
+class _Reader:
+    """Batches of one journal, one behind the other."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.values = Values(journal)
+        self.gathered = Gathered(self.values)
+        self.names: dict[str, None] = {}
+        self.start = self.total = self.told = 0
+
+    def events(self) -> pl.DataFrame:
+        """What was gathered; it is handed out once."""
+        if not self.gathered.height:
+            return pl.DataFrame(schema=HEAD_SCHEMA)
+        events = _frame(self.gathered, self.names, self.journal.index_whole)
+        self.gathered = Gathered(self.values)
+        return events
+
+    def _batch(self, end: int) -> Iterator[Batch]:
+        if self.gathered.height:
+            yield Batch(self.start, end, self.events())
+            self.start = end
+
+    def _take(self, entries: Entries) -> Iterator[Batch]:
+        low, count = 0, len(entries.offset)
+        step = count
+        while low < count:
+            found = self.values.resolve(entries, low, min(low + step, count))
+            if found is None:  # so much to read that it is done entry by entry
+                step = 1
+                continue
+            high = min(low + step, count)
+            rows, codes = found
+            while low < high:
+                if self.gathered.full:
+                    yield from self._batch(int(entries.offset[low]))
+                before = low
+                low = self.gathered.take(entries, low, high, rows, codes)
+                taken = int(entries.counts[before:low].sum())
+                rows, codes = rows[taken:], codes[taken:]
+            if step == 1 and self.values.full and low < count:
+                yield from self._renew(int(entries.offset[low]))
+
+    def _renew(self, at: int) -> Iterator[Batch]:
+        yield from self._batch(at)
+        self.values = Values(self.journal)
+        self.gathered = Gathered(self.values)
+
+    def batches(self) -> Iterator[Batch]:
+        """All but the last."""
+        for objects in walk(self.journal):
+            low = 0
+            while low < len(objects.at):
+                high = self.values.learn(objects, low)
+                entries = objects.entries(self.journal, low, high)
+                self.total += len(entries.offset)
+                self.told += int(entries.length.sum())
+                yield from self._take(entries)
+                if self.values.full:
+                    yield from self._renew(objects.end if high == len(objects.at) else int(objects.at[high]))
+                low = high
+
+
 def batches(file: File) -> Iterator[Batch]:
     """Entries in the order in which they stand; the last batch has the gaps, the slack and the count."""
-    empty = pl.DataFrame(schema=HEAD_SCHEMA)
     journal = open_journal(file.pread, file.size)
     if isinstance(journal, Gap):
-        yield Batch(0, file.size, empty, (journal,) if journal.length else ())
+        yield Batch(0, file.size, pl.DataFrame(schema=HEAD_SCHEMA), (journal,) if journal.length else ())
         return
-    gathered = _Gathered()
-    names: dict[str, None] = {}
-    start = total = told = 0
-    for entry in journal.entries():
-        if len(gathered.entries) >= _ENTRIES or gathered.cells >= _CELLS:
-            yield Batch(start, entry.offset, _frame(gathered, names, journal.index_whole))
-            start, gathered = entry.offset, _Gathered()
-        gathered.take(journal, entry)
-        total += 1
-        told += entry.length
-    events = _frame(gathered, names, journal.index_whole) if gathered.entries else empty
+    reader = _Reader(journal)
+    yield from reader.batches()
     gaps = merge_gaps(journal.gaps)
-    structure = file.size - told - journal.slack - sum(g.length for g in gaps)
+    total = reader.total
+    structure = file.size - reader.told - journal.slack - sum(g.length for g in gaps)
     skipped = (
         Skipped("journal structure: header, data, fields, index", 1, max(0, structure)),
         Skipped("allocated ahead", 1 if journal.slack else 0, journal.slack),
     )
     declared = max(total, journal.header.n_entries if journal.header.n_entries < 1 << 62 else 0)
-    yield Batch(start, file.size, events, gaps, skipped, Count(declared, declared - total, journal.slack))
+    count = Count(declared, declared - total, journal.slack)
+    yield Batch(reader.start, file.size, reader.events(), gaps, skipped, count)
