@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions that were open when the evidence was taken (linux.utmp).
 
-Reads:  /run/utmp, which lives in memory and is seen only in collected files.
+Reads:  /run/utmp (and /var/log/utmp*), which lives in memory and is seen only in collected files.
 Time:   ut_tv seconds and microseconds, UTC, by the host's own clock.
 Format: utmp(5), https://man7.org/linux/man-pages/man5/utmp.5.html; 384-byte records, or 400 where time is 64-bit.
 Limits: a slot is reused, so it shows the last state and no history.
@@ -18,7 +18,7 @@ from headwater.model.records import File, Record
 
 FEED = "linux.utmp"
 VERSION = 1
-READS = ("/run/utmp",)
+READS = ("/run/utmp", "/log/utmp*")
 _DIALECT = Dialect()
 
 
