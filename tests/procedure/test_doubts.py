@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from headwater.model.custody import Evidence, Verdict
-from headwater.procedure.doubts import damaged
+from headwater.procedure.doubts import claims, damaged, not_claimable
 
 
 def _item(*verdicts: Verdict) -> Evidence:
@@ -31,6 +31,25 @@ def test_a_damaged_image_is_not_passed_over() -> None:
     assert "524,288 字节" in said[1].text.zh
     assert "(524,288 bytes)" in said[1].text.en
     assert all(s.cites == ("evidence-2",) for s in said)
+    assert "不可主张" in said[0].text.zh
+    assert "NOT CLAIMABLE" in said[0].text.en
+
+
+def test_what_is_not_what_it_states_is_claimed_by_nobody() -> None:
+    for verdict in (
+        Verdict("stated-in-container", "mismatch", "md5", "aa", "bb"),
+        Verdict("stated-in-container", "mismatch", reason="32768 bytes do not fit the container's own checksums"),
+        Verdict("stated-in-sidecar", "mismatch", "sha256", "aa", "bb", "key 00"),
+    ):
+        item = _item(verdict)
+        assert not_claimable(item)
+        assert [row[1] for row in claims([item])] == ["not-claimable"]
+    for verdict in (
+        Verdict("stated-in-container", "match", "md5", "aa", "aa"),
+        Verdict("read-completely", "mismatch", reason="512 bytes could not be read"),  # sectors that the disk had lost
+    ):
+        assert not not_claimable(_item(verdict))
+        assert not list(claims([_item(verdict)]))
 
 
 def test_a_whole_image_is_not_suspected() -> None:

@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import say, voice_of
     from headwater.procedure.chronicle import story_lines
+    from headwater.procedure.doubts import not_claimable
     from headwater.procedure.going_on import going_on
     from headwater.procedure.intake import Gate
     from headwater.procedure.investigate import Order, investigate
@@ -129,7 +130,11 @@ def run(options: argparse.Namespace) -> int:
         say(f"{voice.label('报告', 'report')}{path}")
     for name in outcome.incomplete:
         say(f"{voice.label('未处理完', 'incomplete')}{name}")
+    doubtful = [item for item in outcome.items if not_claimable(item)]
+    for item in doubtful:  # said once more at the end: the exit code is for this
+        named = voice.word(f"检材 {item.number}（{item.name}）", f"item {item.number} ({item.name})")
+        say(f"{voice.label('不可主张', 'NOT CLAIMABLE')}{named}")
     failed = outcome.judged.rules.get("failed", [])
     for words in failed_lines(failed, language):
         say(words)
-    return EXIT_NOT_CLEAN if outcome.incomplete or failed else EXIT_DONE
+    return EXIT_NOT_CLEAN if outcome.incomplete or failed or doubtful else EXIT_DONE

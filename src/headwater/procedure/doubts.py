@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from headwater.model.custody import Evidence
+from headwater.model.custody import Evidence, Verdict
 from headwater.model.nouns import Sentence, Text
 from headwater.procedure import assumed_years, odd_times
 from headwater.procedure.corridor import Corridor, evidence_of
+
+_STATED = frozenset({"stated-in-container", "stated-in-sidecar"})
 
 
 def warnings(corridor: Corridor) -> Iterator[Sentence]:
@@ -19,18 +21,39 @@ def warnings(corridor: Corridor) -> Iterator[Sentence]:
     yield from odd_times.warnings(corridor)
 
 
+def not_claimable(item: Evidence) -> bool:
+    """Whether an item is not what its container, or the sidecar beside it, states: digest, checksums or signature."""
+    return bool(_unlike(item))
+
+
+def claims(items: Iterable[Evidence]) -> Iterator[tuple[tuple[str, str], str, tuple[str, str]]]:
+    """(name, result, why) of a check for each item that was not what it states: its digest now proves no original."""
+    for item in filter(not_claimable, items):
+        yield (
+            (f"检材 {item.number} 与其自载的校验值", f"evidence {item.number} against what it states of itself"),
+            "not-claimable",
+            ("登记时即已不符：所述只就现存字节而言", "it did not fit when it was registered: all this holds of its bytes as they are"),
+        )  # fmt: skip
+
+
+def _unlike(item: Evidence) -> list[Verdict]:
+    return [v for v in item.verdicts if v.what in _STATED and v.result == "mismatch"]
+
+
 def damaged(item: Evidence) -> Iterator[Sentence]:
     """One item's digests that do not hold, and how much of it was not read, as its registration says."""
-    unlike = [v for v in item.verdicts if v.what == "stated-in-container" and v.result == "mismatch"]
+    unlike = _unlike(item)
     held = [f"{v.algorithm} {v.expected} ≠ {v.found}" for v in unlike if v.expected]
     if unlike:
         told = f"（{'；'.join(held)}）" if held else ""
         aside = f" ({'; '.join(held)})" if held else ""
         yield Sentence(
             Text(
-                f"注意：检材 {item.number}（{item.name}）的内容与其自载的校验值不符{told}：制作之后有过损坏或改动，不能当作原状。",
-                f"Beware: item {item.number} ({item.name}) is not what it states of itself{aside}: "
-                "it was damaged or changed after it was made, and cannot be taken for the original.",
+                f"注意：检材 {item.number}（{item.name}）不可主张：其内容与自载的校验值不符{told}，"
+                "制作之后有过损坏或改动，不能当作原状；以下所述只就现存字节而言。",
+                f"Beware: item {item.number} ({item.name}) is NOT CLAIMABLE: it is not what it states of itself{aside}: "
+                "it was damaged or changed after it was made, and cannot be taken for the original; "
+                "what follows holds of its bytes as they are now.",
             ),
             (f"evidence-{item.number}",),
         )

@@ -26,6 +26,7 @@ from headwater.formats.segments import segments
 from headwater.model.custody import NOT_RECORDED, Evidence, Verdict
 from headwater.model.errors import AcquireError, ExamineError
 from headwater.model.paths import encode_name
+from headwater.procedure.child_image_check import ACQUISITION
 from headwater.procedure.corridor import REGISTERED, Corridor, environment, evidence_of, utc_now
 from headwater.procedure.image_check import stated_beside
 from headwater.procedure.within_mandate import gate_note, within
@@ -223,7 +224,13 @@ def _verdicts(result: Mapping[str, Any]) -> Iterator[Verdict]:
                 stated[algorithm].lower(),
                 found.get(algorithm, ""),
             )
-    if not stated:
+    wrong = [b for b in result["bad"] if result["kind"] == "e01" and b[3] != ACQUISITION]
+    if wrong and not any(stated.get(a, found[a]).lower() != found[a].lower() for a in found):
+        size = sum(int(b[1]) for b in wrong)
+        yield Verdict(
+            "stated-in-container", "mismatch", reason=f"{size} bytes do not fit the container's own checksums"
+        )
+    elif not stated:
         yield Verdict("stated-in-container", "not-claimable", reason="the container states no digest")
     if result["bad"]:
         size = sum(int(b[1]) for b in result["bad"])

@@ -39,6 +39,7 @@ from headwater.procedure.corridor import (
 from headwater.procedure.damage import figures
 from headwater.procedure.doubts import warnings
 from headwater.procedure.event_words import Texts
+from headwater.procedure.gap_counts import counted
 from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, by_severity, judged_of
 from headwater.procedure.notamper_held import results
@@ -370,8 +371,7 @@ def _gaps(corridor: Corridor) -> Iterable[report.GapRow]:
 
 def gap_totals(corridor: Corridor) -> tuple[tuple[str, int, int], ...]:
     """Gaps of the whole case by reason: how many, and how many bytes."""
-    rows = store_of(corridor).gaps().group_by("reason").agg(pl.len(), pl.col("length").sum()).sort("reason").collect()
-    return tuple((str(reason), int(count), int(size)) for reason, count, size in rows.iter_rows())
+    return counted(store_of(corridor))
 
 
 def _hashes(corridor: Corridor, items: Sequence[Evidence]) -> Iterable[report.HashRow]:

@@ -192,7 +192,8 @@ def visited(address: str, reach: Reach, *, clock: bool = True) -> Iterator[Visit
     """Come to a server, and leave it at the end; ``local:`` is this machine. ``clock``: whether its clock is measured.
 
     Raises:
-        UsageError: HW2063, HW0001 a way to a server that leads to this machine; AcquireError: HW2064 to HW2066 no login, HW2190 its shell does not answer.
+        UsageError: HW2063, HW0001 a way to a server that leads to this machine.
+        AcquireError: HW2064 to HW2066 no login, HW2190 its shell does not answer.
     """
     if address in {LOCAL, "local"}:
         if reach.jump or reach.sudo:

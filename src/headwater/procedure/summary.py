@@ -24,6 +24,7 @@ from headwater.model.times import SECOND, rfc3339
 from headwater.procedure.addresses import Address
 from headwater.procedure.addresses import addresses as addresses_of
 from headwater.procedure.corridor import Corridor, evidence_of, facts_of, store_of, zone_for
+from headwater.procedure.gap_counts import counted
 from headwater.procedure.judgement import judged_of
 from headwater.procedure.story import unsupported
 from headwater.procedure.suppressions import standing
@@ -247,5 +248,4 @@ def _reason(why: str) -> str:
 
 
 def _gaps(store: EventStore) -> dict[str, tuple[int, int]]:
-    rows = store.gaps().group_by("reason").agg(pl.len(), pl.col("length").sum()).collect().sort("reason")
-    return {str(reason): (int(count), int(size)) for reason, count, size in rows.iter_rows()}
+    return {reason: (count, size) for reason, count, size in counted(store)}

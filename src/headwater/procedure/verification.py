@@ -42,6 +42,7 @@ from headwater.procedure.corridor import (
     silent,
     store_of,
 )
+from headwater.procedure.doubts import claims
 from headwater.procedure.investigate import digest_again, pool_for
 from headwater.procedure.judgement import JUDGED, judge, judged_of
 from headwater.procedure.rederiving import fault_of, rederive
@@ -93,6 +94,7 @@ def verify(corridor: Corridor, *, rebuild: bool = False, workers: int = 2, again
     with pool_for(workers, corridor.keys, yara.early(corridor.case)) as pool:
         held_checks = [_evidence(corridor, pool, item) for item in items]
         checks.extend(held_checks)
+        checks.extend(check_of(*row) for row in claims(items))
         sound = {i.number for i, c in zip(items, held_checks, strict=True) if c.result == "ok"}
         checks.extend(_findings(corridor, pool, items, sound))
         if rebuild:
