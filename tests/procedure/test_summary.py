@@ -10,14 +10,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from headwater.cli.main import main
+from headwater.model.kinds import SEVERITY_TEXT, Severity, Stage
+from headwater.model.nouns import Text
 from headwater.procedure import story
-from headwater.procedure.addresses import Address
+from headwater.procedure.addresses import Address, _once
 from headwater.procedure.judgement import Judged
+from headwater.procedure.listing import in_language
 from headwater.procedure.summary import Days, Named, Summary
-from headwater.procedure.summary_words import WIDEST, address_row, columns, cut, lines, spark
+from headwater.procedure.summary_words import WIDEST, _matrix, address_row, columns, cut, lines, spark
 from small_case import make_evidence
 
 
@@ -128,3 +132,29 @@ def test_a_long_address_is_not_cut() -> None:
     name = "fe80:0:0:0:80ac:4126:fa58:1b81"
     one = Address(name, True, 2, 0, 0, "2019-04-18", "2019-04-18", 0)
     assert [name in line for line in address_row(one, "zh")] == [True, False]
+
+
+@pytest.mark.parametrize("language", ["both", "zh", "en"])
+def test_the_heads_of_severities_stand_apart(language: str) -> None:
+    row = {severity.value: 1234 for severity in Severity}
+    head, line, *_ = list(_matrix({Stage.LOGIN.value: row}, language))
+    for severity in Severity:
+        zh, en = SEVERITY_TEXT[severity]
+        name = in_language(Text(zh, en), language)
+        assert f"  {name}" in head
+    assert columns(head) == columns(line) <= WIDEST
+
+
+def test_attempts_that_two_logs_tell_count_once_and_repeated_lines_as_often_as_they_say() -> None:
+    rows = pl.DataFrame(
+        {
+            "address": ["203.0.113.1"] * 3, "role": ["login"] * 3, "feed": ["linux.auth", "linux.btmp", "app.mail"], "source": [1] * 3,
+            "n": [9, 12, 2], "success": [1, 0, 0], "failure": [14, 12, 2],
+        }
+    )  # fmt: skip
+    found = _once(rows).sort("feed")
+    assert found.select("feed", "n", "success", "failure").rows() == [
+        ("app.mail", 2, 0, 2),
+        ("linux.auth", 9, 1, 14),
+        ("linux.btmp", 12, 0, 0),
+    ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from headwater.detect.addresses import inside
+from headwater.detect.frames import main_feeds
 from headwater.formats.address_ranges import Ranges, ranges
 from headwater.model.errors import DetectError
 from headwater.model.nouns import Finding, Text
@@ -29,6 +30,11 @@ _ROLES = (
     ("auth.", "login"), ("session.", "login"), ("web.", "web-client"), ("network.", "network"), ("privilege.", "login"),
     ("firewall.", "network"), ("process.", "process"), ("state.", "setting"),
 )  # fmt: skip
+# Logs in which one login of a Linux system stands again.
+_SAME_LOGINS = (
+    "linux.auth", "linux.secure", "linux.journal", "linux.syslog", "linux.messages", "linux.audit", "linux.btmp", "linux.wtmp",
+    "linux.utmp", "linux.wtmpdb", "linux.lastlog", "linux.faillock",
+)  # fmt: skip
 ROLE_TEXT = {
     "login": Text("登录来源", "login source"),
     "web-client": Text("网页客户端", "web client"),
@@ -43,6 +49,9 @@ ROLE_TEXT = {
 @dataclass(frozen=True, slots=True)
 class Address:
     """An address: first and last seen (RFC 3339, UTC), how its attempts ended, whether it lies inside.
+
+    ``events`` counts records; ``success`` and ``failure`` count attempts: a line "message repeated N times" stands for N, and
+    what several logs of one system tell counts once.
 
     ``roles``: names of :data:`ROLE_TEXT`. ``feeds``: which sources name it. ``country``: None where no list says it.
     """
@@ -136,17 +145,30 @@ def _counted(store: EventStore, column: str) -> pl.DataFrame:
     for beginning, name in reversed(_ROLES):
         role = pl.when(kind.str.starts_with(beginning)).then(pl.lit(name)).otherwise(role)
     source = column == "src_ip"
-    frame = store.scan().select(column, "ts", "outcome", "kind", "feed").filter(pl.col(column).is_not_null())
-    return (
+    frame = store.scan(columns=("repeat",)).filter(pl.col(column).is_not_null())
+    acts = pl.col("repeat").cast(pl.Int64, strict=False).fill_null(1)
+    rows = (
         frame.group_by(
-            pl.col(column).alias("address"), (role if source else pl.lit("destination")).alias("role"), "feed"
+            pl.col(column).alias("address"), (role if source else pl.lit("destination")).alias("role"), "feed", "source"
         )
         .agg(
             pl.len().cast(pl.Int64).alias("n"),
-            ((pl.col("outcome") == "success") & source).sum().cast(pl.Int64).alias("success"),
-            ((pl.col("outcome") == "failure") & source).sum().cast(pl.Int64).alias("failure"),
+            acts.filter((pl.col("outcome") == "success") & source).sum().alias("success"),
+            acts.filter((pl.col("outcome") == "failure") & source).sum().alias("failure"),
             pl.col("ts").min().alias("first"),
             pl.col("ts").max().alias("last"),
         )
         .collect(engine="streaming")
     )
+    return _once(rows).drop("source")
+
+
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    """Attempts that several logs of one system tell count once, as findings count them: by the log that tells most."""
+    twice = (pl.col("role") == "login") & pl.col("feed").is_in(_SAME_LOGINS)
+    logins = rows.filter(twice).with_columns((pl.col("success") + pl.col("failure")).alias("acts"))
+    best = main_feeds(logins, "source", "address")
+    second = logins.join(best, on=["source", "address", "feed"], how="anti").drop("acts")
+    zeroed = second.with_columns(pl.lit(0, pl.Int64).alias("success"), pl.lit(0, pl.Int64).alias("failure"))
+    keys = ["source", "address", "role", "feed"]
+    return pl.concat([rows.join(second, on=keys, how="anti"), zeroed])

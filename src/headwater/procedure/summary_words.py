@@ -88,13 +88,13 @@ def _matrix(matrix: Mapping[str, Mapping[str, int]], language: str) -> Iterator[
         return
     there = [s for s in _GRAVE_FIRST if any(s.value in row for row in matrix.values())]
     first = 46 if language == "both" else 30
-    width = 16 if language == "both" else 12
-    heads = (padded(in_language(Text(*SEVERITY_TEXT[s]), language), width, right=True) for s in there)
-    yield padded("", first) + "".join(heads)
+    named = [in_language(Text(*SEVERITY_TEXT[s]), language) for s in there]
+    wide = {s: max(8, columns(name) + 2) for s, name in zip(there, named, strict=True)}
+    yield padded("", first) + "".join(padded(n, wide[s], right=True) for s, n in zip(there, named, strict=True))
     for stage in Stage:
         row = matrix.get(stage.value)
         if row:
-            cells = (padded(f"{row[s.value]:,}" if row.get(s.value) else "·", width, right=True) for s in there)
+            cells = (padded(f"{row[s.value]:,}" if row.get(s.value) else "·", wide[s], right=True) for s in there)
             yield padded("  " + in_language(Text(*STAGE_TEXT[stage]), language), first) + "".join(cells)
 
 

@@ -113,7 +113,8 @@ def _weighed(
     size, whole = _size(row["sent"]), int(part["sent"].sum())
     share = 100 * row["sent"] // max(whole, 1)
     zh = f"网站向 {row['src_ip']} 发出 {size}（{row['requests']:,} 次请求，占全部 {part.height:,} 个客户端总量的 {share} %）"
-    en = f"The web server sent {size} to {row['src_ip']} ({row['requests']:,} requests, {share} % of what went to {part.height:,} clients)"
+    asked = f"{row['requests']:,} request{'s' * (row['requests'] != 1)}"
+    en = f"The web server sent {size} to {row['src_ip']} ({asked}, {share} % of what went to {part.height:,} clients)"
     if stems:
         zh += f"，最大的应答来自 {names(stems, count, 'zh')}"
         en += f", the largest from {names(stems, count, 'en')}"
