@@ -12,10 +12,14 @@ from headwater.vault.ledger import Ledger
 
 
 def going_on(case: Path) -> Text | None:
-    """One sentence where ``case`` holds an examination, finished or not; None for a new one, or one of other work alone."""
+    """One sentence where ``case`` holds an examination, finished or not; None for a new one, or one of other work alone.
+
+    Raises:
+        UsageError: HW0007, another process is at work on it.
+    """
     if not case_folder.is_case(case):
         return None
-    with Ledger(case) as ledger:
+    with case_folder.locked(case), Ledger(case) as ledger:
         opened = ledger.last(OPENED)
         examined, reported = ledger.last(EXAMINED), ledger.last(REPORTED)
         items = evidence_of(ledger) if opened is not None else []
