@@ -40,13 +40,13 @@ def test_what_is_set_aside_stays_in_sight_and_counts_on(case: Path, capsys: pyte
     (finding, *_) = [r for r in _rows(case, "findings.jsonl") if r["severity"] in ("high", "critical")]
     name = str(finding["id"])
     why = "渗透测试，已核对授权书 <b>"
-    assert main(["suppress", os.fspath(case), name, "--because", why]) == 0
+    assert main(["suppress", os.fspath(case), name, "--because", why, "--as", "Li Si"]) == 0
     assert {n: (case / n).read_bytes() for n in before} == before
     capsys.readouterr()
     assert main(["findings", os.fspath(case), "--lang", "both"]) == 0
     said = capsys.readouterr().out
     assert name in said
-    assert "已由 Zhang San / Li Si 排除" in said
+    assert "已由 Li Si 排除" in said
     assert why in said
     page = (case / "report" / "report.html").read_text()
     assert "渗透测试，已核对授权书 &lt;b&gt;" in page
@@ -58,23 +58,26 @@ def test_left_out_of_the_steps_and_taken_back_gives_the_same_steps_again(case: P
     before = (case / "steps.jsonl").read_bytes()
     used = {f for step in _rows(case, "steps.jsonl") for f in step["findings"]}  # type: ignore[attr-defined]
     name = sorted(used)[0]
-    assert main(["suppress", os.fspath(case), name, "--because", "a drill", "--out-of-steps"]) == 0
+    assert main(["suppress", os.fspath(case), name, "--because", "a drill", "--out-of-steps", "--as", "Li Si"]) == 0
     assert name in (case / "findings.jsonl").read_text()
     assert name not in (case / "steps.jsonl").read_text()
     _all_ok(case, rebuild=True)
-    assert main(["suppress", os.fspath(case), name, "--because", "no drill after all", "--undo"]) == 0
+    assert main(["suppress", os.fspath(case), name, "--because", "no drill after all", "--undo", "--as", "Li Si"]) == 0
     assert (case / "steps.jsonl").read_bytes() == before
     assert "set aside" not in json.dumps(_rows(case, "findings.jsonl"))
 
 
 def test_no_reason_no_finding_no_act(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = (case / "ledger.db").read_bytes()
-    assert main(["suppress", os.fspath(case), "F-0000000000000000", "--because", "x"]) != 0
+    someone = ["--as", "Li Si"]
+    assert main(["suppress", os.fspath(case), "F-0000000000000000", "--because", "x", *someone]) != 0
     assert "HW0005" in capsys.readouterr().err
     name = str(_rows(case, "findings.jsonl")[0]["id"])
-    assert main(["suppress", os.fspath(case), name, "--because", "  "]) != 0
+    assert main(["suppress", os.fspath(case), name, "--because", "  ", *someone]) != 0
     assert "HW1015" in capsys.readouterr().err
-    assert main(["suppress", os.fspath(case), name, "--because", "x", "--undo"]) != 0
+    assert main(["suppress", os.fspath(case), name, "--because", "x", "--undo", *someone]) != 0
+    assert main(["suppress", os.fspath(case), name, "--because", "one of two"]) != 0
+    assert "HW1021" in capsys.readouterr().err
     assert len((case / "ledger.db").read_bytes()) == len(entries)
 
 

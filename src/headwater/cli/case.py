@@ -150,7 +150,7 @@ def _people(options: argparse.Namespace) -> None:
         if options.do == "dismiss":
             casework.dismiss(desk, options.name, options.reason)
             return
-        hand = hand_of(options.name, options)
+        hand = hand_of(options.name, options, new=True)
         assert hand is not None
         public = casework.enrol(desk, hand, options.organisation, options.role, options.algorithm)
         say(f"{voice.label('已登记', 'enrolled')}{options.name} {public}")

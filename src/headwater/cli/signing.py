@@ -68,11 +68,17 @@ def passphrase_of(name: str, options: argparse.Namespace) -> str:
         raise VaultError("HW3010", str(path), what=error) from error
 
 
-def hand_of(name: str | None, options: argparse.Namespace) -> Hand | None:
-    """The person with their key open; None where no name is given."""
+def hand_of(name: str | None, options: argparse.Namespace, *, new: bool = False) -> Hand | None:
+    """Who acts, with their key file; None where no name is given.
+
+    No passphrase is asked for a key that is not there, unless it is a ``new`` one's.
+    """
+    from headwater.procedure.hands import there  # cryptography behind it is heavy; --help must not wait for it
+
     if name is None:
         return None
-    return Hand(name, _for(name, options.key) or key_file(name), passphrase_of(name, options))
+    key = _for(name, options.key) or key_file(name)
+    return Hand(name, key, passphrase_of(name, options) if new or there(key) else "")
 
 
 def numbered(word: str) -> str:

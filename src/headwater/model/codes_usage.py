@@ -93,6 +93,12 @@ USAGE: dict[str, tuple[str, ...]] = {
         "加 --as 姓名；其密钥在别处时用 --key 姓名=文件。",
         "Add --as NAME; where their key lies elsewhere, --key NAME=FILE.",
     ),
+    "HW1021": (
+        "这是一个人的判断，而未用 --as 指明何人；本案登记的有：{known}",
+        "this is one person's judgement, and --as names nobody; those at work on this case: {known}",
+        "加 --as 姓名；尚未登记人员时不需要密钥。",
+        "Add --as NAME; as long as nobody is enrolled it takes no key.",
+    ),
     "HW1011": (
         "{who} 无权办理 {what}，所需角色：{roles}",
         "{who} may not do this: {what}; it takes one of these roles: {roles}",

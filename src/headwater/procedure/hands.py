@@ -16,6 +16,7 @@ from headwater.vault.roles import PERMITS, Actor, permit, person_of
 from headwater.vault.signers import open_signer, there
 from headwater.vault.trail import Person
 
+__all__ = ["COUNTERSIGNED", "actor_of", "countersign", "enrolled", "second_of", "there"]
 COUNTERSIGNED = "countersign"
 
 

@@ -8,7 +8,7 @@ they stand. The report is written anew; it shows the finding as before, with who
 from __future__ import annotations
 
 from headwater.model.custody import Sealed
-from headwater.model.errors import UsageError
+from headwater.model.errors import AuthorityError, UsageError
 from headwater.procedure.custody import Desk
 from headwater.procedure.judgement import correlated, judged_of
 from headwater.procedure.reporting import write_report
@@ -21,8 +21,10 @@ def suppress(desk: Desk, finding: str, because: str, *, steps: bool = False) -> 
     """Set a finding aside; ``steps``: leave it out of the steps and hypotheses too.
 
     Raises:
-        UsageError: HW0005 there is no such finding, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role.
+        UsageError: HW0005 there is no such finding, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role, HW1021 it
+            is not said who.
     """
+    _one_person(desk)
     found = next((f for f in judged_of(desk.corridor).findings if f.id == finding), None)
     if found is None:
         raise UsageError("HW0005", what=finding)
@@ -40,14 +42,22 @@ def restore(desk: Desk, finding: str, because: str) -> Sealed:
     """Take the setting aside back; the finding counts again.
 
     Raises:
-        UsageError: HW0005 no such finding is set aside, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role.
+        UsageError: HW0005 no such finding is set aside, HW1015 no reason. AuthorityError: HW1010, HW1011 by the role, HW1021
+            it is not said who.
     """
+    _one_person(desk)
     before = standing(desk.corridor.ledger).get(finding)
     if before is None:
         raise UsageError("HW0005", what=finding)
     done = desk.do(RESTORED, "judge", {"finding": finding, "because": _reason(because)})
     _anew(desk, before.steps)
     return done
+
+
+def _one_person(desk: Desk) -> None:
+    """Refuse to enter a judgement in the names of all at work: one of them made it."""
+    if not desk.actor.name and len(desk.corridor.actors) > 1:
+        raise AuthorityError("HW1021", known=", ".join(desk.corridor.actors))
 
 
 def _reason(because: str) -> str:
