@@ -98,7 +98,7 @@ def fetch(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
         elif target.get("key") is None:
             data = targets.view(target["view"]).pread(offset, length)
         elif target.get("whole"):
-            data = targets.open(target)[0].pread(offset, length)
+            data = targets.content(target).pread(offset, length)
         else:
             source, _ = targets.open(target)
             ready = reading.prepare(source, target["path"], target["mtime"], Facts(), target["sniff"])

@@ -51,7 +51,7 @@ def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     gaps: list[tuple[str, Gap]] = []
     for target in args["targets"]:
         try:
-            sources.append(_Steady(targets.open(target)[0]))
+            sources.append(_Steady(targets.content(target)))
         except (OSError, ValueError, KeyError) as error:
             sources.append(MemorySource(b""))
             why = f"event texts: {type(error).__name__}"

@@ -24,7 +24,7 @@ def take(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     for target in args["targets"]:
         names = [(str(target["view"]), str(target["path"])), *((str(v), str(p)) for v, p in target["also"])]
         try:
-            found = program_strings.describe(targets.open(target)[0])
+            found = program_strings.describe(targets.content(target))
         except (OSError, ValueError, KeyError) as error:
             why = f"strings: {type(error).__name__}"
             gaps.extend((join(v, p), Gap(0, int(target["size"]), GapReason.UNREADABLE, why)) for v, p in names)
@@ -52,7 +52,7 @@ def again(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     targets = Targets(args, fds)
     for target in args["targets"]:
         wanted = {(int(o), int(n)) for o, n in target["wanted"]}
-        found = program_strings.describe(targets.open(target)[0])
+        found = program_strings.describe(targets.content(target))
         same = {"kind": "state.string", "file_path": target["path"]}
         rows = [row | same for row in found if (row["offset"], row["ordinal"]) in wanted]
         for at in range(0, len(rows), 100):

@@ -52,10 +52,16 @@ class Targets:
     def open(self, target: Mapping[str, Any]) -> tuple[ByteSource, list[tuple[int, int]]]:
         """The bytes, and where they lie on the medium (nothing where that is not known)."""
         if "fd" in target:
-            fd = self._fds[int(target["fd"])]
-            return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size)), []
+            return self.content(target), []
         view = self.view(target["view"])
         return view.tree.open(target["key"]), list(view.places(self._medium, view.tree.extents(target["key"])))
+
+    def content(self, target: Mapping[str, Any]) -> ByteSource:
+        """The bytes alone: where they lie costs as much again as opening a small file."""
+        if "fd" in target:
+            fd = self._fds[int(target["fd"])]
+            return FileSource(OpenFile(fd, target["path"], os.fstat(fd).st_size))
+        return self.view(target["view"]).tree.open(target["key"])
 
     def ready(
         self, target: Mapping[str, Any], args: Mapping[str, Any]
@@ -65,7 +71,7 @@ class Targets:
         facts = Facts(year=args["years"].get(target["path"]), context=args["context"].get(target["view"], {}))
         found = reading.prepare(source, target["path"], target["mtime"], facts, target["sniff"])
         if target.get("beside"):
-            others = {str(t["path"]): self.open(t)[0] for t in target["beside"]}
+            others = {str(t["path"]): self.content(t) for t in target["beside"]}
             files = {path: File(path, other.size, other.pread) for path, other in others.items()}
             found = replace(found, file=replace(found.file, beside=files))
         return found, extents

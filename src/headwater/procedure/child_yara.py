@@ -67,7 +67,7 @@ def _scanned(targets: Targets, target: Mapping[str, Any]) -> tuple[yara_matches.
 
 
 def _source(targets: Targets, target: Mapping[str, Any]) -> ByteSource:
-    return targets.medium() if "ranges" in target else targets.open(target)[0]
+    return targets.medium() if "ranges" in target else targets.content(target)
 
 
 def rescan(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
