@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,13 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from people import added, cheap, do, photograph, staffed
 from stamping import Authority
 
 from headwater.cli.main import main
 from headwater.procedure.verifier import build, modules
 from headwater.vault import hwcase, statements
 from headwater.vault.keys import open_case_key
+from headwater.vault.standalone import main as alone
+from people import added, cheap, do, photograph, staffed
 
 OUT = ("--to", "某区人民检察院", "--basis", "刑诉法第54条", "--approver", "王五")
 
@@ -305,6 +307,27 @@ def test_verifier_needs_the_standard_library_and_cryptography_alone(whole: tuple
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "= 相符 ok" in done.stdout
+
+
+def test_verifier_speaks_to_a_reader_of_one_language(
+    whole: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "x"
+    broken.write_bytes(b"no zip")
+    files = [str(whole[1]), str(broken), str(tmp_path / "gone")]
+    assert alone(["--lang", "zh", *files]) == 5
+    said = capsys.readouterr().out
+    assert not re.search(r"\b(ok|FAILED|entries|match|ledger|manifest|kept)\b", said), said
+    assert "无法作为案件包读取" in said
+    assert "无法打开" in said
+    assert alone(["--lang", "en", *files]) == 5
+    assert not re.search(r"[\u4e00-\u9fff]", capsys.readouterr().out)
+    assert alone(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "用法" in said
+    assert "usage" in said
+    assert alone(["--lang", "zh"]) == alone(["--lang", "fr", *files]) == alone(["--no-such", *files]) == 2
+    assert "用法" in capsys.readouterr().err
 
 
 def test_export_against_a_head_kept_outside(whole: tuple[Path, Path], tmp_path: Path) -> None:

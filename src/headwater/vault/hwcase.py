@@ -169,7 +169,8 @@ def check(source: BinaryIO, given: Sequence[anchors.Anchor] = ()) -> list[Findin
     except (
         Exception
     ) as error:  # zip, zlib, DER and JSON each raise their own; what a stranger's file provokes is a verdict
-        return [Finding("export", "failed", f"{type(error).__name__}: {error}"[:300])]
+        why = f"{type(error).__name__}: {error}"[:300]
+        return [Finding("export", "failed", why, f"无法作为案件包读取：{why}")]
 
 
 def _checked(export: Export, given: Sequence[anchors.Anchor]) -> Iterator[Finding]:
@@ -325,7 +326,7 @@ def _statements(export: Export, public: str) -> Iterator[Finding]:
                 raise ValueError("its ledger entry is not here")
         except (ValueError, KeyError, TypeError) as error:
             bad += 1
-            yield Finding(f"statement {name}", "failed", str(error))
+            yield Finding(f"statement {name}", "failed", str(error), f"陈述核验不符：{error}")
     if names and not bad:
         yield Finding("statements", "ok", f"{len(names)} statements verify", f"{len(names)} 份陈述核验相符")
 
