@@ -47,7 +47,7 @@ def _openssl(*words: str) -> None:
 class Authority:
     """Root → TSA, both made here; ``answer`` signs one request."""
 
-    def __init__(self, folder: Path, *, ess: str = "sha256", usage: str = "ext") -> None:
+    def __init__(self, folder: Path, *, ess: str = "sha256", usage: str = "ext", serial: str = "1") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "serial").write_text("01\n")
@@ -56,7 +56,7 @@ class Authority:
         path = str(folder)
         new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         _openssl("req", "-x509", *new, "-keyout", f"{path}/root.key", "-out", f"{path}/root.pem", "-days", "30",
-                 "-subj", "/CN=Test Root", "-config", str(config), "-extensions", "ca")  # fmt: skip
+                 "-set_serial", serial, "-subj", "/CN=Test Root", "-config", str(config), "-extensions", "ca")  # fmt: skip
         _openssl("req", *new, "-keyout", f"{path}/tsa.key", "-out", f"{path}/tsa.csr", "-subj", "/CN=Test TSA",
                  "-config", str(config))  # fmt: skip
         _openssl("x509", "-req", "-in", f"{path}/tsa.csr", "-CA", f"{path}/root.pem", "-CAkey", f"{path}/root.key",

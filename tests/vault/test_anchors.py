@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from small_vault import opened
 from stamping import Authority
 from test_ledger_attacks import _case_key, _resign
@@ -63,6 +64,17 @@ def test_token_verifies_and_the_case_matches_it(tmp_path: Path, authority: Autho
     assert anchor.accuracy_ns == 1_000_000_000
     root = hashlib.sha256(tokens.certificates_of(authority.chain.read_bytes())[0]).hexdigest()
     assert root in anchor.who
+
+
+def test_odd_certificate_of_the_operator_is_no_noise_on_the_screen(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    odd = Authority(tmp_path / "odd", serial="0")
+    x509.load_pem_x509_certificate(odd.chain.read_bytes())
+    assert recwarn, "the library says nothing of such a serial number any more"
+    recwarn.clear()
+    assert _verdicts(tmp_path / "case", str(_stamped(tmp_path / "case", odd))) == []
+    assert not [str(w.message) for w in recwarn]
 
 
 def test_old_copy_put_back_shows(tmp_path: Path, authority: Authority) -> None:

@@ -7,12 +7,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from people import added, cheap, do, photograph, staffed
 
 from headwater.cli.main import main
 from headwater.procedure import registering
 from headwater.procedure.corridor import open_case
 from headwater.vault.items import items_of
+from people import added, cheap, do, photograph, staffed
 
 
 @pytest.fixture

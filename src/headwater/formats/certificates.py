@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One X.509 certificate out of evidence, and in what it departs from the standard, as a value.
+"""One X.509 certificate, out of evidence or as an operator gives it, and in what it departs from the standard, as a value.
 
 The library that reads it says the same as warnings on stderr, in the middle of somebody's progress line and to nobody's
-record; here alone they are caught. What is not allowed, RFC 5280: a serial number that is not positive (4.1.2.2).
+record; they are caught here, and kept unheard where a whole chain is checked. What is not allowed, RFC 5280: a serial number
+that is not positive (4.1.2.2).
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -35,3 +38,11 @@ def read(der: bytes) -> Read:
     found = [SERIAL] if serial <= 0 else []
     found += [OTHER] if any("serial number" not in str(each.message) for each in said) else []
     return Read(certificate, serial, tuple(found))
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Within, the library's warnings about certificates go nowhere: what is checked is whether the chain holds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

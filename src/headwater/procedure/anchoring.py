@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.formats.atomic import write_atomic
+from headwater.formats.certificates import read
 from headwater.model.errors import UsageError, VaultError
 from headwater.model.nouns import Text
 from headwater.procedure.corridor import Corridor
@@ -161,12 +162,11 @@ def take(corridor: Corridor, response: bytes, chain: Sequence[bytes], where: str
 
 def _twice(response: bytes, body: bytes, chain: Sequence[bytes]) -> None:
     """The same verdict by another hand: two readers that agree are better than one."""
-    from cryptography import x509
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 
     builder = VerifierBuilder()
     for der in chain:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = read(der).certificate
         if certificate.issuer == certificate.subject:
             builder = builder.add_root_certificate(certificate)
         else:
