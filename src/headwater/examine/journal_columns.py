@@ -205,12 +205,12 @@ class Spelled:
         return buffered(views.view(np.uint64).reshape(-1, 2), self._texts, validity, 0, len(rows))
 
 
-def lines_of(values: Values, messages: Rows) -> Lines:
+def lines_of(messages: pl.Series) -> Lines:
     """Messages side by side in one block, as the readers of message texts want them; sudo writes blanks first."""
-    texts = values.texts(messages)
-    for row in [n for n, text in enumerate(texts) if text[:1] == b" "]:
-        texts[row] = texts[row].lstrip(b" ")
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))) + REACH
+    if messages.str.starts_with(" ").any():
+        messages = messages.str.strip_chars_start(" ")
+    ends = messages.str.len_bytes().fill_null(0).to_numpy().astype(np.int64).cumsum() + REACH
     starts = np.concatenate((np.array([REACH], dtype=np.int64), ends[:-1]))
-    block: Bytes = np.frombuffer(b"".join((bytes(REACH), *texts, bytes(PADDING))), dtype=np.uint8)
+    text = messages.str.join("").item() or ""
+    block: Bytes = np.frombuffer(b"".join((bytes(REACH), text.encode(), bytes(PADDING))), dtype=np.uint8)
     return Lines(block, starts, ends)

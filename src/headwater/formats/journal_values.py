@@ -47,7 +47,7 @@ class _Names:
         self.texts: list[str] = []
         self._numbers: dict[str, int] = {}
         self._sums = np.zeros(0, dtype=np.uint64)
-        self._words = np.zeros((0, _STEPS), dtype=np.uint64)
+        self._words = np.zeros((_STEPS, 0), dtype=np.uint64)
         self._lengths = np.zeros(0, dtype=np.int64)
         self._codes = np.zeros(0, dtype=np.int32)
 
@@ -65,21 +65,25 @@ class _Names:
         """
         rows = len(first)
         equals = np.full(rows, -1, dtype=np.int64)
-        said = np.zeros((_STEPS, rows), dtype=np.uint64)
+        said = np.zeros((_STEPS, rows), dtype=np.uint64)  # the words of the names, zeros behind them
         sums = np.zeros(rows, dtype=np.uint64)
         live = np.arange(rows, dtype=np.int64)
         steps = 0
+        here = first
         while len(live) and steps < _STEPS:
-            word = words[first[live] + steps]
+            word = words.take(here)
             other = word ^ _EQUALS
             zeros = (other - _ONES) & ~other & _HIGH
             length = np.bitwise_count((zeros & (~zeros + np.uint64(1))) - np.uint64(1)) >> np.uint8(3)
+            word &= _EIGHT.take(length)
+            if steps:
+                said[steps, live] = word
+                sums[live] += word * _FACTORS[steps]
+            else:
+                said[0], sums = word, word * _FACTORS[0]
             there = zeros != 0
-            word &= _EIGHT[length]
-            said[steps, live] = word
-            sums[live] += word * _FACTORS[steps]
-            equals[live[there]] = (first[live] + steps << 3)[there] + length[there]
-            live = live[~there]
+            equals[live[there]] = (here[there] << 3) + length[there]
+            live, here = live[~there], here[~there] + 1
             steps += 1
         lengths = equals - (first << 3)
         sums += lengths.astype(np.uint64) * _FACTORS[_STEPS]
@@ -90,7 +94,7 @@ class _Names:
         self, words: Words, first: Ints, lengths: Ints, sums: Words, said: Words, good: NDArray[np.bool_]
     ) -> NDArray[np.int32]:
         at = self._find(sums)
-        new = good & (self._sums[at] != sums) if len(self._sums) else good
+        new = good & (self._sums.take(at) != sums) if len(self._sums) else good
         if new.any():
             rows = np.flatnonzero(new)
             rows = rows[np.unique(sums[rows], return_index=True)[1]]
@@ -98,10 +102,10 @@ class _Names:
             at = self._find(sums)
         if not len(self._sums):
             return np.full(len(first), -1, dtype=np.int32)
-        good = good & (self._sums[at] == sums) & (self._lengths[at] == lengths)
-        for step in range(len(said)):
-            good &= self._words[at, step] == said[step]
-        return np.where(good, self._codes[at], np.int32(-1))
+        good = good & (self._sums.take(at) == sums) & (self._lengths.take(at) == lengths)
+        for word, own in zip(said, self._words):
+            good &= own.take(at) == word
+        return np.where(good, self._codes.take(at), np.int32(-1))
 
     def _find(self, sums: Words) -> Ints:
         return np.minimum(np.searchsorted(self._sums, sums), max(0, len(self._sums) - 1))
@@ -111,12 +115,12 @@ class _Names:
         for word, length in zip(first.tolist(), lengths.tolist()):
             name = words[word : word + _STEPS].tobytes()[:length]
             codes.append(self.number(name.decode("ascii", "backslashreplace")))
-        wide = np.zeros((len(first), _STEPS), dtype=np.uint64)
-        wide[:, : len(said)] = said.T
+        wide = np.zeros((_STEPS, len(first)), dtype=np.uint64)
+        wide[: len(said)] = said
         merged = np.concatenate((self._sums, sums))
         order = np.argsort(merged, kind="stable")
         self._sums = merged[order]
-        self._words = np.concatenate((self._words, wide))[order]
+        self._words = np.concatenate((self._words, wide), axis=1)[:, order]
         self._lengths = np.concatenate((self._lengths, lengths))[order]
         self._codes = np.concatenate((self._codes, np.array(codes, dtype=np.int32)))[order]
 

@@ -114,11 +114,12 @@ class _Block:
         """Finds all places of heads, where the object of each would end, and which does not lead to the next one."""
         last = max(0, (self.length - 8) // 8)  # of the words, the first half of a head
         first, second = self.words[:last], self.words[1 : last + 1]
-        places = np.flatnonzero(first - np.uint64(1) < 0x7FF)
-        places = places[second[places] - np.uint64(16) <= np.uint64(self.journal.size)]
-        size = second[places]
+        places = np.flatnonzero(first - np.uint64(1) < 0x7FF)  # a type, the flags of data, and six zeros
+        size = second.take(places)
+        could = size - np.uint64(16) <= np.uint64(self.journal.size)
+        places, size = places[could], size[could]
         room = (self.journal.size - self.base - places * 8).astype(np.uint64)
-        good = plausible_all(first[places], size, room, self.journal.compact)
+        good = plausible_all(first.take(places), size, room, self.journal.compact)
         self.places: Ints = places[good]
         # where its successor stands among the places, the number of places where that is none
         ends = self.places + (size[good].astype(np.int64) + 7 >> 3)

@@ -51,18 +51,19 @@ def _text(columns: dict[str, pl.Series], name: str, height: int) -> pl.Series:
     return pl.repeat(None, height, dtype=pl.String, eager=True) if found is None else found
 
 
-def _said(spelled: Spelled, messages: Rows, senders: Rows) -> dict[str, pl.Series]:
-    """What the messages say; one that a sender repeats is read once."""
+def _said(messages: Rows, senders: Rows, message: pl.Series, process: pl.Series) -> dict[str, pl.Series]:
+    """What the messages say; where senders mostly repeat themselves, each of their messages is read once."""
     height = len(messages)
     pairs = messages << 32 | senders
     order = np.argsort(pairs, kind="stable")
     first = np.diff(pairs[order], prepend=-1) != 0
     some = order[first]
     if 2 * len(some) > height:
-        return classified(spelled.column(senders), lines_of(spelled.values, messages))
+        return classified(process, lines_of(message))
     which = np.empty(height, dtype=np.uint32)
     which[order] = np.cumsum(first) - 1
-    found = classified(spelled.column(senders[some]), lines_of(spelled.values, messages[some]))
+    where = pl.Series(some.astype(np.uint32))
+    found = classified(process.gather(where), lines_of(message.gather(where)))
     return {name: series.gather(pl.Series(which)) for name, series in found.items()}
 
 
@@ -99,7 +100,7 @@ def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.
     columns = {name: spelled.column(rows) for name, rows in fields.rows.items()}
     message, process = spelled.column(messages), spelled.column(senders)
     said = {name: _text({}, "", height) for name in ("user", "src_ip", "dst_ip", "command_line")}
-    said |= _said(spelled, messages, senders)
+    said |= _said(messages, senders, message, process)
     kind, outcome = _kinds(said, columns, height)
     opened = kind.is_in([EventKind.SESSION_OPEN.value, EventKind.SESSION_CLOSE.value])
     user = said["user"].fill_null(_text(columns, "USER_ID", height).set(~opened, None))
