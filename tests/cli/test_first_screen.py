@@ -86,7 +86,7 @@ def test_progress_of_a_case_in_one_language_speaks_that_one_alone(
             meter("hash", 1, None, "bytes")
     told = _told(capsys)
     half = len(told) // 2
-    assert "检测: 20 / 40 个检测器 (50 %), 2 个检测器/秒, 剩余 10 秒" in told
+    assert "检测：20 / 40 个检测器 (50 %), 2 个检测器/秒, 剩余 10 秒" in told
     assert "detecting: 20 / 40 detectors (50 %), 2 detectors/s, left 10 s" in told
     assert not any(re.search("[a-z]", line.replace("KiB", "").replace("B", "").lower().replace("sigma", ""))
                    for line in told[:half])  # fmt: skip

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from headwater.cli.main import main
+from headwater.model.columns import columns, cut
 from headwater.model.kinds import SEVERITY_TEXT, Severity, Stage
 from headwater.model.nouns import Text
 from headwater.procedure import story
@@ -21,7 +22,7 @@ from headwater.procedure.addresses import Address, _once
 from headwater.procedure.judgement import Judged
 from headwater.procedure.listing import in_language
 from headwater.procedure.summary import Days, Named, Summary
-from headwater.procedure.summary_words import WIDEST, _matrix, address_row, columns, cut, lines, spark
+from headwater.procedure.summary_words import WIDEST, _matrix, address_row, lines, spark
 from small_case import make_evidence
 
 
@@ -78,7 +79,7 @@ def test_every_address_has_its_parts_sources_and_the_country_of_a_list(
     assert all(columns(line) <= WIDEST for line in capsys.readouterr().out.splitlines())
     listed.write_text("nothing here\n")
     assert main(asked) != 0
-    assert "HW6012" in capsys.readouterr().err
+    assert "HW0001" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("language", ["zh", "en", "both"])

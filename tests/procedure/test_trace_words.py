@@ -32,7 +32,7 @@ def test_chain_reads_from_the_sentence_to_the_authority(worked: Worked, capsys: 
     at = [said.index(word) for word in order]
     assert at == sorted(at)
     assert step.text.zh in said
-    assert re.search("校验值对象: (介质内容|文件|规范清单)", said)
+    assert re.search("校验值对象：(介质内容|文件|规范清单)", said)
     assert "未取得授权：a test" in said
     assert re.search(r"^ +\d+  ([0-9a-f]{2} )+", said, re.MULTILINE)
     assert not re.search(r"[{}]", said)  # no raw values of the program

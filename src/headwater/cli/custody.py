@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         state = states[number]
         sealed = f"{voice.word('封条', 'seal')} {state.seal}" if state.seal else voice.word("未封存", "not sealed")
         hold = f"{voice.label('保全', 'hold')}{state.hold}" if state.hold else ""
-        say(f"{number}  {voice.word('保管人', 'held by')} {state.holder or '—'}  {sealed}  {hold}")
+        say(f"{number}  {voice.word('保管人', 'held by')} {state.holder or '—'}  {sealed}  {hold}".rstrip())
         for event in state.events:
             word = ACTS[event.act]
             say(f"  {event.seq:>5}  {event.time}  {voice.word(word.zh, word.en)}  {event.person}  {event.purpose}")

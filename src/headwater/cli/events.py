@@ -29,15 +29,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print them in the order of time, then of place."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.cli.printing import event_line
+    from headwater.cli.printing import event_line, say
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
+    from headwater.procedure.listing import NO_EVENTS, in_language
     from headwater.procedure.timeline import Question, page
 
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "events", options.where or "")
         language = options.lang or corridor.settings.language
+        empty = True
         for event in page(corridor, Question(options.where, options.feed, limit=options.limit)):
             event_line(event, options.json, "UTC", language)
+            empty = False
+        if empty and not options.json:  # an empty screen would not tell "none" from "not looked for"
+            say(in_language(NO_EVENTS, language))
     return EXIT_DONE

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import event_line
-    from headwater.cli.timeline import more, question_of
+    from headwater.cli.timeline import after_page, question_of
     from headwater.model.errors import UsageError
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
         for event, found in in_events(corridor, wanted, asked):
             event_line(event, options.json, zone, language, ",".join(found))
             last, count = str(event["id"]), count + 1
-        if asked.limit is not None and count == asked.limit and not options.json:
-            more(last, language)
+        if not options.json:
+            after_page(count, asked.limit, last, language)
     return EXIT_DONE
 
 

@@ -97,11 +97,8 @@ def run(options: argparse.Namespace) -> int:
         hand_of(options.who, options), hand_of(options.second, options),
     )  # fmt: skip
     voice = voice_of(options)
-    meter = Meter(voice.language)
-    try:
+    with Meter(voice.language) as meter:
         outcome = image(order, meter)
-    finally:
-        meter.end()
     done = outcome.imaged
     say(f"{voice.word('检材', 'evidence')} {outcome.evidence.number}: {done.folder / done.segments[0][0]}")
     image_lines(done, voice)

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterable
 
 from headwater.cli.printing import inert
+from headwater.model.columns import cut
+from headwater.model.voice import Voice
 
 _NAMES = {
     "hash": ("校验", "hashing"),
@@ -69,7 +72,7 @@ class Meter:
 
     def __init__(self, language: str = "both") -> None:
         """``language``: zh, en or both, as the case has it."""
-        self._language = language
+        self._voice = Voice(language)
         self._live = sys.stderr.isatty()
         self._stage = ""
         self._began = self._told = 0.0
@@ -109,24 +112,17 @@ class Meter:
         self._print(self._words(stage, done, total, unit, now - self._began))
 
     def _words(self, stage: str, done: int, total: int | None, unit: str, elapsed: float) -> str:
-        say = self._said
-        name, counted = say(*_NAMES.get(stage, (stage, stage))), say(*_UNITS.get(unit, (unit, unit)))
+        say = self._voice.word
+        name, counted = self._voice.label(*_NAMES.get(stage, (stage, stage))), say(*_UNITS.get(unit, (unit, unit)))
         show = size if unit == "bytes" else (lambda n: f"{n:,.0f} {counted}")
-        words = f"{name}: {show(done)}"
+        words = f"{name}{show(done)}"
         if total:
-            words = (
-                f"{name}: {show(done) if unit == 'bytes' else f'{done:,}'} / {show(total)} ({100 * done // total} %)"
-            )
+            words = f"{name}{show(done) if unit == 'bytes' else f'{done:,}'} / {show(total)} ({100 * done // total} %)"
         rate = done / elapsed if elapsed > 0.5 else 0.0
         if rate >= 1:
-            words += f", {show(rate)}/{'秒' if self._language == 'zh' else 's'}"
+            words += f", {show(rate)}/{'秒' if self._voice.language == 'zh' else 's'}"
         left = self._left(done, total, elapsed)
-        return words if left is None else f"{words}, {say('剩余', 'left')} {span(left, self._language)}"
-
-    def _said(self, zh: str, en: str) -> str:
-        """One or both of two words that mean the same; a word that is alike in both once."""
-        said = {"zh": (zh,), "en": (en,)}.get(self._language, (zh, en))
-        return " ".join(dict.fromkeys(said))
+        return words if left is None else f"{words}, {say('剩余', 'left')} {span(left, self._voice.language)}"
 
     def _left(self, done: int, total: int | None, elapsed: float) -> float | None:
         """Seconds left at the rate of the last minute or two; none while too little is done to foretell it."""
@@ -149,7 +145,9 @@ class Meter:
 
     def _print(self, words: str) -> None:
         if self._live:
-            sys.stderr.write(f"\r\x1b[K{words}")
+            # a line that the terminal broke could not be written over
+            room = shutil.get_terminal_size().columns
+            sys.stderr.write(f"\r\x1b[K{cut(words, max(room - 1, 8))}")
             self._open = True
         else:
             sys.stderr.write(words + "\n")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         options.case, tuple(options.examiner), tuple(options.allow_path), options.allow_missing, options.snapshot,
         keys_of(options), options.command,
     )  # fmt: skip
-    shown = _json_rows if options.json else _rows
+    shown = _json_rows if options.json else functools.partial(_rows, voice)
     result = look(wanted, shown, _out)
     sys.stdout.buffer.flush()
     _print(options, result)
@@ -90,14 +91,16 @@ def _json_rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
         line(row)
 
 
-def _rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _rows(voice: Voice, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
     from headwater.cli.printing import say
     from headwater.model.times import rfc3339
+    from headwater.procedure.stated_words import told
 
     for row in rows:
         if kind == "volumes":
+            detail = voice.text(told(str(row["detail"]))) if row["detail"] else ""
             name = row["volume"] or ("-" if row["kind"] == "slack" else "/")
-            say(f"{name:<16} {row['kind']:<10} {row['offset']:>16} {row['size']:>16}  {row['detail']}")
+            say(f"{name:<16} {row['kind']:<10} {row['offset']:>16} {row['size']:>16}  {detail}".rstrip())
             continue
         gone = " " if row["allocated"] else "x"
         target = f" -> {row['target']}" if row["target"] else ""

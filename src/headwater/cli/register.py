@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     with corridor.ledger:
         rows = list(registering.lines(corridor))
         for row in rows:
-            say("  ".join((row.number, *row.seven)))
+            say("  ".join((row.number, *row.seven)).rstrip())
         if not rows:
             say(
                 voice.sentence(

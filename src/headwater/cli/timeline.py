@@ -140,14 +140,17 @@ def _page(corridor: Corridor, asked: Question, options: argparse.Namespace, lang
     for event in page(corridor, asked):
         event_line(event, options.json, zone, language)
         last, count = str(event["id"]), count + 1
-    if asked.limit is not None and count == asked.limit and not options.json:
-        more(last, language)
+    if not options.json:
+        after_page(count, asked.limit, last, language)
 
 
-def more(last: str, language: str) -> None:
-    """How the next page is asked for."""
+def after_page(count: int, limit: int | None, last: str, language: str) -> None:
+    """That nothing was found, or how the next page is asked for; ``last``: the id of the page's last event."""
     from headwater.cli.printing import say
     from headwater.model.nouns import Text
-    from headwater.procedure.listing import in_language
+    from headwater.procedure.listing import NO_EVENTS, in_language
 
-    say(in_language(Text(f"下一页：--after '{last}'", f"next page: --after '{last}'"), language))
+    if not count:
+        say(in_language(NO_EVENTS, language))
+    elif limit is not None and count == limit:
+        say(in_language(Text(f"下一页：--after '{last}'", f"next page: --after '{last}'"), language))

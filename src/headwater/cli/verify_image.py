@@ -27,11 +27,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.procedure.stated_words import told
 
     voice = voice_of(options)
-    meter = Meter(voice.language)
-    try:
+    with Meter(voice.language) as meter:
         found = check_image(options.image, options.sidecar, meter)
-    finally:
-        meter.end()
     words = {"ok": ("相符", "ok"), "failed": ("不符", "FAILED"), "not-claimable": ("不可主张", "not claimable")}
     for check in found.checks:
         if options.json:

@@ -89,7 +89,9 @@ def patterns(text: str, *, regex: bool, ignore_case: bool) -> list[Pattern]:
         try:
             compiled = re2.compile(expression, options)
         except re2.error as error:
-            raise BadPattern(f"正则表达式有误（{str(error)[:300]}）", f"no expression: {str(error)[:300]}") from error
+            said = error.args[0] if error.args else ""
+            why = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            raise BadPattern(f"正则表达式有误（{why[:300]}）", f"no expression: {why[:300]}") from error
         if not expression or compiled.search(b"") is not None:
             raise BadPattern("空串也与之相符，处处都会命中", "it matches where nothing stands")
         found.append(Pattern(compiled, encoding))

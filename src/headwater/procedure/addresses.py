@@ -16,8 +16,9 @@ import polars as pl
 from headwater.detect.addresses import inside
 from headwater.detect.frames import main_feeds
 from headwater.formats.address_ranges import Ranges, ranges
-from headwater.model.errors import DetectError
+from headwater.model.errors import UsageError
 from headwater.model.nouns import Finding, Text
+from headwater.model.phrases import DETAILS, in_chinese
 from headwater.model.times import rfc3339
 from headwater.report.address_data import AddressRow, AddressTable
 from headwater.store.events import EventStore
@@ -105,19 +106,22 @@ def countries_from(path: str) -> Ranges:
     """The list of ranges by country in a file.
 
     Raises:
-        DetectError: HW6012, a file that cannot be read, is too large, or states no range.
+        UsageError: HW0001, a file that cannot be read, is too large, or states no range.
     """
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_LIST + 1)
     except OSError as error:
-        raise DetectError("HW6012", path, what=error.strerror or str(error)) from error
+        raise UsageError("HW0001", what=_no_list(path, error.strerror or str(error))) from error
     found = ranges(data) if len(data) <= MOST_LIST else None
     if not found:
-        raise DetectError(
-            "HW6012", path, what="no line states a range and a country" if found is not None else "too large"
-        )
+        why = "no line states a range and a country" if found is not None else "too large"
+        raise UsageError("HW0001", what=_no_list(path, why))
     return found
+
+
+def _no_list(path: str, why: str) -> Text:
+    return Text(f"--countries {path}：{in_chinese(why, DETAILS)}", f"--countries {path}: {why}")
 
 
 def address_table(store: EventStore, findings: Iterable[Finding]) -> AddressTable:

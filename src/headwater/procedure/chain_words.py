@@ -10,6 +10,7 @@ from typing import Any
 
 from headwater.model.kinds import CONFIDENCE_TEXT, SEVERITY_TEXT, STAGE_TEXT, Confidence, Severity, Stage
 from headwater.model.nouns import Text
+from headwater.model.voice import Voice
 from headwater.procedure.image_fields import DIGEST_OF
 from headwater.procedure.listing import in_language, languages
 from headwater.procedure.tracing import SPANS_MOST, Link
@@ -121,15 +122,15 @@ def _bytes(facts: Mapping[str, Any], language: str) -> Iterator[str]:
         language,
     )
     if facts.get("stored"):
-        yield f"{_said('容器文件在检材中的位置', 'stored in the layer', language)}: {facts['stored']}"
+        yield f"{Voice(language).label('容器文件在检材中的位置', 'stored in the layer')}{facts['stored']}"
     if facts.get("physical"):
         where = ", ".join(f"{offset}+{length}" for offset, length in facts["physical"])
-        yield f"{_said('介质上的位置', 'on the medium', language)}: {where}"
+        yield f"{Voice(language).label('介质上的位置', 'on the medium')}{where}"
     if facts.get("ts"):
-        yield f"{_said('时间', 'time', language)}: {facts['ts']}"
+        yield f"{Voice(language).label('时间', 'time')}{facts['ts']}"
     if facts.get("claims"):
         stated = " · ".join(f"{name} = {value}" for name, value in sorted(facts["claims"].items()))
-        yield f"{_said('据此陈述的值', 'values stated of it', language)}: {stated}"
+        yield f"{Voice(language).label('据此陈述的值', 'values stated of it')}{stated}"
 
 
 def _message(facts: Mapping[str, Any], language: str) -> Iterator[str]:
@@ -174,11 +175,11 @@ def _evidence(facts: Mapping[str, Any], language: str) -> Iterator[str]:
         if language != "both"
         else f"{facts['name']} ({facts['kind']}, {facts['size']:,} 字节 bytes)"
     )
-    yield f"{_said('来源', 'source', language)}: {facts['source']}"
+    yield f"{Voice(language).label('来源', 'source')}{facts['source']}"
     of = DIGEST_OF.get(
         facts["digest_of"]
     )  # else a reader takes a manifest's digest for that of the file, and finds another
-    told = f"{_said('校验值对象', 'digest of', language)}: {in_language(of, language)}" if of else ""
+    told = f"{Voice(language).label('校验值对象', 'digest of')}{in_language(of, language)}" if of else ""
     yield from filter(None, (told, *(f"{name.upper()} {value}" for name, value in sorted(facts["digests"].items()))))
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from headwater.acquire.device_use import Mount
@@ -12,6 +11,7 @@ from headwater.acquire.devices import BlockDevice, block_devices
 from headwater.acquire.environment import Environment, environment_of
 from headwater.acquire.system_files import LocalFiles, NotRecorded
 from headwater.confine.pool import Limits, Pool
+from headwater.model.columns import columns, padded
 from headwater.model.errors import AcquireError
 from headwater.model.voice import Voice
 
@@ -45,8 +45,8 @@ def disks(
 def table(records: Sequence[Environment], voice: Voice = _BOTH) -> list[str]:
     """The records as lines of a table: each device, then its partitions and what is built on them, indented."""
     rows = [tuple(voice.word(*h) for h in _HEADS), *(row for record in records for row in _rows(record, voice))]
-    widths = [max(_width(row[at]) for row in rows) for at in range(len(_HEADS))]
-    lines = ["  ".join(_padded(cell, width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    widths = [max(columns(row[at]) for row in rows) for at in range(len(_HEADS))]
+    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     if any(row[-1].startswith("! ") for row in rows[1:]):
         lines.append(
             "! "
@@ -128,11 +128,3 @@ def _size(value: int | NotRecorded) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))

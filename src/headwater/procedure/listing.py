@@ -26,6 +26,10 @@ _NOT_RUN = Text("检测器未能运行", "detector did not run")
 
 
 NO_FINDINGS = Text("无发现；未发现不等于未发生。", "No findings; not found is not the same as did not happen.")
+NO_EVENTS = Text(
+    "没有符合条件的事件；未发现不等于未发生。",
+    "No event meets the condition; not found is not the same as did not happen.",
+)
 NO_STEPS = Text(
     "未还原出入侵步骤；未发现不等于未发生。", "No steps were rebuilt; not found is not the same as did not happen."
 )

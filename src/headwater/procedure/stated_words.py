@@ -64,6 +64,15 @@ _FORMS = {
     r"gone already: the timer, or somebody": "已不在：定时器或他人已解除",
     r"exactly": "与隔离前完全相同",
     r"other rules stand than before": "与隔离前不同",
+    # what of a medium lies in no volume
+    r"protective MBR": "保护性 MBR",
+    r"GPT header": "GPT 头",
+    r"GPT entries": "GPT 分区表项",
+    r"backup GPT header": "备份 GPT 头",
+    r"backup GPT entries": "备份 GPT 分区表项",
+    r"before the first partition": "首个分区之前",
+    r"after the last partition": "末个分区之后",
+    r"between partitions": "分区之间",
     # what is compared of an image, and what came of it
     r"sidecar": "附件",
     r"sidecar signature": "附件签名",

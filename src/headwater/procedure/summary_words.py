@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 
+from headwater.model.columns import columns, cut, padded
 from headwater.model.kinds import GAP_TEXT, SEVERITY_TEXT, STAGE_TEXT, GapReason, Severity, Stage
 from headwater.model.nouns import Text
 from headwater.procedure.addresses import ROLE_TEXT, Address
@@ -15,30 +15,6 @@ from headwater.procedure.summary import Days, Named, Summary
 WIDEST = 120
 _BARS = "▁▂▃▄▅▆▇█"
 _GRAVE_FIRST = tuple(reversed(tuple(Severity)))
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
-
-
-def cut(text: str, most: int) -> str:
-    """A text of at most so many columns; where it was cut it ends in an ellipsis."""
-    if columns(text) <= most:
-        return text
-    kept = ""
-    for c in text:
-        if columns(kept + c) > most - 1:
-            break
-        kept += c
-    return kept + "…"
-
-
-def padded(text: str, width: int, *, right: bool = False) -> str:
-    """A text cut or filled to a width."""
-    short = cut(text, width)
-    room = " " * (width - columns(short))
-    return room + short if right else short + room
 
 
 def spark(counts: tuple[int, ...]) -> str:

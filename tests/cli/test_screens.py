@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A screen that leaves its reader in doubt: broken lines of progress, a blank answer, work that seems to have stopped at 25 %."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from headwater.cli import meter
+from headwater.cli.main import main
+from headwater.model.columns import columns, cut, padded
+from headwater.procedure.investigate import Outcome
+
+Worked = tuple[Path, Path, Outcome]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [20, 44, 200])
+def test_progress_is_never_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    screen = _Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", str(width))
+    with meter.Meter("both") as told:
+        told("read-again", 0, 1 << 30, "bytes")
+        told._told = told._began = -60.0  # as if a minute had passed
+        told("read-again", 400 << 20, 1 << 30, "bytes")
+    lines = [part.removeprefix("\x1b[K").rstrip("\n") for part in screen.getvalue().split("\r") if part]
+    assert len(lines) == 3
+    assert all(columns(line) < width for line in lines), lines
+    assert lines[-1].startswith("再次读取检材")
+    if width == 200:
+        assert lines[-1].startswith("再次读取检材 reading the source again: 1.0 GiB / 1.0 GiB (100 %)")
+
+
+def test_a_text_is_cut_by_what_it_takes_of_a_terminal() -> None:
+    assert columns("检材 E1") == 7
+    assert cut("检材检材", 5) == "检材…"
+    assert cut("检材检材", 4) == "检…"
+    assert cut("e\u0301" * 5, 5) == "e\u0301" * 5
+    assert padded("检", 4) == "检  "
+    assert padded("检", 4, right=True) == "  检"
+
+
+@pytest.mark.parametrize(
+    "words", [["events", "--where", "src_ip = '192.0.2.250'"], ["timeline", "--since", "2099-01-01T00:00:00Z"]]
+)
+def test_no_event_is_said_and_not_left_blank(
+    words: list[str], worked: Worked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, *rest = words
+    assert main([verb, str(worked[1]), *rest, "--lang", "zh"]) == 0
+    assert capsys.readouterr().out == "没有符合条件的事件；未发现不等于未发生。\n"
+    assert main([verb, str(worked[1]), *rest, "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_text_that_no_event_holds_is_said_not_to_be_found(worked: Worked, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", str(worked[1]), "no such words", "--lang", "en"]) == 0
+    assert capsys.readouterr().out == "No event meets the condition; not found is not the same as did not happen.\n"
+
+
+def test_an_expression_that_is_none_is_explained_in_plain_words(
+    worked: Worked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["find", str(worked[1]), "(", "--regex", "--lang", "zh"]) == 2
+    assert "正则表达式有误（missing ): (）" in capsys.readouterr().err
+
+
+def test_a_list_of_countries_that_is_not_there_is_no_list_of_indicators(
+    worked: Worked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["summary", str(worked[1]), "--countries", "/nosuch", "--lang", "zh"]) == 2
+    assert "--countries /nosuch：没有这个文件或目录" in capsys.readouterr().err
