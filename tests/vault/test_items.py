@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -148,6 +149,7 @@ def test_register_shows_seven_columns_first_and_no_formula(home: Path, tmp_path:
         pdf, xlsx = registering.print_register(corridor, tmp_path / "out", "both")
         again = registering.print_register(corridor, tmp_path / "again", "both")
     assert pdf.read_bytes().startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes())) <= 2  # the first is not a list of contents alone
     assert [p.read_bytes() for p in again] == [pdf.read_bytes(), xlsx.read_bytes()]
     with zipfile.ZipFile(xlsx) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()

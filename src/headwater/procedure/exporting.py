@@ -271,6 +271,7 @@ def _certificate(corridor: Corridor, made: trail.Checkpoint, entered: Sealed) ->
     return Document(
         Text("电子数据同一性证明", "Certificate of electronic data copied"), (), (), body,
         Text("电子数据同一性证明", "Certificate"), settings.case_no, None, from_rfc3339(entered.entry.time),
+        contents=False,
     )  # fmt: skip
 
 

@@ -187,7 +187,7 @@ def lines(corridor: Corridor) -> list[Line]:
         more += [(Text("替代版本", "New version of"), item.version_of)] if item.version_of else []
         for field in FIELDS:
             shown = value(field.name) or (f"（无：{item.absent[field.name]}）" if field.name in item.absent else "")
-            if field.name == "category" and shown:
+            if field.name == "category" and value("category"):
                 shown = f"{category.zh} {category.en}"
             if shown:
                 more.append((field.label, shown))
@@ -256,6 +256,7 @@ def _paper(corridor: Corridor, rows: Sequence[Line], head: str, issued: int) -> 
     return Document(
         Text("电子数据证据登记表", "Register of electronic evidence"), (data(settings.case_name),) if settings.case_name else (),
         (Fields(top),), tuple(body), Text("证据登记表", "Register of evidence"), settings.case_no, None, issued,
+        contents=False,
     )  # fmt: skip
 
 

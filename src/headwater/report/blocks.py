@@ -125,7 +125,8 @@ Block = Heading | Paragraph | Note | Table | Fields | Facts | Graph | Sign
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole report: the head, the sections, and what the page's edge says."""
+    """The whole report: the head, the sections, and what the page's edge says. In print a list of ``contents`` and the head
+    stand on a page of their own; a paper of a few pages goes without it."""
 
     title: Text
     subtitle: Cell
@@ -135,6 +136,7 @@ class Document:
     running_data: str
     stamp: Text | None
     issued: int | None
+    contents: bool = True
 
 
 def words(zh: str, en: str) -> Piece:

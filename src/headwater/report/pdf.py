@@ -137,7 +137,7 @@ class _Print:
             "stamp": None if held.stamp is None else self._words(held.stamp),
             "head": [self._block(block) for block in held.head],
             "body": [self._block(block) for block in held.body],
-            "contents": self._words(Text("目录", "Contents")),
+            "contents": self._words(Text("目录", "Contents")) if held.contents else None,
             "anchors": dict.fromkeys(sorted(self._anchors(held)), True),
         }
 
