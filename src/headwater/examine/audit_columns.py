@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.audit_fields import KNOWN, STORED
-from headwater.examine.line_views import PADDING, Bytes, Ints, buffered, counted
+from headwater.examine.line_tables import handed
+from headwater.examine.line_views import PADDING, Bytes, Ints
 from headwater.formats import compiled
 from headwater.model.kinds import Outcome
 from headwater.model.records import own_column
@@ -38,15 +39,16 @@ class Columns:
     """Columns under construction; rows beyond the records are for derived events."""
 
     def __init__(self, library: Any, data: Bytes, rows: int, stride: int) -> None:
+        self._library = library
         self.texts, self.counted = int(library.hw_audit_room(1)), int(library.hw_audit_room(2))
         self.stride = stride
         self.room = 2 * len(data)  # nothing decoded or joined is longer than what it is made of
-        self.pool = np.zeros(self.room + PADDING, dtype=np.uint8)
+        self.pool = np.empty(self.room + PADDING, dtype=np.uint8)
         self.buffers: list[Bytes] = [data, self.pool, np.zeros(PADDING, np.uint8), np.zeros(PADDING, np.uint8)]
-        self.views = np.zeros((self.texts, stride, 2), dtype=np.uint64)
+        self.views = np.empty((self.texts, stride, 2), dtype=np.uint64)
         self.bits = np.zeros((self.texts + self.counted, (stride + 7) // 8), dtype=np.uint8)
         self.counts = np.zeros(self.texts + self.counted, dtype=np.int64)
-        self.values = np.zeros((self.counted, stride), dtype=np.int64)
+        self.values = np.empty((self.counted, stride), dtype=np.int64)
         self.number = np.zeros(library.hw_audit_room(3), dtype=np.int32)  # for each key its column plus one
         self.outcome = np.zeros(rows, dtype=np.uint8)
         self._patches: list[bytes] = []
@@ -113,15 +115,19 @@ class Columns:
         names: dict[int, str] = dict(enumerate(FIXED))
         names |= {self.texts + k: name for k, name in enumerate(COUNTED)}
         names |= {int(self.number[k]) - 1: name_of(KNOWN[k]) for k in np.flatnonzero(self.number).tolist()}
-        made = {}
         skip = first & ~7  # an array that begins within a byte of bits would be copied on its way
+        views, values, bits = (compiled.at(array) or 0 for array in (self.views, self.values, self.bits))
+        wide = self.bits.shape[1]
+        there = []
         for number, name in names.items():
             if not self.counts[number]:
                 continue
-            every = self.counts[number] == total
-            bits = None if every else self.bits[number, skip // 8 :]
-            if number < self.texts:
-                made[name] = buffered(self.views[number, skip:], self.buffers, bits, first - skip, count)
-            else:
-                made[name] = counted(self.values[number - self.texts, skip:], bits, first - skip, count)
-        return made
+            text = number < self.texts
+            place = views + 16 * self.stride * number if text else values + 8 * self.stride * (number - self.texts)
+            valid = 0
+            if self.counts[number] != total:
+                valid = bits + wide * number
+                compiled.checked(self._library.hw_clear(place, valid, first + count, 1 + text))
+                valid += skip // 8
+            there.append((name, text, place + skip * (16 if text else 8), valid))
+        return handed(there, self.buffers, first - skip, count, self)

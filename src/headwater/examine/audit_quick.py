@@ -34,7 +34,7 @@ from headwater.examine.audit_lines import audit_shape
 from headwater.examine.audit_tokens import key_table
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_near import Near
-from headwater.examine.line_views import Flags, Ints, constant
+from headwater.examine.line_views import Flags, Ints, constant, picked
 from headwater.examine.lines import Cut
 from headwater.examine.message_phrases import numbered_names
 from headwater.formats import compiled
@@ -49,7 +49,7 @@ _ACTS, _ABOUT, _PATH, _EXECUTES = 1, 2, 4, 8
 _PUBKEY, _ADDS = 2, 4  # of the operation, as audit.c flags it
 _BAD = 2
 _KIND_NAMES = tuple(EventKind)
-_KIND_TEXTS = [k.value for k in _KIND_NAMES]
+_KIND_TEXTS = tuple(k.value for k in _KIND_NAMES)
 
 
 def _sort(key: str) -> int:
@@ -216,8 +216,8 @@ def _cut(near: Near, rows: Rows, columns: Columns, derived: audit_derived.Derive
     columns_of_all = {
         "t_recorded": pl.Series(rows.ns[base]),
         "t_basis": constant(TimeBasis.UTC.value, count),
-        "kind": pl.Series(_KIND_TEXTS, dtype=pl.String).gather(pl.Series(kind)),
-        "outcome": pl.Series(OUTCOMES, dtype=pl.String).gather(pl.Series(outcome.astype(np.uint32))),
+        "kind": picked(_KIND_TEXTS, kind),
+        "outcome": picked(OUTCOMES, outcome),
         "provider": constant("auditd", count),
         "serial": pl.Series(rows.serial[base]),
     }

@@ -12,6 +12,7 @@ https://arrow.apache.org/docs/format/CDataInterface.html, .../CDataInterface/PyC
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -28,9 +29,10 @@ Flags = NDArray[np.bool_]
 
 PADDING = 64  # zero bytes kept behind a block, so that a fixed-width read at any position stays inside the buffer
 _INLINE = 12
+_SHARED = 1 << 17  # rows
 
 
-class _Schema(ctypes.Structure):
+class ArrowSchema(ctypes.Structure):
     _fields_ = (
         ("format", ctypes.c_char_p),
         ("name", ctypes.c_char_p),
@@ -44,7 +46,7 @@ class _Schema(ctypes.Structure):
     )
 
 
-class _Array(ctypes.Structure):
+class ArrowArray(ctypes.Structure):
     _fields_ = (
         ("length", ctypes.c_int64),
         ("null_count", ctypes.c_int64),
@@ -59,27 +61,27 @@ class _Array(ctypes.Structure):
     )
 
 
-_kept: dict[int, object] = {}  # what an exported array points into, until its consumer releases it
-_numbers = itertools.count(1)
-_new_capsule = ctypes.pythonapi.PyCapsule_New
-_new_capsule.restype = ctypes.py_object
-_new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+KEPT: dict[int, object] = {}  # what an exported array points into, until its consumer releases it
+NUMBERS = itertools.count(1)
+new_capsule = ctypes.pythonapi.PyCapsule_New
+new_capsule.restype = ctypes.py_object
+new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 
 
-@ctypes.CFUNCTYPE(None, ctypes.POINTER(_Schema))  # type: ignore[untyped-decorator]
+@ctypes.CFUNCTYPE(None, ctypes.POINTER(ArrowSchema))  # type: ignore[untyped-decorator]
 def _release_schema(schema: Any) -> None:
     schema.contents.release = None
 
 
-@ctypes.CFUNCTYPE(None, ctypes.POINTER(_Array))  # type: ignore[untyped-decorator]
+@ctypes.CFUNCTYPE(None, ctypes.POINTER(ArrowArray))  # type: ignore[untyped-decorator]
 def _release_array(array: Any) -> None:
-    _kept.pop(array.contents.private_data, None)
+    KEPT.pop(array.contents.private_data, None)
     array.contents.release = None
 
 
 # where the two stand in memory, as the structs have them
 _SCHEMA_ENDS = ctypes.cast(_release_schema, ctypes.c_void_p).value
-_ARRAY_ENDS = ctypes.cast(_release_array, ctypes.c_void_p).value
+ARRAY_ENDS = ctypes.cast(_release_array, ctypes.c_void_p).value
 
 
 class _Counted:
@@ -88,7 +90,7 @@ class _Counted:
     def __init__(self, values: Ints, validity: Bytes | None, first: int, rows: int) -> None:
         self._parts = (values, validity)
         self._bounds = (first, rows)
-        self._structs: tuple[_Schema, _Array] | None = None
+        self._structs: tuple[ArrowSchema, ArrowArray] | None = None
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         values, validity = self._parts
@@ -102,14 +104,14 @@ def _capsules(
     form: bytes, bounds: tuple[int, int], nulls: int, buffers: Any, kept: object
 ) -> tuple[Any, tuple[object, object]]:
     """The structs of one array and their capsules; ``kept`` lives until the consumer releases it; first row and rows in ``bounds``."""
-    number = next(_numbers)
-    _kept[number] = kept
-    schema = _Schema(form, b"", None, 2, 0, None, None, _SCHEMA_ENDS, None)
+    number = next(NUMBERS)
+    KEPT[number] = kept
+    schema = ArrowSchema(form, b"", None, 2, 0, None, None, _SCHEMA_ENDS, None)
     where = ctypes.addressof(buffers)
-    array = _Array(bounds[1], nulls, bounds[0], len(buffers), 0, where, None, None, _ARRAY_ENDS, number)
+    array = ArrowArray(bounds[1], nulls, bounds[0], len(buffers), 0, where, None, None, ARRAY_ENDS, number)
     return (schema, array), (
-        _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
-        _new_capsule(ctypes.addressof(array), b"arrow_array", None),
+        new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
+        new_capsule(ctypes.addressof(array), b"arrow_array", None),
     )
 
 
@@ -121,7 +123,7 @@ class _Exported:
     ) -> None:
         self._parts = (views, tuple(texts), validity)
         self._bounds = bounds
-        self._structs: tuple[_Schema, _Array] | None = None
+        self._structs: tuple[ArrowSchema, ArrowArray] | None = None
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         views, texts, validity = self._parts
@@ -175,6 +177,12 @@ def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
     return views
 
 
+def cleared(values: NDArray[Any], bits: Bytes, rows: int) -> None:
+    """Zeroes the values of rows that have none: the memory was another's before, and nothing may be taken for a view."""
+    library = compiled.library()
+    compiled.checked(library.hw_clear(compiled.at(values), compiled.at(bits), rows, 1 if values.ndim == 1 else 2))
+
+
 def views_of(data: Bytes, start: Ints, end: Ints, number: int) -> NDArray[np.uint64]:
     """The views of the texts ``data[start:end]``, for :func:`buffered`, where ``data`` is the buffer of that number."""
     library = compiled.library()
@@ -196,7 +204,7 @@ class Texts:
     def __init__(self, data: Bytes, rows: int, names: Sequence[str], pool: Bytes | None = None) -> None:
         """``pool``: a second buffer for texts that do not stand in the block."""
         self._texts, self._names = (data,) if pool is None else (data, pool), names
-        self._views = np.zeros((len(names), rows, 2), dtype=np.uint64)
+        self._views = np.empty((len(names), rows, 2), dtype=np.uint64)  # rows without a text are cleared at the end
         self._bits = np.zeros((len(names), (rows + 7) // 8), dtype=np.uint8)
         self._counts = np.zeros(len(names), dtype=np.int64)
 
@@ -213,6 +221,8 @@ class Texts:
     def column(self, number: int, rows: int) -> pl.Series:
         """One column."""
         validity = None if self._counts[number] == rows else self._bits[number, : (rows + 7) // 8]
+        if validity is not None:
+            cleared(self._views[number], validity, rows)
         return buffered(self._views[number], self._texts, validity, 0, rows)
 
     def columns(self, rows: int) -> dict[str, pl.Series]:
@@ -250,14 +260,38 @@ def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: F
     return buffered(views, (data,), bits, 0, rows)
 
 
+@functools.lru_cache(maxsize=32)
+def _same(value: str | int | None, dtype: type[pl.DataType], rows: int) -> pl.Series:
+    return pl.repeat(value, rows, dtype=dtype, eager=True)
+
+
+def same(value: str | int | None, dtype: type[pl.DataType], rows: int) -> pl.Series:
+    """A column of one value, or of nulls; most are the first rows of one that is made only once."""
+    room = 1 << max(rows - 1, 1).bit_length()
+    return _same(value, dtype, room).head(rows) if room <= _SHARED else pl.repeat(value, rows, dtype=dtype, eager=True)
+
+
 def constant(text: str | None, rows: int) -> pl.Series:
-    """A column of one text, or of nulls, at the cost of its views alone."""
-    if text is None or not rows:
-        return pl.repeat(text, rows, dtype=pl.String, eager=True)
-    data = np.frombuffer(text.encode() + bytes(PADDING), dtype=np.uint8)
-    views = np.empty((rows, 2), dtype=np.uint64)
-    views[:] = _views(data, np.zeros(1, dtype=np.int64), np.array([len(data) - PADDING]))
-    return buffered(views, (data,), None, 0, rows)
+    """A column of one text, or of nulls."""
+    return same(text, pl.String, rows)
+
+
+@functools.lru_cache(maxsize=16)
+def _table(texts: tuple[str | None, ...]) -> tuple[Bytes, NDArray[np.uint64], Flags]:
+    """Texts behind each other, the view of each, and which are none."""
+    raw = [(text or "").encode() for text in texts]
+    data = np.frombuffer(b"".join((*raw, bytes(PADDING))), dtype=np.uint8)
+    end = np.cumsum([len(text) for text in raw])
+    start = end - np.array([len(text) for text in raw])
+    return data, _views(data, start, end), np.array([text is None for text in texts])
+
+
+def picked(texts: tuple[str | None, ...], codes: NDArray[np.integer[Any]]) -> pl.Series:
+    """A column of a few texts by their numbers."""
+    data, views, nothing = _table(texts)
+    missing = nothing[codes] if nothing.any() else nothing[:0]
+    bits = np.packbits(~missing, bitorder="little") if missing.any() else None
+    return buffered(views[codes], (data,), bits, 0, len(codes))
 
 
 def numbers(values: Ints, valid: Flags) -> pl.Series:

@@ -26,7 +26,7 @@ from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
 from headwater.examine.line_blocks import LINE_LIMIT, LineBlock, Lines, line_blocks
 from headwater.examine.line_near import Kept, Near, kept, with_neighbours
 from headwater.examine.line_time import YearlessTimes
-from headwater.examine.line_views import Flags, Ints, constant
+from headwater.examine.line_views import Flags, Ints, same
 from headwater.examine.line_years import Years, years_of
 from headwater.model.kinds import GapReason
 from headwater.model.records import Facts, File, Gap
@@ -147,7 +147,7 @@ def _events(block: LineBlock, rows: Ints, grammar: LineGrammar, context: Context
 
 def _frame(cut: Cut, offset: Ints, length: Ints, grammar: LineGrammar) -> pl.DataFrame:
     height = len(offset)
-    made: dict[str, pl.Series] = {}
+    made: list[pl.Series] = []
     for name, dtype in {**HEAD_SCHEMA, **grammar.own}.items():
         series = cut.columns.get(name)
         if name == "offset":
@@ -155,13 +155,14 @@ def _frame(cut: Cut, offset: Ints, length: Ints, grammar: LineGrammar) -> pl.Dat
         elif name == "length":
             series = pl.Series(name, length)
         elif name == "ordinal":
-            series = pl.repeat(0, height, dtype=pl.Int64, eager=True) if cut.ordinal is None else pl.Series(cut.ordinal)
+            series = same(0, pl.Int64, height) if cut.ordinal is None else pl.Series(cut.ordinal)
         elif series is None or (name in grammar.own and series.null_count() == height):
             if name in grammar.own:
                 continue  # a field that no line of the batch has costs nothing
             value = "logged" if name == "t_kind" else None
-            series = constant(value, height) if value else pl.repeat(None, height, dtype=dtype, eager=True)
-        made[name] = series if series.dtype == dtype else series.cast(dtype)
+            series = same(value, dtype, height)
+        series = series if series.dtype == dtype else series.cast(dtype)
+        made.append(series if series.name == name else series.alias(name))
     return pl.DataFrame(made)
 
 

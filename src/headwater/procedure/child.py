@@ -22,8 +22,10 @@ from headwater.examine.container_hosts import Containers
 from headwater.examine.context import Taker
 from headwater.examine.coverage import state_of
 from headwater.examine.identity import identify
+from headwater.examine.line_views import constant
 from headwater.examine.opening import Opened, View, open_evidence
 from headwater.formats.hashing import hash_source
+from headwater.formats.heap import keep_memory
 from headwater.formats.keys import at_hand
 from headwater.formats.media import CONTAINED, MEDIA
 from headwater.formats.sources import FileSource
@@ -40,6 +42,7 @@ from headwater.store.parts import encode_events, encode_gaps
 
 # A listing makes hundreds of thousands of small objects that live: collecting often costs a fifth of its time.
 gc.set_threshold(200_000, 50, 1000)
+keep_memory()
 
 PART_BYTES = 16 << 20  # input per part
 PART_ROWS = 200_000
@@ -257,10 +260,13 @@ class _Collector:
         taken, rows = self.size.get(feed, (0, 0))
         self.size[feed] = (taken + batch.end - batch.start, rows + batch.events.height)
         if batch.events.height:
+            clock = clock or str(self.number)
             self.frames.setdefault(feed, []).append(
-                batch.events.with_columns(
-                    pl.lit(path, dtype=pl.String).alias("path"),
-                    pl.lit(clock or str(self.number), dtype=pl.String).alias("clock"),
+                batch.events.hstack(
+                    [
+                        constant(text, batch.events.height).alias(name)
+                        for name, text in (("path", path), ("clock", clock))
+                    ]
                 )
             )
         if self.size[feed][0] >= PART_BYTES or self.size[feed][1] >= PART_ROWS:

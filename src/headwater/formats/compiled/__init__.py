@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # who only asks which way it is need not wait for numpy
     from numpy.typing import NDArray
 
-VERSION = 5  # as HW_VERSION in lines.c
+VERSION = 6  # as HW_VERSION in lines.c
 _HERE = Path(__file__).resolve().parent
 _I64, _AT = ctypes.c_int64, ctypes.c_void_p
 # name of the function: its arguments ("p" a place in memory, "i" a number); all give back a number
@@ -30,6 +30,7 @@ _FUNCTIONS = {
     "hw_find": "pippiip",
     "hw_find_back": "pippiip",
     "hw_views": "pipppipp",
+    "hw_clear": "ppii",
     "hw_access": "pippippppppp",
     "hw_bsd": "pipipppp",
     "hw_heads": "pippippppppp",

@@ -5,7 +5,7 @@
 #include "block.h"
 
 /* Raised with every change of what a function takes or gives; Python refuses a library of another number. */
-#define HW_VERSION 5
+#define HW_VERSION 6
 
 HW_API int64_t hw_version(void) { return HW_VERSION; }
 
@@ -74,4 +74,25 @@ HW_API int64_t hw_views(Text data, int64_t size, const int64_t *start, const int
         if (valid) hw_mark(bits, k);
     }
     return nulls;
+}
+
+/* Zeroes the values of rows that have none, so that nothing that stood in this memory before is taken for a view; `words` of eight
+ * bytes are one value. */
+HW_API int64_t hw_clear(uint64_t *values, const uint8_t *bits, int64_t rows, int64_t words) {
+    if (words < 1 || words > 2) return HW_BAD;
+    for (int64_t first = 0; first < rows; first += 64) {
+        int64_t some = rows - first < 64 ? rows - first : 64;
+        uint64_t missing = 0;
+        for (int64_t k = 0; k < (some + 7) / 8; k++) missing |= (uint64_t)(uint8_t)~bits[first / 8 + k] << 8 * k;
+        if (some < 64) missing &= (1ULL << some) - 1;
+        if (missing == UINT64_MAX) {
+            memset(values + words * first, 0, (size_t)(8 * words * 64));
+            continue;
+        }
+        for (; missing; missing &= missing - 1) {
+            uint64_t *value = values + words * (first + hw_lowest(missing));
+            value[0] = value[words - 1] = 0;
+        }
+    }
+    return rows;
 }
