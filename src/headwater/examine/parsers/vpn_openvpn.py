@@ -4,6 +4,7 @@
 Reads:  /var/log/openvpn*.log, /var/log/openvpn/*, /etc/openvpn/*.log: the log, and the status file.
 Time:   the host's wall clock, whole seconds; status versions 2 and 3 state UTC seconds as well.
 Format: ``2026-03-02 11:22:33 text`` since 2.5, ``Mon Mar  2 11:22:33 2026 text`` before; lines without a time join theirs.
+        Without times where its unit says --suppress-timestamps (Debian's): each line is a record that states none.
         Status: --status-version 1 to 3 of openvpn(8), a client and a route in a line.
 Limits: a status file holds those connected when it was written last; a log written through syslog is linux.syslog's.
 """
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._text import Line, lines
-from headwater.examine.parsers._when import any_form
+from headwater.examine.parsers._when import NONE, any_form
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -26,6 +28,9 @@ READS = ("/var/log/openvpn*.log*", "/var/log/openvpn/*.log*", "/etc/openvpn/*.lo
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 _STRANGER = r"^(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
 _PEER = r"^(?:(?P<user>[^/\s:]+)/)?(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
+_HEAD = 1 << 16
+_TIMED = re.compile(rf"^(?:{_TIME}) ".encode(), re.MULTILINE)
+_UNTIMED = re.compile(rb"^(?:<\d>)?OpenVPN \d|^(?:<\d>)?(?:TUN/TAP device|TCP/UDP: |UDPv[46] link )", re.MULTILINE)
 _STATUS = re.compile(rb"OpenVPN (?:CLIENT LIST|STATISTICS)|TITLE[,\t]OpenVPN")
 _TITLES = frozenset({
     "OpenVPN CLIENT LIST", "OpenVPN STATISTICS", "TITLE", "TIME", "Updated", "ROUTING TABLE", "GLOBAL STATS", "GLOBAL_STATS",
@@ -57,12 +62,19 @@ LOG = TextLog(
     ),
     provider="openvpn",
 )
+UNTIMED = replace(
+    LOG,
+    starts=re.compile(rb"(?=[ -~])"),
+    head=re.compile(r"(?s)(?P<time>)(?:<(?P<severity>\d)>)?(?P<message>.*)"),
+    when=lambda _: NONE,
+)
 
 
 def parse(file: File) -> Iterator[Record]:
-    if _STATUS.match(file.pread(0, 64)):
+    head = file.pread(0, _HEAD)
+    if _STATUS.match(head):
         return _status(file)
-    return text_records(file, LOG)
+    return text_records(file, LOG if _TIMED.search(head) or not _UNTIMED.search(head) else UNTIMED)
 
 
 def _status(file: File) -> Iterator[Record]:
