@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rarer places from which a Linux system or its servers run or load something, as they stand (linux.startup).
+
+Reads:  systemd generators, D-Bus system services, sshd's rc files, initramfs scripts, GRUB's kernel lines, inetd and xinetd, Python's
+        .pth and sitecustomize files, git hooks and git's own settings, PHP's .ini, .user.ini and .htaccess, modules that Apache and
+        nginx load, Docker's daemon.json, .vimrc; ``mechanism`` says which.
+Time:   none; the files state no time.
+Format: systemd.generator(7), sshd(8), initramfs-tools(7), inetd.conf(5), xinetd.conf(5), Python's site module, githooks(5),
+        git-config(1), php.ini directives, Apache's and nginx's module directives, dockerd(8).
+Limits: lines that run or load nothing are passed over; whether and when something ran is not said; a file that such a line names
+        is not followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headwater.examine.parsers._scripts import whole_script
+from headwater.examine.parsers._settings import Joined, joined
+from headwater.examine.parsers._text import user_of
+from headwater.model.kinds import EventKind
+from headwater.model.paths import file_layer
+from headwater.model.records import Event, File, Record, Skip, Value
+
+FEED = "linux.startup"
+VERSION = 1
+READS = (
+    "/etc/systemd/system-generators/*", "/etc/systemd/user-generators/*", "/usr/local/lib/systemd/system-generators/*",
+    "/etc/dbus-1/system-services/*.service", "/usr/share/dbus-1/system-services/*.service", "/etc/ssh/sshrc", "/.ssh/rc",
+    "/etc/initramfs-tools/scripts/**", "/etc/initramfs-tools/hooks/*", "/etc/default/grub", "/etc/default/grub.d/*", "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg", "/etc/grub.d/*", "/etc/inetd.conf", "/etc/xinetd.conf", "/etc/xinetd.d/*", "/site-packages/*.pth",
+    "/dist-packages/*.pth", "sitecustomize.py", "usercustomize.py", "/.git/hooks/*", "/.gitconfig", "/.git/config", "/etc/gitconfig",
+    "/.config/git/config", "/etc/php.ini", "/etc/php.d/*.ini", "/etc/php/**.ini", ".user.ini", ".htaccess",
+    "/etc/apache2/mods-enabled/*.load", "/etc/httpd/conf.modules.d/*.conf",
+    "/etc/nginx/modules-enabled/*.conf", "/etc/docker/daemon.json", "/.vimrc", "/etc/vim/vimrc.local",
+)  # fmt: skip
+_SCRIPTS = (
+    ("-generators/", "systemd-generator"), ("/initramfs-tools/", "initramfs"), ("/.git/hooks/", "git-hook"), ("/sshrc", "sshd-rc"),
+    ("/.ssh/rc", "sshd-rc"), ("sitecustomize.py", "python-start"), ("usercustomize.py", "python-start"), ("/etc/grub.d/", "grub"),
+)  # fmt: skip
+# mechanism, part of the path, a line that runs or loads something: its setting, its value, or (third) a command
+_LINES = (
+    ("dbus-service", re.compile(r"/dbus-1/"), re.compile(r"\s*(?P<setting>Exec)\s*=\s*(?P<command>.+)")),
+    ("grub", re.compile(r"grub"), re.compile(r".*?\b(?P<setting>(?:rd)?init|module_blacklist|modules?_load)=(?P<value>[^\s\"']+).*")),
+    ("inetd", re.compile(r"/inetd\.conf$"), re.compile(r"(?P<setting>\S+)\s+\S+\s+\S+\s+\S+\s+\S+\s+(?P<command>/.+)")),
+    ("xinetd", re.compile(r"/xinetd\."), re.compile(r"\s*(?P<setting>server(?:_args)?)\s*\+?=\s*(?P<command>.+)")),
+    ("python-start", re.compile(r"\.pth$"), re.compile(r"(?P<setting>import)[ \t](?P<command>.+)")),
+    ("git", re.compile(r"git"), re.compile(
+        r"\s*(?P<setting>fsmonitor|sshCommand|editor|pager|hooksPath|askPass|external|textconv|clean|smudge|helper|proxyCommand|cmd|\w+)"
+        r"\s*=\s*(?P<command>!?.*(?:[/|;&$`]|\b(?:sh|curl|wget|nc|python\d?)\b).*)", re.IGNORECASE)),
+    ("php", re.compile(r"\.ini$|/\.htaccess$"), re.compile(
+        r"\s*(?:php_(?:admin_)?value\s+)?(?P<setting>auto_(?:prepend|append)_file|(?:zend_)?extension|AddType|AddHandler|SetHandler|ForceType)"
+        r"(?:\s*=\s*|\s+)[\"']?(?P<value>[^\"'=\s][^\"']*?)[\"']?\s*", re.IGNORECASE)),
+    ("server-module", re.compile(r"mods-enabled|conf\.modules\.d|modules-enabled"), re.compile(
+        r"\s*(?P<setting>LoadModule|LoadFile|load_module)\s+(?:\w+_module\s+)?[\"']?(?P<value>[^\s\"';]+).*")),
+    ("docker", re.compile(r"daemon\.json$"), re.compile(r".*?(?P<setting>hosts)\W+(?P<value>.*tcp://.*)")),
+    ("vim", re.compile(r"vimrc"), re.compile(r"\s*(?:autocmd.*?|:|sil(?:ent)?!?\s*)*(?P<setting>!|call\s+system\()(?P<command>.+)")),
+)  # fmt: skip
+_NOTHING = re.compile(r"(?!)")  # of a file whose name says none of these: no line runs anything
+
+
+def parse(file: File) -> Iterator[Record]:
+    path = file_layer(file.path)
+    if path.endswith(".sample"):
+        if file.size:
+            yield Skip(0, file.size, "a sample that git does not run")
+        return
+    for part, mechanism in _SCRIPTS:
+        if part in path:
+            yield from whole_script(file, EventKind.STATE_SETTING, {"mechanism": mechanism})
+            return
+    mechanism, line_of = next(((m, line) for m, there, line in _LINES if there.search(path)), ("", _NOTHING))
+    user = user_of(file.path)
+    for line in joined(file, b"#;" if mechanism == "php" else b'"' if mechanism == "vim" else b"#", join=False):
+        if not isinstance(line, Joined):
+            yield line
+            continue
+        found = line_of.fullmatch(line.text.strip()[:8192])
+        if found is None:
+            yield Skip(line.offset, line.length, "a line that runs and loads nothing")
+            continue
+        said = found.groupdict()
+        own: dict[str, Value] = {
+            "mechanism": mechanism,
+            "setting": said["setting"],
+            "value": said.get("value") or said.get("command"),
+        }
+        yield Event(
+            line.offset, line.length, EventKind.STATE_SETTING, user=user, file_path=path, command_line=said.get("command"), fields=own,
+        )  # fmt: skip
