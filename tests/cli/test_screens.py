@@ -77,3 +77,28 @@ def test_a_list_of_countries_that_is_not_there_is_no_list_of_indicators(
 ) -> None:
     assert main(["summary", str(worked[1]), "--countries", "/nosuch", "--lang", "zh"]) == 2
     assert "--countries /nosuch：没有这个文件或目录" in capsys.readouterr().err
+
+
+def test_no_terminal_to_ask_for_a_passphrase_is_told_and_no_traceback(
+    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    assert main(["case", "people", str(copied), "add", "甲", "--role", "admin", "--lang", "zh"]) == 5
+    assert "没有给出口令，请用 --passphrase-file" in capsys.readouterr().err
+    assert main(["case", "people", str(copied), "add", "甲", "--role", "admin", "--lang", "en"]) == 5
+    assert "no passphrase was given: --passphrase-file" in capsys.readouterr().err
+
+
+def test_what_is_outside_the_mandate_is_told_in_one_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("scene", "first", "ssh://nobody@127.0.0.1:1", "--case", str(tmp_path / "c"), "--no-authority", "a test",
+             "--examiner", "A", "--one-person", "a test", "--no-witness", "a test")  # fmt: skip
+    for language, there, not_there in (("zh", "远程取证缺少", "remote work"), ("en", "remote work lacks", "远程")):
+        assert main([*words, "--lang", language]) == 3
+        said = capsys.readouterr().err
+        assert there in said
+        assert not_there not in said

@@ -240,5 +240,6 @@ def permit(found: Iterable[Objection], override: str | None) -> list[dict[str, s
     listed = list(found)
     forbidding = [o for o in listed if o.result == "outside"]
     if forbidding and not (override or "").strip():
-        raise AuthorityError("HW1013", what="; ".join(f"{o.what.zh} · {o.what.en}" for o in forbidding))
+        what = Text("；".join(o.what.zh for o in forbidding), "; ".join(o.what.en for o in forbidding))
+        raise AuthorityError("HW1013", what=what)
     return [{"result": o.result, "zh": o.what.zh, "en": o.what.en, "about": o.about} for o in listed]

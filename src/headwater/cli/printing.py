@@ -56,7 +56,9 @@ def image_lines(done: Imaged, voice: Voice) -> None:
     """How large an image is, of how many files, its sidecar, its digests."""
     from headwater.cli.meter import size
 
-    files = voice.word(f"{len(done.segments)} 个文件", f"{len(done.segments)} files")
+    files = voice.word(
+        f"{len(done.segments)} 个文件", f"{len(done.segments)} file{'s' if len(done.segments) != 1 else ''}"
+    )
     say(f"  {size(done.size)}, {files}, {voice.word('附件', 'sidecar')} {done.sidecar.name}")
     digest_lines(done.digests)
 

@@ -61,7 +61,10 @@ def passphrase_of(name: str, options: argparse.Namespace) -> str:
     """
     path = _for(name, options.passphrase_file)
     if path is None:
-        return getpass.getpass(voice_of(options).label(f"{name} 的口令", f"passphrase of {name}"))
+        try:
+            return getpass.getpass(voice_of(options).label(f"{name} 的口令", f"passphrase of {name}"))
+        except EOFError as error:  # no terminal, and nothing on standard input
+            raise VaultError("HW3010", name, what="no passphrase was given: --passphrase-file") from error
     try:
         return path.read_text().rstrip("\n")
     except (OSError, ValueError) as error:
