@@ -29,7 +29,8 @@ FEW = 50
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``path``: where the file stands on a server. ``record``: bytes of a record, 0 for lines."""
+    """``path``: where the file stands on a server. ``record``: bytes of a record, 0 for lines. ``whole``: a file that cannot
+    be cut, so a shorter one is made where only its first records are wanted."""
 
     name: str
     path: str
@@ -41,6 +42,14 @@ class Question:
     dissect: str
     regex: str = ""
     record: int = 0
+    whole: bool = False
+
+    def first(self, source: Path, into: Path, count: int) -> Path:
+        """The first records of the input."""
+        if not self.whole:
+            return head(source, into, count, self.record)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        return self.make(into, count)
 
 
 def head(source: Path, into: Path, count: int, record: int) -> Path:
@@ -90,7 +99,7 @@ def ask(question: Question) -> None:
         say_input(file, f"{options.count:,} {question.unit}")
         own = trials(options.times, lambda: headwater(file, question.path, work))
         rate = say("Headwater", own, options.count, question.unit, question.target)
-        few = head(file, work / f"few{question.path}", FEW, question.record)
+        few = question.first(file, work / f"few{question.path}", FEW)
         start = trials(options.times, lambda: headwater(few, question.path, work))
         if own.good and start.good:
             net = options.count / (own.cpu - start.cpu)
@@ -136,7 +145,7 @@ class _Peer:
 
 def _trials(peer: _Peer, source: Path, count: int, times: int) -> Trials:
     root = peer.work / f"{peer.name}-{count}"
-    part = head(source, root / peer.question.path.lstrip("/"), count, peer.question.record)
+    part = peer.question.first(source, root / peer.question.path.lstrip("/"), count)
     (root / "etc").mkdir(exist_ok=True)
     (root / "etc/hostname").write_text("web01\n")
     return trials(times, lambda: peer.once(part, root))
