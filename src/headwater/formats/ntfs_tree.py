@@ -25,6 +25,7 @@ from headwater.formats.ntfs_runs import read_boot
 from headwater.formats.ntfs_table import Table, read_table
 from headwater.formats.overlay import Patched
 from headwater.formats.sources import ChainSource, MemorySource
+from headwater.formats.stated_size import beyond
 from headwater.formats.trees import Coverage, Entry
 from headwater.formats.walking import MAX_WARNINGS
 from headwater.model.kinds import GapReason
@@ -66,7 +67,7 @@ class NtfsTree:
         self.mft = MftMap(source, boot)
         if not self.mft.length:
             raise NotNtfs("no $MFT where the boot sector points, nor its mirror")
-        self._warnings: list[Gap] = []
+        self._warnings: list[Gap] = [*beyond(source, self.kind)]
         self._dropped = 0
         self._table: Table | None = None
         self._slack: list[SlackName] | None = None

@@ -21,6 +21,7 @@ from headwater.formats.fat_deleted import NAMES_MOST, DeletedNames, Recovered
 from headwater.formats.fat_past import cluster_of, past_content
 from headwater.formats.free_space import FreeSpace
 from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece, RangeSource
+from headwater.formats.stated_size import beyond
 from headwater.formats.trees import Coverage, Entry, EntryKind
 from headwater.formats.tsk_state import DATA, STATE_ERRORS, coverage_of, journal_gaps
 from headwater.formats.ufs_guard import Sized
@@ -108,7 +109,11 @@ class TskTree:
         said = (pytsk3.TSK_FS_TYPE_FAT32,) if kind == "fat32" else ()
         self._fs = pytsk3.FS_Info(self._image, 0, *said)
         self._root = int(self._fs.info.root_inum)
-        self._warnings: list[Gap] = [*journal_gaps(source, kind), *(sized.gaps if sized is not None else ())]
+        self._warnings: list[Gap] = [
+            *beyond(source, kind),
+            *journal_gaps(source, kind),
+            *(sized.gaps if sized is not None else ()),
+        ]
         self._dropped = 0
         self._endless = False
         self._unix = kind in _UNIX
