@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import random
 import struct
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from headwater.cli.main import main
-from headwater.formats.bitlocker_startup import entries, external_key, with_startup_key
+from headwater.formats.bitlocker import CLEAR, unlock
+from headwater.formats.bitlocker_startup import entries, external_key, is_suspended, with_startup_key
+from headwater.formats.keys import Key
 from headwater.formats.sources import MemorySource
 
 KEY = bytes(range(32))
@@ -65,6 +69,32 @@ def test_every_copy_of_the_protector_is_seen_clear_and_nothing_else_is_changed()
     assert same > len(held) - 2 * 110
     for offset, length in ((AT + 150, 3), (AT + 100, 200), (0, 5), (65_000, 9999)):
         assert seen.pread(offset, length) == now[offset : offset + length]
+
+
+def test_volume_opened_by_its_own_clear_key_is_not_said_to_be_opened_by_the_one_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = volume(KEY)
+    assert not is_suspended(MemorySource(bytes(held)))
+    suspended = with_startup_key(MemorySource(bytes(held)), KEY)  # as Windows leaves the protector
+    assert suspended is not None
+    assert is_suspended(suspended)
+    assert not is_suspended(MemorySource(b"-FVE-FS-"))
+    monkeypatch.setitem(sys.modules, "pybde", _Open)
+    given = Key("vault key 7", b"wrong")
+    found = unlock(suspended, [given])
+    assert (found.label, found.slot) == ("", CLEAR)
+    assert unlock(MemorySource(bytes(held)), [given]).label == "vault key 7"
+
+
+class _Open:
+    """A libbde to which every key fits."""
+
+    class volume:
+        set_password = open_file_object = lambda self, given: None
+
+        def __getattr__(self, name: str) -> Callable[[], object]:
+            return lambda: {"is_locked": False, "get_encryption_method": 0x8004, "get_size": 512}.get(name)
 
 
 def test_another_volumes_key_changes_nothing() -> None:

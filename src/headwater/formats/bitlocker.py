@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.formats.bitlocker_startup import external_key, with_startup_key
+from headwater.formats.bitlocker_startup import external_key, is_suspended, with_startup_key
 from headwater.formats.keys import Key
 from headwater.formats.sources import Bad, BadRanges, SourceFile
 from headwater.model.errors import AcquireError
@@ -27,11 +27,13 @@ _METHODS = {
     0x8005: "AES-XTS 256-bit",
 }
 _BLOCK = 4096
+CLEAR = "clear key in the volume: protection is suspended"
+_Way = tuple[str, ByteSource, Callable[[Any], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Unlocked:
-    """``slot``: what the key was taken for; ``label``: the key's name."""
+    """``slot``: what the key was taken for; ``label``: the key's name, '' where the volume itself holds one in clear."""
 
     source: ByteSource
     cipher: str
@@ -92,7 +94,7 @@ def _short(error: Exception) -> str:
 
 
 def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
-    """A volume opened by the first key that fits.
+    """A volume opened by the first key that fits; one whose protection is suspended by none of them, but by its own.
 
     Raises:
         AcquireError: HW2050 no key opens it; HW2051 a method that is not read; HW2053 the metadata are broken.
@@ -100,8 +102,8 @@ def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
     import pybde
 
     broken: Exception | None = None
-    for key in keys:
-        for what, seen, hand_over in _ways(source, key):
+    for label, ways in _tries(source, keys):
+        for what, seen, hand_over in ways:
             volume = pybde.volume()
             file = SourceFile(seen)
             try:
@@ -120,13 +122,22 @@ def unlock(source: ByteSource, keys: Sequence[Key]) -> Unlocked:
             if method not in _METHODS:
                 raise AcquireError("HW2051", "BitLocker", what=f"method {method:#x}")
             said = volume.get_description() or ""
-            return Unlocked(BitLockerSource(source, volume), _METHODS[method], said, what, key.label)
+            return Unlocked(BitLockerSource(source, volume), _METHODS[method], said, what, label)
     if broken is not None:
         raise AcquireError("HW2053", "BitLocker", what=_short(broken)) from broken
     raise AcquireError("HW2050", "BitLocker", what=str(len(keys)))
 
 
-def _ways(source: ByteSource, key: Key) -> Iterator[tuple[str, ByteSource, Callable[[Any], None]]]:
+def _tries(source: ByteSource, keys: Sequence[Key]) -> Iterator[tuple[str, Iterator[_Way]]]:
+    """The label of each key with its ways, the volume's own clear one first: with that every other would seem to fit."""
+    if is_suspended(source):
+        own: _Way = (CLEAR, source, lambda volume: None)
+        yield "", iter((own,))
+    for key in keys:
+        yield key.label, _ways(source, key)
+
+
+def _ways(source: ByteSource, key: Key) -> Iterator[_Way]:
     """What a key may be, the volume as libbde then sees it, and how libbde is told."""
     recovery, text = key.recovery(), key.text()
     if recovery:

@@ -60,6 +60,17 @@ def external_key(file: bytes) -> bytes | None:
     return None
 
 
+def is_suspended(source: ByteSource) -> bool:
+    """Whether a protector of the volume stands in clear in its own metadata: whoever has the volume can open it."""
+    return any(
+        (entry.kind, entry.value) == (_VMK, _MASTER)
+        and len(entry.data) > _WITHIN
+        and struct.unpack_from("<H", entry.data, 26)[0] == _CLEAR_KIND
+        for _, metadata in _metadata(source)
+        for entry in entries(metadata)
+    )
+
+
 def with_startup_key(source: ByteSource, key: bytes) -> Patched | None:
     """The volume as this external key opens it; None where it is another volume's."""
     replaced: dict[int, bytes] = {}
