@@ -22,7 +22,7 @@ from headwater.model.paths import decode_name
 
 Message = tuple[dict[str, Any], bytes]
 _LISTED = 1_000
-_BLOCK, _BLOCKS = 1 << 20, 12
+_BLOCK, _BLOCKS = 4 << 20, 4
 _STEP = 32 << 20  # bytes between two words of progress
 ACQUISITION = "a read error noted at acquisition"  # as formats.e01 words it
 
