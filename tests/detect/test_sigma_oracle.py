@@ -119,7 +119,7 @@ def test_a_feed_without_the_column_and_one_without_rows() -> None:
 
 def test_a_text_is_not_found_across_two_values() -> None:
     frame = frame_of([{"Image": "abc"}, {"Image": "def"}, {"Image": "abc\x00def"}])
-    trees = [Leaf("Image", "text", restored(["leaf", "Image", "text", [True, "c\x00d", True], False]).value)]
+    trees = [Leaf("Image", "text", restored(["leaf", "Image", "text", [True, "c\x00d", True], False, None]).value)]
     assert by_engine(trees, frame) == [[2]]
 
 

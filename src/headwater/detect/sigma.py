@@ -29,6 +29,7 @@ from headwater.detect.sigma_route import requests
 from headwater.detect.sigma_rules import Compiled, Pack, compile_rules
 from headwater.detect.sigma_scan import Slice
 from headwater.detect.sigma_tree import Leaf, Or, Tree, Unsupported, Values, leaves
+from headwater.detect.uncollected import uncollected
 from headwater.formats.canonical import identify
 from headwater.model.errors import DetectError
 from headwater.model.kinds import Confidence, Severity
@@ -169,12 +170,13 @@ class _Feed:
 
     def _planned(self, rules: Sequence[Compiled]) -> tuple[Plan, list[Compiled], list[_Result]]:
         plan, ready, refused = Plan(self.columns), list[Compiled](), list[_Result]()
-        for rule in rules:
-            try:
-                plan.add(rule.tree, rule.route.scope)
-                ready.append(rule)
-            except Unsupported as error:
-                refused.append((rule, str(error)))
+        with uncollected():
+            for rule in rules:
+                try:
+                    plan.add(rule.tree, rule.route.scope)
+                    ready.append(rule)
+                except Unsupported as error:
+                    refused.append((rule, str(error)))
         return plan, ready, refused
 
     def _matched(

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from headwater.detect.sigma_columns import Columns, fields
-from headwater.detect.sigma_leaf import literals, telling
+from headwater.detect.sigma_look import literals, telling
 from headwater.detect.sigma_rules import Compiled
 from headwater.detect.sigma_tree import And, Leaf, Not, Or, Tree, Wild
 

@@ -2,9 +2,9 @@
 """Compiled rules kept between runs in the user's cache folder, by the digest of all that they were made from.
 
 The name of a kept file is the SHA-256 over the rule files, the values of placeholders, the modules that compile and the
-version of pySigma; so a changed rule or a changed compiler is another name, never an old form. A file counts only where it
-belongs to the user, nobody else may write it, and its first line is the SHA-256 of the rest; anything else is compiled
-anew. Where the folder cannot be written, nothing is kept and nothing is said: only time is lost.
+versions of pySigma, Python and Polars; so a changed rule or a changed compiler is another name, never an old form. A file
+counts only where it belongs to the user, nobody else may write it, and its first line is the SHA-256 of the rest; anything
+else is compiled anew. Where the folder cannot be written, nothing is kept and nothing is said: only time is lost.
 """
 
 from __future__ import annotations
@@ -14,11 +14,20 @@ import functools
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from headwater.detect import sigma_correlation, sigma_route, sigma_rules, sigma_tree, sigma_windows
+from headwater.detect import (
+    sigma_correlation,
+    sigma_leaf,
+    sigma_look,
+    sigma_route,
+    sigma_rules,
+    sigma_tree,
+    sigma_windows,
+)
 from headwater.detect.sigma_rules import Pack, digest, packed, unpacked
 from headwater.detect.sigma_tree import Values
 from headwater.formats.atomic import write_atomic
@@ -27,7 +36,7 @@ from headwater.model.errors import VaultError
 FEW = 100  # so many rule files are compiled sooner than a kept form is worth its room
 MOST_BYTES = 64 << 20
 MOST_KEPT = 8  # forms in the folder; the oldest go
-_MAKERS = (sigma_correlation, sigma_route, sigma_rules, sigma_tree, sigma_windows)
+_MAKERS = (sigma_correlation, sigma_leaf, sigma_look, sigma_route, sigma_rules, sigma_tree, sigma_windows)
 _END = ".rules"
 
 
@@ -45,7 +54,8 @@ def _engine() -> str:
         if not module.__file__:
             raise OSError(f"{module.__name__} is in no file")
         made.update(hashlib.sha256(Path(module.__file__).read_bytes()).digest())
-    for name in ("pysigma", "pyyaml"):
+    made.update(f"python {sys.version}\n".encode())  # whose reader of expressions says which texts they need
+    for name in ("pysigma", "pyyaml", "polars"):
         made.update(f"{name} {metadata.version(name)}\n".encode())
     return made.hexdigest()
 

@@ -25,9 +25,9 @@ from headwater.detect.sigma_tree import Leaf, Unsupported, Wild
 
 LONGEST = 16_384  # characters of a value that Python's own engine is given: it backtracks
 LONGEST_FOR_RUST = 1 << 20
-LEAST = 3  # ASCII characters of a text that is worth an entry in the automaton
-_ALTERNATIVES = 24
 _LONGEST_PATTERN = 200
+_SHORT = 20  # characters that most values have
+_FEW = 4  # values that are asked one by one
 _COUNTED = re.compile(r"\{(\d+),\d*\}\??$")
 
 Marks = npt.NDArray[np.bool_]
@@ -50,66 +50,11 @@ def words(leaf: Leaf) -> tuple[str | Wild, ...]:
     return tuple(squeezed)
 
 
-def telling(text: str) -> bool:
-    """Whether a text is rare enough for the automaton: three characters, or any that is not ASCII."""
-    return len(text) >= LEAST or not text.isascii()
-
-
 def text_of(leaf: Leaf) -> Leaf:
     """A number or boolean leaf as the text leaf that it is."""
     if leaf.op in ("number", "bool"):
         return Leaf(leaf.field, "text", (str(leaf.value).lower(),))
     return leaf
-
-
-def literals(leaf: Leaf) -> tuple[str, ...] | None:
-    """Texts in lower case of which a matching value, in lower case, holds at least one; None where none is known."""
-    leaf = text_of(leaf)
-    if leaf.op == "text":
-        found = [p.lower() for p in words(leaf) if isinstance(p, str)]
-        best = max(found, key=lambda t: len(t.encode("utf-8", "surrogatepass")), default="")
-        return (best,) if telling(best) else None
-    if leaf.op == "regex":
-        try:
-            best_of = _required(_parser.parse(leaf.value))
-        except (re.error, RecursionError, OverflowError):
-            return None
-        return best_of if best_of and all(map(telling, best_of)) else None
-    return None
-
-
-def _required(pattern: Any) -> tuple[str, ...] | None:
-    """The best alternatives of literals that any match of a parsed expression holds; ASCII only, in lower case."""
-    found: list[tuple[str, ...]] = []
-    run = ""
-    for op, value in pattern:
-        sign = _sign(op, value)
-        if sign is not None:
-            run += sign
-            continue
-        found.append((run,))
-        run = ""
-        if op is sre.SUBPATTERN:
-            found.append(_required(value[3]) or ("",))
-        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT) and value[0] >= 1:
-            found.append(_required(value[2]) or ("",))
-        elif op is sre.BRANCH:
-            branches = [_required(b) for b in value[1]]
-            if all(branches):
-                found.append(tuple(dict.fromkeys(t for b in branches for t in b or ())))
-    found.append((run,))
-    usable = [f for f in found if f and min(map(len, f)) > 0 and len(f) <= _ALTERNATIVES]
-    return max(usable, key=lambda f: (min(map(len, f)), -len(f)), default=None)
-
-
-def _sign(op: Any, value: Any) -> str | None:
-    """The one ASCII character, in lower case, that an element of an expression stands for."""
-    if op is sre.LITERAL and value < 128:
-        return chr(value).lower()
-    if op is sre.IN and 0 < len(value) <= 2 and all(o is sre.LITERAL and v < 128 for o, v in value):
-        either = {chr(v).lower() for _, v in value}
-        return either.pop() if len(either) == 1 else None
-    return None
 
 
 @functools.lru_cache(maxsize=65536)
@@ -134,12 +79,15 @@ def tester(leaf: Leaf) -> Test:
     return lambda value: (0, len(value)) if check(value) else None
 
 
+_address = functools.lru_cache(maxsize=1 << 16)(parsed)  # the same values in slice after slice, for range after range
+
+
 def _check(leaf: Leaf) -> Callable[[str], bool]:
     if leaf.op == "cidr":
         net = ipaddress.ip_network(leaf.value, strict=False)
 
         def within(value: str) -> bool:
-            address = parsed(value)
+            address = _address(value)
             return address is not None and address.version == net.version and address in net
 
         return within
@@ -254,22 +202,53 @@ def _parses_as(pattern: str, wanted: list[Any]) -> bool:
         return False
 
 
-def matching(leaf: Leaf, values: pl.Series, lower: pl.Series) -> Marks:
-    """The check of many values at once; ``lower`` has them in lower case.
+def in_lower(leaf: Leaf) -> bool:
+    """Whether :func:`matching` looks at values in lower case."""
+    return not leaf.cased and text_of(leaf).op == "text"
+
+
+def matching(leaf: Leaf, values: pl.Series) -> Marks:
+    """The check of many values at once; they are given in lower case where :func:`in_lower` says so.
 
     Raises:
         Unsupported: as :func:`tester`.
     """
-    if leaf.op == "regex" and len(values) > 4 and linear(leaf.value):
-        longest = values.str.len_bytes().max()
-        cut = values.str.slice(0, LONGEST_FOR_RUST) if cast(int, longest) > LONGEST_FOR_RUST else values
-        return cast(Marks, cut.str.contains(decisive(leaf.value)).to_numpy())
-    if len(values) > 4 and text_of(leaf).op == "text":
-        found = _plain(text_of(leaf), values if leaf.cased else lower)
+    if len(values) > _FEW and leaf.op == "regex":
+        least = shortest(leaf.value)
+        if least > _SHORT:
+            long = values.str.len_bytes() >= least
+            if not long.all():
+                marks = np.zeros(len(values), bool)
+                marks[long.to_numpy()] = _expression(leaf, values.filter(long))
+                return marks
+        return _expression(leaf, values)
+    if len(values) > _FEW and text_of(leaf).op == "text":
+        found = _plain(text_of(leaf), values)
         if found is not None:
             return cast(Marks, found.to_numpy())
+    return _each(leaf, values)
+
+
+def _expression(leaf: Leaf, values: pl.Series) -> Marks:
+    if not len(values) or not linear(leaf.value):
+        return _each(leaf, values)
+    longest = values.str.len_bytes().max()
+    cut = values.str.slice(0, LONGEST_FOR_RUST) if cast(int, longest) > LONGEST_FOR_RUST else values
+    return cast(Marks, cut.str.contains(decisive(leaf.value)).to_numpy())
+
+
+def _each(leaf: Leaf, values: pl.Series) -> Marks:
     test = tester(leaf)
     return np.fromiter((test(v) is not None for v in values.to_list()), bool, len(values))
+
+
+@functools.lru_cache(maxsize=8192)
+def shortest(pattern: str) -> int:
+    """At least so many characters, and so many bytes, has a text in which the expression is found."""
+    try:
+        return int(_parser.parse(pattern).getwidth()[0])
+    except (re.error, RecursionError, OverflowError, ValueError):
+        return 0
 
 
 def _plain(leaf: Leaf, text: pl.Series) -> pl.Series | None:

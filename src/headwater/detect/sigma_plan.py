@@ -7,19 +7,18 @@ match in a slice of events and cost nothing there. After the Aho-Corasick constr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import ahocorasick_rs
 
 from headwater.detect.sigma_columns import KEYWORDS, Columns
-from headwater.detect.sigma_leaf import compiled_regex, linear, literals, telling, tester, text_of, words
-from headwater.detect.sigma_tree import And, Leaf, Not, Or, Tree, Unsupported, Wild
+from headwater.detect.sigma_look import CONTAINS, ENDS, EQUAL, EVERY, STARTS, VERIFY, checked, look
+from headwater.detect.sigma_tree import And, Leaf, Not, Tree
 
-# How a leaf is looked up over the values of its column.
-EQUAL, CONTAINS, STARTS, ENDS, VERIFY, EVERY = "equal", "contains", "starts", "ends", "verify", "every"
-_FOUND = frozenset({EQUAL, CONTAINS, STARTS, ENDS})
+FOUND = frozenset({EQUAL, CONTAINS, STARTS, ENDS})  # looked up is answered: nothing is left to be checked
 _COSTS = {"null": 0, "exists": 0, "regex": 50, "cidr": 500, "compare": 500, "part": 500, "field": 50}
+_Choice = Callable[[tuple[tuple[str, ...], ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,11 @@ class Need:
     column: str
     how: str
     texts: tuple[str, ...] = ()
+    others: tuple[tuple[str, ...], ...] = ()
+
+    def worth(self) -> float:
+        """How rare its texts are, by their length; whole values are mostly event numbers."""
+        return min(map(len, self.texts), default=0) * (0.5 if self.how == EQUAL else 1.0)
 
 
 @dataclass
@@ -49,15 +53,16 @@ class Dictionary:
     texts: dict[str, list[int]] = field(default_factory=dict)
     automaton: ahocorasick_rs.BytesAhoCorasick | None = None
     patterns: tuple[str, ...] = ()
+    longest: int = 1  # bytes of the longest pattern
     tried: bool = False  # whether the texts were tried on a sample of values, see Plan.lay_aside
 
     def close(self) -> None:
         """Build the automaton of the texts gathered so far."""
         self.patterns = tuple(self.texts)
+        self.automaton = None
         if self.patterns:
-            self.automaton = ahocorasick_rs.BytesAhoCorasick(
-                [p.encode("utf-8", "surrogatepass") for p in self.patterns]
-            )
+            texts = [p.encode("utf-8", "surrogatepass") for p in self.patterns]
+            self.automaton, self.longest = ahocorasick_rs.BytesAhoCorasick(texts), max(map(len, texts))
 
 
 class Plan:
@@ -73,8 +78,10 @@ class Plan:
         self.gated: dict[int, list[int]] = {}
         self.ungated: list[int] = []
         self._costs: dict[int, int] = {}  # by the identity of a node
-        self._numbers: dict[Leaf, int] = {}
+        self._nodes: dict[int, tuple[Node, Leaf]] = {}  # by the identity of a leaf, which lives as long
+        self._numbers: dict[Leaf, int] = {}  # of leaves that were not kept
         self._scope_numbers: dict[Tree, int] = {}
+        self._scopes_seen: dict[int, tuple[int, Tree]] = {}  # by identity
 
     def add(self, tree: Tree, scope: Tree | None = None) -> int:
         """Add a rule that matches only events of its scope; its number.
@@ -82,17 +89,21 @@ class Plan:
         Raises:
             Unsupported: a leaf that cannot be evaluated; the plan is as before.
         """
-        _checked(tree)
+        checked(tree)
         node = self._node(tree)
         number = len(self.trees)
         self.trees.append(node)
         self.scopes.append(-1 if scope is None else self._scope(scope))
-        gate = self._gate(node)
+        self._open(number)
+        return number
+
+    def _open(self, number: int) -> None:
+        """Give a rule its gate."""
+        gate = self._gate(self.trees[number])
         if gate is None:
             self.ungated.append(number)
         for leaf in gate or ():
             self.gated.setdefault(leaf, []).append(number)
-        return number
 
     def close(self) -> Plan:
         """Build the automata; nothing can be added after."""
@@ -100,21 +111,32 @@ class Plan:
             dictionary.close()
         return self
 
-    def lay_aside(self, column: str, common: Iterable[int]) -> None:
+    def lay_aside(self, column: str, common: Iterable[int], rarest: _Choice) -> None:
         """Take patterns that a sample showed in many values of a column out of its automaton.
 
-        Telling where they stand costs more than it saves: their leaves are checked where the rest of a rule leaves rows,
-        and rules that have them as a gate are looked at in every slice. What matches stays the same.
+        Telling where they stand costs more than it saves. A leaf that other texts would do for as well is looked up by those
+        that ``rarest`` chooses of them, if any; else it is checked where the rest of a rule leaves rows. Rules that had
+        one as a gate are given another, or are looked at in every slice. What matches stays the same.
         """
-        self._costs.clear()
         dictionary = self.dictionaries[column]
-        leaves = {leaf for number in common for leaf in dictionary.texts[dictionary.patterns[number]]}
-        for leaf in leaves:
-            self.needs[leaf] = replace(self.needs[leaf], how=EVERY, texts=())
-            self.ungated += self.gated.pop(leaf, [])
-        self.ungated = sorted(set(self.ungated))
-        kept = {text: [n for n in numbers if n not in leaves] for text, numbers in dictionary.texts.items()}
+        leaves = sorted({leaf for number in common for leaf in dictionary.texts[dictionary.patterns[number]]})
+        if not leaves:
+            return
+        self._costs.clear()
+        gone = set(leaves)
+        kept = {text: [n for n in numbers if n not in gone] for text, numbers in dictionary.texts.items()}
         dictionary.texts = {text: numbers for text, numbers in kept.items() if numbers}
+        waiting: set[int] = set()
+        for leaf in leaves:
+            need = self.needs[leaf]
+            texts = rarest(need.others) if need.others else ()
+            self.needs[leaf] = replace(need, how=VERIFY if texts else EVERY, texts=texts, others=())
+            for text in texts:
+                dictionary.texts.setdefault(text, []).append(leaf)
+            waiting.update(self.gated.pop(leaf, ()))
+        for number in sorted(waiting):
+            self._open(number)  # what is left of its old gate wakes it too often, never too seldom
+        self.ungated.sort()
         dictionary.close()
 
     def cost(self, node: Node) -> int:
@@ -123,7 +145,7 @@ class Plan:
         if known is None:
             if node.op == "leaf":
                 need = self.needs[node.leaf]
-                known = 0 if need.how in _FOUND else _COSTS.get(need.leaf.op, 5)
+                known = 0 if need.how in FOUND else _COSTS.get(need.leaf.op, 5)
             else:
                 known = sum(map(self.cost, node.args))
             self._costs[id(node)] = known
@@ -136,111 +158,85 @@ class Plan:
         return tuple(sorted(found))
 
     def _scope(self, scope: Tree) -> int:
-        if scope not in self._scope_numbers:
-            self._scope_numbers[scope] = len(self.scope_trees)
-            self.scope_trees.append(self._node(scope))
-        return self._scope_numbers[scope]
+        seen = self._scopes_seen.get(id(scope))
+        if seen is None:
+            number = self._scope_numbers.get(scope)
+            if number is None:
+                number = self._scope_numbers[scope] = len(self.scope_trees)
+                self.scope_trees.append(self._node(scope))
+            seen = self._scopes_seen[id(scope)] = number, scope
+        return seen[0]
 
     def _node(self, tree: Tree) -> Node:
         if isinstance(tree, Leaf):
-            column = KEYWORDS if tree.field is None else tree.field.lower()
-            if tree.field is not None and not self.columns.every(column):
-                return Node("always" if tree.op == "null" or (tree.op == "exists" and not tree.value) else "never")
-            return Node("leaf", self._number(tree, column))
+            known = self._nodes.get(id(tree))
+            if known is None:
+                known = self._nodes[id(tree)] = self._compared(tree), tree
+            return known[0]
         if isinstance(tree, Not):
             inner = self._node(tree.arg)
             opposite = {"never": "always", "always": "never"}.get(inner.op)
             return Node(opposite) if opposite else Node("not", args=(inner,))
         word, void, rest = ("and", "never", "always") if isinstance(tree, And) else ("or", "always", "never")
-        args = [n for n in map(self._node, tree.args) if n.op != rest]
-        if any(n.op == void for n in args):
+        args = []
+        constant = False
+        for arg in tree.args:
+            node = self._node(arg)
+            constant = constant or node.op == void
+            if node.op != rest:
+                args.append(node)
+        if constant:
             return Node(void)
         return args[0] if len(args) == 1 else Node(word, args=tuple(args)) if args else Node(rest)
 
+    def _compared(self, leaf: Leaf) -> Node:
+        column = KEYWORDS if leaf.field is None else leaf.field.lower()
+        if leaf.field is not None and not self.columns.every(column):
+            return Node("always" if leaf.op == "null" or (leaf.op == "exists" and not leaf.value) else "never")
+        if leaf.look is not None:  # of kept rules, whose leaves stand once each
+            return Node("leaf", self._number(leaf, column))
+        number = self._numbers.get(leaf)
+        if number is None:
+            number = self._numbers[leaf] = self._number(leaf, column)
+        return Node("leaf", number)
+
     def _number(self, leaf: Leaf, column: str) -> int:
-        known = self._numbers.get(leaf)
-        if known is not None:
-            return known
-        number = self._numbers[leaf] = len(self.needs)
-        how, texts = _how(leaf)
-        if leaf.field is None and any("\n" in t for t in texts):
-            how, texts = EVERY, ()  # it may stand across two columns of the event
-        self.needs.append(Need(leaf, column, how, texts))
-        dictionary = self.dictionaries.setdefault(column, Dictionary())
+        number = len(self.needs)
+        found = look(leaf)
+        how, texts, others = found.how, found.texts, found.others
+        if leaf.field is None:
+            others = ()
+            if any("\n" in t for t in texts):
+                how, texts = EVERY, ()  # it may stand across two columns of the event
+        self.needs.append(Need(leaf, column, how, texts, others))
+        dictionary = self.dictionaries.get(column)
+        if dictionary is None:
+            dictionary = self.dictionaries[column] = Dictionary()
+        held = dictionary.equal if how == EQUAL else dictionary.texts
         for text in texts:
-            (dictionary.equal if how == EQUAL else dictionary.texts).setdefault(text, []).append(number)
+            of = held.get(text)
+            if of is None:
+                held[text] = [number]
+            else:
+                of.append(number)
         return number
 
-    def _gate(self, node: Node) -> frozenset[int] | None:
-        if node.op == "never":
-            return frozenset()
+    def _gate(self, node: Node) -> tuple[int, ...] | None:
+        """Leaves of which one must match for the node to match; None where no such are known."""
         if node.op == "leaf":
-            return None if self.needs[node.leaf].how == EVERY else frozenset((node.leaf,))
+            return None if self.needs[node.leaf].how == EVERY else (node.leaf,)
         if node.op == "or":
-            gates = [self._gate(a) for a in node.args]
-            return None if None in gates else frozenset(leaf for g in gates for leaf in g or ())
+            found: list[int] = []
+            for arg in node.args:
+                gate = self._gate(arg)
+                if gate is None:
+                    return None
+                found += gate
+            return tuple(found)
         if node.op == "and":
-            found = [g for g in map(self._gate, node.args) if g is not None]
-            return max(found, key=self._worth, default=None)
-        return None
+            gates = [g for g in map(self._gate, node.args) if g is not None]
+            return gates[0] if len(gates) == 1 else max(gates, key=self._worth, default=None)
+        return () if node.op == "never" else None
 
-    def _worth(self, gate: frozenset[int]) -> tuple[float, int]:
-        """Long texts are rare texts; whole values are mostly event numbers, which are not."""
-        lengths = [
-            min((len(t) for t in self.needs[n].texts), default=0) * (0.5 if self.needs[n].how == EQUAL else 1.0)
-            for n in gate
-        ]
-        return min(lengths, default=1e9), -len(gate)
-
-
-def _checked(tree: Tree) -> None:
-    """Every leaf can be evaluated.
-
-    Raises:
-        Unsupported: one cannot.
-    """
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Leaf):
-            # where its literals are known it was parsed; only what looks behind can still be refused
-            if node.op == "regex" and (literals(node) is None or "(?<" in node.value) and not linear(node.value):
-                compiled_regex(node.value)
-            elif node.op in ("cidr", "compare", "part"):
-                tester(node)
-        elif isinstance(node, Not):
-            stack.append(node.arg)
-        elif isinstance(node, (And, Or)):
-            stack.extend(node.args)
-        else:
-            raise Unsupported(f"node {type(node).__name__}")
-
-
-def _how(leaf: Leaf) -> tuple[str, tuple[str, ...]]:
-    leaf = text_of(leaf)
-    if leaf.op == "text":
-        parts = words(leaf)
-        match parts:
-            case ():
-                return EQUAL, ("",)
-            case (str(text),):
-                return (VERIFY, (text.lower(),)) if leaf.cased and telling(text) else _whole(leaf, text)
-            case _ if leaf.cased:
-                return _verified(leaf)
-            case (Wild(many=True), str(text), Wild(many=True)) if telling(text):
-                return CONTAINS, (text,)
-            case (str(text), Wild(many=True)) if telling(text):
-                return STARTS, (text,)
-            case (Wild(many=True), str(text)) if telling(text):
-                return ENDS, (text,)
-        return _verified(leaf)
-    return _verified(leaf) if leaf.op == "regex" else (EVERY, ())
-
-
-def _whole(leaf: Leaf, text: str) -> tuple[str, tuple[str, ...]]:
-    return (EVERY, ()) if leaf.cased else (EQUAL, (text,))
-
-
-def _verified(leaf: Leaf) -> tuple[str, tuple[str, ...]]:
-    texts = literals(leaf)
-    return (VERIFY, texts) if texts else (EVERY, ())
+    def _worth(self, gate: tuple[int, ...]) -> tuple[float, int]:
+        return min((self.needs[n].worth() for n in gate), default=1e9), -len(gate)

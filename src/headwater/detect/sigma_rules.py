@@ -7,12 +7,11 @@ pySigma parses; what comes out is plain data (:func:`packed`, :func:`unpacked`),
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -24,13 +23,15 @@ from sigma.policy.regex_engine import PythonRegexEngine
 from sigma.rule import SigmaRule
 
 from headwater.detect.sigma_correlation import Correlation, correlation
+from headwater.detect.sigma_look import checked, look
 from headwater.detect.sigma_route import Route, route
-from headwater.detect.sigma_tree import Or, Tree, Unsupported, Values, compiled, plain, restored
+from headwater.detect.sigma_tree import Leaf, Or, Tree, Unsupported, Values, compiled, form_of, leaf_of, plain, restored
+from headwater.detect.uncollected import uncollected
 from headwater.formats.canonical import canonical
 from headwater.model.kinds import Severity, Stage
 from headwater.model.nouns import Rule, Text
 
-FORM = 1  # raised whenever the compiled form or its meaning changes
+FORM = 2  # raised whenever the compiled form or its meaning changes
 MOST_BYTES = 1 << 20  # of one rule file
 # pySigma checks expressions with RE2 by default, which refuses look-around that the specification allows.
 _POLICY = SigmaPolicy(regex_engine=PythonRegexEngine())
@@ -193,20 +194,34 @@ def _card_of(form: Sequence[Any]) -> Rule:
 
 
 def packed(pack: Pack) -> bytes:
-    """The compiled form as JSON text, the same for the same files."""
+    """The compiled form as JSON text, the same for the same files; every leaf and log source that rules share stands once."""
+    numbers: dict[Leaf, int] = {}
+    routes: dict[Route, int] = {}
+
+    def number(leaf: Leaf) -> int:
+        return numbers.setdefault(leaf, len(numbers))
+
     form = {
         "form": FORM,
         "rules": [
-            [
-                _card_form(r.card), plain(r.tree), list(r.route.feeds),
-                None if r.route.scope is None else plain(r.route.scope), list(r.names),
-            ]
+            [_card_form(r.card), plain(r.tree, number), routes.setdefault(r.route, len(routes)), list(r.names)]
             for r in pack.rules
         ],
+        "routes": [[list(r.feeds), None if r.scope is None else plain(r.scope, number)] for r in routes],
+        "leaves": [form_of(_looked(leaf)) for leaf in numbers],
         "correlations": [[_card_form(c.card), c.what.plain(), list(c.names)] for c in pack.correlations],
         "unsupported": [list(u) for u in pack.unsupported],
-    }  # fmt: skip
+    }
     return json.dumps(form, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _looked(leaf: Leaf) -> Leaf:
+    """The leaf with how it is looked up, where it can be evaluated; else it is refused when it is to be run."""
+    try:
+        checked(leaf)
+    except Unsupported:
+        return leaf
+    return replace(leaf, look=look(leaf))
 
 
 def unpacked(data: bytes) -> Pack:
@@ -215,13 +230,8 @@ def unpacked(data: bytes) -> Pack:
     Raises:
         ValueError: the bytes are no compiled form of this version.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # a hundred thousand small objects, none of which can go: looking at them again and again is half the time
-    try:
+    with uncollected():
         return _unpacked(data)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _unpacked(data: bytes) -> Pack:
@@ -231,11 +241,10 @@ def _unpacked(data: bytes) -> Pack:
         form = json.loads(data.decode("utf-8", "surrogatepass"))
     if not isinstance(form, dict) or form.get("form") != FORM:
         raise ValueError("not a compiled form of this version")
+    leaves = [leaf_of(one) for one in form["leaves"]]
+    routes = [Route(tuple(feeds), None if s is None else restored(s, leaves)) for feeds, s in form["routes"]]
     return Pack(
-        [
-            Compiled(_card_of(c), restored(t), Route(tuple(f), None if s is None else restored(s)), tuple(n))
-            for c, t, f, s, n in form["rules"]
-        ],
+        [Compiled(_card_of(c), restored(t, leaves), routes[r], tuple(n)) for c, t, r, n in form["rules"]],
         [Correlated(_card_of(c), Correlation.of(w), tuple(n)) for c, w, n in form["correlations"]],
         [(n, r) for n, r in form["unsupported"]],
     )

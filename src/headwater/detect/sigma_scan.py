@@ -7,83 +7,21 @@ gate opened. A missing value makes a leaf false and its NOT true.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from headwater.detect.sigma_columns import KEYWORDS, Columns
-from headwater.detect.sigma_leaf import matching
-from headwater.detect.sigma_plan import CONTAINS, ENDS, EVERY, STARTS, VERIFY, Dictionary, Node, Plan
-from headwater.detect.sigma_tree import Leaf
-from headwater.formats.distinct import distinct
+from headwater.detect.sigma_coded import SAMPLE, Coded, Found, Marks, Rows, Spoken, sought
+from headwater.detect.sigma_columns import KEYWORDS
+from headwater.detect.sigma_look import CONTAINS, ENDS, EVERY, STARTS, VERIFY
+from headwater.detect.sigma_plan import FOUND, Dictionary, Node, Plan
 
-Rows = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
-_SEPARATOR = "\x00"
 _ALL = 1 << 62
-SAMPLE, COMMON = 2048, 0.04  # values tried first; a text in more of them than this share is laid aside
-
-
-class Coded:
-    """One column of a slice: its unique values, in lower case as well, and for each row which of them it has."""
-
-    def __init__(self, column: pl.Series) -> None:
-        found = distinct(column if column.dtype == pl.Int64 else column.cast(pl.String))
-        self.values, self.codes = found.values.cast(pl.String), found.codes
-        self.count = len(self.values)
-        self.lower = self.values.str.to_lowercase()
-        self.counts = np.bincount(self.codes, minlength=self.count + 1)
-        self._order: Rows | None = None
-        self._starts: Rows | None = None
-
-    def null(self) -> Marks:
-        """Which rows have no value."""
-        return cast(Marks, self.codes == self.count)
-
-    def matching(self, leaf: Leaf, which: Rows) -> Marks:
-        """Whether each of these values, by number, fits a leaf."""
-        values, lower = self.values, self.lower
-        if len(which) < self.count:
-            at = pl.Series(which)
-            values, lower = values.gather(at), lower.gather(at)
-        return matching(leaf, values, lower)
-
-    def rows(self, which: Rows) -> Rows:
-        """The rows that have one of these values, in order."""
-        if not len(which):
-            return np.empty(0, np.int64)
-        if self._order is None or self._starts is None:
-            self._order = np.argsort(self.codes)
-            self._starts = np.concatenate(([0], np.cumsum(self.counts)))
-        if len(which) > 4096:
-            marks = np.zeros(self.count + 1, bool)
-            marks[which] = True
-            return np.flatnonzero(marks[self.codes])
-        parts = [self._order[self._starts[w] : self._starts[w + 1]] for w in which]
-        return np.sort(np.concatenate(parts))
-
-
-class Spoken(Coded):
-    """All text of each event, for keywords: every row is a value of its own, and is put together only when asked for."""
-
-    def __init__(self, columns: Columns, frame: pl.DataFrame) -> None:
-        self._text, self._frame = columns.keywords(), frame
-        self.count = frame.height
-        self.codes = np.arange(frame.height)
-        self.counts = np.ones(frame.height + 1, np.int64)
-
-    def matching(self, leaf: Leaf, which: Rows) -> Marks:
-        """Whether a leaf fits the text of each of these rows."""
-        values = self._frame[which].select(self._text.alias("t")).to_series()
-        return matching(leaf, values, values.str.to_lowercase())
-
-    def rows(self, which: Rows) -> Rows:
-        """The rows themselves."""
-        return which
+_NONE: Rows = np.empty(0, np.int64)
+COMMON = 0.04  # a text in more of the values tried first than this share is laid aside
 
 
 class Slice:
@@ -102,7 +40,8 @@ class Slice:
                 self._columns[name] = Coded(frame.select(text.alias("t")).to_series())
         self._found: dict[int, Rows] = {}  # of a leaf, the unique values that match or may match
         self._known: dict[int, npt.NDArray[np.int8]] = {}  # of a leaf, for each unique value: unknown, no, yes
-        self._scopes: dict[int, Marks] = {}
+        self._scopes: dict[int, tuple[Rows, Marks]] = {}
+        self._all = np.arange(self.height)
         self._sizes: dict[int, int] = {}  # of a node, by its identity
         for name, dictionary in plan.dictionaries.items():
             if name == KEYWORDS:
@@ -122,22 +61,35 @@ class Slice:
             for text, at in by_text.items():
                 for leaf in dictionary.equal[text]:
                     self._found[leaf] = np.sort(np.asarray(at, np.int64))
-        if column.count > 2 * SAMPLE and not dictionary.tried:
+        if not dictionary.tried:
             dictionary.tried = True
-            seen, value, _, _ = _sought(dictionary, column.lower.head(SAMPLE))
-            pairs = np.unique(seen * SAMPLE + value)
-            often = np.bincount(pairs // SAMPLE, minlength=len(dictionary.patterns))
-            self._plan.lay_aside(name, np.flatnonzero(often > SAMPLE * COMMON).tolist())
-        pattern, value, first, last = _sought(dictionary, column.lower)
-        if len(pattern):
-            self._share(dictionary, pattern, value, first, last)
+            self._try(name, dictionary, column.sample())
+        found = sought(dictionary, column.lower)
+        if len(found[0]):
+            self._share(dictionary, found)
+
+    def _try(self, name: str, dictionary: Dictionary, sample: pl.Series) -> None:
+        """Lay texts aside that stand in many of these values."""
+        if not len(sample):
+            dictionary.tried = False
+            return
+        seen, value, _, _ = sought(dictionary, sample)
+        pairs = np.unique(seen * SAMPLE + value)
+        often = np.bincount(pairs // SAMPLE, minlength=len(dictionary.patterns))
+
+        def rarest(choices: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+            shares = [float(cast(float, sample.str.contains_any(list(texts)).mean())) for texts in choices]
+            least = min(range(len(choices)), key=shares.__getitem__)
+            return choices[least] if shares[least] <= COMMON else ()
+
+        self._plan.lay_aside(name, np.flatnonzero(often > len(sample) * COMMON).tolist(), rarest)
 
     def _look_up_keywords(self, frame: pl.DataFrame, dictionary: Dictionary) -> None:
         """Keywords are texts without line feed, so that one in the text of an event stands in one of its columns."""
         gathered: dict[int, list[Rows]] = {}
         for name in self._plan.columns.spoken() if dictionary.patterns else ():
             column = Coded(frame[name])
-            pattern, value, _, _ = _sought(dictionary, column.lower)
+            pattern, value, _, _ = sought(dictionary, column.lower)
             for number in np.unique(pattern).tolist():
                 rows = column.rows(np.unique(value[pattern == number]))
                 for leaf in dictionary.texts[dictionary.patterns[number]]:
@@ -145,8 +97,9 @@ class Slice:
         for leaf, parts in gathered.items():
             self._found[leaf] = np.unique(np.concatenate(parts))
 
-    def _share(self, dictionary: Dictionary, pattern: Rows, value: Rows, first: Marks, last: Marks) -> None:
+    def _share(self, dictionary: Dictionary, found_: Found) -> None:
         """Give the values in which each text was found to the leaves that ask for it."""
+        pattern, value, first, last = found_
         order = np.argsort(pattern, kind="stable")
         pattern, value, first, last = pattern[order], value[order], first[order], last[order]
         bounds = np.flatnonzero(np.r_[True, pattern[1:] != pattern[:-1], True])
@@ -173,26 +126,24 @@ class Slice:
                 yield number, rows
 
     def _rule(self, number: int) -> Rows:
-        tree, scope = self._plan.trees[number], self._plan.scopes[number]
-        if tree.op == "never":
-            return np.empty(0, np.int64)
-        rows = self._likely(tree)
-        if scope >= 0:
-            marks = self._scope(scope)
-            rows = np.flatnonzero(marks) if rows is None else rows[marks[rows]]
-        elif rows is None:
-            rows = np.arange(self.height)
-        return self._exact(tree, rows) if len(rows) else rows
+        scope = self._plan.scopes[number]
+        rows, left = self._likely(self._plan.trees[number])
+        if rows is None:
+            rows = self._all if scope < 0 else self._scope(scope)[0]
+        elif scope >= 0 and len(rows):
+            rows = rows[self._scope(scope)[1][rows]]
+        return self._exact(left, rows)
 
-    def _scope(self, number: int) -> Marks:
-        if number not in self._scopes:
-            tree = self._plan.scope_trees[number]
-            rows = self._likely(tree)
-            exact = self._exact(tree, np.arange(self.height) if rows is None else rows)
+    def _scope(self, number: int) -> tuple[Rows, Marks]:
+        """The rows of a scope, and for every row whether it is one of them."""
+        known = self._scopes.get(number)
+        if known is None:
+            rows, left = self._likely(self._plan.scope_trees[number])
+            exact = self._exact(left, self._all if rows is None else rows)
             marks = np.zeros(self.height, bool)
             marks[exact] = True
-            self._scopes[number] = marks
-        return self._scopes[number]
+            known = self._scopes[number] = exact, marks
+        return known
 
     def _size(self, node: Node) -> int:
         """At most so many rows match."""
@@ -214,49 +165,95 @@ class Slice:
             return min(_ALL, sum(map(self._size, node.args)))
         return 0 if node.op == "never" else _ALL
 
-    def _likely(self, node: Node) -> Rows | None:
-        """Rows among which all matches are; None for all rows."""
+    def _likely(self, node: Node) -> tuple[Rows | None, tuple[Node, ...]]:
+        """Rows among which all matches are (None for all rows), and what of the node is still to be asked of them."""
         if node.op == "leaf":
             need = self._plan.needs[node.leaf]
             if need.how == EVERY:
-                return None
+                return None, (node,)
             found = self._found.get(node.leaf)
-            return np.empty(0, np.int64) if found is None else self._columns[need.column].rows(found)
+            mine = _NONE if found is None else self._columns[need.column].rows(found)
+            return mine, () if need.how in FOUND else (node,)
         if node.op == "and":
-            return self._likely(min(node.args, key=self._size))
+            best = min(range(len(node.args)), key=lambda at: self._size(node.args[at]))
+            rows, left = self._likely(node.args[best])
+            return rows, (*left, *node.args[:best], *node.args[best + 1 :])
         if node.op == "or":
-            parts = list(map(self._likely, node.args))
-            known = [p for p in parts if p is not None]
-            if len(known) != len(parts):
-                return None
-            marks = np.zeros(self.height, bool)
-            for part in known:
-                marks[part] = True
-            return np.flatnonzero(marks)
-        return np.empty(0, np.int64) if node.op == "never" else None
+            parts = []
+            sure = True
+            for arg in node.args:
+                if self._size(arg):
+                    some, left = self._likely(arg)
+                    if some is None:
+                        return None, (node,)
+                    sure = sure and not left
+                    parts.append(some)
+            return self._together(parts), () if sure else (node,)
+        return (_NONE, ()) if node.op == "never" else (None, () if node.op == "always" else (node,))
 
-    def _exact(self, node: Node, rows: Rows) -> Rows:
-        """Those of the rows that match, in order."""
-        return rows[self._marks(node, rows)]
+    def _together(self, parts: Sequence[Rows]) -> Rows:
+        if len(parts) < 2:
+            return parts[0] if parts else _NONE
+        if sum(map(len, parts)) < self.height // 32:
+            return np.unique(np.concatenate(parts))
+        marks = np.zeros(self.height, bool)
+        for part in parts:
+            marks[part] = True
+        return np.flatnonzero(marks)
+
+    def _exact(self, nodes: Sequence[Node], rows: Rows) -> Rows:
+        """Those of the rows that match all nodes, in order; what is cheap and rare is looked at first."""
+        if len(nodes) > 1 and len(rows):
+            nodes = sorted(nodes, key=self._worth_first)
+        for node in nodes:
+            if not len(rows):
+                break
+            rows = rows[self._marks(node, rows)]
+        return rows
 
     def _marks(self, node: Node, rows: Rows) -> Marks:
-        """Of each of the rows whether it matches; what is cheap and rare is looked at first."""
-        if node.op == "leaf" and len(rows):
+        """Of each of the rows, of which there is one, whether it matches; an array of its own."""
+        if node.op == "leaf":
             return self._leaf(node.leaf, rows)
         if node.op == "not":
             return ~self._marks(node.args[0], rows)
-        if node.op in ("and", "or"):
-            every = node.op == "and"
-            found = np.full(len(rows), every)
-            left = np.arange(len(rows))
-            for arg in sorted(node.args, key=self._worth_first if every else self._worth_last):
+        if node.op == "and":
+            first, *rest = sorted(node.args, key=self._worth_first)
+            found = self._marks(first, rows)
+            left = np.flatnonzero(found)
+            for arg in rest:
                 if not len(left):
                     break
                 mine = self._marks(arg, rows[left])
                 found[left] = mine
-                left = left[mine if every else ~mine]
+                left = left[mine]
             return found
-        return np.full(len(rows), node.op == "always")
+        return self._either(node.args, rows) if node.op == "or" else np.full(len(rows), node.op == "always")
+
+    def _either(self, args: Sequence[Node], rows: Rows) -> Marks:
+        """Of each row whether one of these matches: first what the automata answered, a column at a time."""
+        marks: dict[str, Marks] = {}  # of a column, its values
+        dear: list[Node] = []
+        for arg in args:
+            need = self._plan.needs[arg.leaf] if arg.op == "leaf" else None
+            if need is None or need.how not in FOUND:
+                if self._size(arg):
+                    dear.append(arg)
+            elif (values := self._found.get(arg.leaf)) is not None:
+                if need.column not in marks:
+                    marks[need.column] = np.zeros(self._columns[need.column].count + 1, bool)
+                marks[need.column][values] = True
+        found = np.zeros(len(rows), bool)
+        for name, mine in marks.items():
+            found |= mine[self._columns[name].codes[rows]]
+        left = np.flatnonzero(~found)
+        for arg in sorted(dear, key=self._worth_last):
+            if not len(left):
+                break
+            mine = self._marks(arg, rows[left])
+            found[left] = mine
+            left = left[~mine]
+        return found
 
     def _worth_first(self, node: Node) -> tuple[int, int]:
         return self._size(node), self._plan.cost(node)
@@ -272,16 +269,18 @@ class Slice:
             return cast(Marks, missing if need.leaf.op == "null" or not need.leaf.value else ~missing)
         if need.leaf.op == "field":
             return self._reference(need.leaf.value, column, rows)
+        if need.how != EVERY and number not in self._found:
+            return np.zeros(len(rows), bool)
         known = self._known.get(number)
         if known is None:
             known = np.zeros(column.count + 1, np.int8) if need.how == EVERY else np.ones(column.count + 1, np.int8)
-            if need.how != EVERY and number in self._found:
+            if need.how != EVERY:
                 known[self._found[number]] = 0 if need.how == VERIFY else 2
             known[column.count] = 1
             self._known[number] = known
         codes = column.codes[rows]
         state = known[codes]
-        if not state.all():
+        if need.how not in FOUND and not state.all():
             marks = np.zeros(len(known), bool)
             marks[codes[state == 0]] = True
             open_ = np.flatnonzero(marks)
@@ -295,34 +294,13 @@ class Slice:
         other = self._columns.get(name.lower())
         if other is None:
             return np.zeros(len(rows), bool)
-        pair = pl.DataFrame(
-            {"a": _gathered(column, rows), "b": _gathered(other, rows)}, schema={"a": pl.String, "b": pl.String}
-        )
+        if not starts and not ends and len(rows) > column.count + other.count:
+            mine, theirs = column.numbered(other, rows)
+            return cast(Marks, (mine == theirs) & (mine >= 0))
+        pair = pl.DataFrame({"a": column.texts(rows), "b": other.texts(rows)}, schema={"a": pl.String, "b": pl.String})
         left, right = pl.col("a"), pl.col("b")
         if starts and ends:
             test = left.str.contains(right, literal=True)
         else:
             test = left.str.starts_with(right) if starts else left.str.ends_with(right) if ends else left == right
         return cast(Marks, pair.select(test.fill_null(False)).to_series().to_numpy().astype(bool))
-
-
-def _sought(dictionary: Dictionary, values: pl.Series) -> tuple[Rows, Rows, Marks, Marks]:
-    """Every text of a dictionary in every value: text, value, and whether it stands at its begin and at its end."""
-    empty = np.empty(0, np.int64)
-    if dictionary.automaton is None or not len(values):
-        return empty, empty, empty.astype(bool), empty.astype(bool)
-    ends = np.cumsum(values.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
-    haystack = cast(str, values.str.join(_SEPARATOR).item()).encode("utf-8", "surrogatepass")
-    hits = dictionary.automaton.find_matches_as_indexes(haystack, overlapping=True)
-    table = np.fromiter(chain.from_iterable(hits), np.int64, count=3 * len(hits)).reshape(-1, 3)
-    value = np.searchsorted(ends, table[:, 1])
-    inside = table[:, 2] <= ends[np.minimum(value, len(ends) - 1)]
-    table, value = table[inside], value[inside]
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    return table[:, 0], value, table[:, 1] == starts[value], table[:, 2] == ends[value]
-
-
-def _gathered(column: Coded, rows: Rows) -> pl.Series:
-    codes = column.codes[rows]
-    at = pl.Series(codes, dtype=pl.Int64).set(pl.Series(codes == column.count), None)
-    return column.lower.gather(at.cast(pl.UInt32))

@@ -7,7 +7,8 @@ compiled rules by the digest of their source. Specification: https://github.com/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,18 +43,36 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How a leaf is looked up over the values of its column (:mod:`sigma_look`), and by which texts, in lower case.
+
+    ``others``: sets of texts any of which would do as well.
+    """
+
+    how: str
+    texts: tuple[str, ...] = ()
+    others: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One comparison. ``field`` None: a keyword, sought in all text of the event.
 
     ``op``: text (``value`` a tuple of literals and the wildcards ``*`` and ``?`` as :class:`Wild`), number, bool,
     null, exists, regex, cidr, compare (``value`` (operator, number)), part (``value`` (part of a time, number)), field
-    (``value`` (name, starts, ends)).
+    (``value`` (name, starts, ends)). ``look`` is set where it was found out before and the leaf can be evaluated.
     """
 
     field: str | None
     op: str
     value: Any
     cased: bool = False
+    look: Look | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        """Of a text without its wildcards: most leaves differ in more than these."""
+        value = tuple(p for p in self.value if p.__class__ is str) if self.op == "text" else self.value
+        return hash((self.field, self.op, value, self.cased))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +129,50 @@ def compiled(condition: Any, values: Values | None = None) -> Tree:
     raise Unsupported(f"condition {type(condition).__name__}")
 
 
-def plain(tree: Tree) -> Any:
-    """The tree as JSON values."""
+def plain(tree: Tree, named: Callable[[Leaf], Any] | None = None) -> Any:
+    """The tree as JSON values; ``named`` says what stands for a leaf, else its own form does."""
     if isinstance(tree, Leaf):
-        value = tree.value
-        if tree.op == "text":
-            value = [p if isinstance(p, str) else p.many for p in value]
-        elif isinstance(value, tuple):
-            value = list(value)
-        return ["leaf", tree.field, tree.op, value, tree.cased]
+        return named(tree) if named is not None else form_of(tree)
     if isinstance(tree, Not):
-        return ["not", plain(tree.arg)]
-    return ["and" if isinstance(tree, And) else "or", *(plain(a) for a in tree.args)]
+        return ["not", plain(tree.arg, named)]
+    return ["and" if isinstance(tree, And) else "or", *(plain(a, named) for a in tree.args)]
 
 
-def restored(form: Any) -> Tree:
-    """The tree that :func:`plain` made JSON values of."""
-    word, *rest = form
+def form_of(leaf: Leaf) -> list[Any]:
+    """A leaf as JSON values."""
+    value = leaf.value
+    if leaf.op == "text":
+        value = [p if isinstance(p, str) else p.many for p in value]
+    elif isinstance(value, tuple):
+        value = list(value)
+    look = leaf.look and [leaf.look.how, list(leaf.look.texts), [list(t) for t in leaf.look.others]]
+    return ["leaf", leaf.field, leaf.op, value, leaf.cased, look]
+
+
+def restored(form: Any, leaves: Sequence[Leaf] = ()) -> Tree:
+    """The tree that :func:`plain` made JSON values of; a number stands for one of these leaves."""
+    if form.__class__ is int:
+        return leaves[form]
+    word = form[0]
     if word == "not":
-        return Not(restored(rest[0]))
-    if word in ("and", "or"):
-        args = tuple(restored(a) for a in rest)
+        return Not(restored(form[1], leaves))
+    if word == "and" or word == "or":
+        args = tuple([restored(a, leaves) for a in form[1:]])
         return And(args) if word == "and" else Or(args)
-    field, op, value, cased = rest
+    return leaf_of(form)
+
+
+_WILD = {True: Wild(True), False: Wild(False)}
+
+
+def leaf_of(form: Sequence[Any]) -> Leaf:
+    """The leaf that :func:`form_of` made JSON values of."""
+    _, field, op, value, cased, look = form
     if op == "text":
-        value = tuple(p if isinstance(p, str) else Wild(p) for p in value)
-    return Leaf(field, op, tuple(value) if isinstance(value, list) else value, cased)
+        value = tuple([p if p.__class__ is str else _WILD[p] for p in value])
+    elif value.__class__ is list:
+        value = tuple(value)
+    return Leaf(field, op, value, cased, look and Look(look[0], tuple(look[1]), tuple(map(tuple, look[2]))))
 
 
 def _parts(value: SigmaString) -> tuple[str | Wild, ...]:
