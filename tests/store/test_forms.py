@@ -70,3 +70,9 @@ def test_ocsf_type_follows_from_class_and_activity() -> None:
         assert made["category_uid"] == made["class_uid"] // 1000
         assert made["time"] == 1_772_000_000_123
     assert json.loads(forms.ocsf_line(web, "0") or "")["type_uid"] == 400206
+
+
+def test_body_file_does_not_pass_a_deleted_file_for_one_in_use() -> None:
+    held = dict.fromkeys(("mode", "inode", "uid", "gid", "size", "accessed", "modified", "changed", "created"))
+    names = [forms.body_line({**held, "file_path": "/a", "allocated": a}).split("|")[1] for a in (True, False, None)]
+    assert names == ["/a", "/a (deleted)", "/a"]

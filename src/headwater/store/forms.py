@@ -230,11 +230,14 @@ def ocsf_line(row: Row, version: str) -> str | None:
 def body_line(row: Row) -> str:
     """One file as a line of the body file: MD5|name|inode|mode|UID|GID|size|atime|mtime|ctime|crtime, whole seconds.
 
-    A ``|`` or a line's end in a name is percent-encoded, for it would shift every column behind it.
+    A ``|`` or a line's end in a name is percent-encoded, for it would shift every column behind it. A name that is not in
+    use has `` (deleted)`` behind it, as The Sleuth Kit's own body files do.
     """
     name = str(row["file_path"] or "").replace("%", "%25") if _splits(row["file_path"]) else str(row["file_path"] or "")
     for char in ("|", "\n", "\r"):
         name = name.replace(char, f"%{ord(char):02X}")
+    if row.get("allocated") is False:
+        name += " (deleted)"
     mode = row["mode"]
     shown = stat.filemode(mode) if isinstance(mode, int) else "-"
     times = [0 if row[t] is None else row[t] // SECOND for t in ("accessed", "modified", "changed", "created")]

@@ -318,7 +318,7 @@ def body_rows(case: Path, clocks: Mapping[str, Clock], condition: str = "true") 
             have = {str(row["column_name"]) for row in _rows(_run(engine, "DESCRIBE events"))}
             own = ", ".join(
                 f"any_value({_quoted(n)}) AS {n}" if n in have else f"NULL AS {n}"
-                for n in ("inode", "mode", "uid", "gid", "size")
+                for n in ("inode", "mode", "uid", "gid", "size", "allocated")
             )
             query = (
                 f"SELECT source, path, file_path, {own}, {times} FROM events WHERE ({condition}\n) "  # noqa: S608
