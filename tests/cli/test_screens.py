@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from headwater.cli import meter
 from headwater.cli.main import main
 from headwater.model.columns import columns, cut, padded
+from headwater.model.voice import Voice
+from headwater.procedure.corridor import open_case
 from headwater.procedure.investigate import Outcome
+from headwater.procedure.registering import lines
 
 Worked = tuple[Path, Path, Outcome]
 
@@ -102,3 +106,17 @@ def test_what_is_outside_the_mandate_is_told_in_one_language(
         said = capsys.readouterr().err
         assert there in said
         assert not_there not in said
+
+
+def test_a_register_in_english_holds_no_words_of_ours_in_chinese(copied: Path) -> None:
+    item = copied.parent / "photo.jpg"
+    item.write_bytes(b"\xff\xd8 x")
+    words = ("add", str(copied), str(item), "--category", "photograph", "--source", "rack 3", "--method", "onsite")
+    assert main([*words, "--absent-rest", "as the record says"]) == 0
+    with_case = open_case(copied)
+    with with_case.ledger:
+        for language, form in (("en", r"[\u4e00-\u9fff（）]"), ("zh", r"absent:|not judged|Medium")):
+            held = [str(value) for row in lines(with_case, Voice(language)) for _, value in row.more] + [
+                value for row in lines(with_case, Voice(language)) for value in row.seven
+            ]
+            assert [value for value in held if re.search(form, value)] == []

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     voice = voice_of(options)
     corridor = open_case(options.case, options.command)
     with corridor.ledger:
-        rows = list(registering.lines(corridor))
+        rows = list(registering.lines(corridor, voice))
         for row in rows:
             say("  ".join((row.number, *row.seven)).rstrip())
         if not rows:

@@ -26,17 +26,20 @@ from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.model.times import from_rfc3339, rfc3339
+from headwater.model.voice import Voice
 from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.custody import OBJECTS, Desk, chains, holders
 from headwater.procedure.within_mandate import mandate_of, within
 from headwater.report.blocks import Block, Cell, Column, Document, Fields, Graph, Heading, Note, Row, Table, code, data
 from headwater.report.pdf import typeset
+from headwater.report.words import UNRECORDED
 from headwater.vault import anchors, items
 from headwater.vault.items import ADDED, ASPECTS, CATEGORIES, FIELDS, JUDGED, SEVEN, Item
 from headwater.vault.storage import hold_fast
 
 _ALGORITHMS = ("sha256", "sha1", "md5")
 _NOT_RECORDED = Text("未记载", "Not recorded")
+_BOTH = Voice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,8 @@ class Line:
     more: tuple[tuple[Text, str], ...]
 
 
-def lines(corridor: Corridor) -> list[Line]:
-    """The register: the sources, then the items, each by number."""
+def lines(corridor: Corridor, voice: Voice = _BOTH) -> list[Line]:
+    """The register: the sources, then the items, each by number; the program's own words in the reader's language."""
     entries = list(corridor.ledger.entries())
     judged = items.judgements_of(entries)
     states = chains(corridor)
@@ -173,12 +176,13 @@ def lines(corridor: Corridor) -> list[Line]:
         )  # fmt: skip
         more = [(Text("形式", "Form"), source.kind), (Text("大小（字节）", "Size (bytes)"), str(source.size))]
         more += [(Text(k, k), v) for k, v in source.digests.items() if k != "sha256"]
-        found.append(Line(number, seven, (*more, *_judged(judged.get(number)))))
+        found.append(Line(number, seven, (*more, *_judged(judged.get(number), voice))))
     for item in items.items_of(entries):
-        value = item.value
+        value, aside = item.value, "({})" if voice.language == "en" else "（{}）"
+        none = aside.format("absent: {}" if voice.language == "en" else "无：{}")
         category = CATEGORIES.get(value("category"), Text("—", "—"))
         seven = (
-            value("name"), value("start_time") or f"（{item.absent.get('start_time', '')}）", value("source"),
+            value("name"), value("start_time") or aside.format(item.absent.get("start_time", "")), value("source"),
             item.sha256, value("acquisition_method"), states[item.number].holder or value("custodian"),
             value("purpose"),
         )  # fmt: skip
@@ -186,31 +190,32 @@ def lines(corridor: Corridor) -> list[Line]:
         more += [(Text("上级检材", "Parent"), item.parent)] if item.parent else []
         more += [(Text("替代版本", "New version of"), item.version_of)] if item.version_of else []
         for field in FIELDS:
-            shown = value(field.name) or (f"（无：{item.absent[field.name]}）" if field.name in item.absent else "")
+            shown = value(field.name) or (none.format(item.absent[field.name]) if field.name in item.absent else "")
             if field.name == "category" and value("category"):
-                shown = f"{category.zh} {category.en}"
+                shown = voice.word(category.zh, category.en)
             if shown:
                 more.append((field.label, shown))
         if missing := items.not_recorded(item):
-            more.append((_NOT_RECORDED, "、".join(f"{f.label.zh} {f.label.en}" for f in missing)))
+            joint = ", " if voice.language == "en" else "、"
+            more.append((_NOT_RECORDED, joint.join(voice.word(f.label.zh, f.label.en) for f in missing)))
         more += [(Text(k, k), v) for k, v in (item.hashes or {}).items() if k != "sha256"]
-        found.append(Line(item.number, seven, (*more, *_judged(judged.get(item.number)))))
+        found.append(Line(item.number, seven, (*more, *_judged(judged.get(item.number), voice))))
     return found
 
 
-def _judged(said: Mapping[str, Any] | None) -> list[tuple[Text, str]]:
+def _judged(said: Mapping[str, Any] | None, voice: Voice) -> list[tuple[Text, str]]:
     if said is None:
-        return [(Text("三性审查", "Judged"), "未审查 not judged yet")]
+        return [(Text("三性审查", "Judged"), voice.word("未审查", "not judged yet"))]
     found = []
     for name, label in ASPECTS.items():
-        verdict = "成立 yes" if said[name]["holds"] else "不成立 no"
+        verdict = voice.word("成立", "yes") if said[name]["holds"] else voice.word("不成立", "no")
         found.append((label, f"{verdict}：{said[name]['reason']}（{said['by']}，{said['time']}）"))
     return found
 
 
 def print_register(corridor: Corridor, folder: Path, language: str) -> list[Path]:
     """Write the register as PDF and XLSX; returns their paths."""
-    rows = lines(corridor)
+    rows = lines(corridor, Voice(language))
     if not rows:
         raise UsageError("HW0005", what="register")
     made = corridor.ledger.checkpoint()
@@ -251,7 +256,7 @@ def _paper(corridor: Corridor, rows: Sequence[Line], head: str, issued: int) -> 
         (Text("登记时间", "Printed"), rfc3339(issued) or ""),
     )
     top: tuple[tuple[Text, Cell], ...] = tuple(
-        (label, (data(value or "未记载 not recorded"),)) for label, value in named
+        (label, (data(value),) if value else (UNRECORDED,)) for label, value in named
     )
     return Document(
         Text("电子数据证据登记表", "Register of electronic evidence"), (data(settings.case_name),) if settings.case_name else (),
