@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headwater.formats import twin_digests
 from headwater.formats.canonical import canonical
 from headwater.model.errors import IntegrityError, VaultError
 from headwater.vault.ledger import Ledger
@@ -90,6 +91,26 @@ def test_attack_on_the_ledger_shows(tmp_path: Path, attack: Attack) -> None:
     db.close()
     with Ledger(tmp_path) as ledger, pytest.raises(IntegrityError) as caught:
         ledger.check()
+    assert caught.value.code == "HW3002"
+
+
+@pytest.mark.parametrize("way", ["compiled", "hashlib"])
+@pytest.mark.parametrize(
+    "attack", [_edit, _edit_and_rehash, _delete, _delete_and_renumber, _swap, _insert, _first_gone, _not_canonical]
+)
+def test_attack_shows_to_the_quick_check_too(
+    tmp_path: Path, attack: Attack, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "hashlib":
+        monkeypatch.setattr(twin_digests, "_library", lambda: (None, False))
+    path = _filled(tmp_path)
+    with Ledger(tmp_path) as ledger:
+        assert ledger.examined(signatures=False) == ledger.examined()
+    with sqlite3.connect(path) as db:
+        attack(db)
+    db.close()
+    with Ledger(tmp_path) as ledger, pytest.raises(IntegrityError) as caught:
+        ledger.examined(signatures=False)
     assert caught.value.code == "HW3002"
 
 
