@@ -132,7 +132,7 @@ class Values:
         self._journal = journal
         self._names = _Names()
         slots = min(_SLOTS_MOST, 1 << max(10, (journal.size >> 3).bit_length()))
-        self._table = np.zeros(slots, dtype=np.int64)
+        self._table = np.zeros(slots, dtype=np.int32)
         self._mask = slots - 1
         self.count = 0
         self.buffers: list[bytes] = []
@@ -262,7 +262,7 @@ class Values:
         bounds = np.cumsum(entries.counts)
         begin = int(bounds[low - 1]) if low else 0
         items = entries.items[begin : int(bounds[high - 1])] if high > low else entries.items[:0]
-        rows = self._table.take((items >> items.dtype.type(3)).astype(np.int64) & self._mask)
+        rows: Rows = self._table.take((items >> items.dtype.type(3)).astype(np.int64) & self._mask).astype(np.int64)
         missed = np.flatnonzero(self.at.take(rows) != items)
         if len(missed) and not self._read(items, missed, rows):
             if high - low > 1:
