@@ -224,7 +224,7 @@ def print_register(corridor: Corridor, folder: Path, language: str) -> list[Path
     issued = from_rfc3339(made.time)
     pdf = typeset(_paper(corridor, rows, head, issued), language)
     paths = [folder / "register.pdf", folder / "register.xlsx"]
-    for path, content in zip(paths, (pdf, _sheet(corridor, rows, head, issued))):
+    for path, content in zip(paths, (pdf, _sheet(rows, head, issued, Voice(language)))):
         write_atomic(path, content)
     return paths
 
@@ -281,19 +281,25 @@ def _qr(head: str) -> Graph:
     return Graph((svg,), (svg,), (svg,), Text("台账链首二维码", "The head of the ledger as a QR code"))
 
 
-def _sheet(corridor: Corridor, rows: Sequence[Line], head: str, issued: int) -> bytes:
+def _sheet(rows: Sequence[Line], head: str, issued: int, voice: Voice) -> bytes:
     """The register as XLSX. Every cell is written as text: what a name begins with (= + - @) is never a formula."""
     import xlsxwriter  # type: ignore[import-untyped]
 
     held = io.BytesIO()
     plain = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     book = xlsxwriter.Workbook(held, plain)
-    book.set_properties({"title": "证据登记表", "created": datetime.fromtimestamp(issued // 10**9, UTC)})
+    book.set_properties(
+        {
+            "title": voice.word("证据登记表", "Register of evidence"),
+            "created": datetime.fromtimestamp(issued // 10**9, UTC),
+        }
+    )
     bold = book.add_format({"bold": True, "text_wrap": True})
     text = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
-    sheet = book.add_worksheet("登记表 register")
+    sheet = book.add_worksheet(voice.word("登记表", "register"))
     labels = list(dict.fromkeys((label.zh, label.en) for row in rows for label, _ in row.more))
-    heads = [f"{t.zh} {t.en}" for t in SEVEN] + ["编号 No."] + [zh if zh == en else f"{zh} {en}" for zh, en in labels]
+    named = [*((t.zh, t.en) for t in SEVEN), ("编号", "No."), *labels]
+    heads = [voice.word(zh, en) for zh, en in named]
     for at, name in enumerate(heads):
         sheet.write_string(0, at, name, bold)
     for line, row in enumerate(rows, 1):
@@ -302,7 +308,7 @@ def _sheet(corridor: Corridor, rows: Sequence[Line], head: str, issued: int) -> 
             sheet.write_string(line, at, _safe(value), text)
     sheet.set_column(0, len(heads), 24)
     sheet.freeze_panes(1, 1)
-    seal = book.add_worksheet("链首 head")
+    seal = book.add_worksheet(voice.word("链首", "head"))
     seal.write_string(0, 0, head, text)
     seal.set_column(0, 0, 160)
     book.close()
