@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 from memory_events import MemoryEvents, at
 
 from headwater.detect import registry, web_many
 from headwater.detect.detectors import web_chain, web_command
+from headwater.detect.web_attempts import kinds, read
 from headwater.detect.web_evidence import Host
 from headwater.model.kinds import EventKind, Severity
 from headwater.model.ports import Settings
@@ -115,3 +117,20 @@ def test_an_error_line_speaks_for_its_own_client_alone() -> None:
     host = Host(MemoryEvents().say("web.error", "/var/log/nginx/error.log", *rows))
     assert len(host.proofs(T, "wgetx http://a", ip(1), ip(7))) == 2
     assert len(host.proofs(T, "wgetx http://a", ip(2), ip(2))) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("/%24%7BClass.forName%28%22x%22%29%7D/", "template-injection"),
+        ("/autodiscover/autodiscover.json?@a.example/mapi/nspi/", "known-exploit"),
+        ("/vpn/../vpns/portal/scripts/newbm.pl", "known-exploit"),
+        ("/service/extension/backup/mboximport?account-name=admin", "known-exploit"),
+        ("/autodiscover/autodiscover.json?Email=", None),
+        ("/docs/${project}/class", None),
+    ],
+)
+def test_known_ways_in_are_named_and_honest_paths_are_not(uri: str, kind: str | None) -> None:
+    stem, _, query = uri.partition("?")
+    columns = {"cs-uri-stem": stem, "cs-uri-query": query, "cs-uri": uri, "cs-user-agent": "x", "cs-referer": ""}
+    assert pl.DataFrame(columns).select(kinds(read())).item().to_list() == ([kind] if kind else [])

@@ -38,7 +38,7 @@ class Trait:
 TRAITS: tuple[Trait, ...] = (
     # --- control from outside, tools
     Trait("reverse-shell", True, Stage.SPREAD, "T1059.004", "反弹 shell", "a reverse shell",
-          rf"/dev/(?:tcp|udp)/[\w.$-]+/\d+|\b(?:nc|ncat|netcat)\b[^|;&]*\s-(?:\w*[ec])\s*{_SHELL}|\b(?:ba|z|)sh\s+-i\b[^;]*[>&|]"
+          rf"/dev/(?:tcp|udp)/[\w.$-]+/\d+|/inet/(?:tcp|udp)/\d+/[\w.$-]+/\d+|\b(?:nc|ncat|netcat)\b[^|;&]*\s-(?:\w*[ec])\s*{_SHELL}|\b(?:ba|z|)sh\s+-i\b[^;]*[>&|]"
           rf"|mkfifo\b.*\b(?:nc|ncat|netcat|telnet|openssl)\b|\bsocat\b.*\bexec:|\bimport\s+socket\b.*\b(?:pty|subprocess|dup2)\b"
           rf"|\bperl\b.*\bSocket\b.*\bexec\b|\bphp\b.*\bfsockopen\b|\bTCPSocket\b.*\bexec\b"),
     Trait("download-run", True, Stage.EXPLOIT, "T1105", "从网络地址下载并直接执行", "downloads from an address and runs it",
@@ -81,8 +81,10 @@ TRAITS: tuple[Trait, ...] = (
     # --- persistence
     Trait("preload", True, Stage.PERSIST, "T1574.006", "写入 ld.so.preload", "writes ld.so.preload",
           r"(?:>>?|\btee\b|\b(?:cp|mv|ln|vim?|nano|chattr)\b)[^;&|]*/etc/ld\.so\.preload"),
+    Trait("container-escape", True, Stage.ESCALATE, "T1611", "以容器改写主机", "reaches the host by way of a container",
+          r"\b(?:docker|podman|nerdctl)\s+run\b[^;&|]*(?:-v|--volume|--mount)[= ]\S*/:/\S*[^;&|]*\bchroot\b|\bnsenter\b[^;&|]*(?:-t\s*1|--target[= ]1)\b"),
     Trait("kernel-module", True, Stage.PERSIST, "T1547.006", "从临时或隐藏目录装载内核模块", "loads a kernel module from a temporary or hidden place",
-          rf"\binsmod\s+\S*(?:{_TEMP}|/\.|^\./)\S*"),
+          rf"\binsmod\s+\S*(?:{_TEMP}|/\.|^\./)\S*|\b(?:insmod|modprobe)\s+\S*(?:diamorphine|reptile|suterusu|kovid|brokepkg|puszek|nurupo)"),
     Trait("chattr-hide", True, Stage.PERSIST, "T1222.002", "锁定后门文件", "locks a backdoor file",
           rf"\bchattr\s+\+\w*[ia]\w*\s+[^;&|]*(?:cron|authorized_keys|ld\.so\.preload|/etc/passwd|/etc/shadow|{_TEMP}|/\.\w)"),
     Trait("chattr", False, Stage.PERSIST, "T1222.002", "修改文件不可变属性", "changes the immutable attribute", r"\bchattr\s+[+-]\w*[ia]"),
@@ -104,14 +106,24 @@ TRAITS: tuple[Trait, ...] = (
           r"\b(?:rm|shred|truncate)\b[^;&|]*/var/log/\S+|(?:^|[^>])>\s*/var/log/\S+"),
     Trait("shred", False, Stage.COVER, "T1070.004", "粉碎文件", "shreds files", r"(?:^|[;&|]\s*|\bsudo\s+)(?:shred|srm|wipe)\s"),
     Trait("timestomp", False, Stage.COVER, "T1070.006", "改写文件时间", "sets file times", r"\btouch\s+(?:-\w+\s+)*-\w*[rdt]\w*\s"),
+    Trait("defence-off", False, Stage.COVER, "T1562.004", "关闭防火墙或强制访问控制", "switches off a firewall or mandatory access control",
+          r"\bsetenforce\s+(?:0|[Pp]ermissive)\b|\bsystemctl\s+(?:stop|disable|mask)\s+(?:--now\s+)?(?:firewalld|ufw|nftables|iptables|apparmor)\b"
+          r"|\bservice\s+(?:firewalld|ufw|iptables|apparmor)\s+stop\b|\bufw\s+(?:--force\s+)?disable\b|\biptables\s+(?:-F|--flush)\s*(?=[;&|]|$)"),
     Trait("agent-kill", True, Stage.COVER, "T1562.001", "停用审计、日志或主机防护", "stops auditing, logging or host protection",
           r"\bsystemctl\s+(?:stop|disable|mask)\s+(?:--now\s+)?(?:auditd|rsyslog|syslog|systemd-journald|aegis|falcon-sensor|wazuh-agent)(?:\.service)?\b"
           r"|\bservice\s+(?:auditd|rsyslog|syslog|aegis)\s+stop\b"
           r"|\bauditctl\s+(?:-e\s*0|-D)\b|aegis_?(?:uninstall|quartz)|uninstall\S*(?:aegis|cloudmonitor|qcloud)|\bkillall\s+(?:-9\s+)?(?:AliYunDun|YDService|aegis|auditd|rsyslogd)"),
     # --- credentials, scanning, spreading
     Trait("credentials", True, Stage.SPREAD, "T1003.008", "读取口令散列或私钥", "reads password hashes or private keys",
-          r"\b(?:cat|cp|less|more|head|tail|base64|xxd|strings|grep|awk|tar|scp|curl|nc)\b[^;&|]*/etc/(?:g?shadow-?)(?=[\s;&|'\"]|$)|\bunshadow\b|(?:^|[\s/;&|])(?:john|hashcat|mimipenguin|lazagne)\s"
+          r"\b(?:cat|cp|less|more|head|tail|base64|xxd|strings|grep|awk|tar|scp|curl|nc)\b[^;&|]*/etc/(?:g?shadow-?)(?=[\s;&|'\"]|$)|\bunshadow\b|(?:^|[\s/;&|])(?:john|hashcat|mimipenguin|lazagne)(?:\.\w{1,3})?(?=\s|$)"
           r"|\b(?:cat|cp|base64|tar|scp)\s[^;&|]*/\.ssh/id_(?:rsa|dsa|ecdsa|ed25519)(?!\.pub)\b|\b(?:cat|cp|base64)\s[^;&|]*/\.(?:aws/credentials|kube/config|docker/config\.json|pgpass)"),
+    Trait("process-memory", True, Stage.SPREAD, "T1003.007", "读取登录进程的内存或输入", "reads the memory or the input of a login process",
+          r"\b(?:gcore|gdb|strace|ltrace)\b[^;&]*\b(?:sshd|login|gdm\w*|gnome-keyring\w*)\b"),
+    Trait("key-search", False, Stage.SPREAD, "T1552.004", "查找私钥或凭据文件", "looks for private keys or credentials",
+          r"\bfind\s[^;&|]*-i?name\s+\S*(?:id_(?:rsa|dsa|ecdsa|ed25519)|\.ppk|credentials|\.kdbx|\.pgpass)"
+          r"|169\.254\.169\.254/\S*(?:security-credentials|/token)|100\.100\.100\.200/\S*(?:security-credentials|ram/)"),
+    Trait("remote-tool", True, Stage.SPREAD, "T1021.002", "远程执行工具", "a tool for running commands on other hosts",
+          r"\bimpacket-\w+|(?:^|[\s/;&|])(?:psexec|wmiexec|smbexec|atexec|secretsdump|crackmapexec|netexec|nxc|evil-winrm)(?:\.py)?(?=[\s;&|]|$)"),
     Trait("scan", True, Stage.SPREAD, "T1046", "扫描网络或猜解口令", "scans a network or guesses passwords",
           r"(?:^|[\s/;&|])(?:masscan|zmap|fscan|hydra|medusa|ncrack|kscan|goby|rustscan|nbtscan)(?=\s|$)|(?:^|[\s/;&|])nmap\b(?![^;&|]*(?:localhost|127\.0\.0\.1|--version))"
           r"|\b(?:nc|ncat|netcat)\b[^;&|]*\s-\w*z\w*\b[^;&|]*\d+-\d+|\bfor\s+\w+\s+in\b[^#]*\b(?:nc|ncat|netcat)\s+-\w*z|\bfor\s+\w+\s+in\b[^;]*(?:\{\d+\.\.\d+\}|seq\b)[^#]*\b(?:ping|nc|ssh|/dev/tcp)\b"),
@@ -119,6 +131,8 @@ TRAITS: tuple[Trait, ...] = (
     Trait("ssh-out", False, Stage.SPREAD, "T1021.004", "SSH 登录其他主机", "SSH to another host",
           r"(?:^|[;&|]\s*|\bsudo\s+)ssh\s+(?:-\w+(?:\s+(?!-)[\w./=@-]+)?\s+)*(?:[\w.-]+@)?[\w][\w.-]*"),
     # --- impact
+    Trait("exfiltrate-dns", True, Stage.IMPACT, "T1048.003", "经域名查询外传数据", "sends data out by name queries",
+          r"\b(?:while|for)\b.*\b(?:dig|nslookup|host)\s[^;|]*\$\{?\w+\}?\."),
     Trait("exfiltrate", True, Stage.IMPACT, "T1048", "向外部地址传出文件", "sends files to an outside address", _BY_ADDRESS),
     Trait("transfer", False, Stage.IMPACT, "T1048", "向另一主机传出文件", "sends files to another host",
           r"\bcurl\b[^;|]*\s(?:-T|--upload-file|--data-binary\s+@|-d\s+@|-F\s+\S+=@)|\b(?:nc|ncat|netcat)\b[^;|]*<\s*\S+|\|\s*(?:nc|ncat|netcat|ssh|curl)\s"
@@ -128,6 +142,13 @@ TRAITS: tuple[Trait, ...] = (
     Trait("encrypt-files", True, Stage.IMPACT, "T1486", "批量加密或改名文件", "encrypts or renames files in bulk",
           r"\b(?:find|for|while|xargs)\b.*\b(?:openssl\s+(?:enc|aes)|gpg\b[^;|]*(?:-c|--symmetric|-e|--encrypt)|ccrypt|[\w-]*xor|[\w-]*(?:encrypt|crypt)[\w-]*)\b"
           r"|\b(?:find|for)\b.*\bmv\b.*\.(?:encrypted|locked|enc|crypt\w*|lock)\b"),
+    Trait("destroy", True, Stage.IMPACT, "T1485", "销毁磁盘或整个系统的数据", "destroys the data of a disk or of the whole system",
+          r"\brm\s[^;&|]*--no-preserve-root|\brm\s+-\w*r\w*\s+(?:-\w+\s+)*/\*?(?=[\s;&|'\"]|$)"),
+    Trait("wipe-disk", False, Stage.IMPACT, "T1561.001", "覆写磁盘", "overwrites a disk",
+          r"\bdd\b[^;&|]*\bif=/dev/(?:zero|u?random)\b[^;&|]*\bof=/dev/(?:[shv]d[a-z]|nvme\d|mmcblk\d|mapper/|md\d)"
+          r"|\b(?:shred|wipe)\b[^;&|]*\s/dev/(?:[shv]d[a-z]|nvme\d|mapper/)|\bblkdiscard\s[^;&|]*/dev/"),
+    Trait("drop-database", False, Stage.IMPACT, "T1485", "删除数据库", "drops a database",
+          r"(?i:\bmysql\b[^|]*\bdrop\s+database\b|\bpsql\b[^|]*\bdrop\s+database\b|\bdropdb\s|dropDatabase\(\))"),
     Trait("backup-destroy", True, Stage.IMPACT, "T1490", "删除备份", "deletes backups",
           r"\brm\s+-\w*[rf]\w*\s+\S*(?:/backups?|/srv/backup|/var/backups)(?:/\*)?(?=[\s;&|]|$)|\bshred\b[^;&|]*backup|\b(?:lvremove|btrfs\s+subvolume\s+delete|zfs\s+destroy)\b[^;&|]*(?:snap|backup)"),
 )  # fmt: skip
@@ -141,5 +162,7 @@ SIEVE: tuple[str, ...] = (
     "cron", "systemd", "rc.local", "init.d", "/etc/profile", "authorized_keys", "hist", "/var/log", "shred", "srm ", "wipe", "touch", "systemctl",
     "service", "auditctl", "aegis", "cloudmonitor", "qcloud", "killall", "unshadow", "john", "hashcat", "mimipenguin", "lazagne", ".aws", ".kube", ".docker", ".pgpass",
     "masscan", "zmap", "fscan", "hydra", "medusa", "ncrack", "kscan", "goby", "rustscan", "nbtscan", "nmap", "ping", "scp", "rsync", "rclone", "mega",
-    "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump", "vacuum",
+    "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump", "vacuum", "gcore", "gdb", "strace", "ltrace", "name ", "169.254.169.254",
+    "100.100.100.200", "impacket", "exec", "secretsdump", "nxc", "evil-winrm", "dig ", "nslookup", "host ", "rm ", "dd ", "blkdiscard", "drop", "docker",
+    "podman", "nerdctl", "nsenter", "setenforce", "ufw", "iptables", "modprobe", "/inet/",
 )  # fmt: skip

@@ -27,13 +27,15 @@ PATTERNS = {
     r"|/wls-wsat/|/_async/asyncresponse|@type\"?[:=]\"?com\.sun\.",
     "jndi": r"(?i)\$\{[^}\s]{0,40}(?:jndi|j\}|\$\{(?:lower|upper|env|::-|date|sys))",
     "template-injection": r"(?i)\{\{[^}]{0,60}(?:\d+ ?\* ?\d+|config|self\.|__|request\.|cycler)|\$\{[^}]{0,20}\d+ ?\* ?\d+|__class__"
-    r"|freemarker\.template|\bT\(java\.lang|#_memberaccess|@java\.lang\.runtime|\$\{[^}]{0,80}getruntime|class\.module\.classloader",
+    r"|freemarker\.template|\bT\(java\.lang|#_memberaccess|@java\.lang\.runtime|\$\{[^}]{0,80}(?:getruntime|class\.forname|java\.lang)|class\.module\.classloader",
     # PHPUnit CVE-2017-9841, Laravel CVE-2021-3129, ThinkPHP, Spring CVE-2022-22947, Confluence CVE-2022-26134,
+    # Exchange CVE-2021-34473, Citrix CVE-2019-19781, Zimbra CVE-2022-27925,
     # F5 CVE-2020-5902, GeoServer CVE-2024-36401, Nacos CVE-2021-29441, PHP CVE-2024-4577, and routers' set-up pages
     "known-exploit": r"(?i)/phpunit/(?:src/)?util/php/eval-stdin\.php|/_ignition/execute-solution|invokefunction|/actuator/gateway/routes"
     r"|/tmui/login\.jsp/\.\.;|/weaver/bsh\.servlet|/boaform/|/hnap1|/gponform/|/cgi-bin/luci/;|allow_url_include|auto_prepend_file"
     r"|/geoserver/(?:wfs|ows)\?.*valuereference=exec|/nacos/v1/auth/users\?.*(?:username|pagesize)|/dana-na/auth/url_default"
-    r"|\(\) ?\{ ?:? ?;? ?\} ?;|/cgi-bin/(?:\.\.?/|\.%)|/solr/[^?]{1,60}/(?:config|dataimport)\?|/manager/text/deploy",
+    r"|\(\) ?\{ ?:? ?;? ?\} ?;|/cgi-bin/(?:\.\.?/|\.%)|/solr/[^?]{1,60}/(?:config|dataimport)\?|/manager/text/deploy"
+    r"|/autodiscover/autodiscover\.json\?[^ ]{0,80}@|/vpns?/(?:\.\./vpns/|portal/scripts/)|/service/extension/backup/mboximport",
 }  # fmt: skip
 NAMES = {
     "sql-injection": Text("SQL 注入", "SQL injection"),
