@@ -55,8 +55,8 @@ def hosts_of(findings: Iterable[Finding]) -> dict[int, str]:
 
 
 def asset_of(finding: Finding, hosts: Mapping[int, str]) -> str | None:
-    """The host that a finding concerns: as it says, else that of its evidence."""
-    return finding.host or hosts.get(_evidence(finding))
+    """The host that a finding concerns: as it says, else that of its evidence; of many together none."""
+    return finding.host or (None if "many_hosts" in finding.facts else hosts.get(_evidence(finding)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
 from headwater.detect.sigma_heard import PLACE, Heard
 from headwater.detect.sigma_kept import kept
-from headwater.detect.sigma_matched import CITED, Matched, Taken
+from headwater.detect.sigma_matched import CITED, MOST_HOSTS, ByHost, Matched, Taken
 from headwater.detect.sigma_plan import Plan
 from headwater.detect.sigma_report import SigmaReport
 from headwater.detect.sigma_route import requests
@@ -183,7 +183,7 @@ class _Feed:
         self, plan: Plan, rules: Sequence[Compiled], slices: Iterable[pl.DataFrame], heard: Heard | None
     ) -> Iterator[_Result]:
         """Match rules slice by slice; the plan's rules after these are what ``heard`` listens with."""
-        held: list[dict[int, Matched]] = [{} for _ in rules]
+        held: list[dict[int, ByHost]] = [{} for _ in rules]
         claims: dict[int, list[str]] = {}  # of the rules that matched
         for frame in slices:
             taken = Taken(frame)
@@ -198,11 +198,15 @@ class _Feed:
                     claims[number] = _claims(rules[number], self.columns)
                 wanted = list(dict.fromkeys([*STAND, *_WHO, *claims[number]]))
                 for source, mine in taken.sources(at):
-                    held[number].setdefault(source, Matched()).take(taken, mine, wanted)
+                    held[number].setdefault(source, ByHost()).take(taken, mine, wanted)
         for number, (rule, of) in enumerate(zip(rules, held, strict=True)):
             yield (
                 rule,
-                [_finding(self.events, self.name, rule, of[s], claims[number], self.columns) for s in sorted(of)],
+                [
+                    _finding(self.events, self.name, rule, kept, claims[number], self.columns, of[s].many)
+                    for s in sorted(of)
+                    for kept in of[s].each()
+                ],
             )
 
     def _needs(self, trees: Sequence[Tree], rules: Sequence[Compiled]) -> list[str]:
@@ -261,11 +265,15 @@ def _claims(rule: Compiled, columns: Columns) -> list[str]:
     return list(claims)
 
 
-def _finding(events: Events, feed: str, rule: Compiled, kept: Matched, claims: list[str], columns: Columns) -> Finding:
-    """The finding of one rule on one item of evidence."""
+def _finding(
+    events: Events, feed: str, rule: Compiled, kept: Matched, claims: list[str], columns: Columns, many: bool
+) -> Finding:
+    """The finding of one rule on one item of evidence, and one host of it where it holds events of several."""
     card, rows = rule.card, kept.rows()
     severity = card.severity
     facts: dict[str, str | int] = {"matches": kept.count, "feed": feed}
+    if many:
+        facts["many_hosts"] = f"> {MOST_HOSTS}"
     why = explain(rule.tree, rows.row(0, named=True), columns)
     if why:
         facts["why"] = "; ".join(r.text() for r in why if not r.absent)[:1000]

@@ -19,6 +19,7 @@ from headwater.detect.frames import ORDER
 from headwater.formats.distinct import Distinct, distinct
 
 CITED = 200
+MOST_HOSTS = 32  # of one item that are told one by one
 _PARTS = 16  # pieces of rows held before they are cut to the first and last again
 _WHO = ("host", "src_ip", "user")
 Rows = npt.NDArray[np.int64]
@@ -60,14 +61,26 @@ class Taken:
 
     def values(self, name: str, at: Rows) -> list[str]:
         """Two of the values that rows have in a column, or fewer where there are no two."""
-        if name not in self._who:
-            self._who[name] = distinct(self.frame[name].cast(pl.String))
-        found = self._who[name]
+        found = self._distinct(name)
         if not len(found.values):
             return []
         numbers = np.unique(found.codes[at])
         numbers = numbers[numbers < len(found.values)][:2]
         return cast(list[str], found.values.gather(pl.Series(numbers, dtype=pl.UInt32)).to_list())
+
+    def hosts(self, at: Rows) -> list[tuple[str | None, Rows]]:
+        """The rows of each host that they state, and of none."""
+        found = self._distinct("host")
+        if not len(found.values):
+            return [(None, at)]
+        codes = found.codes[at]
+        names = [*found.values.to_list(), None]
+        return [(names[code], at[codes == code]) for code in np.unique(codes).tolist()]
+
+    def _distinct(self, name: str) -> Distinct:
+        if name not in self._who:
+            self._who[name] = distinct(self.frame[name].cast(pl.String))
+        return self._who[name]
 
     def outermost(self, at: Rows) -> Rows:
         """Rows among which the first and the last half of :data:`CITED` are, in the order in which rows are told."""
@@ -115,6 +128,44 @@ class Matched:
         """The value that all matches that state one agree on."""
         seen = self._who.get(name, set())
         return next(iter(seen)) if len(seen) == 1 else None
+
+    def join(self, other: Matched) -> None:
+        """Add what another kept."""
+        self.count += other.count
+        self.answered += other.answered
+        self.first = min((t for t in (self.first, other.first) if t is not None), default=None)
+        self.last = max((t for t in (self.last, other.last) if t is not None), default=None)
+        for name, seen in self._who.items():
+            seen.update(other._who[name])
+        self._parts = [self.rows(), other.rows()] if self._parts and other._parts else self._parts + other._parts
+
+
+class ByHost:
+    """A rule's matches on one item of evidence, by host; together where one host at most is stated, or very many are."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str | None, Matched] = {}
+        self.many = False  # more than :data:`MOST_HOSTS`
+
+    def take(self, slice_: Taken, at: Rows, columns: Sequence[str]) -> None:
+        """Add the matches of one slice, as :meth:`Matched.take`."""
+        for host, mine in [(None, at)] if self.many else slice_.hosts(at):
+            self._kept.setdefault(host, Matched()).take(slice_, mine, columns)
+        if len(self._kept) - (None in self._kept) > MOST_HOSTS:
+            self._kept, self.many = {None: self._together()}, True
+
+    def each(self) -> list[Matched]:
+        """What is told one by one, in order of the hosts' names; what states none comes last."""
+        named = sorted(host for host in self._kept if host is not None)
+        if len(named) < 2:
+            return [self._together()]
+        return [self._kept[host] for host in (*named, None) if host in self._kept]
+
+    def _together(self) -> Matched:
+        whole = Matched()
+        for one in self._kept.values():
+            whole.join(one)
+        return whole
 
 
 def _ends(rows: pl.DataFrame, *, always: bool = False) -> pl.DataFrame:

@@ -65,7 +65,7 @@ _SERVICES: Mapping[str, Route] = {
 }
 _CATEGORIES: Mapping[str, Route] = {
     "process_creation": Route(("linux.*",), _kinds(EventKind.PROCESS_CREATE)),
-    "file_event": Route(("fs.macb",), _kinds(EventKind.FILE_CREATED)),
+    "file_event": Route(("fs.macb", "fs.container"), _kinds(EventKind.FILE_CREATED)),
     "network_connection": Route(("linux.*",), _kinds(EventKind.NETWORK_CONNECTION)),
 }
 # access logs, those of IIS, and what a web application firewall logged of requests: one taxonomy
