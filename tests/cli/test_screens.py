@@ -90,6 +90,8 @@ def test_no_terminal_to_ask_for_a_passphrase_is_told_and_no_traceback(
         raise EOFError
 
     monkeypatch.setattr("getpass.getpass", nobody)
+    assert main(["case", "people", str(copied), "add", "甲", "--role", "bogus"]) == 2, "a mistyped word is told first"
+    capsys.readouterr()
     assert main(["case", "people", str(copied), "add", "甲", "--role", "admin", "--lang", "zh"]) == 5
     assert "没有给出口令，请用 --passphrase-file" in capsys.readouterr().err
     assert main(["case", "people", str(copied), "add", "甲", "--role", "admin", "--lang", "en"]) == 5

@@ -132,6 +132,7 @@ def _people(options: argparse.Namespace) -> None:
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
+    from headwater.vault.roles import role
 
     voice = voice_of(options)
     if options.do == "list":
@@ -146,6 +147,8 @@ def _people(options: argparse.Namespace) -> None:
         return
     if not options.name:
         raise UsageError("HW0001", what="NAME")
+    for word in options.role:  # before anybody is asked for a passphrase
+        role(word)
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         if options.do == "dismiss":
             casework.dismiss(desk, options.name, options.reason)

@@ -111,6 +111,7 @@ DETAILS: Mapping[str, str] = {
     "no key in it is wrapped for this identity": "其中没有为此身份封装的密钥",
     r"chunk (\d+) was altered": "第 {0} 块被改动",
     r"non-hexadecimal number found .*": "不是十六进制数",
+    r"(.+) is enrolled already; dismiss the old key first": "{0} 已登记，请先停用旧密钥",
     "no passphrase was given: --passphrase-file": "没有给出口令，请用 --passphrase-file",
     "not an http or https address": "不是 http 或 https 地址",
     "larger than such a file may be": "大于此类文件的上限",
