@@ -27,6 +27,11 @@ def test_inferred_year_stands_in_the_story_and_a_second_run_says_that_it_goes_on
     (folder / "etc").mkdir()
     (folder / "var/log/auth.log").write_text(_LINES)
     (folder / "etc/timezone").write_text("Asia/Shanghai\n")
+    (folder / "var/spool/cron/atjobs").mkdir(parents=True)
+    # due in 2099, as it should be
+    (folder / f"var/spool/cron/atjobs/a00002{4_073_000_000 // 60:08x}").write_text(
+        "#!/bin/sh\n# atrun uid=0 gid=0\n# mail root 0\numask 22\nid\n"
+    )
     case = tmp_path / "case"
     ask = ["investigate", str(folder), "--case", str(case), "--examiner", "A", "--no-authority", "test", "--lang", "en"]
     ask += ["--workers", "1", "--no-reread"]
@@ -34,6 +39,7 @@ def test_inferred_year_stands_in_the_story_and_a_second_run_says_that_it_goes_on
     assert main(ask) == 0
     first = capsys.readouterr()
     assert "Going on" not in first.err
+    assert "lie after its registration" not in first.out
     assert "Note: 8 events of item 1 are of records that name no year (linux.auth)" in first.out
     parsing = [line for line in first.err.splitlines() if line.startswith("parsing:") and "(100 %)" in line]
     assert len(parsing) == 1, first.err

@@ -87,7 +87,10 @@ def test_lengths_in_words(ns: int, zh: str) -> None:
 
 class _Store:
     def __init__(self, times: list[int]) -> None:
-        self._frame = pl.DataFrame({"source": [1] * len(times), "feed": ["linux.auth"] * len(times), "ts": times})
+        kinds = ["auth.failure"] * len(times)
+        self._frame = pl.DataFrame(
+            {"source": [1] * len(times), "feed": ["linux.auth"] * len(times), "kind": kinds, "ts": times}
+        )
 
     def feeds(self) -> list[str]:
         return ["linux.auth"]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from headwater.model.custody import Evidence
+from headwater.model.kinds import EventKind
 from headwater.model.nouns import Sentence, Text
 from headwater.model.times import SECOND, from_rfc3339
 from headwater.procedure.chronicle import moment
@@ -53,7 +54,8 @@ def odd_times(corridor: Corridor) -> list[OddTimes]:
         bound, _ = acquired(item)
         rows = store.scan().filter(pl.col("source") == item.number)
         outside = (pl.col("ts") < EARLIEST) | (pl.col("ts") >= LATEST)
-        for wanted, limit in ((outside, None), ((pl.col("ts") > bound) & ~outside, bound)):
+        due = pl.col("kind") == EventKind.STATE_SCHEDULE.value  # a job of at(1) states when it is to run
+        for wanted, limit in ((outside, None), ((pl.col("ts") > bound) & ~outside & ~due, bound)):
             held = rows.filter(wanted).group_by("feed").agg(
                 pl.len().alias("count"), pl.col("ts").min().alias("first"), pl.col("ts").max().alias("last")
             ).collect().sort("feed")  # fmt: skip
