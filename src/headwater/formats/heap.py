@@ -13,7 +13,7 @@ import contextlib
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
-_KEPT = 256 << 20  # bytes of free memory at the heap's end that are not given back
+_KEPT = 512 << 20  # bytes of free memory at the heap's end that are not given back
 _APART = 128 << 20  # from this size on a piece is asked for and given back by itself
 
 
