@@ -59,9 +59,8 @@ def make(folder: Path, count: int) -> None:
             auth.append(f"{line} Accepted password for root {told}")
         if n % 20 == 0:
             mark = f"msg=audit({when.timestamp():.0f}.1:{n + 1}):"
-            audit.append(
-                f'type=SYSCALL {mark} arch=c000003e syscall=59 success=yes exit=0 pid={n} uid=33 comm="id" exe="/usr/bin/id" key="web-exec"\n'
-            )
+            call = f"type=SYSCALL {mark} arch=c000003e syscall=59 success=yes exit=0"
+            audit.append(f'{call} pid={n} uid=33 comm="id" exe="/usr/bin/id" key="web-exec"\n')
             audit.append(f'type=EXECVE {mark} argc=1 a0="id"\n')
     for name, lines in (
         ("nginx/access.log", access),
