@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("--zircolite", metavar="COMMAND", help="how Zircolite is called, a separate program")
     parser.add_argument("--ruleset", type=Path, help="the rules in Zircolite's own form")
     options = parser.parse_args()
+    if options.zircolite and options.ruleset is None:
+        parser.error("--zircolite needs --ruleset: the same rules in its own form")
     print("# sigma over event logs and JSON events")
     say_machine()
     with workplace() as work:
@@ -89,7 +91,9 @@ def main() -> None:
                         "--outfile", str(work / "peer.json")])  # fmt: skip
 
         def compared(own: float, target: float, *more: str) -> None:
-            if options.zircolite:
+            if not options.zircolite:
+                print(f"Zircolite: not run here (no --zircolite), ratio not measured, target {target:.0f}")
+            else:
                 ratio = _told("Zircolite", trials(options.times, lambda: peer(*more))) / own
                 print(f"ratio {ratio:.1f}, target {target:.0f}: {'met' if ratio >= target else 'MISSED'}")
 
