@@ -27,13 +27,22 @@ COLLECTED = _EVERYTHING - {"trim"}
 _TRIM_TIMER = "/etc/systemd/system/timers.target.wants/fstrim.timer"
 
 
-def identify(tree: Tree, entries: Iterable[Entry], said: dict[str, str], wanted: Collection[str] = _EVERYTHING) -> None:
-    """Add what these entries say to ``said``; the first file that says a thing counts."""
+def identify(
+    tree: Tree,
+    entries: Iterable[Entry],
+    said: dict[str, str],
+    wanted: Collection[str] = _EVERYTHING,
+    hives: bool = True,
+) -> None:
+    """Add what these entries say to ``said``; the first file that says a thing counts.
+
+    ``hives``: registry hives are parsed for what they say; whoever is no confined child leaves them out.
+    """
     for entry in entries:
         zone = entry.target or ""
         if entry.path == "/etc/localtime" and entry.kind == "link" and "zoneinfo/" in zone and "localtime" in wanted:
             said["localtime"] = zone.rpartition("zoneinfo/")[2]
-        if entry.kind == "file" and entry.path.lower() in windows_facts.HIVES:
+        if hives and entry.kind == "file" and entry.path.lower() in windows_facts.HIVES:
             found = windows_facts.facts(entry.path.lower(), tree.open(entry.key).pread)
             said.update({k: v for k, v in found.items() if k in wanted and k not in said})
         if entry.path == _TRIM_TIMER and "trim" in wanted:

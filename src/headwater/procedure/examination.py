@@ -21,13 +21,11 @@ from typing import Any
 
 from headwater.confine.pool import Message, Outcome, Pool, Task
 from headwater.examine import registry
-from headwater.examine.context import Taker, texts_of
+from headwater.examine.context import texts_of
 from headwater.examine.coverage import tile
 from headwater.examine.hive_artifacts import all_artifacts
-from headwater.examine.identity import COLLECTED, identify
 from headwater.examine.priority import first
 from headwater.formats.canonical import digest
-from headwater.formats.folders import FolderTree, open_root
 from headwater.model.custody import Evidence
 from headwater.model.errors import ExamineError
 from headwater.model.kinds import GapReason
@@ -35,6 +33,7 @@ from headwater.procedure.companions import Companions
 from headwater.procedure.contents import describe_all
 from headwater.procedure.corridor import TOOL, WALKED, Corridor, bad_ranges, facts_of, source_of
 from headwater.procedure.event_texts import texts_all
+from headwater.procedure.folder_listing import list_folder
 from headwater.procedure.folder_members import open_members
 from headwater.procedure.intake import Gate, Held, held, raise_from
 from headwater.procedure.outer_journals import BESIDE, beside, listed_with
@@ -125,7 +124,7 @@ def _list(corridor: Corridor, pool: Pool, item: Evidence, open_files: Held, othe
         discard(corridor.case, unit)
         receiver = Receiver(corridor.case, unit)
         if item.kind == "folder":
-            _list_folder(item, receiver)
+            list_folder(item, pool, receiver)
         else:
             task = Task(
                 f"list-{item.number}",
@@ -173,33 +172,6 @@ def _coverage(listing: Json, accounts: Sequence[Json]) -> list[tuple[int, int, s
 
 def _ignore(_: int) -> None:
     return None
-
-
-def _list_folder(item: Evidence, receiver: Receiver) -> None:
-    """A folder is listed by the parent: names and sizes, no parsing; its times are the copy's and make no events."""
-    root = open_root(source_of(item))
-    try:
-        tree = FolderTree(root)
-        count = 0
-        taker = Taker("", tree)
-        facts: dict[str, str] = {}
-        for entry in tree.entries():
-            count += 1
-            identify(tree, [entry], facts, COLLECTED)
-            receiver.context.extend(taker.take([entry]))
-            if entry.kind == "file" and entry.size:
-                receiver.contents.append(["", entry.key, entry.path, entry.size])
-                receiver.candidates.append(
-                    {"view": "", "key": entry.key, "path": entry.path, "size": entry.size, "mtime": entry.modified,
-                     "sniff": True}
-                )  # fmt: skip
-        gaps = [("/", gap) for gap in tree.warnings]
-        tree.close()
-    finally:
-        os.close(root)
-    for path, gap in gaps:
-        receiver.gap("fs.macb", path, gap)
-    receiver.result = {"entries": count, "facts": {"": facts}, "medium": None}
 
 
 def _plan(
