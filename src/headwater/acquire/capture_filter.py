@@ -9,16 +9,16 @@ IPv6 packet with extension headers has no ports here. Classic BPF: Documentation
 from __future__ import annotations
 
 import ipaddress
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import UsageError
 
 _WORDS_MOST, _CODE_MOST = 400, 1000
 _SNAP = 0x4_0000
-_TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
+_TOKEN = lazy_regex(r"\s*(\(|\)|[^\s()]+)")
 _LD, _LDH, _LDB, _LDHX, _MSH, _AND, _JEQ, _JSET, _JA, _RET = 0x20, 0x28, 0x30, 0x48, 0xB1, 0x54, 0x15, 0x45, 0x05, 0x06
 _PROTOCOLS = {"tcp": (6, 6), "udp": (17, 17), "icmp": (1, None), "icmp6": (None, 58)}
 _ETHERTYPES = {"ip": 0x0800, "arp": 0x0806, "ip6": 0x86DD}

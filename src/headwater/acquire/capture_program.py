@@ -10,18 +10,18 @@ so far and at the end. packet(7), Documentation/networking/packet_mmap.rst; the 
 from __future__ import annotations
 
 import os
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from headwater.acquire.ssh_scripts import quoted
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import UsageError
 
 SNAP = 262_144
 _HEAD = "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin\n"
-_INTERFACE = re.compile(r"[0-9A-Za-z_.:@-]{1,15}")
+_INTERFACE = lazy_regex(r"[0-9A-Za-z_.:@-]{1,15}")
 _STALL = 60.0
 _RECORD = struct.Struct("<cQIIBI")
 _RECORD_MOST = SNAP + 64
@@ -278,7 +278,7 @@ def pcap_records(frames: Frames) -> Iterator[Record]:
         yield Record("B", 0, 0, 0, 0, [(seconds * 1_000_000_000 + fraction * unit, data, length, 255)])
 
 
-_COUNTS = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel)")
+_COUNTS = lazy_regex(r"(\d+) packets? (captured|received by filter|dropped by kernel)")
 
 
 def tcpdump_counts(errors: str) -> tuple[int | None, int | None]:

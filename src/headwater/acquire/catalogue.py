@@ -13,18 +13,18 @@ Patterns: :mod:`headwater.acquire.collector_patterns`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
 
 PLATFORMS = ("linux", "windows")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+NAME = lazy_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _KEYS = frozenset({"name", "title", "why", "category", "platform", "volatility", "secrets", "touches", "collect"})
 _COLLECT = ("command", "files", "pseudo", "process", "recover", "raw")
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headwater.acquire.system_files import NotRecorded, inert_text, recorded
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import UsageError
 
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -71,7 +72,7 @@ def plain(reading: ClockReading | NotRecorded) -> Any:
     return reading.plain() if isinstance(reading, ClockReading) else recorded(reading)
 
 
-_STATED = re.compile(r"(?P<read>\S+?)@(?P<own>\S+)(?:\s+(?P<name>.+))?\Z", re.DOTALL)
+_STATED = lazy_regex(r"(?P<read>\S+?)@(?P<own>\S+)(?:\s+(?P<name>.+))?\Z", re.DOTALL)
 
 
 def by_person(text: str) -> ClockReading:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from headwater.acquire.devices import BlockDevice
 from headwater.acquire.system_files import SystemFiles, inert_text, word
+from headwater.formats.patterns import lazy_regex
 
-_OCTAL = re.compile(rb"\\([0-7]{3})")
+_OCTAL = lazy_regex(rb"\\([0-7]{3})")
 _PROCESSES_MOST = 65_536
 _FILES_MOST = 65_536  # descriptors of one process
 _MOUNTS_MOST = 100_000

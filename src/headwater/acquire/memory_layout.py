@@ -8,10 +8,11 @@ with the lowest segment. Sources: fs/proc/kcore.c, kernel/resource.c, elf(5), Do
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from headwater.formats.patterns import lazy_regex
 
 _PAGE = 4096
 _SEGMENTS_MOST = 4096
@@ -19,7 +20,7 @@ _RANGES_MOST = 4096
 _LOAD = 1
 _EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 _PHDR = struct.Struct("<IIQQQQQQ")
-_LINE = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) : System RAM\b")
+_LINE = lazy_regex(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) : System RAM\b")
 # the direct mapping of x86_64 (four and five levels) and of arm64 lies in here; vmalloc and modules lie above or elsewhere
 _KERNEL_HALF = 0xFF00_0000_0000_0000
 

@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.acquire.ssh_login import LOGIN_TRACES, SUDO_TRACES
+from headwater.formats.patterns import lazy_regex
 
 BLOCK = 1 << 20
 _RECORDS_MOST = 200_000
 _TRACES = tuple(dict.fromkeys(path for path, _ in LOGIN_TRACES + SUDO_TRACES))
 
 # words of strerror that say the device or the way to it is gone, not that a sector is bad
-_GONE = re.compile(
+_GONE = lazy_regex(
     rb"No such (?:file|device)|Permission denied|Operation not permitted|No medium found|Stale file|not connected|"
     rb"cannot allocate|Out of memory|memory exhausted|not found|invalid|unrecognized|usage:",
     re.IGNORECASE,

@@ -11,7 +11,6 @@ unless a person states otherwise.
 from __future__ import annotations
 
 import ctypes
-import re
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from headwater.acquire.devices import BlockDevice
 from headwater.acquire.ports import UnreadableError
 from headwater.acquire.system_files import NotRecorded, inert_text
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import AcquireError
 
 _GENERIC_READ = 0x80000000
@@ -46,7 +46,7 @@ _BUSES = {
     1: "scsi", 2: "atapi", 3: "ata", 4: "ieee1394", 5: "ssa", 6: "fibre-channel", 7: "usb", 8: "raid", 9: "iscsi",
     10: "sas", 11: "ata", 12: "sd", 13: "mmc", 14: "virtual", 15: "file-backed", 16: "storage-spaces", 17: "nvme",
 }  # fmt: skip
-_NAME = re.compile(r"\\\\[.?]\\(?:PhysicalDrive\d{1,4}|[A-Za-z]:|Volume\{[0-9a-fA-F-]{36}\})\Z")
+_NAME = lazy_regex(r"\\\\[.?]\\(?:PhysicalDrive\d{1,4}|[A-Za-z]:|Volume\{[0-9a-fA-F-]{36}\})\Z")
 _READ_MOST = 16 << 20
 
 

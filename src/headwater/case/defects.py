@@ -8,15 +8,15 @@ that it comes from and what mends it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headwater.case.duties import Law, laws
 from headwater.case.mandate import PARTS
+from headwater.formats.patterns import lazy_regex
 from headwater.model.nouns import Text
 
-_NAMES = re.compile(r"[、,，;；/]")
+_NAMES = lazy_regex(r"[、,，;；/]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.voice import LANGUAGES, Voice
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LANGUAGE_HELP = "文字语言，缺省为案件的语言 · language of the words; else that of the case"
 # control characters, and those that reorder what is shown (Unicode bidi, UAX #9)
-_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_COMMANDS = lazy_regex("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def inert(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from headwater.formats.patterns import lazy_regex
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,7 +30,7 @@ _INSIDE = tuple(
         "fe80::/10",
     )
 )
-IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+IPV4 = lazy_regex(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 
 
 def parsed(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from headwater.formats.patterns import lazy_regex
+
 LONGEST = 64 << 10  # characters of a text that are looked at
 DEPTH = 6  # layers
 FORMS = 24  # of one text, all layers together
@@ -28,30 +30,30 @@ SIEVE = (
     r"[A-Za-z0-9+_-]{20,}|[A-Za-z0-9+/]{40,}|\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2}\\|%[0-9a-fA-F]{2}|(?i:\[char\]|fromcharcode|\bchr\()"
     r"|(?i:\s[-/]e(?:c|nc?|nco\w*)?\s+[\"']?[A-Za-z0-9+/]{8})|\brev\b|(?i:rot13|N-ZA-M)|['\"]\s*\+\s*['\"]|\}['\"]\s*-f\s|\w`\w"
 )
-_POWERSHELL = re.compile(r"[\s\"'][-/–—]e(?:c|n|nc|nco|ncod\w*)?[\s:]+[\"']?([A-Za-z0-9+/]{8,}={0,2})", re.IGNORECASE)
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/_=-])")
-_HEX_ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2}){4,}")
-_OCTAL_ESCAPES = re.compile(r"(?:\\[0-3]?[0-7]{2}){4,}")
-_HEX_RUN = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2}){8,})")
-_HEX_CONTEXT = re.compile(
+_POWERSHELL = lazy_regex(r"[\s\"'][-/–—]e(?:c|n|nc|nco|ncod\w*)?[\s:]+[\"']?([A-Za-z0-9+/]{8,}={0,2})", re.IGNORECASE)
+_BASE64 = lazy_regex(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/_=-])")
+_HEX_ESCAPES = lazy_regex(r"(?:\\x[0-9a-fA-F]{2}){4,}")
+_OCTAL_ESCAPES = lazy_regex(r"(?:\\[0-3]?[0-7]{2}){4,}")
+_HEX_RUN = lazy_regex(r"(?:0x)?((?:[0-9a-fA-F]{2}){8,})")
+_HEX_CONTEXT = lazy_regex(
     r"xxd\s+-r|unhexlify|fromhex|hex2bin|\bpack\s*\(?\s*['\"]H|from_?hex|\b0x[0-9a-fA-F]{16}|unhex\(", re.IGNORECASE
 )
-_CODES = re.compile(
+_CODES = lazy_regex(
     r"(?:\[char\]\s*(?:0x[0-9a-f]+|\d{2,3})\s*\+?\s*){3,}|(?:chr\(\s*\d{2,3}\s*\)\s*[.+&]?\s*){3,}"
     r"|fromcharcode\(\s*\d{2,3}(?:\s*,\s*\d{2,3}){2,}\s*\)|\[char\[\]\]\s*\(?\s*\d{2,3}(?:\s*,\s*\d{2,3}){2,}",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"0x[0-9a-f]+|\d{2,3}", re.IGNORECASE)
-_QUOTED = re.compile(r"\"([^\"]{6,4000})\"|'([^']{6,4000})'")
-_ROT13 = re.compile(r"rot_?13|N-ZA-Mn-za-m", re.IGNORECASE)
-_REVERSED = re.compile(r"\|\s*rev\b|strrev\(|\[::-1\]|-1\.\.-", re.IGNORECASE)
+_NUMBER = lazy_regex(r"0x[0-9a-f]+|\d{2,3}", re.IGNORECASE)
+_QUOTED = lazy_regex(r"\"([^\"]{6,4000})\"|'([^']{6,4000})'")
+_ROT13 = lazy_regex(r"rot_?13|N-ZA-Mn-za-m", re.IGNORECASE)
+_REVERSED = lazy_regex(r"\|\s*rev\b|strrev\(|\[::-1\]|-1\.\.-", re.IGNORECASE)
 _PASSES = 12  # of putting pieces together
-_TICK = re.compile(r"(?<=\w)`(\w)")
-_PAREN = re.compile(r"(?<![\w\]])\(\s*('[^'()]{0,200}'|\"[^\"()]{0,200}\")\s*\)(?!\s*\.)")
-_FORMATTED = re.compile(
+_TICK = lazy_regex(r"(?<=\w)`(\w)")
+_PAREN = lazy_regex(r"(?<![\w\]])\(\s*('[^'()]{0,200}'|\"[^\"()]{0,200}\")\s*\)(?!\s*\.)")
+_FORMATTED = lazy_regex(
     r"[\"']((?:\{\d{1,3}\}){2,200})[\"']\s*-f\s*((?:['\"][^'\"]{0,200}['\"]\s*,?\s*){1,200})", re.IGNORECASE
 )
-_JOINED = re.compile(r"(['\"])([^'\"]{0,200})\1(?:\s*\+\s*\1[^'\"]{0,200}\1)+")
+_JOINED = lazy_regex(r"(['\"])([^'\"]{0,200})\1(?:\s*\+\s*\1[^'\"]{0,200}\1)+")
 _MAGIC = (b"\x1f\x8b", b"x\x01", b"x\x9c", b"x\xda", b"BZh", b"\xfd7zXZ")
 
 

@@ -10,7 +10,6 @@ False when: the list is old or wide (shared hosting, CDN, scanners), or a defend
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import polars as pl
 
 from headwater.detect.addresses import parsed
 from headwater.detect.frames import ORDER, STAND, names, state
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events
@@ -167,7 +167,7 @@ def _by_text(
                 found[keys[index]].add(value)
 
 
-_WORD = re.compile(r"[a-z0-9_-]")
+_WORD = lazy_regex(r"[a-z0-9_-]")
 
 
 def _stands_alone(kind: str, column: str, text: str, begin: int, end: int) -> bool:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from headwater.detect.decoding import decoded, innermost
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Stage
 
 LONGEST = 64 << 10
@@ -72,13 +73,13 @@ SIEVE = (
     r"|shadowcopy|vssadmin|wbadmin|bcdedit|scheduledtask|schtasks|new-service|\bsc(?:\.exe)?\s+create|wmiinstance|__eventfilter"
     r"|currentversion\\run|localuser|localgroup|\bnet1?\s+user|hidden|\s[-/]e|frombase64|bypass|unrestricted"
 )
-_URL = re.compile(r"https?://[\w./%?=&:-]+", re.IGNORECASE)
+_URL = lazy_regex(r"https?://[\w./%?=&:-]+", re.IGNORECASE)
 # how these package managers tell everybody to install them
-_INSTALLER = re.compile(
+_INSTALLER = lazy_regex(
     r"https://(?:(?:community\.)?chocolatey\.org/install\.ps1|(?:get|raw)\.scoop\.sh/?\S*|get\.scoop\.sh)",
     re.IGNORECASE,
 )
-_TWISTED = re.compile(r"\[char\]|'\s*\+\s*'|\"\s*\+\s*\"|-f\s*'|\w`\w|-join|-replace|-bxor|\[::-1\]", re.IGNORECASE)
+_TWISTED = lazy_regex(r"\[char\]|'\s*\+\s*'|\"\s*\+\s*\"|-f\s*'|\w`\w|-join|-replace|-bxor|\[::-1\]", re.IGNORECASE)
 TWISTS = 12  # so many signs of obfuscation in one text are one strong sign
 OBFUSCATED = Sign("obfuscated", True, Stage.EXPLOIT, "T1027", "混淆的脚本", "an obfuscated script", "")
 

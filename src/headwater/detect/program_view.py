@@ -13,6 +13,7 @@ import polars as pl
 
 from headwater.detect.frames import take
 from headwater.formats.certificate_chain import BROKEN, SELF
+from headwater.formats.patterns import lazy_regex
 from headwater.model.ports import Events
 
 OWN = ("machine", "program_kind", "compiled", "authenticode_sha256", "authenticode_sha1", "signature", "signer", "issuer",
@@ -27,7 +28,7 @@ _MAKERS = (
     r"|Tencent|Alibaba|Qihoo|Beijing Qihu|Huawei|Kingsoft|Sangfor|腾讯|奇虎|金山)"
 )
 _WINDOWS = ("windows.service", "windows.autorun", "windows.host", "windows.catalog")
-_DRIVE = re.compile(r"^(?:\\\?\?\\)?[a-z]:", re.IGNORECASE)
+_DRIVE = lazy_regex(r"^(?:\\\?\?\\)?[a-z]:", re.IGNORECASE)
 _VARIABLES = (
     ("%systemroot%", "/windows"), ("%windir%", "/windows"), ("\\systemroot", "/windows"), ("%programfiles%", "/program files"),
     ("%programfiles(x86)%", "/program files (x86)"), ("%programdata%", "/programdata"), ("%allusersprofile%", "/programdata"),

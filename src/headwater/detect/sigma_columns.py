@@ -6,7 +6,6 @@ Taxonomy: https://github.com/SigmaHQ/sigma-specification/blob/main/specification
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from headwater.detect.sigma_tree import And, Not, Or, Tree, leaves
+from headwater.formats.patterns import lazy_regex
 from headwater.model.records import HEADER, OWN_PREFIX
 
 # Sigma's field names for what stands in the header here (taxonomy, linux and webserver), and the names that Windows'
@@ -46,7 +46,7 @@ _BESIDE = frozenset({"image", "parentimage", "commandline"})
 # Header columns whose text a keyword is sought in, beside all own columns.
 _SPOKEN = frozenset({"host", "user", "src_ip", "dst_ip", "process", "command_line", "file_path", "provider"})
 _HEADER = frozenset(n for n, _ in HEADER) | {"ts"}
-_UNNAMED = re.compile(r"Data(?:_([1-9]\d{0,5}))?")
+_UNNAMED = lazy_regex(r"Data(?:_([1-9]\d{0,5}))?")
 KEYWORDS = "\x00keywords"
 EXACT = "\x00="  # before the name of a header column that no own field may stand for
 

@@ -22,13 +22,14 @@ import polars as pl
 
 from headwater.detect.addresses import parsed
 from headwater.detect.sigma_tree import Leaf, Unsupported, Wild
+from headwater.formats.patterns import lazy_regex
 
 LONGEST = 16_384  # characters of a value that Python's own engine is given: it backtracks
 LONGEST_FOR_RUST = 1 << 20
 _LONGEST_PATTERN = 200
 _SHORT = 20  # characters that most values have
 _FEW = 4  # values that are asked one by one
-_COUNTED = re.compile(r"\{(\d+),\d*\}\??$")
+_COUNTED = lazy_regex(r"\{(\d+),\d*\}\??$")
 
 Marks = npt.NDArray[np.bool_]
 Test = Callable[[str], tuple[int, int] | None]  # where in the value the leaf matches, in characters

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from headwater.detect import decoding
+from headwater.formats.patterns import lazy_regex
 
 # A cheap first sieve over raw request lines (Rust regex): everything that `command_in` can find passes it.
 SIEVE = (
@@ -26,15 +27,15 @@ _WORDS = (
     r"dir|ipconfig|systeminfo|powershell|tasklist|net)"
 )
 _PATHED = rf"(?:/(?:usr/)?(?:local/)?s?bin/)?{_WORDS}"
-_COMMAND = re.compile(rf"^\s*{_PATHED}(?=$|[\s;|&<>'\"$/-])")
-_INJECTED = re.compile(rf"(?:[;|&`\n]|\$\(|\|\||&&)\s*({_PATHED}(?=$|[\s;|&<>'\")`$])[^\n]*)")
-_IFS = re.compile(r"\$\{?IFS\b")
-_PROBABLE = re.compile(r"^(?:cmd|exec|execute|command|shell|c|run)$", re.IGNORECASE)
+_COMMAND = lazy_regex(rf"^\s*{_PATHED}(?=$|[\s;|&<>'\"$/-])")
+_INJECTED = lazy_regex(rf"(?:[;|&`\n]|\$\(|\|\||&&)\s*({_PATHED}(?=$|[\s;|&<>'\")`$])[^\n]*)")
+_IFS = lazy_regex(r"\$\{?IFS\b")
+_PROBABLE = lazy_regex(r"^(?:cmd|exec|execute|command|shell|c|run)$", re.IGNORECASE)
 _ELSEWHERE = (
-    ("traversal-to-shell", re.compile(r"(?:\.\./|\.%2e/|%2e%2e/|\.\.%2f){2,}.*\bbin/(?:ba)?sh\b", re.IGNORECASE)),
-    ("php-injection", re.compile(r"auto_prepend_file|allow_url_include|call_user_func_array.*vars\[|invokefunc", re.I)),
-    ("jndi", re.compile(r"\$\{jndi:(?:ldap|rmi|dns)", re.IGNORECASE)),
-    ("shellshock", re.compile(r"\(\)\s*\{\s*:?\s*;?\s*\}\s*;")),
+    ("traversal-to-shell", lazy_regex(r"(?:\.\./|\.%2e/|%2e%2e/|\.\.%2f){2,}.*\bbin/(?:ba)?sh\b", re.IGNORECASE)),
+    ("php-injection", lazy_regex(r"auto_prepend_file|allow_url_include|call_user_func_array.*vars\[|invokefunc", re.I)),
+    ("jndi", lazy_regex(r"\$\{jndi:(?:ldap|rmi|dns)", re.IGNORECASE)),
+    ("shellshock", lazy_regex(r"\(\)\s*\{\s*:?\s*;?\s*\}\s*;")),
 )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def value_of(query: str, parameter: str) -> str | None:
     return None
 
 
-_FILE = re.compile(
+_FILE = lazy_regex(
     r"(?:^|[\s>=|;&'\"])((?:/[\w.@+-]+)+|[\w@+-][\w.@+-]*\.(?:php|jsp|sh|py|pl|elf|bin|txt|so|tgz|gz|zip|html?))(?=$|[\s;|&'\"<>)])"
 )
 

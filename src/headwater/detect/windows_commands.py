@@ -11,6 +11,8 @@ import ntpath
 import re
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
+
 LONGEST = 4096
 _EXECUTABLE = r"\.(?:exe|dll|com|scr|bat|cmd|ps1|vbs|vbe|js|jse|wsf|hta|cpl|ocx|sys|msi)\b"
 
@@ -74,7 +76,7 @@ _SYSTEM = frozenset(
         "taskhost.exe", "taskhostw.exe", "dllhost.exe", "conhost.exe", "rundll32.exe", "userinit.exe", "dwm.exe", "ntoskrnl.exe",
     }
 )  # fmt: skip
-_HOMES = re.compile(
+_HOMES = lazy_regex(
     r"^(?:[a-z]:\\windows|%windir%|%systemroot%|\\systemroot|\\\?\?\\[a-z]:\\windows)\\(?:system32|syswow64|winsxs)\\|^(?:system32|syswow64)\\"
 )
 MASQUERADE = Sign(

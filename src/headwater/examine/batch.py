@@ -9,7 +9,6 @@ the same bytes follow each other with ``ordinal`` 0, 1, 2 ….
 from __future__ import annotations
 
 import operator
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own_column
 
@@ -27,7 +27,7 @@ HEAD_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER if na
 _NAMES = tuple(name for name in HEAD_SCHEMA if name != "ordinal")
 _stated = operator.attrgetter(*_NAMES)
 _NOTHING, _TEXTS = {type(None)}, {str, type(None)}
-_HALVES = re.compile("[\\ud800-\\udc7f\\udd00-\\udfff]")
+_HALVES = lazy_regex("[\\ud800-\\udc7f\\udd00-\\udfff]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,16 @@ of another type is left out; nothing raises.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.formats.patterns import lazy_regex
+
 _TEXT_MOST = 200  # characters
 LISTED_MOST = 1_000
-_ID = re.compile(r"^[0-9a-f]{64}$")
-_VOLUME = re.compile(r"/volumes/([^/]+)/_data/?$")
+_ID = lazy_regex(r"^[0-9a-f]{64}$")
+_VOLUME = lazy_regex(r"/volumes/([^/]+)/_data/?$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from headwater.examine.layer_merge import Merged, put_at, put_over
 from headwater.examine.opening import View
 from headwater.formats.attributes import Attributes, attributes
 from headwater.formats.bolt_file import Bolt, open_bolt
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.sqlite_file import open_sqlite
 from headwater.formats.trees import Coverage, Entry, Tree
 from headwater.model.kinds import GapReason
@@ -37,17 +38,17 @@ HOSTS_MOST = 1_000
 _TEXT_MOST = 4 << 20  # bytes of an engine's file
 _LAYERS_MOST = 500  # of one container, as the kernel has it
 _ID = r"[0-9a-f]{64}"
-_LAYER = re.compile(r"^(.*)/(overlay2?)/([0-9a-z-]{8,80})/(diff|link|lower)(/.*)?$")
-_LINK = re.compile(r"^(.*)/(overlay2?)/l/([A-Z0-9]{16,40})$")
-_VOLUME = re.compile(r"^(.*/volumes/[^/]+(?:/[^/]+)?)/_data(/.*)?$|^(.*/volumes/kubernetes\.io~empty-dir/[^/]+)(/.*)?$")
+_LAYER = lazy_regex(r"^(.*)/(overlay2?)/([0-9a-z-]{8,80})/(diff|link|lower)(/.*)?$")
+_LINK = lazy_regex(r"^(.*)/(overlay2?)/l/([A-Z0-9]{16,40})$")
+_VOLUME = lazy_regex(r"^(.*/volumes/[^/]+(?:/[^/]+)?)/_data(/.*)?$|^(.*/volumes/kubernetes\.io~empty-dir/[^/]+)(/.*)?$")
 _SNAPSHOTS = r"^(.*/io\.containerd\.snapshotter\.v1\.[a-z0-9-]{1,40})"
-_SNAPSHOT = re.compile(rf"{_SNAPSHOTS}/snapshots/([0-9]{{1,18}})/fs(/.*)?$")
-_SNAPSHOTTER = re.compile(rf"{_SNAPSHOTS}/metadata\.db$")
-_META = re.compile(r"^(.*)/io\.containerd\.metadata\.v1\.bolt/meta\.db$")
-_DOCKER = re.compile(rf"^(.*)/containers/({_ID})/config\.v2\.json$")
-_MOUNT = re.compile(rf"^(.*)/image/overlay2/layerdb/mounts/({_ID})/mount-id$")
-_PODMAN = re.compile(r"^(.*)/overlay-containers/containers\.json$")
-_SPEC = re.compile(rf"^(.*)/overlay-containers/({_ID})/userdata/config\.json$")
+_SNAPSHOT = lazy_regex(rf"{_SNAPSHOTS}/snapshots/([0-9]{{1,18}})/fs(/.*)?$")
+_SNAPSHOTTER = lazy_regex(rf"{_SNAPSHOTS}/metadata\.db$")
+_META = lazy_regex(r"^(.*)/io\.containerd\.metadata\.v1\.bolt/meta\.db$")
+_DOCKER = lazy_regex(rf"^(.*)/containers/({_ID})/config\.v2\.json$")
+_MOUNT = lazy_regex(rf"^(.*)/image/overlay2/layerdb/mounts/({_ID})/mount-id$")
+_PODMAN = lazy_regex(r"^(.*)/overlay-containers/containers\.json$")
+_SPEC = lazy_regex(rf"^(.*)/overlay-containers/({_ID})/userdata/config\.json$")
 _WORDS = (
     "overlay",
     "/volumes/",
@@ -56,9 +57,9 @@ _WORDS = (
     "/libpod/",
     "/db.sql",
 )  # one of them is in every path that matters
-_ANY_WORD = re.compile("|".join(map(re.escape, _WORDS)))
-_LIBPOD = re.compile(r"^.*/(?:libpod/bolt_state\.db|db\.sql)$")
-_POINTS_TO = re.compile(r"^\.\./([0-9a-z-]{8,80})/diff$")
+_ANY_WORD = lazy_regex("|".join(map(re.escape, _WORDS)))
+_LIBPOD = lazy_regex(r"^.*/(?:libpod/bolt_state\.db|db\.sql)$")
+_POINTS_TO = lazy_regex(r"^\.\./([0-9a-z-]{8,80})/diff$")
 
 Layer = list[tuple[str, Entry]]
 

@@ -9,7 +9,6 @@ Formats: Docker's json-file driver, one object a line with the keys always in th
 from __future__ import annotations
 
 import json
-import re
 
 import numpy as np
 import polars as pl
@@ -18,6 +17,7 @@ from headwater.examine.batch import printable
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import iso
 from headwater.examine.lines import Context, Cut, LineGrammar, groups
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.paths import file_layer
 
@@ -26,10 +26,10 @@ _OBJECT = (
     r'(?:,"attrs":(?P<attrs>\{.*\}))?,"time":"(?P<time>[0-9TZ:.+-]{20,40})"\}$'
 )
 _CRI = r"^(?P<stream>stdout|stderr) (?P<tags>[FP](?::[^ ]*)?)(?: (?P<message>.*))?$"
-_DOCKER = re.compile(r"/containers/([0-9a-f]{64})/")
-_PODMAN = re.compile(r"/overlay-containers/([0-9a-f]{64})/")
-_POD = re.compile(r"/pods/([^/_]+)_([^/_]+)_([^/_]+)/([^/]+)/[^/]+$")
-_LINK = re.compile(r"/containers/([^/_]+)_([^/_]+)_(.+)-([0-9a-f]{64})\.log[^/]*$")
+_DOCKER = lazy_regex(r"/containers/([0-9a-f]{64})/")
+_PODMAN = lazy_regex(r"/overlay-containers/([0-9a-f]{64})/")
+_POD = lazy_regex(r"/pods/([^/_]+)_([^/_]+)_([^/_]+)/([^/]+)/[^/]+$")
+_LINK = lazy_regex(r"/containers/([^/_]+)_([^/_]+)_(.+)-([0-9a-f]{64})\.log[^/]*$")
 NAMES = ("container", "container_name", "pod", "namespace", "pod_uid")
 
 

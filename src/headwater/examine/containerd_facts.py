@@ -10,19 +10,19 @@ but no record in containerd; its id is the snapshot's key. What is missing or of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from headwater.examine.container_facts import LISTED_MOST, Facts, environment, parsed, part, text
 from headwater.formats.bolt_file import Bolt, Item
+from headwater.formats.patterns import lazy_regex
 
 NAMESPACES_MOST = 200
 SNAPSHOTS_MOST = 100_000
-_ID = re.compile(r"^[0-9a-f]{64}$")
+_ID = lazy_regex(r"^[0-9a-f]{64}$")
 _ACTIVE = 2  # the kind of a snapshot that a container writes to
 _POD = "io.kubernetes.pod."
-_MOUNTED = re.compile(r"/volumes/(?:.*/_data|kubernetes\.io~empty-dir/[^/]+)$")
+_MOUNTED = lazy_regex(r"/volumes/(?:.*/_data|kubernetes\.io~empty-dir/[^/]+)$")
 
 
 @dataclass(frozen=True, slots=True)

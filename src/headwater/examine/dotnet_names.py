@@ -6,14 +6,15 @@ Format: ECMA-335, 6th edition, II.24.2 (metadata root, stream headers, heaps), I
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from headwater.formats.patterns import lazy_regex
 
 _ROOT = b"BSJB"
 _MOST_ROOTS = 16
 _MOST_TEXTS = 200_000
-_NAME = re.compile(rb"[^\0]{1,1024}")
+_NAME = lazy_regex(rb"[^\0]{1,1024}")
 
 
 @dataclass(frozen=True, slots=True)

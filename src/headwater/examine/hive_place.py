@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.registry_hive import Hive
 from headwater.model.paths import file_layer
 
@@ -30,7 +31,7 @@ _NAMES = {
     "elam": ("other", "HKLM\\ELAM"),
 }  # fmt: skip
 # the base block keeps only the end of a path: "nts and Settings\\joe\\ntuser.dat"
-_USER = re.compile(r"(?:Users|s and Settings|ServiceProfiles)[/\\]([^/\\]+)[/\\]", re.IGNORECASE)
+_USER = lazy_regex(r"(?:Users|s and Settings|ServiceProfiles)[/\\]([^/\\]+)[/\\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

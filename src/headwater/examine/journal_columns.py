@@ -7,7 +7,6 @@ an array of numbers, filled by one scatter, and its column is made of the values
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -21,13 +20,14 @@ from headwater.examine.line_templates import REACH
 from headwater.examine.line_views import PADDING, Bytes, Ints, buffered, views_of
 from headwater.formats.journal_values import ENTRY_CELLS, Rows, Values
 from headwater.formats.journal_walk import Entries
+from headwater.formats.patterns import lazy_regex
 
 ENTRIES_MOST = 50_000  # of one batch
 _CELLS_MOST = 64 << 20  # characters of one batch, so that long messages cannot pile up
 _ITEMS_MOST = 4_000_000  # fields of one batch, of which even empty ones cost something
 _GRID_MOST = 8_000_000  # names times entries
 _NAMES_MOST = 400  # field names that become columns; those beyond stand together in other_fields
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_NAME = lazy_regex(r"[A-Z_][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from headwater.examine.batch import HEAD_SCHEMA, printable
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_views import Ints
 from headwater.examine.lines import Context, Cut, Shape
+from headwater.formats.patterns import lazy_regex
 from headwater.model.records import Value
 from headwater.model.times import from_rfc3339
 
@@ -30,12 +30,12 @@ Picker = Callable[[Mapping[str, Any]], Mapping[str, Value] | None]
 RowPicker = Callable[[dict[str, Any]], tuple[Any, ...] | None]
 _MOST = (1 << 63) - 1
 _TEXT = 8192
-_LONG = re.compile(r"[0-9]{18}")  # digits enough for a number that orjson would round
+_LONG = lazy_regex(r"[0-9]{18}")  # digits enough for a number that orjson would round
 _DIGITS = bytes(48 if 48 <= n <= 57 else 32 for n in range(256))
 _RUN = b"0" * 18
 _TEXTS, _TEXT_ONLY = {str, type(None)}, {str}
 _compactly = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\x(?=[0-9a-f]{2})")
+_BYTE = lazy_regex(r"(?<!\\)((?:\\\\)*)\\x(?=[0-9a-f]{2})")
 
 
 def json_shape(pick: Picker, own: Mapping[str, Any]) -> Shape:

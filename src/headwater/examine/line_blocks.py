@@ -8,7 +8,6 @@ is a Gap "too long". What is yielded depends only on the bytes, never on the siz
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import polars as pl
 from headwater.examine.batch import printable
 from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, column, find
 from headwater.formats import compiled
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.records import File, Gap
 
@@ -28,7 +28,7 @@ MOST_LINES = 400_000
 _PAGE = 4096
 _FEW_OF = 8  # lines that are no more than this part of their block are worth a block of their own
 _ZEROS = bytes(NUL_RUN)
-_ZERO_RUN = re.compile(b"\0{%d,}" % NUL_RUN)
+_ZERO_RUN = lazy_regex(b"\0{%d,}" % NUL_RUN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, find, find_back
+from headwater.formats.patterns import lazy_regex
 
-_FIELD = re.compile(r"\{([a-z_]+)([#*]?)\}")
+_FIELD = lazy_regex(r"\{([a-z_]+)([#*]?)\}")
 _MOST_DIGITS = 18
 REACH = 8  # texts must begin at least so far into the block, for the search from the right
 

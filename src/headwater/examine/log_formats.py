@@ -21,6 +21,7 @@ import polars as pl
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, Shape
 from headwater.examine.web_values import columns_of
+from headwater.formats.patterns import lazy_regex
 
 _MOST_FORMAT = 8192  # characters; a longer format is no format that a person wrote
 _MOST_FORMATS = 32
@@ -53,16 +54,16 @@ STANDARD = frozenset(
         r"%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"",
     }
 )
-_NGINX_FORMAT = re.compile(
+_NGINX_FORMAT = lazy_regex(
     r"""(?m)^[^#\n]*?\blog_format\s+([\w.-]+)((?:\s+(?:escape=\w+|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))+)\s*;"""
 )
-_NGINX_LOG = re.compile(r"(?m)^[^#\n]*?\baccess_log\s+([^\s;]+)(?:\s+([\w.-]+))?[^;\n]*;")
-_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
-_APACHE_FORMAT = re.compile(r"""(?mi)^[ \t]*LogFormat[ \t]+(?:"((?:[^"\\]|\\.)*)"|(\S+))(?:[ \t]+([\w.-]+))?[ \t]*$""")
-_APACHE_LOG = re.compile(
+_NGINX_LOG = lazy_regex(r"(?m)^[^#\n]*?\baccess_log\s+([^\s;]+)(?:\s+([\w.-]+))?[^;\n]*;")
+_QUOTED = lazy_regex(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_APACHE_FORMAT = lazy_regex(r"""(?mi)^[ \t]*LogFormat[ \t]+(?:"((?:[^"\\]|\\.)*)"|(\S+))(?:[ \t]+([\w.-]+))?[ \t]*$""")
+_APACHE_LOG = lazy_regex(
     r"""(?mi)^[ \t]*(?:CustomLog|TransferLog)[ \t]+"?([^"\s]+)"?(?:[ \t]+(?:"((?:[^"\\]|\\.)*)"|([\w.-]+)))?"""
 )
-_APACHE_TOKEN = re.compile(r"%(?:!?[0-9,]+)?[<>]?(\{[^}]*\})?(\^?[A-Za-z%]{1,3}?)(?![A-Za-z]*\^)")
+_APACHE_TOKEN = lazy_regex(r"%(?:!?[0-9,]+)?[<>]?(\{[^}]*\})?(\^?[A-Za-z%]{1,3}?)(?![A-Za-z]*\^)")
 
 
 @dataclass(frozen=True, slots=True)

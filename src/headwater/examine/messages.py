@@ -24,6 +24,7 @@ from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers
 from headwater.examine.message_beginnings import Beginnings
 from headwater.examine.message_phrases import Phrased, numbered_names, phrased
 from headwater.examine.message_rules import RULES
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Value
 
@@ -47,10 +48,10 @@ _REPEATS = b"message repeated "
 _REPEATED = r"message repeated (?P<times>[0-9]+) times: \[ ?(?P<inner>.*)\]"
 _ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:?[0-9a-fA-F.]*(?:%[0-9A-Za-z._-]+)?)$"
 _MAPPED = r"^::ffff:([0-9]{1,3}(?:\.[0-9]{1,3}){3})$"
-_MODULE_TAG = re.compile(r"(.*)\((pam_\w+)\)")
+_MODULE_TAG = lazy_regex(r"(.*)\((pam_\w+)\)")
 _MOST_TEXT = 8192  # bytes; a longer text is kept whole, but no rule is tried on it: re is not linear
 _MOST_SPACES = 16  # behind a text, that are left out of account
-_PROCESS_PATH = re.compile(r".*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
+_PROCESS_PATH = lazy_regex(r".*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
 
 
 def family(process: str) -> tuple[str, str | None]:

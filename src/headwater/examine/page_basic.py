@@ -11,21 +11,22 @@ from collections.abc import Iterator
 from itertools import islice
 
 from headwater.examine.php_flow import Flow
+from headwater.formats.patterns import lazy_regex
 
 MOST = 5000
-_REQUEST = re.compile(r"\brequest(?:\.\w{1,20})?\s*\(\s*(?:\"([^\"\n]{1,64})\")?", re.IGNORECASE)
-_ASSIGN = re.compile(
+_REQUEST = lazy_regex(r"\brequest(?:\.\w{1,20})?\s*\(\s*(?:\"([^\"\n]{1,64})\")?", re.IGNORECASE)
+_ASSIGN = lazy_regex(
     r"(?:^|<%|:)[ \t]*(?:dim[ \t]+)?(?:set[ \t]+)?(\w{1,64})(?:[ \t]+as[ \t]+\w{1,40})?[ \t]*=([^\n]{1,400})",
     re.I | re.M,
 )
-_EVALS = re.compile(
+_EVALS = lazy_regex(
     r"(?<![\w.])(?:eval|execute|executeglobal)\b[ \t]*\(?([^\n]{1,300})|\.addcode\b[ \t]*\(?([^\n]{1,300})", re.I
 )
-_EXECS = re.compile(r"\.(?:exec|run|shellexecute)\b[ \t]*\(?([^\n]{1,300})|\bprocess\.start[ \t]*\(([^\n]{1,300})"
+_EXECS = lazy_regex(r"\.(?:exec|run|shellexecute)\b[ \t]*\(?([^\n]{1,300})|\bprocess\.start[ \t]*\(([^\n]{1,300})"
                     r"|\.(?:arguments|filename)[ \t]*=([^\n]{1,300})|\bshell[ \t]*\(([^\n]{1,300})", re.I)  # fmt: skip
-_RUNS = re.compile(r"wscript\.shell|shell\.application|processstartinfo|process\.start|\bshell\s*\(", re.IGNORECASE)
-_HIDDEN = re.compile(r"(?:\bchrw?\s*\([^)]{1,20}\)\s*&\s*){4}|\bstrreverse\s*\(", re.IGNORECASE)
-_SAFE = re.compile(r"^\s*(?:cint|clng|cbool|cdbl|len|isnumeric|server\.htmlencode|int)\s*\(", re.IGNORECASE)
+_RUNS = lazy_regex(r"wscript\.shell|shell\.application|processstartinfo|process\.start|\bshell\s*\(", re.IGNORECASE)
+_HIDDEN = lazy_regex(r"(?:\bchrw?\s*\([^)]{1,20}\)\s*&\s*){4}|\bstrreverse\s*\(", re.IGNORECASE)
+_SAFE = lazy_regex(r"^\s*(?:cint|clng|cbool|cdbl|len|isnumeric|server\.htmlencode|int)\s*\(", re.IGNORECASE)
 
 
 def flows(text: str) -> list[Flow]:

@@ -13,32 +13,33 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.php_flow import Flow
+from headwater.formats.patterns import lazy_regex
 
 MOST = 2_000  # expressions of one page
 LONGEST = 8_192
 _OPEN = 200  # expressions that do not end: such a page does not compile, so nothing runs that is not looked at here
-_COMMENT = re.compile(r"<%--.*?(?:--%>|\Z)", re.DOTALL)
-_CODE = re.compile(r"<%.*?(?:%>|\Z)", re.DOTALL)
-_IGNORED = re.compile(r"<%@\s*page\b[^>]{0,400}\bisELIgnored\s*=\s*[\"']true", re.IGNORECASE)
-_BEGIN = re.compile(r"(?<!\\)[$#]\{")
-_JOINED = re.compile(r"([\"'])\s*(?:\+=?|\.concat\(|\.replace\([^)]{0,80}\)|\)\s*\.concat\()\s*([\"'])")
-_ASKS = re.compile(
+_COMMENT = lazy_regex(r"<%--.*?(?:--%>|\Z)", re.DOTALL)
+_CODE = lazy_regex(r"<%.*?(?:%>|\Z)", re.DOTALL)
+_IGNORED = lazy_regex(r"<%@\s*page\b[^>]{0,400}\bisELIgnored\s*=\s*[\"']true", re.IGNORECASE)
+_BEGIN = lazy_regex(r"(?<!\\)[$#]\{")
+_JOINED = lazy_regex(r"([\"'])\s*(?:\+=?|\.concat\(|\.replace\([^)]{0,80}\)|\)\s*\.concat\()\s*([\"'])")
+_ASKS = lazy_regex(
     r"\b(?:paramValues|param|headerValues|header|cookie)\s*(?:\.\s*(\w{1,64})|\[\s*[\"']([\w.-]{1,64}))"
     r"|\b(?:pageContext\s*\.\s*)?request\s*\.\s*(?:get(?:Parameter|Header|QueryString|Reader|InputStream)\w*\s*\(\s*(?:[\"']([\w.-]{1,64}))?"
     r"|(?:queryString|parameterMap|inputStream|reader|pathInfo)\b)"
 )
-_SET = re.compile(r"<c:set\b([^>]{0,2000})>", re.IGNORECASE)
-_VAR = re.compile(r"\bvar\s*=\s*[\"'](\w{1,64})")
-_KEPT = re.compile(r"setAttribute\s*\(\s*[\"'](\w{1,64})[\"']\s*,")
-_EXEC = re.compile(
+_SET = lazy_regex(r"<c:set\b([^>]{0,2000})>", re.IGNORECASE)
+_VAR = lazy_regex(r"\bvar\s*=\s*[\"'](\w{1,64})")
+_KEPT = lazy_regex(r"setAttribute\s*\(\s*[\"'](\w{1,64})[\"']\s*,")
+_EXEC = lazy_regex(
     r"java\.lang\.(?:Runtime|ProcessBuilder)|\bRuntime\s*\.\s*getRuntime|\bgetRuntime\b|\bProcessBuilder\b"
 )
-_EVAL = re.compile(
+_EVAL = lazy_regex(
     r"javax?\.script\.|ScriptEngine|defineClass|URLClassLoader|GroovyShell|SpelExpressionParser|\bELProcessor\b|jdk\.jshell"
 )
-_REFLECTS = re.compile(r"\.\s*(?:forName|loadClass)\s*\(")
-_CALLS = re.compile(r"\.\s*(?:invoke|newInstance)\s*\(")
-_EVALUATED = re.compile(r"<spring:eval\b[^>]{0,400}\bexpression\s*=\s*[\"'][^>]{0,400}[$#]\{", re.IGNORECASE)
+_REFLECTS = lazy_regex(r"\.\s*(?:forName|loadClass)\s*\(")
+_CALLS = lazy_regex(r"\.\s*(?:invoke|newInstance)\s*\(")
+_EVALUATED = lazy_regex(r"<spring:eval\b[^>]{0,400}\bexpression\s*=\s*[\"'][^>]{0,400}[$#]\{", re.IGNORECASE)
 
 
 def _blank(match: re.Match[str]) -> str:

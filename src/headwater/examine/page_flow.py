@@ -31,6 +31,7 @@ from headwater.examine.page_names import (
 from headwater.examine.page_parts import Page
 from headwater.examine.page_texts import constant
 from headwater.examine.php_flow import Flow, Held
+from headwater.formats.patterns import lazy_regex
 
 MOST_BYTES = 1 << 20
 MOST_NODES = 400  # looked at below one value
@@ -48,8 +49,8 @@ _CSHARP = (
     "[(method_declaration) (constructor_declaration) (local_function_statement)] @function (return_statement) @return "
     "[(variable_declaration) (parameter)] @typed"
 )
-_REQUEST = re.compile(r"(?:^|\.)(?:request|req)$", re.IGNORECASE)
-_REQUEST_PART = re.compile(
+_REQUEST = lazy_regex(r"(?:^|\.)(?:request|req)$", re.IGNORECASE)
+_REQUEST_PART = lazy_regex(
     r"(?:^|\.)Request(?:\.(?:Form|QueryString|Headers|Cookies|Params|ServerVariables|Item|Files|InputStream|RawUrl|Body|"
     r"BinaryRead|Query))?$",
     re.IGNORECASE,

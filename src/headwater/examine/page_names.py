@@ -7,7 +7,7 @@ https://learn.microsoft.com/dotnet/api/. Names are compared in lower case: what 
 
 from __future__ import annotations
 
-import re
+from headwater.formats.patterns import lazy_regex
 
 # What a servlet request gives of what the client wrote.
 ASKS = frozenset(
@@ -27,7 +27,7 @@ ASKS = frozenset(
         "getpathinfo",
     }
 )
-REQUEST_TYPE = re.compile(r"\b(?:Multipart)?(?:Http)?(?:Servlet)?Request(?:Base)?\b|MultipartRequest")
+REQUEST_TYPE = lazy_regex(r"\b(?:Multipart)?(?:Http)?(?:Servlet)?Request(?:Base)?\b|MultipartRequest")
 # A method's name, or "new " and a class: how a value that reaches it is used.
 SINKS = {
     "exec": "exec-of-request", "new processbuilder": "exec-of-request", "command": "exec-of-request",

@@ -12,7 +12,9 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-_PIECE = re.compile(
+from headwater.formats.patterns import lazy_regex
+
+_PIECE = lazy_regex(
     rb"(?P<comment><%--.*?(?:--%>|\Z))"
     rb"|<%@(?P<directive>.*?)(?:%>|\Z)"
     rb"|<%!(?P<members>.*?)(?:%>|\Z)"
@@ -24,15 +26,15 @@ _PIECE = re.compile(
     rb"|@(?:functions\s*)?\{(?P<razor>)",
     re.DOTALL | re.IGNORECASE,
 )
-_SERVER = re.compile(rb"runat\s*=\s*[\"']?server", re.IGNORECASE)
-_LANGUAGE = re.compile(rb"language\s*=\s*[\"']?([\w#.]{1,20})", re.IGNORECASE)
-_WHOLE = re.compile(rb"^\s*(?:webhandler|webservice|application|servicehost)\b", re.IGNORECASE)
-_JAVA_ESCAPE = re.compile(rb"\\u+([0-9a-fA-F]{4})")
-_XML_ENTITY = re.compile(rb"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));")
+_SERVER = lazy_regex(rb"runat\s*=\s*[\"']?server", re.IGNORECASE)
+_LANGUAGE = lazy_regex(rb"language\s*=\s*[\"']?([\w#.]{1,20})", re.IGNORECASE)
+_WHOLE = lazy_regex(rb"^\s*(?:webhandler|webservice|application|servicehost)\b", re.IGNORECASE)
+_JAVA_ESCAPE = lazy_regex(rb"\\u+([0-9a-fA-F]{4})")
+_XML_ENTITY = lazy_regex(rb"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));")
 _ENTITIES = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
-_CONTROL = re.compile(rb"<(?:asp:(?:TextBox|HiddenField|FileUpload)|input|textarea)\b([^>]{0,500})>", re.IGNORECASE)
-_ID = re.compile(rb"\bid\s*=\s*[\"']?(\w{1,64})", re.IGNORECASE)
-_JAVA = re.compile(rb"<jsp:|<%@\s*page\s[^%]*\bimport\s*=|\bjava\.|getParameter\s*\(|HttpServletRe|\bgetRuntime\b")
+_CONTROL = lazy_regex(rb"<(?:asp:(?:TextBox|HiddenField|FileUpload)|input|textarea)\b([^>]{0,500})>", re.IGNORECASE)
+_ID = lazy_regex(rb"\bid\s*=\s*[\"']?(\w{1,64})", re.IGNORECASE)
+_JAVA = lazy_regex(rb"<jsp:|<%@\s*page\s[^%]*\bimport\s*=|\bjava\.|getParameter\s*\(|HttpServletRe|\bgetRuntime\b")
 MOST_PIECES = 20_000
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 
 from tree_sitter import Node
 
+from headwater.formats.patterns import lazy_regex
+
 MOST_DEPTH = 12
 MOST_LENGTH = 8192
-_ESCAPE = re.compile(r"\\(?:u+([0-9a-fA-F]{4})|x([0-9a-fA-F]{1,4})|([0-7]{1,3})|(.))", re.DOTALL)
+_ESCAPE = lazy_regex(r"\\(?:u+([0-9a-fA-F]{4})|x([0-9a-fA-F]{1,4})|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _LITERALS = ("string_literal", "verbatim_string_literal", "character_literal")
 

@@ -8,6 +8,8 @@ import binascii
 import codecs
 import re
 
+from headwater.formats.patterns import lazy_regex
+
 EXECS = frozenset({"system", "exec", "shell_exec", "passthru", "popen", "proc_open", "pcntl_exec", "ssh2_exec"})
 EVALS = frozenset({"eval", "assert", "create_function"})
 # function → which of its arguments is called
@@ -32,7 +34,7 @@ PASSING = frozenset({
 CHECKS = frozenset(
     {"in_array", "array_key_exists", "array_search", "basename", "preg_match", "ctype_alnum", "ctype_alpha"}
 )
-_ESCAPES = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
+_ESCAPES = lazy_regex(r"\\(?:x([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "e": "\x1b", "f": "\f"}
 
 

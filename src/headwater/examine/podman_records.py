@@ -9,14 +9,14 @@ beside it. What is missing or of another type is left out; nothing raises but wh
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from headwater.examine.container_facts import LISTED_MOST, Facts, environment, parsed, part, text
 from headwater.formats.bolt_file import Bolt
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.sqlite_file import Database, Fault
 
-_ID = re.compile(r"^[0-9a-f]{64}$")
+_ID = lazy_regex(r"^[0-9a-f]{64}$")
 
 
 def of_bolt(bolt: Bolt) -> dict[str, Facts]:

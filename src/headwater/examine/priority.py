@@ -8,11 +8,11 @@ file is read in the end, and events are told in the order of time and place.
 
 from __future__ import annotations
 
-import re
+from headwater.formats.patterns import lazy_regex
 
 SOON = 64 << 20  # bytes of one file; several hundred thousand lines, a few seconds
 
-_FIRST = re.compile(
+_FIRST = lazy_regex(
     r"""(?ix) \A (?: .*! )? (?:
         /var/log/ (?: secure | auth | wtmp | btmp | utmp | lastlog | faillog | audit/ | cron | messages | syslog | sudo
             | nginx/ | apache2/ | httpd/ | tomcat | journal/ ) .*

@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.ports import ByteSource
 
@@ -33,7 +34,7 @@ TOLD_MOST = 300  # strings of one file
 _LETTERS = np.zeros(256, np.bool_)
 _LETTERS[0x20:0x7F] = True
 _CLASSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
+    (name, lazy_regex(pattern))
     for name, pattern in (
         ("onion", r"\b[a-z2-7]{16}(?:[a-z2-7]{40})?\.onion\b"),
         ("url", r"(?i)\b(?:https?|ftp|wss?|tcp|udp|stratum\+(?:tcp|ssl)|ldap|rmi)://[\w.\[\]%-]{3,}[^\s\"'<>]*"),
@@ -49,7 +50,7 @@ _CLASSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )  # fmt: skip
 # one look at each string before the table: whatever a class finds holds one of these
-_SIEVE = re.compile(
+_SIEVE = lazy_regex(
     r"://|\.onion|@|PRIVATE KEY|ssh-(?:rsa|ed)|AKIA|LTAI|bc1|4[0-9AB]\w{93}|0x[0-9a-fA-F]{40}|\d\.\d{1,3}\.\d|/dev/|/tmp/|/etc/|/root/"
     r"|/\.ssh|authorized_|/var/log|\\|[Cc][Mm][Dd]|\b[Nn]c(?:at)?\s|[Cc]url|[Ww]get|[Cc]hmod|[Bb]ash|[Rr]eg\s|[Nn]et\s|(?i:powershell|vssadmin"
     r"|schtasks|currentversion)|crontab|iptables|systemctl|System32"

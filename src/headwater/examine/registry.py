@@ -30,12 +30,13 @@ from typing import Any
 import re2
 
 from headwater.examine import parsers as package
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import ExamineError
 from headwater.model.records import File, Record
 
 HEAD_BYTES = 4096
-_NAME = re.compile(r"\(([a-z0-9]+(?:\.[a-z0-9_]+)+)\)\.$")
-_FEED = re.compile(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
+_NAME = lazy_regex(r"\(([a-z0-9]+(?:\.[a-z0-9_]+)+)\)\.$")
+_FEED = lazy_regex(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ RFC 3339 time, the default of Debian 13 and of Ubuntu 24.04), RFC 5424; each may
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from headwater.examine.line_views import Flags, Ints, numbers, words
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.examine.messages import OWN, classified
 from headwater.formats import compiled
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import TimeBasis
 
 _MOST_SPACES = 16
@@ -295,8 +295,8 @@ _HEAD = (
     rb"(?:<[0-9]{1,3}>)?(?:" + _MONTH + rb" [ 0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
     rb"|(?:1 )?[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^ ]*) [!-~]{1,255} "
 )
-_LINE = re.compile(_HEAD)
-_AUTH = re.compile(_HEAD + rb"(?:sshd|sudo|su|login|systemd-logind|useradd|passwd|polkitd|gdm[a-z-]*)[^a-z0-9 ]")
+_LINE = lazy_regex(_HEAD)
+_AUTH = lazy_regex(_HEAD + rb"(?:sshd|sudo|su|login|systemd-logind|useradd|passwd|polkitd|gdm[a-z-]*)[^a-z0-9 ]")
 
 
 def syslog_share(head: bytes) -> tuple[float, float]:

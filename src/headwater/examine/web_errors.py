@@ -8,8 +8,6 @@ as its ``log_buffer_prepare`` writes it (https://redmine.lighttpd.net/projects/l
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import polars as pl
 
@@ -17,6 +15,7 @@ from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import Times, ctime, iso
 from headwater.examine.line_views import Flags
 from headwater.examine.lines import Context, Cut, LineGrammar
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 
 OWN = {
@@ -192,7 +191,7 @@ def lighttpd_shape(lines: Lines, context: Context) -> Cut:
 
 ERROR = LineGrammar(shapes=(nginx_shape, apache_shape, lighttpd_shape), own=OWN)
 
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     rb"(?:[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} \[[a-z]{4,6}\] [0-9]+#[0-9]+: "
     rb"|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}: \([A-Za-z0-9_-]+\.c\.[0-9]+\) "
     rb"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-3][0-9] [0-9:.]{8,15} [0-9]{4}\] \[[A-Za-z0-9_.:-]+\] )"

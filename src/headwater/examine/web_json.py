@@ -8,7 +8,6 @@ Keys that mean nothing here are kept together as JSON in ``extra``.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, Shape
 from headwater.examine.log_formats import NGINX, Format, tokens
 from headwater.examine.web_values import columns_of
+from headwater.formats.patterns import lazy_regex
 
 _KEYS: dict[str, str] = {
     **{name: field for name, field in NGINX.items() if field and not field.startswith("@")},
@@ -40,17 +40,17 @@ _KEYS: dict[str, str] = {
     **dict.fromkeys(("query", "query_string", "args"), "cs-uri-query"),
 }  # fmt: skip
 _TIMES = ("@timestamp", "time_iso8601", "msec", "ts", "timestamp", "time", "time_local", "starttime", "date")
-_SPLIT = re.compile(r'"([^"\\]{1,64})"\s*:\s*"?$')
+_SPLIT = lazy_regex(r'"([^"\\]{1,64})"\s*:\s*"?$')
 _MOST_LINE = 1 << 18
 _MOST_PLANS, _MOST_KEYS = 256, 4096  # sets of keys that are remembered, and letters of one of them
 _LONG_NUMBER = "[0-9]{19}"
 _DEEP = 100  # so many brackets cannot be deeper than either reader goes
-_SECONDS = re.compile(r"[0-9]{9,11}(?:\.[0-9]+)?")
-_MILLISECONDS = re.compile(r"[0-9]{13}")
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
-_FRACTION = re.compile(r"\.[0-9]+")
+_SECONDS = lazy_regex(r"[0-9]{9,11}(?:\.[0-9]+)?")
+_MILLISECONDS = lazy_regex(r"[0-9]{13}")
+_ISO = lazy_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_FRACTION = lazy_regex(r"\.[0-9]+")
 _dumped = json.JSONEncoder(ensure_ascii=False).encode
-_CLF = re.compile(r"\[?[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:")
+_CLF = lazy_regex(r"\[?[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:")
 
 
 def keys_of(form: Format) -> dict[str, str]:

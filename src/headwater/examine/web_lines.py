@@ -10,8 +10,6 @@ https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format (combined); f
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import polars as pl
 
@@ -21,6 +19,7 @@ from headwater.examine.line_templates import equal, run_of_digits
 from headwater.examine.line_time import clf
 from headwater.examine.line_views import Bytes, Flags, Ints, constant, find, find_back, numbers, words
 from headwater.examine.lines import Context, Cut
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
 
 OWN = {
@@ -331,7 +330,7 @@ def access_shape(lines: Lines, context: Context) -> Cut:
     return Cut(fits, columns)
 
 
-_LINE = re.compile(rb'\S+ [^\n]*?\[[0-3][0-9]/[A-Z][a-z]{2}/[0-9]{4}:[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^\]\n]{0,8}\] "')
+_LINE = lazy_regex(rb'\S+ [^\n]*?\[[0-3][0-9]/[A-Z][a-z]{2}/[0-9]{4}:[0-2][0-9]:[0-5][0-9]:[0-6][0-9][^\]\n]{0,8}\] "')
 
 
 def access_share(head: bytes) -> float:

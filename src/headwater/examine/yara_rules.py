@@ -20,11 +20,13 @@ from dataclasses import dataclass
 
 import yara_x
 
+from headwater.formats.patterns import lazy_regex
+
 EXTERNAL = ("filename", "filepath", "extension", "filetype", "owner")
 FILE_MOST = 32 << 20  # bytes of one rule file
 FAULTS_MOST = 500  # told one by one
 _SLOW = frozenset({"SlowPattern", "PotentiallySlowLoop"})
-_RULE = re.compile(r"^\s*(?:(?:private|global)\s+)*rule\s+(\w+)", re.MULTILINE)
+_RULE = lazy_regex(r"^\s*(?:(?:private|global)\s+)*rule\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ of https://github.com/fox-it/dissect.target. Texts are UTF-16 behind the count o
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from headwater.formats.patterns import lazy_regex
 
 FILES = bytes.fromhex("36DA56776F515A43ACAC44A248FFF34D")  # before and behind the list of a job's files
 QUEUE = bytes.fromhex("47445F00A9BDBA449851C47BB6C07ACE")  # before and behind the jobs that count
@@ -43,7 +44,7 @@ _TEXT_MOST = 40_000
 _FILES_MOST = 10_000
 _EARLIEST, _LATEST = 125_911_584_000_000_000, 157_469_184_000_000_000  # 2000 to 2100
 _SEARCH = 4096  # how far behind a job's files its times can stand: errors with a text of their own lie between
-_DRIVE = re.compile(rb"(?:[A-Za-z]\0:\0|\\\0\\\0)[^\0]\0")
+_DRIVE = lazy_regex(rb"(?:[A-Za-z]\0:\0|\\\0\\\0)[^\0]\0")
 UNKNOWN_SIZE = (1 << 64) - 1
 
 

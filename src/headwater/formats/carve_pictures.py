@@ -11,15 +11,16 @@ import re
 import zlib
 
 from headwater.formats.carve_walk import STEPS_MOST, Stretch, Walked, number
+from headwater.formats.patterns import lazy_regex
 
 _READ = 1 << 18
 _JPEG_MOST = 128 << 20
 _PDF_MOST = 256 << 20
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_MARKER = lazy_regex(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _NO_PICTURE = bytes(4096)
-_END = re.compile(rb"startxref\s+(\d{1,12})\s+%%EOF\r?\n?")
-_OBJECT = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)")
-_MORE = re.compile(rb"[\r\n]\d+ \d+ obj\b")
+_END = lazy_regex(rb"startxref\s+(\d{1,12})\s+%%EOF\r?\n?")
+_OBJECT = lazy_regex(rb"\s*(?:xref|\d+\s+\d+\s+obj)")
+_MORE = lazy_regex(rb"[\r\n]\d+ \d+ obj\b")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 

@@ -13,7 +13,6 @@ blocks that were used several times hold the last; SSDs that were told of free b
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from headwater.formats import carve_packed, carve_pictures, carve_records, carve_streams
 from headwater.formats.carve_walk import Budget, Spent, Stretch, Walk, Walked
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.sources import ChainSource, Piece
 from headwater.formats.trees import Coverage, Entry
 from headwater.model.kinds import GapReason
@@ -34,7 +34,7 @@ BYTES_MOST = 64 << 30  # of all contents
 RUNS_MOST = 4_000  # of one file
 SIGHTINGS_MOST = 500_000
 _READ = 4 << 20
-_KEY = re.compile(r"(?:\d{1,18}\+\d{1,18},?){1,4000}")
+_KEY = lazy_regex(r"(?:\d{1,18}\+\d{1,18},?){1,4000}")
 _REACH = 4 << 30  # how far a file may go on
 
 _SIGNATURES: tuple[tuple[bytes, Walk], ...] = (

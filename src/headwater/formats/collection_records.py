@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.paths import encode_name
 from headwater.model.ports import ByteSource
 
 MAGIC = b"HWCOL1 "
-_FIRST = re.compile(rb"HWCOL1 ([0-9a-f]{16,64})\n")
+_FIRST = lazy_regex(rb"HWCOL1 ([0-9a-f]{16,64})\n")
 _HEAD_MOST = 256 << 10  # a path of 400 folders of the longest names
 _LINE_MOST = 128
 _WINDOW = 1 << 20
 _DAMAGE_MOST = 1_000
-_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = lazy_regex(r"-?[0-9]{1,19}")
 
 
 class Damage(NamedTuple):

@@ -9,7 +9,6 @@ size 8, padding 40, checksum 4. In ``next`` and ``done`` the offset points at th
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from isal import isal_zlib
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 from headwater.model.records import Gap
@@ -30,7 +30,7 @@ _TEXT = 1 << 20
 _MEDIUM = 1 << 48  # 256 TiB: a size beyond it is not believed
 _ERRORS = 100_000
 _SCAN = 1 << 20
-_TYPES = re.compile(
+_TYPES = lazy_regex(
     rb"(?:header2|header|xheader|volume|disk|data|sectors|table2|table|session|error2|digest|hash|xhash|next|done)\0+"
 )
 DAMAGED = "?"  # the type of what stands between a broken descriptor and the next sound one

@@ -34,6 +34,7 @@ from headwater.formats.ext_history import Old, OldState, read_history
 from headwater.formats.ext_inode import Row
 from headwater.formats.jbd2 import NotJournal
 from headwater.formats.overlay import Overlay
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.record_places import in_turn
 from headwater.formats.slack_names import NameAlone, names_alone
 from headwater.formats.sources import Bad, ChainSource, Piece
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 RUNS_MOST = 4_000  # of one file, in its key
 FILES_MOST = 200_000
 _DEPTH = 256
-_RUN = re.compile(r"(\d+)\+(\d+)@(\d+|-)")
-_HELD = re.compile(r"(\d+);(?:i@(\d+)|((?:\d+\+\d+@(?:\d+|-),?)*))")
+_RUN = lazy_regex(r"(\d+)\+(\d+)@(\d+|-)")
+_HELD = lazy_regex(r"(\d+);(?:i@(\d+)|((?:\d+\+\d+@(?:\d+|-),?)*))")
 _KINDS: dict[int, Literal["file", "dir", "link"]] = {0x8: "file", 0x4: "dir", 0xA: "link"}
 
 

@@ -20,15 +20,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.formats.patterns import lazy_regex
+
 LIST_MOST = 256 << 20
 COUNT_MOST = 2_000_000
 _HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
-_DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\Z")
-_FILE = re.compile(
+_DOMAIN = lazy_regex(r"(?=.{4,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\Z")
+_FILE = lazy_regex(
     r"[^/\\\s<>|:*?\"]{1,200}\.(?:exe|dll|sys|ps1|bat|vbs|js|jsp|php|aspx?|sh|py|elf|so|jar|war|msi|scr|lnk|encrypted|hta)\Z"
 )
-_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
-_COMPARISON = re.compile(
+_KEY = lazy_regex(r"SHA256:[A-Za-z0-9+/]{43}\Z")
+_COMPARISON = lazy_regex(
     r"(?P<what>[a-z0-9-]+:[A-Za-z0-9_.'\"\-\[\]*]+)\s*(?P<how>=|IN|LIKE|MATCHES|!=|<=|>=|<|>|ISSUBSET)\s*'(?P<value>(?:[^'\\]|\\.)*)'"
 )
 _STIX = {

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from functools import cache
 from typing import NamedTuple
 
 from headwater.formats.journal_layout import DATA, ENTRY, ENTRY_ARRAY, TAG, Header, plausible
+from headwater.formats.patterns import lazy_regex
 
 SEALED, SEALED_CONTINUOUS = 1, 4  # compatible features of the header
 _FIELD = 2
@@ -33,7 +33,7 @@ _OBJECTS_MOST = 50_000_000
 _EPOCH_SECONDS_MOST = 1 << 62
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _SMALL = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
-_KEY = re.compile(r"([0-9a-fA-F]{2}(?:-?[0-9a-fA-F]{2}){11})/([0-9a-fA-F]{1,16})-([0-9a-fA-F]{1,16})")
+_KEY = lazy_regex(r"([0-9a-fA-F]{2}(?:-?[0-9a-fA-F]{2}){11})/([0-9a-fA-F]{1,16})-([0-9a-fA-F]{1,16})")
 
 
 class SealKey(NamedTuple):

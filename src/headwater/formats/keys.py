@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import base64
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_RECOVERY = re.compile(r"\d{6}(-\d{6}){7}")
+from headwater.formats.patterns import lazy_regex
+
+_RECOVERY = lazy_regex(r"\d{6}(-\d{6}){7}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from headwater.formats.patterns import lazy_regex
+
 Tree = dict[str, object]
 
 _DEPTH = 16
 _HIGHEST = 1 << 62
 _TOKENS = 1_000_000
-_TOKEN = re.compile(
+_TOKEN = lazy_regex(
     rb"""[\s,]+ | \#[^\n]* |
     (?P<string>"(?:[^"\\]|\\.)*") |
     (?P<number>[+-]?\d+(?:\.\d+)?(?![\w.])) |

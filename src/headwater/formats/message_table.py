@@ -12,6 +12,8 @@ import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from headwater.formats.patterns import lazy_regex
+
 MANIFEST = "WEVT_TEMPLATE"
 NONE = 0xFFFFFFFF
 _BLOCKS_MOST = 65_536
@@ -19,7 +21,7 @@ _EVENTS_MOST = 20_000  # of one provider
 _NAMES_MOST = 128  # inserts of one event
 _EVENT, _FIELD = 48, 20  # bytes of one in a manifest
 _TEXT_MOST = 16_384  # characters of a text that was filled in
-_INSERT = re.compile(r"%(?:([1-9][0-9]?)(?:!([^!]{0,32})!)?|([0%.!nrtb ]))")
+_INSERT = lazy_regex(r"%(?:([1-9][0-9]?)(?:!([^!]{0,32})!)?|([0%.!nrtb ]))")
 _SIGNS = {"n": "\r\n", "r": "\r", "t": "\t", "b": " ", " ": " ", "%": "%", ".": ".", "!": "!"}
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from headwater.formats.ntfs import fixed_up
 from headwater.formats.ntfs_names import one_name
 from headwater.formats.ntfs_runs import RUNS_MOST, Boot, Run, decode_runs
+from headwater.formats.patterns import lazy_regex
 from headwater.model.ports import ByteSource
 
 _HEAD = struct.Struct("<IIBBHHH")
@@ -28,7 +29,7 @@ _DATA = 0x80
 LIST_MOST = 4 << 20  # bytes of an attribute list; Windows stops at 256 KiB
 _EXTENSIONS_MOST = 20_000
 # of a stream: its file's record, the record that holds its beginning where that is another, its name
-KEY = re.compile(r"([0-9]{1,12})(?:@([0-9]{1,12}))?(?::(.+))?", re.DOTALL)
+KEY = lazy_regex(r"([0-9]{1,12})(?:@([0-9]{1,12}))?(?::(.+))?", re.DOTALL)
 
 
 class Attribute(NamedTuple):

@@ -7,14 +7,13 @@ UTF-8 form, and a slash within a name is escaped too, so that every name can be 
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.paths import encode_name
 
-_UNSAFE = re.compile("[%!/\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = lazy_regex("[%!/\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _DOTS = {".": "%2E", "..": "%2E%2E"}
 
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from headwater.formats.disk_sets import SUFFIX, set_files
 from headwater.formats.ewf_sections import SIGNATURE
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import AcquireError
 from headwater.model.paths import encode_name
 
-_E01 = re.compile(r"\.[e-z](?:\d\d|[a-z][a-z])\Z", re.IGNORECASE)
-_SMART = re.compile(r"\.s(?!00)\d\d\Z", re.IGNORECASE)
-_NUMBERED = re.compile(r"\.(\d{3,5})\Z")
-_LETTERED = re.compile(r"\.([a-z]{2,4})\Z")
-_SPLIT_DEFAULT = re.compile(r"\Ax([a-z]{2,4})\Z")  # coreutils split without a prefix: xaa, xab …
+_E01 = lazy_regex(r"\.[e-z](?:\d\d|[a-z][a-z])\Z", re.IGNORECASE)
+_SMART = lazy_regex(r"\.s(?!00)\d\d\Z", re.IGNORECASE)
+_NUMBERED = lazy_regex(r"\.(\d{3,5})\Z")
+_LETTERED = lazy_regex(r"\.([a-z]{2,4})\Z")
+_SPLIT_DEFAULT = lazy_regex(r"\Ax([a-z]{2,4})\Z")  # coreutils split without a prefix: xaa, xab …
 
 
 def segments(path: str | Path, allow: Sequence[Path] = ()) -> list[Path]:

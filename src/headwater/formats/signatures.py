@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from headwater.formats.patterns import lazy_regex
+
 HEAD = 4096  # bytes that :func:`type_of` looks at
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -29,7 +31,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MAM\4", "prefetch"), (4, b"SCCA", "prefetch"), (0, b"\x80\2", "pickle"), (0, b"<?php", "php"),
 )  # fmt: skip
 _SHORT = {"BM", "MZ", "\x80\2", "\x85\x01"}  # two bytes prove little: believed only where the rest is no text
-_MARKUP = re.compile(rb"\s*(?:<!doctype html|<html|<\?xml|<svg)", re.IGNORECASE)
+_MARKUP = lazy_regex(rb"\s*(?:<!doctype html|<html|<\?xml|<svg)", re.IGNORECASE)
 _CONTROLS = bytes(b for b in range(32) if b not in b"\t\n\v\f\r\x1b\b\x1d")  # audit logs part with 0x1d
 
 # endings whose content has one form; what is not named here may hold anything

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.sqlite_wal import NotWal, read_wal
 from headwater.model.ports import ByteSource
 
@@ -268,7 +269,7 @@ def _values(record: bytes, encoding: str) -> Iterator[Value]:
             yield struct.unpack(">d", raw)[0] if serial == 7 else int.from_bytes(raw, "big", signed=True)
 
 
-_TOKEN = re.compile(
+_TOKEN = lazy_regex(
     r"\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|[(),]|[^\s(),]+", re.DOTALL
 )
 _CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}

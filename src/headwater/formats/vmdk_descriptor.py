@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.virtual_blocks import MEDIUM_MOST
 from headwater.model.errors import AcquireError
 
 TEXT_MOST = 1 << 20
 EXTENTS_MOST = 4096
 _SECTOR = 512
-_EXTENT = re.compile(r'(RW|RDONLY|NOACCESS)\s+(\d{1,18})\s+([A-Z]+)(?:\s+"([^"]*)")?(?:\s+(\d{1,18}))?\s*\Z')
-_PAIR = re.compile(r'\s*([A-Za-z][\w.]*)\s*=\s*"?([^"]*)"?\s*\Z')
+_EXTENT = lazy_regex(r'(RW|RDONLY|NOACCESS)\s+(\d{1,18})\s+([A-Z]+)(?:\s+"([^"]*)")?(?:\s+(\d{1,18}))?\s*\Z')
+_PAIR = lazy_regex(r'\s*([A-Za-z][\w.]*)\s*=\s*"?([^"]*)"?\s*\Z')
 NO_PARENT = 0xFFFFFFFF
 
 

@@ -9,10 +9,11 @@ gives for a logical page its place in the file; what no map names is left over f
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from headwater.formats.patterns import lazy_regex
 
 PAGE = 8192
 _BEGIN, _END = 0xABCD, 0xDCBA
@@ -22,7 +23,7 @@ _PAGE_KINDS = frozenset({0xACCC, 0xADDD, 0xBADD, 0})
 _PAGES_MOST = 1 << 20
 _RECORDS_MOST = 512  # that fit into the head of a page
 _HASHES = {False: ("sha256", 128), True: ("md5", 64)}  # bytes of the hash as UTF-16 text
-_NUMBER = re.compile(r"[0-9]{1,10}")
+_NUMBER = lazy_regex(r"[0-9]{1,10}")
 Pieces = tuple[tuple[int, int], ...]
 
 

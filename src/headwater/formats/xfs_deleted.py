@@ -18,7 +18,6 @@ the first block of each; records of inodes do not name their number, which is th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from headwater.formats.block_claims import BlockClaims
 from headwater.formats.ext_content import Run
 from headwater.formats.free_space import FreeSpace
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.record_places import in_turn
 from headwater.formats.slack_names import NameAlone, names_alone
 from headwater.formats.sources import Bad, ChainSource, Piece
@@ -51,8 +51,8 @@ RUNS_MOST = 4_000
 _DEPTH = 256
 _FOLDER = (b"XDB", b"XDD", b"XD2")
 _LAST = (1 << 63) - 1
-_KEY = re.compile(r"\d+\.\d+:(\d{1,18});((?:\d+\+\d+@(?:\d+|-),?)*)")
-_RUN = re.compile(r"(\d+)\+(\d+)@(\d+|-)")
+_KEY = lazy_regex(r"\d+\.\d+:(\d{1,18});((?:\d+\+\d+@(?:\d+|-),?)*)")
+_RUN = lazy_regex(r"(\d+)\+(\d+)@(\d+|-)")
 _KINDS: dict[int, Literal["file", "dir", "link"]] = {0x8: "file", 0x4: "dir", 0xA: "link"}
 _NAMED: dict[int, Literal["file", "dir", "link"]] = {1: "file", 2: "dir", 7: "link"}
 

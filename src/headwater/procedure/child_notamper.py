@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +16,7 @@ from headwater.formats.journal_hashes import check_hashes
 from headwater.formats.journal_layout import STATES, header_of
 from headwater.formats.journal_seal import SEALED, SealKey, check_seals, seal_keys
 from headwater.formats.keys import at_hand
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.trees import Entry
 from headwater.model.paths import join
 from headwater.procedure.child_targets import Message, open_files
@@ -24,7 +24,7 @@ from headwater.procedure.child_targets import Message, open_files
 PER_MESSAGE = 1_000  # rows
 JOURNALS_MOST = 1_000
 KEYS_MOST = 20
-JOURNAL = re.compile(r"(?:/\w+)?/(?:var|run)/log/journal/.+\.journal~?$")
+JOURNAL = lazy_regex(r"(?:/\w+)?/(?:var|run)/log/journal/.+\.journal~?$")
 
 
 def traces(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:

@@ -7,16 +7,16 @@ directory, whether it can be any's at all (:func:`headwater.examine.registry.hin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from headwater.examine import reading, registry
 from headwater.examine.opening import View
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.trees import Entry
 from headwater.model.paths import LAYER, join
 
-_SNIFFED = re.compile(r"/(?:logs?|wwwlogs)/")
+_SNIFFED = lazy_regex(r"/(?:logs?|wwwlogs)/")
 _COLLECTED = frozenset(
     {"file", "archive", "folder"}
 )  # somebody chose these files: what they are, their content may tell

@@ -30,6 +30,7 @@ from headwater.acquire.collector_wire import PIECE, WHOLE, Wire, now_ns, quoted
 from headwater.examine.opening import View, open_evidence
 from headwater.formats.keys import at_hand
 from headwater.formats.partitions import Partition
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.stacking import table_of
 from headwater.formats.trees import Entry
 from headwater.model.errors import HeadwaterError
@@ -39,7 +40,7 @@ from headwater.procedure.child_targets import Message, open_files
 
 _LINKS_MOST = 1_000_000
 _SMALL = 1 << 20
-_DEVICE = re.compile(r"(/dev/(?:[shv]d[a-z]{1,2}|xvd[a-z]{1,2}|(?:nvme\d+n\d+|mmcblk\d+)p))(\d{1,3})")
+_DEVICE = lazy_regex(r"(/dev/(?:[shv]d[a-z]{1,2}|xvd[a-z]{1,2}|(?:nvme\d+n\d+|mmcblk\d+)p))(\d{1,3})")
 _TEXTS = (b"/etc/passwd", b"/etc/fstab", b"/etc/hostname", b"/etc/machine-id", b"/etc/os-release")
 _CONFIG = tuple(c + b"/" for c in WEB_CONFIG)
 

@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from headwater.formats.canonical import identify
+from headwater.formats.patterns import lazy_regex
 from headwater.model.nouns import Finding
 from headwater.model.paths import container_of, join, layers
 from headwater.procedure.corridor import container_words
 
 # what a container printed is kept by its engine beside the container: Docker's and nerdctl's json-file, podman's and
 # CRI-O's log, and under Kubernetes a log for each attempt, by NAMESPACE_POD_UID/CONTAINER/ATTEMPT
-_PRINTED = re.compile(
+_PRINTED = lazy_regex(
     r"/(?:containers/(?:[^/]+/)?([0-9a-f]{64})/\1-json\.log|overlay-containers/([0-9a-f]{64})/userdata/ctr\.log)"
 )
-_POD_LOG = re.compile(r"/pods/([^/]+_[^/]+_[^/]+/[^/]+/[0-9]+\.log)")
+_POD_LOG = lazy_regex(r"/pods/([^/]+_[^/]+_[^/]+/[^/]+/[0-9]+\.log)")
 
 Said = Mapping[str, str]
 

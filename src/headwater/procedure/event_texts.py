@@ -18,6 +18,7 @@ import polars as pl
 from headwater.confine.pool import Message, Pool, Task
 from headwater.examine import content, event_texts
 from headwater.formats.canonical import digest
+from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Evidence
 from headwater.model.kinds import GapReason
 from headwater.model.paths import join
@@ -32,8 +33,8 @@ LOGS, REGISTRY = "windows.eventlog", "windows.registry"
 _FILES_MOST = 1_000
 _MEMBERS_MOST = 200  # of a folder: each needs a descriptor of its own
 _EVENTS_MOST = 20_000
-_SOURCE = re.compile(r"(?i)\\services\\eventlog\\[^\\]+\\([^\\]+)$")
-_PUBLISHER = re.compile(r"(?i)\\winevt\\publishers\\(\{[0-9a-f-]{36}\})$")
+_SOURCE = lazy_regex(r"(?i)\\services\\eventlog\\[^\\]+\\([^\\]+)$")
+_PUBLISHER = lazy_regex(r"(?i)\\winevt\\publishers\\(\{[0-9a-f-]{36}\})$")
 _FILES = {"eventmessagefile", "messagefilename", "resourcefilename"}
 _LANGUAGES = ("zh-cn", "en-us", "zh-tw", "ja-jp", "ko-kr", "de-de", "fr-fr", "es-es", "ru-ru")
 

@@ -14,9 +14,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from headwater.formats.patterns import lazy_regex
+
 ABSENT = "absent"
 _HEAD = 65_536  # bytes of a metadata file in which its version is looked for; it stands in the first lines
-_VERSION = re.compile(rb"^Version:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.MULTILINE)
+_VERSION = lazy_regex(rb"^Version:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.MULTILINE)
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from headwater.confine.pool import Pool
+from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Text
@@ -28,10 +28,10 @@ from headwater.vault.anchors import ANCHORED
 from headwater.vault.custody import open_ends
 
 # acts that reach into the system itself: a live image, a collection, isolation, memory, capture
-_TOUCHING = re.compile(r"^(?:image|collect|isolate|memory|capture|scene|first)(?:-|$)")
+_TOUCHING = lazy_regex(r"^(?:image|collect|isolate|memory|capture|scene|first)(?:-|$)")
 _BEGIN = "begin"
 _INSTANT = 60 * SECOND  # an entry is made when its act is over; what it did lies shortly before
-_LINE = re.compile(r"^\\?([0-9a-fA-F]{64}) [ *](.+)$")  # sha256sum(1)
+_LINE = lazy_regex(r"^\\?([0-9a-fA-F]{64}) [ *](.+)$")  # sha256sum(1)
 _KNOWN_MOST = 64 << 20
 
 

@@ -9,7 +9,6 @@ they alone would fill the bound.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import polars as pl
 
 from headwater.confine.pool import Pool
 from headwater.examine import content, program_strings
+from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Evidence
 from headwater.model.kinds import GapReason
 from headwater.model.paths import join
@@ -33,7 +33,7 @@ BYTES_MOST = 512 << 20  # of them together
 FILES_PER_TASK = 100
 BYTES_PER_TASK = 128 << 20
 _GAPS_MOST = 2_000
-_OF_DPKG = re.compile(r"(?:^|!)/var/lib/dpkg/info/[^/]+\.(?:preinst|postinst|prerm|postrm|config)$")
+_OF_DPKG = lazy_regex(r"(?:^|!)/var/lib/dpkg/info/[^/]+\.(?:preinst|postinst|prerm|postrm|config)$")
 _LAST = 9  # behind every place that place_of knows
 
 Json = dict[str, Any]

@@ -9,7 +9,6 @@ they lie; unallocated space where the case asks for it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import polars as pl
 
 from headwater.confine.pool import Pool
 from headwater.examine import content, yara_matches
+from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Evidence
 from headwater.model.kinds import EventKind
 from headwater.model.paths import join
@@ -33,11 +33,11 @@ BYTES_PER_TASK = 256 << 20
 _LOOK = Look("yara", yara_matches.FEED, "headwater.procedure.child_yara:scan", rate=4 << 20)
 # where intruders put things, where programs lie, everything else
 _LIKELY = (
-    re.compile(
+    lazy_regex(
         r"(?:^|!)/(?:tmp|var/tmp|dev/shm|run|root|home|srv|www|var/www|etc|var/spool|Users|ProgramData|inetpub|PerfLogs)/"
         r"|/(?:[Tt]emp|htdocs|wwwroot|webapps|uploads?)/|!(?:deleted|carved)!|^(?:deleted|carved)!",
     ),
-    re.compile(r"(?:^|!)/(?:usr/)?(?:local|s?bin|opt|libexec)/|/Windows/(?:System32|SysWOW64|Tasks)/|/Program Files"),
+    lazy_regex(r"(?:^|!)/(?:usr/)?(?:local|s?bin|opt|libexec)/|/Windows/(?:System32|SysWOW64|Tasks)/|/Program Files"),
 )
 
 Json = dict[str, Any]

@@ -14,13 +14,14 @@ from typing import cast
 
 import polars as pl
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.nouns import Span, Text
 from headwater.model.ports import Events
 from headwater.reconstruct.notamper_terms import SECOND, Example, Question, Sign, Standing, listed
 
 _LOGINS = ("linux.wtmp", "linux.btmp", "linux.utmp")
-_LIVE = re.compile(r"/winevt/Logs/[^/]+\.evtx$", re.IGNORECASE)
+_LIVE = lazy_regex(r"/winevt/Logs/[^/]+\.evtx$", re.IGNORECASE)
 _SESSIONS = ("auth.success", "session.open")
 _NOT_PEOPLE = ("cron", "CRON", "crond", "systemd-user", "gdm-launch-environment", "atd")
 # programs and records by which a person's way in is told: a login's process name, or the terminal line of wtmp

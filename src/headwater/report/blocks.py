@@ -20,10 +20,10 @@ break  a new line
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.nouns import Text
 
 
@@ -35,7 +35,7 @@ class Piece:
 
 
 Cell = tuple[Piece, ...]
-_PLAIN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
+_PLAIN_ID = lazy_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 BREAK = Piece("break")
 
 

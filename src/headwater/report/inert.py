@@ -10,13 +10,13 @@ Unicode Technical Report 36, https://www.unicode.org/reports/tr36/ ; CVE-2021-42
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from bisect import bisect_right
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.nouns import Text
 
 LIMIT = 2000  # characters of one value that are shown
@@ -27,7 +27,7 @@ _INVISIBLE = frozenset(
 )
 _MARKS_IN_A_ROW = 2
 # What most values are made of, none of it hidden or a combining mark: such a value is one piece without a look at each character
-_ORDINARY = re.compile("[ -~·×–—“”‘’…→\u3000-\u3020\u4e00-\u9fef\uff01-\uff5e]*")
+_ORDINARY = lazy_regex("[ -~·×–—“”‘’…→\u3000-\u3020\u4e00-\u9fef\uff01-\uff5e]*")
 
 
 def named(char: str) -> str:

@@ -9,7 +9,6 @@ https://typst.app/docs/reference/pdf/
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import typst
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.errors import ReportError
 from headwater.model.nouns import Text
 from headwater.model.voice import LANGUAGES
@@ -47,14 +47,14 @@ CELL = 300  # characters of one value in a cell; the page form shows more
 _HERE = Path(__file__).parent
 _PLAIN, _ESCAPE, _THIN = 0, 1, 2  # how a run is set; thin: the bold face has it not
 _ZWSP = "\u200b"  # where a line may end; the template sets it as an empty box. Data has none: it is escaped
-_EIGHT = re.compile(r"([^\s\u200b]{8})(?=[^\s\u200b])")
-_TEN = re.compile(r"([^\s\u200b]{10})(?=[^\s\u200b])")
-_TWELVE = re.compile(r"([^\s\u200b]{12})(?=[^\s\u200b])")
-_JOINT = re.compile(r"([/._@:,;=&?()\-])(?=[^\s])")
-_TOKEN = re.compile(r"\S+")
-_NUMBER = re.compile(r"[\d,.+:-]{1,24}")
-_LONG_DATA = re.compile(r"[!-~]{14,}")
-_LONG_WORD = re.compile(r"[!-~]{25,}")
+_EIGHT = lazy_regex(r"([^\s\u200b]{8})(?=[^\s\u200b])")
+_TEN = lazy_regex(r"([^\s\u200b]{10})(?=[^\s\u200b])")
+_TWELVE = lazy_regex(r"([^\s\u200b]{12})(?=[^\s\u200b])")
+_JOINT = lazy_regex(r"([/._@:,;=&?()\-])(?=[^\s])")
+_TOKEN = lazy_regex(r"\S+")
+_NUMBER = lazy_regex(r"[\d,.+:-]{1,24}")
+_LONG_DATA = lazy_regex(r"[!-~]{14,}")
+_LONG_WORD = lazy_regex(r"[!-~]{25,}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

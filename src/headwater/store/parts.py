@@ -8,7 +8,6 @@ many workers made them. Nothing from evidence becomes a file name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from typing import Any
 import polars as pl
 
 from headwater.formats.atomic import write_atomic
+from headwater.formats.patterns import lazy_regex
 from headwater.model.records import HEADER, Gap
 from headwater.store.parquet import parquet_bytes
 
-_FEED = re.compile(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
+_FEED = lazy_regex(r"^[a-z0-9]+(?:[.][a-z0-9_]+)+$")
 _TYPES: dict[str, Any] = {"i64": pl.Int64, "str": pl.String}
 HEADER_SCHEMA: dict[str, Any] = {name: _TYPES[kind] for name, kind in HEADER}
 GAP_SCHEMA: dict[str, Any] = {

@@ -9,11 +9,11 @@ person says why it is entered all the same: what happened must be told, also whe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Sealed
 from headwater.model.errors import VaultError
 from headwater.model.nouns import Text
@@ -29,7 +29,7 @@ ACTS: Mapping[str, Text] = {
     "destroy": Text("销毁", "destroy"), "retention": Text("变更保存期限", "change retention"),
     "hold": Text("诉讼保全", "legal hold"), "release-hold": Text("解除保全", "release the hold"),
 }  # fmt: skip
-_JOINED = re.compile(r"[/、,，;；]")
+_JOINED = lazy_regex(r"[/、,，;；]")
 _OPENS = frozenset({"copy", "mount", "analyse"})
 _ENDS = frozenset({"release", "return", "destroy"})
 

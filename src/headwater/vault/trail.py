@@ -17,12 +17,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.formats.canonical import canonical
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.twin_digests import digests
 from headwater.model.errors import IntegrityError
 from headwater.model.nouns import Text
@@ -36,7 +36,7 @@ CHECKPOINT_FORMAT = "headwater checkpoint v1"
 BODY_MOST = 16 << 20
 _REMARKS_MOST = 100
 _BATCH = 2048
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+_TIME = lazy_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 _OF_PEOPLE = (b'{"action":"enrol"', b'{"action":"dismiss"')  # canonical form puts the action first
 _FIELDS = (
     "action", "actors", "command", "environment", "evidence", "materials", "note", "previous", "products", "seq",

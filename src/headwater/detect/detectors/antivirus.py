@@ -16,6 +16,7 @@ from dataclasses import replace
 import polars as pl
 
 from headwater.detect.frames import names, state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -45,7 +46,7 @@ _ABOUT: tuple[tuple[str, Severity, Stage, str], ...] = (
 )
 _TOLD, _MOST = 4, 200
 _MAKERS = {"trend-micro": ("趋势科技", "Trend Micro")}
-_PUT_AWAY = re.compile(r"quarantine|remove|clean|blocked", re.IGNORECASE)
+_PUT_AWAY = lazy_regex(r"quarantine|remove|clean|blocked", re.IGNORECASE)
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:

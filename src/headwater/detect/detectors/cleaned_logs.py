@@ -16,6 +16,7 @@ import polars as pl
 
 from headwater.detect.frames import gap_citations, state, take
 from headwater.detect.system_view import within
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, GapReason, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -40,8 +41,8 @@ HISTORY = Rule(
     severity=Severity.MEDIUM,
 )
 _ZEROED = ("linux.wtmp", "linux.btmp")
-_SECURITY = re.compile(r"/(?:auth\.log|secure|syslog|messages|wtmp|btmp|audit\.log|lastlog|daemon\.log|kern\.log)$")
-_ROTATED = re.compile(r"^(/(?:var/log|www/wwwlogs)/.+?)\.(\d{1,3})(?:\.(?:gz|xz|bz2|zst))?$")
+_SECURITY = lazy_regex(r"/(?:auth\.log|secure|syslog|messages|wtmp|btmp|audit\.log|lastlog|daemon\.log|kern\.log)$")
+_ROTATED = lazy_regex(r"^(/(?:var/log|www/wwwlogs)/.+?)\.(\d{1,3})(?:\.(?:gz|xz|bz2|zst))?$")
 _HISTORY = r"/\.(?:bash|zsh|sh|ash|mysql|python|lesshst)_?(?:history)?$"
 CLAIMS = ("kind", "file_path", "target", "size", "allocated")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -39,9 +40,9 @@ CLAIMS = (
     "blocks",
     "blocks_free",
 )
-_PREFIX = re.compile(r"^/\$(?:Truncated|Earlier-\d+)(?=/)")
-_HISTORY = re.compile(r"/\.(?:bash|zsh|sh|mysql|psql|python|rediscli)_history$|/\.viminfo$|/\.lesshst$")
-_LOG = re.compile(
+_PREFIX = lazy_regex(r"^/\$(?:Truncated|Earlier-\d+)(?=/)")
+_HISTORY = lazy_regex(r"/\.(?:bash|zsh|sh|mysql|psql|python|rediscli)_history$|/\.viminfo$|/\.lesshst$")
+_LOG = lazy_regex(
     r"/var/log/(?:.*/)?(?:auth\.log|secure|syslog|messages|cron|wtmp|btmp|lastlog|faillog|kern\.log|maillog|audit\.log"
     r"|[^/]*access[^/]*\.?log|[^/]*error[^/]*\.?log|dpkg\.log|history\.log|[^/]+\.journal)$|/www/wwwlogs/[^/]+\.log$"
 )

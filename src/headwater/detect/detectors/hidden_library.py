@@ -18,6 +18,7 @@ import polars as pl
 from headwater.detect.frames import names, state, take
 from headwater.detect.live_view import DELETED, HIDDEN, SYSTEM, TEMPORARY, collected, contained, odd_place, rows, starts
 from headwater.detect.package_view import packages
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -37,7 +38,7 @@ MAPS = ("kind", "pid", "file_path", "permissions", "deleted", "first")
 PRELOAD = ("kind", "libraries")
 MOST = 100
 # https://github.com/jemalloc, gperftools, libeatmydata, fakeroot, sanitizers, X toolkits: what people preload by hand
-_USUAL = re.compile(
+_USUAL = lazy_regex(
     r"/lib(?:jemalloc|tcmalloc|mimalloc|hoard|eatmydata|fakeroot|faketime|SegFault|gtk3-nocsd|[alt]san|nss_wrapper|uid_wrapper)\b"
 )
 _LIBRARY = r"\.so(?:\.[\d.]+)?(?: \(deleted\))?$|^/memfd:"
@@ -45,12 +46,12 @@ _Times = dict[tuple[int, int], int]
 # executable memory that is no library: libffi's and .NET's code, sound and display servers' buffers
 _MEMORY = r"^/memfd:(?:libffi|doublemapper|jit|JIT|pulseaudio|wayland|xshmfence|gdk|mozilla|v8|wine|memfd-kwin)"
 # what Java's native bindings unpack into a temporary folder at every start
-_UNPACKED = re.compile(
+_UNPACKED = lazy_regex(
     r"/(?:lib)?(?:netty|snappy|jna|jffi|jansi|sqlite|lz4|zstd|rocksdb|leveldb|tcnative|conscrypt|brotli|jline|onnx|rxtx|jnidispatch)"
     r"|/site-packages/|/_MEI[A-Za-z0-9]+/",
     re.IGNORECASE,
 )
-_ODD = re.compile(f"{TEMPORARY}|{HIDDEN}|^/memfd:")
+_ODD = lazy_regex(f"{TEMPORARY}|{HIDDEN}|^/memfd:")
 
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:

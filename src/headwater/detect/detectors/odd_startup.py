@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from headwater.detect.commands import excerpt
 from headwater.detect.frames import state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -30,12 +31,12 @@ RULE = Rule(
 )
 CLAIMS = ("kind", "user", "mechanism", "setting", "value", "module", "rule", "commands", "nopasswd")
 _OWN = ("mechanism", "setting", "value", "module", "rule", "commands", "nopasswd", "entry")
-_TEMPORARY = re.compile(r"(?:^|[\s\"'=])/(?:tmp|var/tmp|dev/shm)/|/\.[A-Za-z0-9_]")
-_PICTURE = re.compile(r"\.(?:jpe?g|png|gif|ico|bmp|webp|txt|css|log)\b", re.IGNORECASE)
-_PHP = re.compile(r"php|proxy:(?:unix|fcgi)", re.IGNORECASE)
-_SHELL = re.compile(r"(?:^|\s)/(?:usr/)?(?:local/)?bin/(?:ba|da|z|k|c)?sh\b|(?:^|\s)/(?:usr/)?bin/(?:nc|ncat|socat)\b")
+_TEMPORARY = lazy_regex(r"(?:^|[\s\"'=])/(?:tmp|var/tmp|dev/shm)/|/\.[A-Za-z0-9_]")
+_PICTURE = lazy_regex(r"\.(?:jpe?g|png|gif|ico|bmp|webp|txt|css|log)\b", re.IGNORECASE)
+_PHP = lazy_regex(r"php|proxy:(?:unix|fcgi)", re.IGNORECASE)
+_SHELL = lazy_regex(r"(?:^|\s)/(?:usr/)?(?:local/)?bin/(?:ba|da|z|k|c)?sh\b|(?:^|\s)/(?:usr/)?bin/(?:nc|ncat|socat)\b")
 # Public rootkits by the names of their modules (each named after its own repository or the reports on it).
-_ROOTKITS = re.compile(
+_ROOTKITS = lazy_regex(
     r"(?i)^(?:diamorphine|reptile(?:_module)?|suterusu|adore(?:-ng)?|knark|kovid|brokepkg|puszek|nurupo|rkit|azazel|jynx2?|vlany|umbreon"
     r"|drovorub|syslogk|puma|kitsune|singularity|caraxes|skidmap|netlinkrootkit|wnps|enyelkm|rial|heroin|phalanx2?)(?:\.ko)?$"
 )
@@ -59,7 +60,7 @@ _SERVICE = frozenset(
         "ALL",
     }
 )
-_ALL_COMMANDS = re.compile(r"(?:^|[:,\s])ALL\s*(?:,|$)|\b(?:ba|da|z)?sh\b\s*(?:,|$)")
+_ALL_COMMANDS = lazy_regex(r"(?:^|[:,\s])ALL\s*(?:,|$)|\b(?:ba|da|z)?sh\b\s*(?:,|$)")
 
 Found = tuple[str, str, Severity, str, str]  # reason, technique, severity, what it does in Chinese and in English
 

@@ -20,6 +20,7 @@ from headwater.detect.commands import excerpt, quoted, suspicious, told
 from headwater.detect.frames import MINUTE, STAND, state, take
 from headwater.detect.intrusion import Entries, after_words, cited, entries, entries_before
 from headwater.detect.system_view import KEYS, of_same_files, within
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -45,7 +46,7 @@ _START_FILES = (
     r"|^/var/spool/cron/|^/(?:usr/)?lib/systemd/system/[^/]+\.(?:service|timer)$|/\.ssh/authorized_keys2?$"
     r"|^/(?:root|home/[^/]+)/\.(?:bashrc|profile|bash_profile)$|^/(?:root|home/[^/]+)/\.config/systemd/user/"
 )
-_ODD_COMMENT = re.compile(r"@(?:kali|parrot|blackarch)\b|\bhack|\bpwn", re.IGNORECASE)
+_ODD_COMMENT = lazy_regex(r"@(?:kali|parrot|blackarch)\b|\bhack|\bpwn", re.IGNORECASE)
 _AROUND_PACKAGE = 5 * MINUTE
 _TECHNIQUE = (
     ("authorized_keys", "T1098.004"),

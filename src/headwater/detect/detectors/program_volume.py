@@ -10,7 +10,6 @@ False when: a backup, a synchronisation or an upload of one's own, a server prog
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ import polars as pl
 
 from headwater.detect.frames import state, take
 from headwater.detect.grouped import collected
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -37,11 +37,11 @@ LEAST_TELLING = 100 * MIB  # of a tool of transfer, or of a program where progra
 TIMES = 2  # sent as a multiple of received: a server that answers is left out by name, a client that fetches by this
 TOLD = 50
 CITED = 50  # hourly records of a program, the largest
-_TOOLS = re.compile(
+_TOOLS = lazy_regex(
     r"(?i)^(?:rclone|mega(?:sync|cmd\w*|-\w+)|winscp|pscp|psftp|filezilla|freefilesync|azcopy|s3browser\w*|restic|curl|wget|ftp|scp|sftp"
     r"|ssh|plink|chisel\w*|frpc?|ngrok|cloudflared|bitsadmin|certutil|ossutil\w*|coscli\w*|bypy|baidupcs\w*)(?:\.exe)?$"
 )
-_PLACES = re.compile(
+_PLACES = lazy_regex(
     r"(?i)\\users\\public\\|\\perflogs\\|\\\$recycle\.bin\\|\\windows\\(?:temp|debug|fonts|help|media)\\|\\programdata\\[^\\]+$"
     r"|\\users\\[^\\]+\\(?:downloads|desktop|documents|music|videos|pictures|appdata\\local\\temp)\\"
 )

@@ -9,7 +9,6 @@ False when: an administrator chose the setting; a weak sshd setting alone says n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
@@ -17,6 +16,7 @@ import polars as pl
 from headwater.detect.command_table import Trait
 from headwater.detect.commands import excerpt, quoted, suspicious, told
 from headwater.detect.frames import state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -34,10 +34,10 @@ RULE = Rule(
 CLAIMS = ("kind", "user", "command_line", "mechanism", "setting", "value", "service", "control", "module", "risks")
 _OWN = ["mechanism", "setting", "value", "match", "effective", "control", "module", "arguments", "script", "risks"]
 _WEAK_HERE = frozenset({"temp-run", "download-pipe", "download-temp"})
-_TEMPORARY = re.compile(r"(?:^|[|=\s:\"'])/(?:tmp|var/tmp|dev/shm)/|/\.[A-Za-z0-9_]")
-_PAM_HOME = re.compile(r"(?:/usr)?/lib(?:32|64|/[a-z0-9_]+-linux-[a-z0-9]+)?/security/[A-Za-z0-9_.-]+|[A-Za-z0-9_.$-]+")
-_PRELOAD = re.compile(r"(?:export\s+)?LD_PRELOAD=\S")
-_CORE = re.compile(r"\|\s*(?!/usr/|/lib/|/snap/|/bin/false|/bin/true|/wsl)\S")
+_TEMPORARY = lazy_regex(r"(?:^|[|=\s:\"'])/(?:tmp|var/tmp|dev/shm)/|/\.[A-Za-z0-9_]")
+_PAM_HOME = lazy_regex(r"(?:/usr)?/lib(?:32|64|/[a-z0-9_]+-linux-[a-z0-9]+)?/security/[A-Za-z0-9_.-]+|[A-Za-z0-9_.$-]+")
+_PRELOAD = lazy_regex(r"(?:export\s+)?LD_PRELOAD=\S")
+_CORE = lazy_regex(r"\|\s*(?!/usr/|/lib/|/snap/|/bin/false|/bin/true|/wsl)\S")
 _LIMIT = 2000
 Found = tuple[str, str, Severity, Text]  # reason, technique, severity, text
 

@@ -9,7 +9,6 @@ False when: an administrator uses such a command on purpose; a service is meant 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -17,6 +16,7 @@ import polars as pl
 from headwater.detect.commands import often, quoted
 from headwater.detect.frames import ORDER, main_feed, state, take
 from headwater.detect.web_evidence import WEB_USERS
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -33,7 +33,7 @@ RULE = Rule(
 CLAIMS = ("kind", "user", "command_line", "target_user", "tty", "pwd")
 _SH = r"(?:/\S*/)?(?:ba|da|z|k|c|tc|fi)?sh\b"
 # Commands that open a shell from a permitted program; facts as collected at https://gtfobins.github.io/
-_ESCAPES = re.compile(
+_ESCAPES = lazy_regex(
     rf"\bfind\b.*\s-(?:exec|execdir|ok)\s+{_SH}|\b(?:vim?|view|rvim|vimdiff|nvim|ex)\b.*(?::!|:shell|:sh\b|:py|:lua|os\.exec)"
     rf"|\b[gmn]?awk\b.*system\s*\(|\btar\b.*--checkpoint-action|\btar\b.*(?:--to-command|-I\s*['\"]?{_SH})"
     rf"|\b(?:python[\d.]*|perl|ruby|lua|node|php)\b.*\s-[cer]\b.*(?:system|exec|spawn|pty|popen)|\benv\s+(?:\S+=\S*\s+)*{_SH}"
@@ -42,7 +42,7 @@ _ESCAPES = re.compile(
     rf"|\b(?:nice|timeout|strace|watch|script|stdbuf|setarch|flock|ionice|unshare|chroot|time)\b(?:\s+-\S+|\s+\S+)*\s+{_SH}"
     rf"|\bdocker\b.*\s-v\s+/:|\bapt(?:-get)?\b.*(?:Pre-Invoke|Dpkg::Pre)|\bsystemctl\s+link\s+/(?:tmp|dev/shm)|\bsed\b.*\s['\"]?1e\s"
 )
-_SHELL = re.compile(rf"^(?:{_SH}|(?:/\S*/)?su(?:\s+-\S*)*(?:\s+root)?)\s*(?:-[il]\s*)?$")
+_SHELL = lazy_regex(rf"^(?:{_SH}|(?:/\S*/)?su(?:\s+-\S*)*(?:\s+root)?)\s*(?:-[il]\s*)?$")
 # Accounts of services beside the web server's: a shell of theirs through sudo is not administration.
 _SERVICES = WEB_USERS | {"postgres", "mysql", "redis", "nobody", "daemon", "mongodb", "git", "jenkins", "elasticsearch"}
 

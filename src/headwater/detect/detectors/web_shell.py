@@ -19,6 +19,7 @@ import polars as pl
 from headwater.detect.commands import often
 from headwater.detect.frames import names, state, take
 from headwater.detect.system_view import of_same_files
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -49,13 +50,13 @@ _SOFT = (
     "known-family",
 )  # fmt: skip
 # Places that hold what visitors upload or what a program writes: no script belongs there.
-PLACE = re.compile(
+PLACE = lazy_regex(
     r"/(?:uploads?|upfiles?|files?|images?|img|pictures?|avatars?|attachments?|media|tmp|temp|cache|static)/"
     r"|^/(?:tmp|var/tmp|dev/shm)/|\.(?:jpe?g|png|gif|bmp|ico|webp)$|/\.[^/]+$",
     re.IGNORECASE,
 )
 # Test files and libraries of packages that evaluate text on purpose.
-_PACKAGED = re.compile(r"^/usr/(?:share|lib)/(?!nginx/)|/vendor/(?:phpunit|composer)/|/node_modules/")
+_PACKAGED = lazy_regex(r"^/usr/(?:share|lib)/(?!nginx/)|/vendor/(?:phpunit|composer)/|/node_modules/")
 _TRAIT = {
     "eval-of-request": ("把请求内容当作代码执行", "evaluates what a request says as code"),
     "callback-of-request": ("以请求内容作为函数调用", "calls the function that a request names"),

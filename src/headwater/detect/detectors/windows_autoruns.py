@@ -19,6 +19,7 @@ import polars as pl
 
 from headwater.detect.frames import state, take
 from headwater.detect.windows_commands import program_of, signs
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.paths import file_layer
@@ -81,8 +82,8 @@ _WORDS = {
     EventKind.STATE_SCHEDULE.value: ("计划任务", "scheduled task"),
     EventKind.STATE_AUTORUN.value: ("自启动项", "start-up item"),
 }
-_PRODUCTS = re.compile(r"\\program files|vsjitdebugger|\\windows kits\\|^ntsd|drwtsn32")
-_DISK_CHECK = re.compile(r"(?:autocheck autochk\S*\s*(?:/\S+\s*)*\*?\s*)+")
+_PRODUCTS = lazy_regex(r"\\program files|vsjitdebugger|\\windows kits\\|^ntsd|drwtsn32")
+_DISK_CHECK = lazy_regex(r"(?:autocheck autochk\S*\s*(?:/\S+\s*)*\*?\s*)+")
 # Places with hardly an honest use, or where a library outside the system's folder has none: fits(spot, name, text).
 _RARE: tuple[tuple[Callable[[str, str, str], bool], str, str, str], ...] = (
     (lambda spot, name, text: name == "appinit_dlls", "T1546.010", "每个图形程序都会装入该库",

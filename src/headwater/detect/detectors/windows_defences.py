@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from headwater.detect.frames import state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -49,7 +50,7 @@ def _is(*texts: str) -> Callable[[str], bool]:
     return lambda data: data in texts
 
 
-_ODD = re.compile(
+_ODD = lazy_regex(
     r"\\users\\public|\\temp\b|\\perflogs|^[a-z]:\\?\*?$|\\programdata\\?$|\\windows\\?$|\\system32\\?$|\\users\\?$|\\downloads|^\.?(?:exe|dll|ps1|bat|vbs|js)$"
     r"|powershell|cmd\.exe|mshta|wscript|cscript|rundll32|regsvr32",
     re.IGNORECASE,

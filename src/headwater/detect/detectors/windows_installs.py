@@ -21,6 +21,7 @@ import polars as pl
 from headwater.detect.commands import excerpt
 from headwater.detect.frames import MINUTE, listed, names, state, take
 from headwater.detect.windows_commands import program_of, signs
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import SEVERITY_ORDER, Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -42,13 +43,13 @@ CLAIMS = ("kind", "event_code", "user", "ServiceName", "file_path", "AccountName
 _OWN = ("ServiceName", "AccountName", "StartType", "Security_UserID", "TaskName", "TaskContent", "TaskContentNew", "UserContext",
         "EventRecordID")  # fmt: skip
 _MADE, _GONE = ("7045", "4697", "4698", "4702", "106"), ("4699", "141")
-_EXEC = re.compile(r"<Command>(.*?)</Command>\s*(?:<Arguments>(.*?)</Arguments>)?", re.DOTALL | re.IGNORECASE)
+_EXEC = lazy_regex(r"<Command>(.*?)</Command>\s*(?:<Arguments>(.*?)</Arguments>)?", re.DOTALL | re.IGNORECASE)
 _LONGEST, _ACTIONS = 65_536, 32
 SOON = 10 * MINUTE
 _SHELLS = frozenset({"cmd", "%comspec%", "powershell", "pwsh", "rundll32", "regsvr32", "mshta", "wscript", "cscript"})
-_RANDOM = re.compile(r"(?i:^\"?(?:%systemroot%|%windir%|[a-z]:\\windows))\\(?=[A-Za-z]*[a-z][A-Z])[A-Za-z]{8}\.exe\"?$")
-_PIPE = re.compile(r"(?i)\becho\b[^|&]*>\s*\\\\\.\\pipe\\")
-_SHARE = re.compile(r"(?i)^\"?\\\\[^\\]+\\(?:admin|[a-z])\$\\")
+_RANDOM = lazy_regex(r"(?i:^\"?(?:%systemroot%|%windir%|[a-z]:\\windows))\\(?=[A-Za-z]*[a-z][A-Z])[A-Za-z]{8}\.exe\"?$")
+_PIPE = lazy_regex(r"(?i)\becho\b[^|&]*>\s*\\\\\.\\pipe\\")
+_SHARE = lazy_regex(r"(?i)^\"?\\\\[^\\]+\\(?:admin|[a-z])\$\\")
 Reason = tuple[Severity, str, str, str]  # severity, technique, Chinese, English
 
 

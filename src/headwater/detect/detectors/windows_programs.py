@@ -9,7 +9,6 @@ False when: a vendor ships without signatures; an installer unpacks into a tempo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from headwater.detect.frames import names, state, take
 from headwater.detect.program_view import CLAIMS, place_of, programs
 from headwater.detect.windows_commands import program_of
 from headwater.formats.certificate_chain import BROKEN, SELF
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -36,13 +36,13 @@ _SYSTEM = (
     "svchost|lsass|csrss|services|winlogon|smss|wininit|spoolsv|lsm|taskhostw?|dllhost|conhost|rundll32|userinit|dwm|ntoskrnl|explorer|taskmgr"
     "|cmd|powershell|regsvr32|wmiprvse|searchindexer|sihost|runtimebroker|ctfmon|logonui|msdtc|wuauclt|net1?|certutil"
 )
-_NAMED = re.compile(rf"/(?:{_SYSTEM})\.exe\Z")
-_HOME = re.compile(r"\A/(?:windows(?:\.old)?/(?:system32|syswow64|sysnative|winsxs|servicing|sysarm32|softwaredistribution|explorer\.exe)"
+_NAMED = lazy_regex(rf"/(?:{_SYSTEM})\.exe\Z")
+_HOME = lazy_regex(r"\A/(?:windows(?:\.old)?/(?:system32|syswow64|sysnative|winsxs|servicing|sysarm32|softwaredistribution|explorer\.exe)"
                    r"|windows/[^/]+\.exe\Z|\$windows\.~|program files/powershell/|recovery/|boot/)")  # fmt: skip
-_DOUBLE = re.compile(
+_DOUBLE = lazy_regex(
     r"\.(?:pdf|docx?|xlsx?|pptx?|txt|rtf|jpe?g|png|gif|bmp|zip|rar|7z|mp[34]|html?|csv)[ _]*\.(?:exe|scr|com|cpl|dll)\Z"
 )
-_DATA = re.compile(
+_DATA = lazy_regex(
     r"\A/(?:users/public/|windows/temp/|perflogs/|\$recycle\.bin/|temp/|tmp/|inetpub/|windows/(?:fonts|help|debug|tracing|tasks|media|addins)/"
     r"|programdata/[^/]+\Z|users/[^/]+/(?:appdata/local/temp/|appdata/roaming/[^/]+\Z|downloads/|desktop/|documents/|music/|pictures/|videos/))"
 )

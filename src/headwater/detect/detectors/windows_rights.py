@@ -19,6 +19,7 @@ import polars as pl
 from headwater.detect.frames import names, state, take
 from headwater.detect.program_view import place_of
 from headwater.detect.windows_commands import program_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -52,10 +53,10 @@ _MIGHTY = {
     "SeSecurityPrivilege": ("可清除安全日志", "clears the security log"),
 }
 _NOTABLE = {"SeRemoteInteractiveLogonRight": ("可远程桌面登录", "logs on by remote desktop")}
-_BUILT_IN = re.compile(
+_BUILT_IN = lazy_regex(
     r"S-1-5-(?:18|19|20|6|9|80-[0-9-]+|82-[0-9-]+|83-[0-9-]+|90-[0-9-]+|32-(?:544|547|549|550|551|554|555|556|559|562|568|580))\Z"
 )
-_ACE = re.compile(r"\(A;([A-Z]*);(0x[0-9a-fA-F]+);[^;)]*;[^;)]*;([^;)]+)\)")
+_ACE = lazy_regex(r"\(A;([A-Z]*);(0x[0-9a-fA-F]+);[^;)]*;[^;)]*;([^;)]+)\)")
 _WRITE = (
     0x2 | 0x4 | 0x40000 | 0x80000 | 0x10000 | 0x10000000 | 0x40000000
 )  # data, append, DAC, owner, delete, all, write

@@ -19,6 +19,7 @@ import polars as pl
 from headwater.detect.commands import excerpt
 from headwater.detect.frames import state, take
 from headwater.detect.windows_commands import signs
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import SEVERITY_ORDER, Confidence, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -43,11 +44,11 @@ _OWN = (
 )  # fmt: skip
 _RUNS = ("CommandLineEventConsumer", "ActiveScriptEventConsumer")
 _WRITES = "LogFileEventConsumer"
-_REFERENCE = re.compile(r'(?:^|:)(\w+)\.Name="((?:[^"\\]|\\.)*)"')
+_REFERENCE = lazy_regex(r'(?:^|:)(\w+)\.Name="((?:[^"\\]|\\.)*)"')
 # what Windows 7 and Server 2008 R2 bring with them, and nothing else under that name
 _OWN_OF_WINDOWS = {("CommandLineEventConsumer", "BVTConsumer"): "cscript KernCap.vbs"}
-_SERVED = re.compile(r"(?i)\.(?:aspx?|ashx|asmx|php\d?|jspx?|cer|asa|bat|cmd|ps1|vbs|js|hta|mof)$|\\startup\\")
-_SCRIPT_DOES = re.compile(
+_SERVED = lazy_regex(r"(?i)\.(?:aspx?|ashx|asmx|php\d?|jspx?|cer|asa|bat|cmd|ps1|vbs|js|hta|mof)$|\\startup\\")
+_SCRIPT_DOES = lazy_regex(
     r"(?i)wscript\.shell|shellexecute|\.run\b|\.exec\b|xmlhttp|adodb\.stream|scripting\.filesystemobject|win32_process|eval\(|execute"
 )
 Reason = tuple[Severity, str, str]

@@ -16,6 +16,7 @@ from dataclasses import replace
 import polars as pl
 
 from headwater.detect.frames import state, take
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -31,7 +32,7 @@ RULE = Rule(
     severity=Severity.MEDIUM,
 )
 CLAIMS = ("kind", "user", "file_path", "hash", "trace", "ran", "runs", "t_kind")
-_STRONG = re.compile(
+_STRONG = lazy_regex(
     r"\\(?:mimikatz|mimidrv|rubeus|sharphound|bloodhound|lazagne|secretsdump|wce(?:32|64)?|gsecdump|pwdump\d*|fgdump|kekeo|safetykatz"
     r"|juicypotato|printspoofer|godpotato|sweetpotato|incognito|meterpreter|beacon|winpeas\w*|seatbelt|crackmapexec|nbtscan|advanced_?(?:port|ip)_?scanner\w*"
     r"|softperfect\w*|netscan|masscan|fscan(?:32|64)?|frpc?|chisel|ngrok|plink|lcx|rclone|megasync|psexesvc|processhacker|pchunter\w*|gmer)[\w.-]*\.(?:exe|dll|sys)$",
@@ -40,7 +41,7 @@ _STRONG = re.compile(
 _EQUIVOCAL = frozenset(
     {"plink", "rclone", "megasync", "processhacker", "gmer", "netscan", "nbtscan", "psexesvc", "frp", "frpc", "ngrok"}
 )
-_PLACE = re.compile(
+_PLACE = lazy_regex(
     r"\\users\\public\\[^\\]+\.(?:exe|dll|ps1|bat|com|scr)$|\\perflogs\\.*\.(?:exe|dll|ps1|bat)$|\\\$recycle\.bin\\.*\.(?:exe|dll|ps1|bat)$"
     r"|\\windows\\(?:temp|debug|fonts|help|addins|media)\\[^\\]+\.(?:exe|com|scr|ps1|bat)$|\\programdata\\[^\\]+\.(?:exe|dll|ps1|bat|scr)$",
     re.IGNORECASE,

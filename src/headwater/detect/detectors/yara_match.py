@@ -18,6 +18,7 @@ import polars as pl
 from headwater.detect.frames import names, state, take
 from headwater.detect.package_view import packages
 from headwater.detect.system_view import of_same_files
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
 from headwater.model.ports import Events, Settings
@@ -38,8 +39,8 @@ MOST = 300  # findings; the most severe are told
 # a rule that matches in so many contents says little of each
 LOOSE = 200
 _TOLD = 4
-_ID = re.compile(r"[^a-z0-9]+")
-_TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
+_ID = lazy_regex(r"[^a-z0-9]+")
+_TECHNIQUE = lazy_regex(r"\bT\d{4}(?:\.\d{3})?\b")
 _SEVERITIES = {s.value: s for s in Severity} | {"informational": Severity.INFO, "moderate": Severity.MEDIUM}
 # what rules that state no stage are about, by the words that their authors use
 _ABOUT: tuple[tuple[str, Stage, str], ...] = (

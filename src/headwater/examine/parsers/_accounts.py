@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from headwater.examine.parsers._text import lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
@@ -30,7 +31,7 @@ _SCHEMES = {
     "sha1": "sha1",
     "y": "yescrypt",
 }
-_TAGGED = re.compile(r"\$([A-Za-z0-9]+)[$,]")
+_TAGGED = lazy_regex(r"\$([A-Za-z0-9]+)[$,]")
 
 
 def password(field: str) -> tuple[str, str | None]:

@@ -14,13 +14,14 @@ from typing import Any
 
 from headwater.examine.parsers._records import json_lines
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.records import Event, File, Gap, Record, Skip
 
 Make = Callable[[Line, dict[str, Any]], Event | None]
 _MOST = 128 << 20
 _DECODER = json.JSONDecoder(strict=False)
-_BETWEEN = re.compile(r"[\s,]*")
+_BETWEEN = lazy_regex(r"[\s,]*")
 
 
 def _size(text: str) -> int:

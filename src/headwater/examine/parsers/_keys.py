@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 
-KEY_TYPE = re.compile(
+from headwater.formats.patterns import lazy_regex
+
+KEY_TYPE = lazy_regex(
     r"(?:(?:sk-)?(?:ssh|ecdsa)-[a-z0-9-]+(?:@openssh\.com)?|ssh-[a-z0-9-]+(?:-cert-v0[01]@openssh\.com)?|rsa-sha2-\d+)"
 )
 

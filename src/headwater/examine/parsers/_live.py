@@ -8,7 +8,6 @@ which is the time of every row. Without it the rows have no time: a file's own t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, When, epoch, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -23,7 +23,7 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 CONTEXT = ("/@command/*.json",)
 _ENDED = frozenset({"timeout", "cut", "failed"})
 TAKEN = "captured"  # t_kind of a row whose time is that of the capture
-_PID = re.compile(r"/proc/(\d{1,10})/")
+_PID = lazy_regex(r"/proc/(\d{1,10})/")
 _MOST_WHOLE = 1 << 20  # bytes of a fact of /proc that is read whole
 
 

@@ -17,6 +17,7 @@ from headwater.examine.batch import printable
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, When
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
@@ -88,7 +89,7 @@ class Rule:
 
 
 def rule(pattern: str, kind: EventKind, outcome: Outcome | None = None, **constants: Value) -> Rule:
-    return Rule(re.compile(pattern), kind, outcome, constants)
+    return Rule(lazy_regex(pattern), kind, outcome, constants)
 
 
 @dataclass(frozen=True, slots=True)

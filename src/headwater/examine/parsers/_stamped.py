@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.records import File, Gap, Skip
 from headwater.model.times import SECOND
 
 _TEXT = 1 << 16  # characters of one record that its event carries; the rest is read at the cited place
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOMENT = re.compile(
+_MOMENT = lazy_regex(
     r"(\d{4})[-/](\d\d)[-/](\d\d)[ T]+(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?(?: ?(Z|UTC|[+-]\d\d:?\d\d))?"
 )
-_LEVEL = re.compile(r"\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE)\b", re.IGNORECASE)
+_LEVEL = lazy_regex(r"\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.paths import decode_name, file_layer
 from headwater.model.records import File, Gap
 
 _BLOCK = 1 << 20
 LINE_LIMIT = 1 << 17  # bytes; a longer line of such a file is no line that a person or a program wrote
-_HOME = re.compile(r"/(?:home|Users)/([^/]+)/")
+_HOME = lazy_regex(r"/(?:home|Users)/([^/]+)/")
 
 
 @dataclass(frozen=True, slots=True)

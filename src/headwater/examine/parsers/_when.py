@@ -11,6 +11,7 @@ import functools
 import re
 from datetime import UTC, datetime
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import TimeBasis
 
 When = tuple[int | None, TimeBasis]
@@ -19,20 +20,20 @@ SECOND = 1_000_000_000
 _MONTHS = {
     m: n for n, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
-_ISO = re.compile(
+_ISO = lazy_regex(
     r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)[ T]{1,2}(\d\d?):(\d\d):(\d\d)(?:[.,:](\d{1,9}))?\s?(Z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)?"
 )
-_CLF = re.compile(
+_CLF = lazy_regex(
     r"\[?(\d\d?)[/-]([A-Z][a-z]{2})[/-](\d{4})[: ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: ?([+-]\d{4}|UTC|GMT|Z))?"
 )
-_NAMED = re.compile(r"(?:[A-Z][a-z]{2},? )?([A-Z][a-z]{2}) {1,2}(\d\d?) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? (\d{4})")
-_DAY_FIRST = re.compile(
+_NAMED = lazy_regex(r"(?:[A-Z][a-z]{2},? )?([A-Z][a-z]{2}) {1,2}(\d\d?) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? (\d{4})")
+_DAY_FIRST = lazy_regex(
     r"(?:[A-Z][a-z]{2},? )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: ([+-]\d{4}|UTC|GMT))?"
 )
-_AMERICAN = re.compile(
+_AMERICAN = lazy_regex(
     r"([A-Z][a-z]{2}) (\d\d?), (\d{4}),? (\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?[ \u202f]?([AP]M)?(?: (UTC|GMT|[+-]\d\d:?\d\d))?"
 )
-_OLD_MYSQL = re.compile(r"(\d\d)(\d\d)(\d\d) {1,2}(\d\d?):(\d\d):(\d\d)")
+_OLD_MYSQL = lazy_regex(r"(\d\d)(\d\d)(\d\d) {1,2}(\d\d?):(\d\d):(\d\d)")
 
 
 @functools.lru_cache(maxsize=1024)

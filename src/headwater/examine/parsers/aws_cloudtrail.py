@@ -11,7 +11,6 @@ Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-ev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from headwater.examine.parsers._records import flatten, object_of, said
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import Event, File, Record
@@ -27,7 +27,7 @@ from headwater.model.records import Event, File, Record
 FEED = "aws.cloudtrail"
 VERSION = 1
 READS = ("/*_CloudTrail_*.json", "/*cloudtrail*.json", "/*cloudtrail*.jsonl")
-OPENING = re.compile(r'\s*\{\s*"Records"\s*:\s*\[')
+OPENING = lazy_regex(r'\s*\{\s*"Records"\s*:\s*\[')
 _KINDS = {
     "CreateUser": K.ACCOUNT_CREATE, "CreateRole": K.ACCOUNT_CREATE, "DeleteUser": K.ACCOUNT_DELETE, "DeleteRole": K.ACCOUNT_DELETE,
     **dict.fromkeys(

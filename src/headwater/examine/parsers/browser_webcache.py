@@ -20,17 +20,18 @@ from headwater.examine.parsers._browser import literal
 from headwater.examine.parsers._ese import Make, filetime, own, rows_of, text, time_text, whole
 from headwater.examine.parsers._text import user_of
 from headwater.formats.ese_file import Database, Row
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "browser.webcache"
 VERSION = 1
 READS = ("/WebCacheV*.dat",)
-_CONTAINER = re.compile(r"Container_(\d+)")
+_CONTAINER = lazy_regex(r"Container_(\d+)")
 _TIMES = ("AccessedTime", "CreationTime", "ModifiedTime", "ExpiryTime", "SyncTime", "PostCheckTime")
 _BLOBS = ("RequestHeaders", "ResponseHeaders", "ExtraData")
-_PREFIX = re.compile(r"^(?:Visited: |:\d{16}: |iedownload:|Cookie:|ietld:|feedplat:)(?:([^@/\s]+)@)?(.*)$", re.DOTALL)
-_WIDE = re.compile(rb"(?:[\x20-\x7e\xa0-\xff]\0|[^\0][\x01-\x9f]){4,2000}")
+_PREFIX = lazy_regex(r"^(?:Visited: |:\d{16}: |iedownload:|Cookie:|ietld:|feedplat:)(?:([^@/\s]+)@)?(.*)$", re.DOTALL)
+_WIDE = lazy_regex(rb"(?:[\x20-\x7e\xa0-\xff]\0|[^\0][\x01-\x9f]){4,2000}")
 _HEADERS = 4096
 _CONTAINERS_MOST = 100_000
 

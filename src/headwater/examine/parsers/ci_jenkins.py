@@ -10,11 +10,11 @@ Limits: Jenkins logs no failed login by default; console outputs of builds are f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import any_form
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -24,8 +24,8 @@ VERSION = 1
 READS = ("/var/log/jenkins/*.log*", "/jenkins/logs/*.log*", "/.jenkins/logs/*.log*", "/jenkins_home/logs/*.log*")
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d{3}(?:[+-]\d{4})?|[A-Z][a-z]{2} \d\d?, \d{4} \d\d?:\d\d:\d\d(?:[,.]\d{3})? ?[AP]M"
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME})[ \t]".encode()),
-    re.compile(
+    lazy_regex(rf"(?:{_TIME})[ \t]".encode()),
+    lazy_regex(
         rf"(?s)(?P<time>{_TIME})[ \t]+(?:\[id=(?P<thread>\d+)\][ \t]+(?P<level>[A-Z]+)[ \t]+(?P<source>[^\s:]+)(?::[ \n]?|\n)|"
         r"(?P<source_class>[\w.$]+) (?P<source_method>\S+)\n(?P<level_name>[A-Z]{4,8}): )?(?P<message>.*)"
     ),

@@ -11,7 +11,6 @@ Source: https://www.alibabacloud.com/help/en/actiontrail/product-overview/manage
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from headwater.examine.parsers._records import flatten, said
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import Event, File, Record
@@ -27,7 +27,7 @@ from headwater.model.records import Event, File, Record
 FEED = "cloud.actiontrail"
 VERSION = 1
 READS = ("/*actiontrail*.json", "/*actiontrail*.jsonl", "/*ActionTrail*.json", "/*actiontrail*.log")
-OPENING = re.compile(r'\s*(?:\{\s*"Events"\s*:\s*)?\[')
+OPENING = lazy_regex(r'\s*(?:\{\s*"Events"\s*:\s*)?\[')
 _KINDS = {
     "CreateUser": K.ACCOUNT_CREATE, "DeleteUser": K.ACCOUNT_DELETE, "CreateAccessKey": K.ACCOUNT_CHANGE,
     "AttachPolicyToUser": K.ACCOUNT_CHANGE, "CreateLoginProfile": K.ACCOUNT_CHANGE, "AddUserToGroup": K.GROUP_CHANGE,

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import Stamped, level_of, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -46,9 +47,9 @@ _AGENTS = (
     ("hostguard", "huawei-hostguard"),
 )
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?"
-_HEAD = re.compile(rf'(?:time="(?P<logfmt>{_TIME})" |(?:\[?[A-Z]{{3,8}}\]? ?|[\[<|(])?(?P<time>{_TIME})[\]>|)]?[ :|]?)')
-_PAIR = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]{0,40})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
-_TASK = re.compile(
+_HEAD = lazy_regex(rf'(?:time="(?P<logfmt>{_TIME})" |(?:\[?[A-Z]{{3,8}}\]? ?|[\[<|(])?(?P<time>{_TIME})[\]>|)]?[ :|]?)')
+_PAIR = lazy_regex(r'([A-Za-z_][A-Za-z0-9_.-]{0,40})=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
+_TASK = lazy_regex(
     r"\b(?:task[_ ]?id|invocation[_ ]?(?:task[_ ]?)?id|command[_ -]?id)\W{1,4}([A-Za-z0-9-]{6,64})", re.I
 )
 

@@ -11,7 +11,6 @@ Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from headwater.examine.parsers._records import event, object_of
 from headwater.examine.parsers._spaced import Cut, Judged, Values, addresses, spaced_batches
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import SECOND, epoch
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value, own_column
@@ -38,10 +38,10 @@ _NUMBERS = frozenset({"srcport", "dstport", "protocol", "packets", "bytes"})
 _REFUSED = ("REJECT", "DROP", "DENY")
 _SILENT = "an interval without flow data"
 _SILENT_WORDS = tuple((len(t), np.uint64(int.from_bytes(t, "little"))) for t in (b"NODATA", b"SKIPDATA"))
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_PLAIN = lazy_regex(r"[A-Za-z0-9_-]{1,100}")
 _MADE = frozenset({"rhost", "dst_host", "pid_text"})  # as event() names what is no address, or no number
 _LAST = (1 << 63) // SECOND  # 64 bits of nanoseconds end here
-_VERSION_2 = re.compile(r"2 \S+ eni-\S+ ")
+_VERSION_2 = lazy_regex(r"2 \S+ eni-\S+ ")
 
 
 def _event(line: Line, row: Mapping[str, Any]) -> Event:

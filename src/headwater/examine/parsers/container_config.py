@@ -11,11 +11,11 @@ Limits: the state at the last write, not a history; ``risks`` names settings tha
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headwater.examine.container_lines import container_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -43,7 +43,7 @@ _CAPABILITIES = frozenset(
 )
 _NOTHING = "0001-01-01"  # Go's zero time: it did not happen
 # Host paths whose mount gives a container its host: the root, system folders, the engine's own sockets.
-_ESCAPE = re.compile(
+_ESCAPE = lazy_regex(
     r"/(?:(?:etc|root|boot|dev|proc|sys|home|usr|var|lib|run|var/run|var/lib/docker|var/lib/kubelet|var/log"
     r"|var/spool/cron)(?:/?$)|(?:var/)?run/(?:docker|containerd/containerd|crio/crio|podman/podman)\.sock"
     r"|(?:etc|root/\.ssh|var/spool/cron|proc/sys|sys/fs/cgroup)/.*)|/?$"

@@ -9,11 +9,11 @@ Limits: the client's name is the resolver's word; an ExtendedLog in a format of 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import any_form
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -24,8 +24,8 @@ READS = ("/var/log/proftpd/proftpd.log*", "/var/log/proftpd.log*", "/var/log/pro
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
 _NO = Outcome.FAILURE
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME}) ".encode()),
-    re.compile(
+    lazy_regex(rf"(?:{_TIME}) ".encode()),
+    lazy_regex(
         rf"(?s)(?P<time>{_TIME}) (?P<host>\S+) (?P<process>proftpd)\[(?P<pid>\d+)\]:? ?(?P<server>[^\s(:]+)"
         r"(?: \((?P<client>[^\[\)]*)\[(?P<src_ip>[^\]]+)\]\))?:? ?(?:- )?(?P<message>.*)"
     ),

@@ -9,12 +9,12 @@ Limits: names of files are the client's words; spaces in xferlog's names are wri
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import asctime
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -23,12 +23,12 @@ FEED = "ftp.vsftpd"
 VERSION = 1
 READS = ("/var/log/vsftpd*.log*", "/var/log/xferlog*", "/var/log/proftpd/xferlog*", "/vsftpd.log")
 _TIME = r"(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})"
-_VSFTPD = re.compile(
+_VSFTPD = lazy_regex(
     _TIME
     + r" \[pid (?P<pid>\d+)\] (?:\[(?P<user>.*?)\] )?(?:(?P<result>OK|FAIL) )?(?P<action>[A-Z]+): Client \"(?P<src_ip>[^\"]*)\""
     r"(?:, \"(?P<file_path>.*)\"(?:, (?P<bytes>\d+) bytes)?(?:, (?P<rate>[\d.]+)Kbyte/sec)?)?(?P<rest>.*)"
 )
-_XFER = re.compile(
+_XFER = lazy_regex(
     _TIME
     + r" (?P<seconds>\d+) (?P<src_ip>\S+) (?P<bytes>\d+) (?P<file_path>.*) (?P<type>[ab]) (?P<flag>\S) (?P<direction>[iod])"
     r" (?P<access>[agr]) (?P<user>.*) (?P<service>\S+) [01] \S+ (?P<status>[ci])$"

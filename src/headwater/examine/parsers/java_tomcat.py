@@ -11,11 +11,11 @@ Limits: what an application prints to catalina.out in a format of its own joins 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import any_form
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -36,8 +36,8 @@ _TIME = (
 _PLACE = r"\[(?P<file_path>[^\]]+)\]"
 _SERVICE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+\] "
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME})[ \n]?|{_SERVICE}".encode()),
-    re.compile(
+    lazy_regex(rf"(?:{_TIME})[ \n]?|{_SERVICE}".encode()),
+    lazy_regex(
         rf"(?s)(?:(?={_SERVICE})\[)?(?P<time>{_TIME}|(?<=\[)\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)"
         r"(?:\] \[(?P<severity>[a-z]+)\])? (?:(?P<level>[A-Z一-龥]+) +\[(?P<thread>[^\]\n]*)\] (?P<source>\S+) |"
         r"(?P<source_class>[\w.$]+) (?P<source_method>\S+)\n(?P<level_name>[^:\n]{1,20}): )?(?P<message>.*)"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._records import Chunk, chunks, event, meaning, rule
 from headwater.examine.parsers._when import NONE, any_form, epoch
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import File, Gap, Record, Value
@@ -21,8 +22,8 @@ from headwater.model.records import File, Gap, Record, Value
 FEED = "java.weblogic"
 VERSION = 1
 READS = ("/servers/*/logs/*.log*", "/servers/*/logs/*.out*")
-_STARTS = re.compile(rb"####<")
-_FIELD = re.compile(r"(?s)<((?:[^<>]|<[^<>]*>)*)> ?")
+_STARTS = lazy_regex(rb"####<")
+_FIELD = lazy_regex(r"(?s)<((?:[^<>]|<[^<>]*>)*)> ?")
 _NAMES = ("time", "level", "subsystem", "machine", "server", "thread", "user", "transaction", "context", "ms")
 _RULES = (
     rule(

@@ -13,15 +13,16 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import Stamped, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.alternatives"
 VERSION = 1
 READS = ("/var/log/alternatives.log*",)
-_HEAD = re.compile(r"update-alternatives (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d): ")
-_POINTS = re.compile(r"link group (\S+) updated to point to (\S+)")
-_RUN = re.compile(r"run with (.*)", re.DOTALL)
+_HEAD = lazy_regex(r"update-alternatives (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d): ")
+_POINTS = lazy_regex(r"link group (\S+) updated to point to (\S+)")
+_RUN = lazy_regex(r"run with (.*)", re.DOTALL)
 
 
 def parse(file: File) -> Iterator[Record]:

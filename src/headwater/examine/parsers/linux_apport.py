@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from headwater.examine.parsers._whole import whole
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
@@ -23,7 +24,7 @@ VERSION = 1
 READS = ("/var/crash/*.crash",)
 
 _MOST = 1 << 20
-_FIELD = re.compile(r"([A-Za-z][\w.+-]*): ?(.*)")
+_FIELD = lazy_regex(r"([A-Za-z][\w.+-]*): ?(.*)")
 _KEPT = (
     "ProblemType",
     "ExecutablePath",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from headwater.examine.line_blocks import line_blocks
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 from headwater.model.times import SECOND
@@ -30,8 +31,8 @@ _ACTIONS = {
     "Remove": EventKind.PACKAGE_REMOVE,
     "Purge": EventKind.PACKAGE_REMOVE,
 }
-_LINE = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")
-_PACKAGE = re.compile(r"([^ :,()]+)(?::([^ ,()]+))? \(([^()]*)\)(?:, |$)")
+_LINE = lazy_regex(r"([A-Z][A-Za-z-]*): ?(.*)")
+_PACKAGE = lazy_regex(r"([^ :,()]+)(?::([^ ,()]+))? \(([^()]*)\)(?:, |$)")
 _MOST_LINES = 1000  # of one block
 
 

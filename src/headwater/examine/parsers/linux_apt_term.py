@@ -14,16 +14,17 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import Stamped, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.apt_term"
 VERSION = 1
 READS = ("/var/log/apt/term.log*", "/var/log/unattended-upgrades/unattended-upgrades-dpkg.log*")
-_HEAD = re.compile(r"Log started: (?P<time>[0-9: -]*)")
-_END = re.compile(r"^Log ended: ([0-9: -]*)$", re.MULTILINE)
-_PROGRESS = re.compile(r"(?:\(Reading database \.\.\. (?:\d+%)?\r?)+")
-_SET_UP = re.compile(r"^Setting up (\S+) ", re.MULTILINE)
+_HEAD = lazy_regex(r"Log started: (?P<time>[0-9: -]*)")
+_END = lazy_regex(r"^Log ended: ([0-9: -]*)$", re.MULTILINE)
+_PROGRESS = lazy_regex(r"(?:\(Reading database \.\.\. (?:\d+%)?\r?)+")
+_SET_UP = lazy_regex(r"^Setting up (\S+) ", re.MULTILINE)
 
 
 def parse(file: File) -> Iterator[Record]:

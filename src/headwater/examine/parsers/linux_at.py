@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import name_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -23,9 +24,9 @@ FEED = "linux.at"
 VERSION = 2
 READS = ("/var/spool/cron/atjobs/*", "/var/spool/at/*", "/var/spool/atjobs/*")
 _MOST = 1 << 20
-_NAME = re.compile(r"([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})")
-_HEAD = re.compile(r"#!/bin/sh\n# atrun uid=(\d{1,10}) gid=(\d{1,10})\n(?:# mail (\S+) )?")
-_FOLDER = re.compile(r"^cd (.*?) \|\| \{\n.*?\n\}\n", re.MULTILINE | re.DOTALL)
+_NAME = lazy_regex(r"([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})")
+_HEAD = lazy_regex(r"#!/bin/sh\n# atrun uid=(\d{1,10}) gid=(\d{1,10})\n(?:# mail (\S+) )?")
+_FOLDER = lazy_regex(r"^cd (.*?) \|\| \{\n.*?\n\}\n", re.MULTILINE | re.DOTALL)
 
 
 def recognise(head: bytes) -> bool:

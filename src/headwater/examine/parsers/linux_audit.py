@@ -10,8 +10,6 @@ Limits: a parent's program is known only where this file saw it begin, and a pid
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
 
 from headwater.examine.audit_join import joined_rows
@@ -20,12 +18,13 @@ from headwater.examine.audit_quick import quick_rows
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.formats import compiled
+from headwater.formats.patterns import lazy_regex
 from headwater.model.records import own_column
 
 FEED = "linux.audit"
 VERSION = 1
 READS = ("/var/log/audit/audit.log*", "/audit.log", "/audit.log.?", "/audit.log.??")
-_LINE = re.compile(rb"(?:node=[^ \n]+ )?type=[A-Z][A-Z0-9_\[\]]* msg=audit\([0-9]+\.[0-9]+:[0-9]+\):")
+_LINE = lazy_regex(rb"(?:node=[^ \n]+ )?type=[A-Z][A-Z0-9_\[\]]* msg=audit\([0-9]+\.[0-9]+:[0-9]+\):")
 _DERIVED = {
     **dict.fromkeys(("records", "Image", "CommandLine", "CurrentDirectory", own_column("User")), pl.String),
     **dict.fromkeys(("ProcessId", "ParentProcessId"), pl.Int64),

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._keys import KEY_TYPE, fingerprint, split_options
 from headwater.examine.parsers._text import Line, lines, name_of, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import decode_name, file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -21,7 +22,7 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 FEED = "linux.authorized_keys"
 VERSION = 1
 READS = ("/.ssh/authorized_keys*", "/etc/ssh/authorized_keys/*", "/etc/ssh/authorized_keys.d/*", "/authorized_keys")
-_COMMAND = re.compile(r'(?:^|,)command="((?:\\"|[^"])*)"', re.IGNORECASE)
+_COMMAND = lazy_regex(r'(?:^|,)command="((?:\\"|[^"])*)"', re.IGNORECASE)
 
 
 def _owner(path: str) -> str | None:

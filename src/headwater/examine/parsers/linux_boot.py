@@ -13,17 +13,18 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "linux.boot"
 VERSION = 1
 READS = ("/var/log/boot.log*", "/var/log/boot")
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\r\x08]")
-_STATE = re.compile(r"\[ *(OK|FAILED|WARN|DEPEND|TIME|INFO|SKIP)[ D]*\] (.*)", re.DOTALL)
-_STARTED = re.compile(r"(?:Started|Finished) (.*?)\.?")
-_FAILED = re.compile(r"(?:Failed to start|Dependency failed for) (.*?)\.?")
-_RULE = re.compile(r"-{4,} (.*?) -{4,}")
+_ESCAPE = lazy_regex(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\r\x08]")
+_STATE = lazy_regex(r"\[ *(OK|FAILED|WARN|DEPEND|TIME|INFO|SKIP)[ D]*\] (.*)", re.DOTALL)
+_STARTED = lazy_regex(r"(?:Started|Finished) (.*?)\.?")
+_FAILED = lazy_regex(r"(?:Failed to start|Dependency failed for) (.*?)\.?")
+_RULE = lazy_regex(r"-{4,} (.*?) -{4,}")
 
 
 def parse(file: File) -> Iterator[Record]:

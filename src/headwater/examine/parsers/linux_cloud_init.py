@@ -11,11 +11,11 @@ Limits: where cloud-init logs through syslog its lines are in that log's form an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from headwater.examine.parsers._stamped import Stamped, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import Event, File, Record, Value
 from headwater.model.times import SECOND
@@ -24,11 +24,11 @@ FEED = "linux.cloud_init"
 VERSION = 1
 READS = ("/var/log/cloud-init.log*", "/var/log/cloud-init-output.log*")
 _BANNER = r"Cloud-init v\. (?P<version>\S+) (?:running '(?P<stage>[^']*)'|(?P<end>finished)) at (?P<at>[^.]*)\."
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     rf"(?:(?P<time>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}}) - (?P<module>[^ \[]{{1,80}})\[(?P<level>[A-Z]+)\]: |(?={_BANNER}))"
 )
-_COMMAND = re.compile(r"Running command (\[.*?\]|.*?) with allowed return codes")
-_FILE = re.compile(r"(?:Writing to|Wrote to) (\S+) - ")
+_COMMAND = lazy_regex(r"Running command (\[.*?\]|.*?) with allowed return codes")
+_FILE = lazy_regex(r"(?:Writing to|Wrote to) (\S+) - ")
 
 
 def parse(file: File) -> Iterator[Record]:

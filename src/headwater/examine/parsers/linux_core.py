@@ -9,11 +9,11 @@ Limits: the notes alone are read; the memory behind them is left to strings, YAR
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import name_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
@@ -27,7 +27,7 @@ _SEGMENTS_MOST = 4096  # looked at; the notes come first
 _PT_NOTE, _PRSTATUS, _PRPSINFO = 4, 1, 3
 _PRPSINFO_SIZE = 136  # struct elf_prpsinfo, 64-bit (linux/elfcore.h)
 # core.COMM.UID.BOOT.PID.MICROSECONDS
-_NAME = re.compile(r"core\.(.+)\.(\d{1,10})\.([0-9a-f]{32})\.(\d{1,10})\.(\d{15,17})(?:\.zst|\.xz|\.lz4)?")
+_NAME = lazy_regex(r"core\.(.+)\.(\d{1,10})\.([0-9a-f]{32})\.(\d{1,10})\.(\d{15,17})(?:\.zst|\.xz|\.lz4)?")
 _SIGNALS = {
     3: "QUIT",
     4: "ILL",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._scripts import whole_script
 from headwater.examine.parsers._text import Line, lines, name_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import decode_name, file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -34,14 +35,14 @@ READS = (
     "/etc/periodic/**",
     "/@command/crontab-l.*.stdout",
 )
-_VARIABLE = re.compile(r"\s*(?:\"([^\"]+)\"|'([^']+)'|([A-Za-z_][A-Za-z0-9_]*))\s*=\s*(.*)", re.DOTALL)
+_VARIABLE = lazy_regex(r"\s*(?:\"([^\"]+)\"|'([^']+)'|([A-Za-z_][A-Za-z0-9_]*))\s*=\s*(.*)", re.DOTALL)
 _FIELD = r"[0-9A-Za-z*/,?~#LW-]+"
-_TIMED = re.compile(rf"\s*-?({_FIELD}(?:\s+{_FIELD}){{4}})\s+(\S.*)", re.DOTALL)
-_NICKNAMED = re.compile(
+_TIMED = lazy_regex(rf"\s*-?({_FIELD}(?:\s+{_FIELD}){{4}})\s+(\S.*)", re.DOTALL)
+_NICKNAMED = lazy_regex(
     r"\s*(@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly|every_\w+|\d+))\s+(\S.*)", re.DOTALL
 )
-_ANACRON = re.compile(r"\s*(\d+|@\w+)\s+(\d+)\s+(\S+)\s+(\S.*)", re.DOTALL)
-_USER = re.compile(r"(\S+)\s+(\S.*)", re.DOTALL)
+_ANACRON = lazy_regex(r"\s*(\d+|@\w+)\s+(\d+)\s+(\S+)\s+(\S.*)", re.DOTALL)
+_USER = lazy_regex(r"(\S+)\s+(\S.*)", re.DOTALL)
 
 
 def _entry(text: str) -> tuple[str, str] | None:

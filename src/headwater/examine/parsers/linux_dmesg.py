@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from headwater.examine.messages import classify
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 from headwater.model.times import SECOND
@@ -25,7 +26,7 @@ from headwater.model.times import SECOND
 FEED = "linux.dmesg"
 VERSION = 1
 READS = ("/var/log/dmesg*", "/dmesg.txt", "/vmcore-dmesg.txt", "/dmesg.log", "/@command/dmesg*.stdout")
-_LINE = re.compile(
+_LINE = lazy_regex(
     r"(?:<(?P<priority>\d{1,3})>|(?P<facility>[a-z0-9]+) *:(?P<level>[a-z]+) *: )?"
     r"\[ *(?:(?P<uptime>\d{1,10}\.\d{1,6})|(?P<wall>[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}))\]"
     r"(?: \[ *(?:[TC]\d+)\])? ?(?P<text>.*)",

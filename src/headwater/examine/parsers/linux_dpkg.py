@@ -9,15 +9,14 @@ Limits: says which package, not who asked for it (that is in apt's history); fil
 
 from __future__ import annotations
 
-import re
-
 from headwater.examine.package_lines import DPKG
+from headwater.formats.patterns import lazy_regex
 
 FEED = "linux.dpkg"
 VERSION = 1
 READS = ("/var/log/dpkg.log*", "/dpkg.log")
 GRAMMAR = DPKG
-_LINE = re.compile(
+_LINE = lazy_regex(
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} (?:startup|status|install|upgrade|configure|trigproc|remove|conffile) "
 )
 

@@ -9,12 +9,11 @@ Limits: configuration files are not here (linux.dpkg_status has them); the list 
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, LineGrammar, groups
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 
@@ -22,7 +21,7 @@ FEED = "linux.dpkg_files"
 VERSION = 1
 READS = ("/var/lib/dpkg/info/*.md5sums",)
 _LINE = r"^(?P<md5>[0-9a-f]{32})  (?P<file>[^ ].*)$"
-_NAME = re.compile(r"/([^/:]+)(?::[^/]+)?\.md5sums$")
+_NAME = lazy_regex(r"/([^/:]+)(?::[^/]+)?\.md5sums$")
 
 
 def _shape(lines: Lines, context: Context) -> Cut:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from headwater.examine.parsers._text import Line, lines, name_of, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -44,11 +45,11 @@ READS = (
     "/zsh_history",
 )
 _LIMIT = 1 << 16  # bytes of one command over several lines
-_STAMP = re.compile(rb"#(\d{9,11})[ \t]*\Z")
-_EXTENDED = re.compile(rb": +(\d{1,11}):(\d{1,9});", re.DOTALL)
-_FISH = re.compile(rb"- cmd: ?(.*)", re.DOTALL)
-_WHEN = re.compile(rb"\s+when: (\d{1,11})\s*\Z")
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_STAMP = lazy_regex(rb"#(\d{9,11})[ \t]*\Z")
+_EXTENDED = lazy_regex(rb": +(\d{1,11}):(\d{1,9});", re.DOTALL)
+_FISH = lazy_regex(rb"- cmd: ?(.*)", re.DOTALL)
+_WHEN = lazy_regex(rb"\s+when: (\d{1,11})\s*\Z")
+_HEREDOC = lazy_regex(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _LIBEDIT = b"_HiStOrY_V2_"
 
 

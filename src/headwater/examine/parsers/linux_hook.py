@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._scripts import whole_script
 from headwater.examine.parsers._settings import Joined, joined
 from headwater.examine.parsers._text import user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Skip, Value
@@ -35,8 +36,8 @@ READS = (
     "/etc/dhcp/dhclient-*-hooks.d/*",
     "/etc/ppp/ip-*.d/*",
 )
-_HOOK = re.compile(r"(?:Pre|Post)-(?:Invoke|Install-Pkgs)(?:-Success|-Stats)?|Pre-Install-Pkgs", re.IGNORECASE)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_HOOK = lazy_regex(r"(?:Pre|Post)-(?:Invoke|Install-Pkgs)(?:-Success|-Stats)?|Pre-Install-Pkgs", re.IGNORECASE)
+_QUOTED = lazy_regex(r'"((?:[^"\\]|\\.)*)"')
 _SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
 _MOST = 1 << 16
 

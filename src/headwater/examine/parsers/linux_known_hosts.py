@@ -10,11 +10,11 @@ Limits: an entry says that a key was accepted once, by hand or by a program, not
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._keys import KEY_TYPE, fingerprint
 from headwater.examine.parsers._text import Line, lines, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -22,7 +22,7 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 FEED = "linux.known_hosts"
 VERSION = 1
 READS = ("/.ssh/known_hosts*", "/etc/ssh/ssh_known_hosts*")
-_PORT = re.compile(r"\[([^\]]+)\]:(\d{1,5})")
+_PORT = lazy_regex(r"\[([^\]]+)\]:(\d{1,5})")
 
 
 def _address(hosts: str) -> tuple[str | None, int | None]:

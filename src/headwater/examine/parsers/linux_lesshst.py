@@ -13,13 +13,14 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "linux.lesshst"
 VERSION = 1
 READS = ("/.lesshst", "/.local/state/lesshst")
-_MARK = re.compile(r"m (\S) (\d+) (\d+) (.*)", re.DOTALL)
+_MARK = lazy_regex(r"m (\S) (\d+) (\d+) (.*)", re.DOTALL)
 
 
 def recognise(head: bytes) -> bool:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._settings import Joined, joined
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -37,7 +38,7 @@ READS = (
 _DEPTH_MOST = 32
 # interfaces(5): each runs its text by /bin/sh as root
 _RUNS = frozenset({"up", "pre-up", "post-up", "down", "pre-down", "post-down"})
-_YAML = re.compile(
+_YAML = lazy_regex(
     r"""(?P<indent>[ \t]*)(?P<items>(?:-[ \t]+)*)(?:(?P<key>"[^"]*"|'[^']*'|[^\s#:'"\[{-][^#:]*?):(?=\s|$))?(?P<value>.*)""",
     re.DOTALL,
 )

@@ -13,15 +13,16 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import Stamped, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.pacman"
 VERSION = 1
 READS = ("/var/log/pacman.log*",)
-_HEAD = re.compile(r"\[(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[+-]\d{4})?)\] (?:\[(?P<source>[A-Z-]+)\] )?")
-_ACTION = re.compile(r"(installed|reinstalled|upgraded|downgraded|removed) (\S+) \((?:(\S+) -> )?(\S+)\)")
-_RUNNING = re.compile(r"Running '(.*)'", re.DOTALL)
+_HEAD = lazy_regex(r"\[(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[+-]\d{4})?)\] (?:\[(?P<source>[A-Z-]+)\] )?")
+_ACTION = lazy_regex(r"(installed|reinstalled|upgraded|downgraded|removed) (\S+) \((?:(\S+) -> )?(\S+)\)")
+_RUNNING = lazy_regex(r"Running '(.*)'", re.DOTALL)
 _KINDS = {
     "installed": EventKind.PACKAGE_INSTALL,
     "reinstalled": EventKind.PACKAGE_INSTALL,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._settings import Joined, joined
 from headwater.examine.parsers._text import name_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -21,13 +22,13 @@ from headwater.model.records import Event, File, Gap, Record, Value
 FEED = "linux.pam"
 VERSION = 1
 READS = ("/etc/pam.d/*", "/usr/lib/pam.d/*", "/etc/pam.conf")
-_ENTRY = re.compile(
+_ENTRY = lazy_regex(
     r"\s*(?:(?P<service>[A-Za-z0-9_-]+)\s+)??(?P<type>-?(?:account|auth|password|session))\s+"
     r"(?P<control>\[[^\]]*\]|[a-z]+)\s+(?P<module>\[(?:[^\]\\]|\\.)*\]|\S+)\s*(?P<arguments>.*?)\s*",
     re.DOTALL | re.IGNORECASE,
 )
-_INCLUDE = re.compile(r"\s*@include\s+(\S+)\s*")
-_OPTION = re.compile(r"(?:debug|expose_authtok|seteuid|quiet|quiet_log|stdout|(?:log|type)=\S+)(?:\s+|$)")
+_INCLUDE = lazy_regex(r"\s*@include\s+(\S+)\s*")
+_OPTION = lazy_regex(r"(?:debug|expose_authtok|seteuid|quiet|quiet_log|stdout|(?:log|type)=\S+)(?:\s+|$)")
 
 
 def parse(file: File) -> Iterator[Record]:

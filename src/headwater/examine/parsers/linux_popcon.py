@@ -9,10 +9,10 @@ Limits: access times as the mount options let them be; ``<NOFILES>`` names no pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
@@ -20,8 +20,8 @@ FEED = "linux.popcon"
 VERSION = 1
 READS = ("/var/log/popularity-contest*", "/popularity-contest")
 
-_FRAME = re.compile(r"(?:END-)?POPULARITY-CONTEST-\d+ TIME:(\d{1,10})(?: .*)?")
-_ROW = re.compile(r"(\d{1,10}) (\d{1,10}) (\S+)(?: ([^<]\S*))?(?: <([A-Z_-]+)>)?")
+_FRAME = lazy_regex(r"(?:END-)?POPULARITY-CONTEST-\d+ TIME:(\d{1,10})(?: .*)?")
+_ROW = lazy_regex(r"(\d{1,10}) (\d{1,10}) (\S+)(?: ([^<]\S*))?(?: <([A-Z_-]+)>)?")
 
 
 def recognise(head: bytes) -> bool:

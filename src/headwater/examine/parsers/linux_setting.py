@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._settings import Joined, joined
 from headwater.examine.parsers._text import user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -74,10 +75,10 @@ _MECHANISMS = (
     ("/udev/rules.d/", "udev"),
     ("/etc/audit/", "audit-rules"),
 )
-_PAIR = re.compile(r"-?\s*([^=\s]+)\s*=\s*(.*)", re.DOTALL)
-_UDEV_RUN = re.compile(r'\b(?:RUN(?:\{program\})?|PROGRAM|IMPORT\{program\})\s*(?:\+?=|==|:=)\s*e?"((?:[^"\\]|\\.)*)"')
-_PRELOAD = re.compile(r"(?:export\s+)?(LD_PRELOAD|LD_LIBRARY_PATH|PROMPT_COMMAND|BASH_ENV|PATH)=")
-_ALIAS = re.compile(r"alias\s+([A-Za-z0-9_.-]+)=")
+_PAIR = lazy_regex(r"-?\s*([^=\s]+)\s*=\s*(.*)", re.DOTALL)
+_UDEV_RUN = lazy_regex(r'\b(?:RUN(?:\{program\})?|PROGRAM|IMPORT\{program\})\s*(?:\+?=|==|:=)\s*e?"((?:[^"\\]|\\.)*)"')
+_PRELOAD = lazy_regex(r"(?:export\s+)?(LD_PRELOAD|LD_LIBRARY_PATH|PROMPT_COMMAND|BASH_ENV|PATH)=")
+_ALIAS = lazy_regex(r"alias\s+([A-Za-z0-9_.-]+)=")
 
 
 def _mechanism(path: str) -> str:

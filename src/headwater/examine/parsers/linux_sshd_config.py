@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -23,7 +24,7 @@ FEED = "linux.sshd_config"
 VERSION = 1
 READS = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
 CONTEXT = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
-_LINE = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(.*?)\s*")
+_LINE = lazy_regex(r"\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(.*?)\s*")
 _REPEATED = frozenset("acceptenv allowgroups allowusers denygroups denyusers hostkey include listenaddress port setenv subsystem".split())  # fmt: skip  # noqa: E501, SIM905
 _MAIN = "/etc/ssh/sshd_config"
 _MOST_DEPTH = 16  # servconf.h, SERVCONF_MAX_DEPTH

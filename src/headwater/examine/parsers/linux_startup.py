@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._scripts import whole_script
 from headwater.examine.parsers._settings import Joined, joined
 from headwater.examine.parsers._text import user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Skip, Value
@@ -41,23 +42,23 @@ _SCRIPTS = (
 )  # fmt: skip
 # mechanism, part of the path, a line that runs or loads something: its setting, its value, or (third) a command
 _LINES = (
-    ("dbus-service", re.compile(r"/dbus-1/"), re.compile(r"\s*(?P<setting>Exec)\s*=\s*(?P<command>.+)")),
-    ("grub", re.compile(r"grub"), re.compile(r".*?\b(?P<setting>(?:rd)?init|module_blacklist|modules?_load)=(?P<value>[^\s\"']+).*")),
-    ("inetd", re.compile(r"/inetd\.conf$"), re.compile(r"(?P<setting>\S+)\s+\S+\s+\S+\s+\S+\s+\S+\s+(?P<command>/.+)")),
-    ("xinetd", re.compile(r"/xinetd\."), re.compile(r"\s*(?P<setting>server(?:_args)?)\s*\+?=\s*(?P<command>.+)")),
-    ("python-start", re.compile(r"\.pth$"), re.compile(r"(?P<setting>import)[ \t](?P<command>.+)")),
-    ("git", re.compile(r"git"), re.compile(
+    ("dbus-service", lazy_regex(r"/dbus-1/"), lazy_regex(r"\s*(?P<setting>Exec)\s*=\s*(?P<command>.+)")),
+    ("grub", lazy_regex(r"grub"), lazy_regex(r".*?\b(?P<setting>(?:rd)?init|module_blacklist|modules?_load)=(?P<value>[^\s\"']+).*")),
+    ("inetd", lazy_regex(r"/inetd\.conf$"), lazy_regex(r"(?P<setting>\S+)\s+\S+\s+\S+\s+\S+\s+\S+\s+(?P<command>/.+)")),
+    ("xinetd", lazy_regex(r"/xinetd\."), lazy_regex(r"\s*(?P<setting>server(?:_args)?)\s*\+?=\s*(?P<command>.+)")),
+    ("python-start", lazy_regex(r"\.pth$"), lazy_regex(r"(?P<setting>import)[ \t](?P<command>.+)")),
+    ("git", lazy_regex(r"git"), lazy_regex(
         r"\s*(?P<setting>fsmonitor|sshCommand|editor|pager|hooksPath|askPass|external|textconv|clean|smudge|helper|proxyCommand|cmd|\w+)"
         r"\s*=\s*(?P<command>!?.*(?:[/|;&$`]|\b(?:sh|curl|wget|nc|python\d?)\b).*)", re.IGNORECASE)),
-    ("php", re.compile(r"\.ini$|/\.htaccess$"), re.compile(
+    ("php", lazy_regex(r"\.ini$|/\.htaccess$"), lazy_regex(
         r"\s*(?:php_(?:admin_)?value\s+)?(?P<setting>auto_(?:prepend|append)_file|(?:zend_)?extension|AddType|AddHandler|SetHandler|ForceType)"
         r"(?:\s*=\s*|\s+)[\"']?(?P<value>[^\"'=\s][^\"']*?)[\"']?\s*", re.IGNORECASE)),
-    ("server-module", re.compile(r"mods-enabled|conf\.modules\.d|modules-enabled"), re.compile(
+    ("server-module", lazy_regex(r"mods-enabled|conf\.modules\.d|modules-enabled"), lazy_regex(
         r"\s*(?P<setting>LoadModule|LoadFile|load_module)\s+(?:\w+_module\s+)?[\"']?(?P<value>[^\s\"';]+).*")),
-    ("docker", re.compile(r"daemon\.json$"), re.compile(r".*?(?P<setting>hosts)\W+(?P<value>.*tcp://.*)")),
-    ("vim", re.compile(r"vimrc"), re.compile(r"\s*(?:autocmd.*?|:|sil(?:ent)?!?\s*)*(?P<setting>!|call\s+system\()(?P<command>.+)")),
+    ("docker", lazy_regex(r"daemon\.json$"), lazy_regex(r".*?(?P<setting>hosts)\W+(?P<value>.*tcp://.*)")),
+    ("vim", lazy_regex(r"vimrc"), lazy_regex(r"\s*(?:autocmd.*?|:|sil(?:ent)?!?\s*)*(?P<setting>!|call\s+system\()(?P<command>.+)")),
 )  # fmt: skip
-_NOTHING = re.compile(r"(?!)")  # of a file whose name says none of these: no line runs anything
+_NOTHING = lazy_regex(r"(?!)")  # of a file whose name says none of these: no line runs anything
 
 
 def parse(file: File) -> Iterator[Record]:

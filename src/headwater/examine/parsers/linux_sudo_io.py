@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -21,7 +22,7 @@ FEED = "linux.sudo_io"
 VERSION = 1
 READS = ("/var/log/sudo-io/**/log",)
 _MOST = 1 << 16  # bytes; such a file has some hundreds
-_HEAD = re.compile(r"(\d{1,11}):([^:\n]*):([^:\n]*):([^:\n]*):([^:\n]*)(?::[^\n]*)?\n([^\n]*)\n(.*)", re.DOTALL)
+_HEAD = lazy_regex(r"(\d{1,11}):([^:\n]*):([^:\n]*):([^:\n]*):([^:\n]*)(?::[^\n]*)?\n([^\n]*)\n(.*)", re.DOTALL)
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -21,9 +22,9 @@ FEED = "linux.sudoers"
 VERSION = 1
 READS = ("/etc/sudoers", "/etc/sudoers.d/*", "/usr/local/etc/sudoers", "/usr/local/etc/sudoers.d/*")
 _LIMIT = 1 << 16
-_INCLUDE = re.compile(r"[#@]include(?:dir)?\s+(.+)")
-_SETTING = re.compile(r"Defaults\b|(?:User|Runas|Host|Cmnd|Cmd)_Alias\b")
-_RUNAS = re.compile(r"\(([^)]*)\)\s*(.*)", re.DOTALL)
+_INCLUDE = lazy_regex(r"[#@]include(?:dir)?\s+(.+)")
+_SETTING = lazy_regex(r"Defaults\b|(?:User|Runas|Host|Cmnd|Cmd)_Alias\b")
+_RUNAS = lazy_regex(r"\(([^)]*)\)\s*(.*)", re.DOTALL)
 
 
 def _words(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headwater.examine.parsers._text import Line, lines, name_of, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -26,8 +27,8 @@ READS = tuple(f"{place}/**.{kind}" for place in _PLACES for kind in _TYPES) + tu
     f"{place}/**.d/*.conf" for place in _PLACES
 )
 _LIMIT = 1 << 16
-_SECTION = re.compile(r"\[([^\]]+)\]")
-_DIRECTIVE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*)", re.DOTALL)
+_SECTION = lazy_regex(r"\[([^\]]+)\]")
+_DIRECTIVE = lazy_regex(r"([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*)", re.DOTALL)
 _USER_LIMIT = 1 << 18  # bytes in which User= is looked for before the directives are told
 _PREFIXES = "@-:+!|"  # of Exec= lines, systemd.service(5)
 

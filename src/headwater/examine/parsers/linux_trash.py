@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from headwater.examine.parsers._text import user_of
 from headwater.examine.parsers._whole import whole
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import encode_name
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -25,7 +26,7 @@ VERSION = 1
 READS = ("/Trash/info/*.trashinfo", "/.Trash-*/info/*.trashinfo", "/.Trash/*/info/*.trashinfo")
 
 _MOST = 1 << 16
-_LINE = re.compile(rb"^(Path|DeletionDate)=(.*?)\r?$", re.MULTILINE)
+_LINE = lazy_regex(rb"^(Path|DeletionDate)=(.*?)\r?$", re.MULTILINE)
 
 
 def recognise(head: bytes) -> bool:

@@ -9,10 +9,10 @@ Limits: what was then done stands in dpkg's and apt's logs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import Stamped, moment, stamped
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
@@ -22,8 +22,8 @@ READS = (
     "/var/log/unattended-upgrades/unattended-upgrades.log*",
     "/var/log/unattended-upgrades/unattended-upgrades-shutdown.log*",
 )
-_HEAD = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) ")
-_UPGRADED = re.compile(r"Packages that will be upgraded: (.*)")
+_HEAD = lazy_regex(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) ")
+_UPGRADED = lazy_regex(r"Packages that will be upgraded: (.*)")
 
 
 def parse(file: File) -> Iterator[Record]:

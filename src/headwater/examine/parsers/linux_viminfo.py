@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines, user_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 from headwater.model.times import SECOND
@@ -22,12 +23,12 @@ from headwater.model.times import SECOND
 FEED = "linux.viminfo"
 VERSION = 1
 READS = ("/.viminfo", "/_viminfo")
-_HISTORY = re.compile(r'\|2,(\d),(\d{1,11}),(\d*),(?:>\d+|"(.*)")', re.DOTALL)
-_MARK = re.compile(r'\|4,(\d{1,3}),(\d+),(\d+),(\d{1,11}),"(.*)"', re.DOTALL)
-_PLAIN_MARK = re.compile(r"(?:'[0-9A-Z]|-'?)\s+\d+\s+\d+\s+(.*)")
-_FILE = re.compile(r"> (.*)")
-_FILE_TIME = re.compile(r"\t\*\t(\d{1,11})\t")
-_OWN_MARK = re.compile(r"\t\S\t\d+\t\d+\s*\Z")
+_HISTORY = lazy_regex(r'\|2,(\d),(\d{1,11}),(\d*),(?:>\d+|"(.*)")', re.DOTALL)
+_MARK = lazy_regex(r'\|4,(\d{1,3}),(\d+),(\d+),(\d{1,11}),"(.*)"', re.DOTALL)
+_PLAIN_MARK = lazy_regex(r"(?:'[0-9A-Z]|-'?)\s+\d+\s+\d+\s+(.*)")
+_FILE = lazy_regex(r"> (.*)")
+_FILE_TIME = lazy_regex(r"\t\*\t(\d{1,11})\t")
+_OWN_MARK = lazy_regex(r"\t\S\t\d+\t\d+\s*\Z")
 _KINDS = ("command", "search", "expression", "input", "debug")
 _PLAIN = {":": "command", "/": "search", "?": "search", "=": "expression", "@": "input"}
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}

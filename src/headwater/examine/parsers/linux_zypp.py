@@ -15,13 +15,14 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._stamped import moment
 from headwater.examine.parsers._text import Line, lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "linux.zypp"
 VERSION = 1
 READS = ("/var/log/zypp/history*",)
-_FIELD = re.compile(r"(?:[^|\\]|\\.)*")
+_FIELD = lazy_regex(r"(?:[^|\\]|\\.)*")
 _KINDS = {"install": EventKind.PACKAGE_INSTALL, "remove": EventKind.PACKAGE_REMOVE}
 # The fields behind time and action, by action (libzypp zypp/HistoryLog.cc).
 _NAMES = {

@@ -18,6 +18,7 @@ from headwater.examine.lines import LineGrammar
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured
 from headwater.examine.parsers._live_columns import Columns, numbered, table
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.paths import encode_name
 from headwater.model.records import File, own_column
@@ -38,7 +39,7 @@ _OWN = {
 _MONTHS = {
     m: n for n, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
-_ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
+_ESCAPE = lazy_regex(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 _LETTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _HALF_A_DAY = 14 * 3600 * 1_000_000_000  # a zone is at most so far ahead of UTC
 

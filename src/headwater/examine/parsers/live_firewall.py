@@ -10,12 +10,12 @@ Limits: rules as text; sets and maps of nft are told line by line, not joined wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import artifact, captured, row, rows, value
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
@@ -30,16 +30,16 @@ READS = (
     "/etc/sysconfig/iptables",
     "/etc/sysconfig/ip6tables",
 )
-_CHAIN = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*")
-_RULE = re.compile(r"(?:\[(?P<packets>\d+):(?P<bytes>\d+)\] )?-[AI] (?P<chain>\S+)(?P<rule>.*)")
-_OPTION = re.compile(r"(?:^| )(-s|-d|-p|-i|-o|-j|-g|--dport|--sport|--to-destination|--to-ports?) (\S+)")
+_CHAIN = lazy_regex(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*")
+_RULE = lazy_regex(r"(?:\[(?P<packets>\d+):(?P<bytes>\d+)\] )?-[AI] (?P<chain>\S+)(?P<rule>.*)")
+_OPTION = lazy_regex(r"(?:^| )(-s|-d|-p|-i|-o|-j|-g|--dport|--sport|--to-destination|--to-ports?) (\S+)")
 _NAMES = {
     "-s": "source_net", "-d": "destination_net", "-p": "protocol", "-i": "in_interface", "-o": "out_interface",
     "-j": "action", "-g": "action", "--dport": "destination_port", "--sport": "source_port",
     "--to-destination": "target", "--to-port": "target", "--to-ports": "target",
 }  # fmt: skip
-_OPEN = re.compile(r"\s*(?P<what>table|chain|set|map|flowtable|ct \w+|counter|limit|quota)(?: (?P<name>.*?))? ?\{\s*")
-_POLICY = re.compile(
+_OPEN = lazy_regex(r"\s*(?P<what>table|chain|set|map|flowtable|ct \w+|counter|limit|quota)(?: (?P<name>.*?))? ?\{\s*")
+_POLICY = lazy_regex(
     r"\s*type \w+ hook (?P<hook>\w+) .*?priority (?P<priority>[^;]+);(?:\s*policy (?P<policy>\w+);)?\s*"
 )
 _DEEP = 16

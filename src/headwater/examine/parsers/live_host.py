@@ -11,12 +11,12 @@ Limits: the server's own word for its clock and its kernel; a column header is t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import artifact, captured, row, rows
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
@@ -35,7 +35,7 @@ READS = (
     *(f"/proc/{name}" for name in _FACTS),
     "/sys/kernel/**",
 )
-_PAIR = re.compile(r"\s*(?P<setting>[A-Za-z][A-Za-z0-9 ()/_.-]{0,60}?)\s*[:=]\s+(?P<value>\S.*?)\s*")
+_PAIR = lazy_regex(r"\s*(?P<setting>[A-Za-z][A-Za-z0-9 ()/_.-]{0,60}?)\s*[:=]\s+(?P<value>\S.*?)\s*")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from headwater.examine.parsers._records import event
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE, When, asctime, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Event, File, Record, Value
 
@@ -29,23 +30,23 @@ READS = tuple(
     f"/@command/{name}{more}.stdout" for name in ("last", "lastb", "lastlog", "who", "w") for more in ("", "-*")
 )
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ 0-9]\d"
-_LAST = re.compile(
+_LAST = lazy_regex(
     rf"(?P<user>\S+)?\s+(?P<line>\S+(?: boot)?)\s+(?:(?P<host_text>\S+)\s+)?"
     rf"(?P<time>{_DAY} \d\d:\d\d(?::\d\d \d{{4}})?)"
     r"(?:\s+(?P<ended>still logged in|still running|gone - no logout|- .*?\([^)]*\)))?(?:\s+(?P<host_last>\S.*?))?\s*"
 )
-_LASTLOG = re.compile(
+_LASTLOG = lazy_regex(
     rf"(?P<user>\S+)\s+(?:(?P<line>\S+)\s+)?(?:(?P<host_text>\S+)\s+)?(?P<time>{_DAY} \d\d:\d\d:\d\d [+-]\d{{4}} \d{{4}})\s*"
 )
-_WHO = re.compile(
+_WHO = lazy_regex(
     r"(?P<user>\S+)\s+[+?-]?\s*(?P<line>\S+(?: boot)?)\s+(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d|[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d)"
     r"(?:\s+(?P<idle>[.\d:]+|old|\?))?(?:\s+(?P<pid>\d+))?(?:\s+\((?P<host_text>[^)]*)\))?\s*"
 )
-_BOOT = re.compile(
+_BOOT = lazy_regex(
     r"(?P<user>LOGIN)?\s+(?P<line>system boot|run-level \S+|pts/\d+|tty\S+|clock change)\s+(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d)"
     r"(?P<value>\s.*?)?\s*"
 )
-_W = re.compile(
+_W = lazy_regex(
     r"(?P<user>\S+)\s+(?P<line>\S+)\s+(?:(?P<host_text>\S+)\s+)?(?P<login>\d\d:\d\d|\d\d?[A-Z][a-z]{2}\d\d|[A-Z][a-z]{2}\d\d)"
     r"\s+(?P<idle>\S+)\s+(?P<jcpu>\d\S*)\s+(?P<pcpu>\d\S*)\s+(?P<command_line>.*)"
 )

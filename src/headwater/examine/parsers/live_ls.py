@@ -19,6 +19,7 @@ from headwater.examine.parsers._live import captured, rows, said, whole
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import encode_name
 from headwater.model.records import Event, File, Record, Value
@@ -26,7 +27,7 @@ from headwater.model.records import Event, File, Record, Value
 FEED = "live.ls"
 VERSION = 2
 READS = ("/@command/ls-*.stdout",)
-_ROW = re.compile(
+_ROW = lazy_regex(
     r"\s*(?:(?P<inode>\d+|\?) +)?(?P<permissions>[bcdlpsDM?-][rwxsStT?-]{9})[.+@]? +(?P<links>\d+|\?) +(?P<owner>\S+) +"
     r"(?P<group>\S+) +(?P<size>\d+(?:, *\d+)?|\?) +"
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)?(?: [+-]\d{4})?)?|[A-Z][a-z]{2} +\d{1,2} +(?:\d\d:\d\d|\d{4})|\?) "

@@ -9,12 +9,12 @@ Limits: a module can take itself out of both lists; /sys/module may still have i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured, row, rows, value
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -22,11 +22,11 @@ from headwater.model.records import Event, File, Record, Value
 FEED = "live.modules"
 VERSION = 2
 READS = ("/@command/lsmod*.stdout", "/proc/modules", "/live_response/system/lsmod.txt")
-_PROC = re.compile(
+_PROC = lazy_regex(
     r"(?P<module>\S+) (?P<size>\d+) (?P<references>-?\d+|-) (?P<used_by>\S+) (?P<state>Live|Loading|Unloading)"
     r" (?P<address>0x[0-9a-f]+)(?: \((?P<taint>[^)]*)\))?\s*"
 )
-_LSMOD = re.compile(r"(?P<module>\S+)\s+(?P<size>\d+)\s+(?P<references>-?\d+)(?:\s+(?P<used_by>\S+))?\s*")
+_LSMOD = lazy_regex(r"(?P<module>\S+)\s+(?P<size>\d+)\s+(?P<references>-?\d+)(?:\s+(?P<used_by>\S+))?\s*")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured, pid_of, row, rows
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -22,11 +23,11 @@ from headwater.model.records import Event, File, Record, Value
 FEED = "live.mounts"
 VERSION = 1
 READS = ("/@command/mount*.stdout", "/proc/mounts", "/proc/*/mounts", "/proc/*/mountinfo")
-_MOUNT = re.compile(
+_MOUNT = lazy_regex(
     r"(?P<device>.+?) on (?P<file_path>/.*?) type (?P<file_system>\S+) \((?P<options>[^)]*)\)(?: \[(?P<label>.*)\])?"
 )
-_TABLE = re.compile(r"(?P<device>\S+) (?P<file_path>\S+) (?P<file_system>\S+) (?P<options>\S+) \d+ \d+")
-_INFO = re.compile(
+_TABLE = lazy_regex(r"(?P<device>\S+) (?P<file_path>\S+) (?P<file_system>\S+) (?P<options>\S+) \d+ \d+")
+_INFO = lazy_regex(
     r"(?P<mount_id>\d+) (?P<parent_id>\d+) (?P<numbers>\d+:\d+) (?P<root>\S+) (?P<file_path>\S+) (?P<options>\S+)"
     r"(?: [a-z_]+(?::\d+)?)* - (?P<file_system>\S+) (?P<device>\S+)(?: (?P<super_options>\S+))?"
 )

@@ -10,7 +10,6 @@ Limits: what the server's own netstat chose to show; long IPv6 addresses are cut
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
@@ -18,22 +17,23 @@ from headwater.examine.parsers._live import captured, ends, row, rows, value
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import When
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.netstat"
 VERSION = 2
 READS = ("/@command/netstat-*.stdout", "/live_response/network/netstat_-a*.txt")
-_INET = re.compile(
+_INET = lazy_regex(
     r"(?P<protocol>(?:tcp|udp|udplite|udpl|raw|sctp|dccp)6?)\s+(?P<receive_queue>\d+)\s+(?P<send_queue>\d+)\s+"
     r"(?P<local>\S+:\S+)\s+(?P<remote>\S+:\S+)(?:\s+(?P<state>[A-Z][A-Z_0-9]*|7))?"
     r"(?:\s+(?P<user>\S+)\s+(?P<inode>\d+))?(?:\s+(?:(?P<pid>\d+)/(?P<process>.*?)|-))?\s*"
 )
-_UNIX = re.compile(
+_UNIX = lazy_regex(
     r"unix\s+(?P<references>\d+)\s+\[(?P<flags>[^\]]*)\]\s+(?P<type>\S+)\s+(?:(?P<state>[A-Z]+)\s+)?(?P<inode>\d+)"
     r"(?:\s+(?:(?P<pid>\d+)/(?P<process>.*?)|-))?(?:\s+(?P<local_path>[@/]\S*))?\s*"
 )
-_HEAD = re.compile(r"Active |Proto |\(|Kernel ")
+_HEAD = lazy_regex(r"Active |Proto |\(|Kernel ")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -15,24 +15,25 @@ from collections.abc import Iterator
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import artifact, captured, row, rows
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.network"
 VERSION = 1
 READS = ("/@command/ip-*.stdout",)
-_INTERFACE = re.compile(
+_INTERFACE = lazy_regex(
     r"(?P<number>\d+): (?P<interface>[^:@\s]+)(?:@(?P<parent>[^:\s]+))?: <(?P<flags>[^>]*)>(?P<rest>.*)"
 )
-_LINK = re.compile(r"\s+link/(?P<type>\S+)(?: (?P<mac>[0-9a-f:]{11,59}))?.*")
-_ADDRESS = re.compile(r"\s+(?P<family>inet6?) (?P<address>[0-9A-Fa-f.:]+)(?:/(?P<prefix>\d+))?(?P<rest>.*)")
-_ROUTE = re.compile(
+_LINK = lazy_regex(r"\s+link/(?P<type>\S+)(?: (?P<mac>[0-9a-f:]{11,59}))?.*")
+_ADDRESS = lazy_regex(r"\s+(?P<family>inet6?) (?P<address>[0-9A-Fa-f.:]+)(?:/(?P<prefix>\d+))?(?P<rest>.*)")
+_ROUTE = lazy_regex(
     r"(?:(?P<type>unicast|local|broadcast|anycast|multicast|unreachable|blackhole|prohibit|throw) )?"
     r"(?P<destination>default|[0-9A-Fa-f.:]+(?:/\d+)?)(?P<rest> .*|)"
 )
-_RULE = re.compile(r"(?P<priority>\d+):\s+(?P<rule>.*)")
-_PAIRS = re.compile(r"\b(via|dev|src|proto|scope|metric|table|lladdr|state|mtu|master|brd)\s+(\S+)")
-_STATES = re.compile(r"\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|PERMANENT|NOARP|NONE)\b")
+_RULE = lazy_regex(r"(?P<priority>\d+):\s+(?P<rule>.*)")
+_PAIRS = lazy_regex(r"\b(via|dev|src|proto|scope|metric|table|lladdr|state|mtu|master|brd)\s+(\S+)")
+_STATES = lazy_regex(r"\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|PERMANENT|NOARP|NONE)\b")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -9,28 +9,28 @@ Limits: the server's own tool over its own database; compare with the database i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import artifact, captured, row, rows
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record
 
 FEED = "live.packages"
 VERSION = 1
 READS = ("/@command/dpkg-l*.stdout", "/@command/rpm-qa*.stdout")
-_HEAD = re.compile(r"Desired=|\| Status=|\|/ Err\?=|\|\|/ Name|\+\+\+-")
-_DPKG = re.compile(
+_HEAD = lazy_regex(r"Desired=|\| Status=|\|/ Err\?=|\|\|/ Name|\+\+\+-")
+_DPKG = lazy_regex(
     r"(?P<state>[uirph][ncHUFWti][R ]?)\s+(?P<package>[a-z0-9][^\s:]*)(?::\S+)?\s+(?P<version>\S+)\s+(?P<arch>\S+)"
     r"(?:\s+(?P<description>.*?))?\s*"
 )
-_RPM = re.compile(
+_RPM = lazy_regex(
     r"(?P<package>[A-Za-z0-9_][A-Za-z0-9_.+-]*)-(?P<version>[^\s-]+-[^\s-]+?)(?:\.(?P<arch>[a-z][a-z0-9_]+))?(?:\s+(?P<installed_text>\S.*?))?\s*"
 )
 # --queryformat "%{NAME} %{EPOCH} %{VERSION} %{RELEASE} %{ARCH} %{INSTALLTIME}"
-_QUERIED = re.compile(
+_QUERIED = lazy_regex(
     r"(?P<package>\S+) (?P<epoch>\d+|\(none\)) (?P<version>\S+) (?P<release>\S+) (?P<arch>\S+) (?P<installed_text>\d+)"
 )
 

@@ -13,13 +13,13 @@ Limits: of one network namespace; the owner is a user and an inode, a process's 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import rows, value, whole
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Value
@@ -32,16 +32,16 @@ STATES = {
     1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 7: "CLOSE",
     8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "NEW_SYN_RECV",
 }  # fmt: skip
-_INET = re.compile(
+_INET = lazy_regex(
     r"\s*(?P<slot>\d+): (?P<local>[0-9A-F]{8}|[0-9A-F]{32}):(?P<lport>[0-9A-F]{4}) "
     r"(?P<remote>[0-9A-F]{8}|[0-9A-F]{32}):(?P<rport>[0-9A-F]{4}) (?P<state>[0-9A-F]{2}) "
     r"(?P<send>[0-9A-F]{8}):(?P<receive>[0-9A-F]{8}) [0-9A-F]{2}:[0-9A-F]{8} [0-9A-F]{8}\s+(?P<uid>\d+)\s+\d+\s+(?P<inode>\d+)\b.*"
 )
-_UNIX = re.compile(
+_UNIX = lazy_regex(
     r"(?P<address>[0-9a-f]{8,16}): (?P<references>[0-9A-F]{8}) (?P<protocol>[0-9A-F]{8}) (?P<flags>[0-9A-F]{8}) "
     r"(?P<type>[0-9A-F]{4}) (?P<state>[0-9A-F]{2})\s+(?P<inode>\d+)(?: (?P<path>.*))?"
 )
-_PACKET = re.compile(
+_PACKET = lazy_regex(
     r"[0-9a-f]{8,16}\s+(?P<references>\d+)\s+(?P<type>\d+)\s+(?P<ether>[0-9a-f]{4})\s+(?P<interface>\d+)\s+\d+\s+\d+\s+"
     r"(?P<uid>\d+)\s+(?P<inode>\d+)\s*"
 )

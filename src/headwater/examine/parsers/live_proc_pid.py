@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import all_of, pid_of, value, whole
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -24,7 +25,7 @@ VERSION = 1
 _FACTS = ("status", "stat", "cmdline", "comm", "environ", "cgroup", "limits", "loginuid", "sessionid", "wchan")
 READS = tuple(f"/proc/*/{name}" for name in _FACTS)
 CONTEXT = ("/proc/stat",)
-_STAT = re.compile(r"(\d+) \((.*)\) (\S) (-?\d+(?: -?\d+)*)\s*", re.DOTALL)
+_STAT = lazy_regex(r"(\d+) \((.*)\) (\S) (-?\d+(?: -?\d+)*)\s*", re.DOTALL)
 _TICK = SECOND // 100  # USER_HZ, include/asm-generic/param.h
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 _WANTED = {

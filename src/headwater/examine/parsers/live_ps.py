@@ -11,20 +11,20 @@ Limits: what the server's own ps chose to show; names may be cut (``systemd+``),
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured, row, rows, said, value, whole
 from headwater.examine.parsers._text import Line
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.ps"
 VERSION = 2
 READS = ("/@command/ps-*.stdout", "/live_response/process/ps_*.txt")
-_HEAD = re.compile(r"[A-Z%][A-Za-z%+]*")
-_WEEKDAY = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)$")
+_HEAD = lazy_regex(r"[A-Z%][A-Za-z%+]*")
+_WEEKDAY = lazy_regex(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)$")
 # the columns of ps(1) "STANDARD FORMAT SPECIFIERS" that mean the same
 NAMES = {
     "UID": "user", "USER": "user", "EUSER": "user", "RUSER": "ruser", "PID": "pid", "TGID": "pid", "PPID": "ppid",

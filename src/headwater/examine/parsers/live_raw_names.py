@@ -10,13 +10,13 @@ Limits: by the kernel's own getdents64: a kernel that is itself changed may leav
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import rows, whole
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import decode_name, encode_name
 from headwater.model.records import Event, File, Record, Value
@@ -24,8 +24,8 @@ from headwater.model.records import Event, File, Record, Value
 FEED = "live.raw_names"
 VERSION = 2
 READS = ("/@raw/ls-*.txt",)
-_ROW = re.compile(r"(?P<inode>\d{1,20})\t(?P<type>[a-z]+)\t(?P<name>[!-~]+)")
-_HEAD = re.compile(r"# ([!-~]+)")
+_ROW = lazy_regex(r"(?P<inode>\d{1,20})\t(?P<type>[a-z]+)\t(?P<name>[!-~]+)")
+_HEAD = lazy_regex(r"# ([!-~]+)")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -11,13 +11,13 @@ Limits: a process that began between the listing and its probe is ``unlisted`` w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import rows, whole
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import NONE
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import decode_name
 from headwater.model.records import Event, File, Record, Value
@@ -25,8 +25,8 @@ from headwater.model.records import Event, File, Record, Value
 FEED = "live.raw_pids"
 VERSION = 2
 READS = ("/@raw/pids.txt",)
-_ROW = re.compile(r"(?P<pid>\d{1,10})\t(?P<listed>listed|unlisted)(?:\t(?P<process>[!-~]*))?")
-_HEAD = re.compile(r"# probed 1\.\.(\d{1,10}) of (\d{1,10})")
+_ROW = lazy_regex(r"(?P<pid>\d{1,10})\t(?P<listed>listed|unlisted)(?:\t(?P<process>[!-~]*))?")
+_HEAD = lazy_regex(r"# probed 1\.\.(\d{1,10}) of (\d{1,10})")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -19,14 +19,15 @@ from headwater.examine.parsers._live import artifact, captured, ends, marked, ro
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import When
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "live.ss"
 VERSION = 2
 READS = ("/@command/ss-*.stdout", "/live_response/network/ss_*.txt")
-_OWNER = re.compile(r'\("((?:[^"\\]|\\.)*)",(?:pid=)?(\d{1,10}),(?:fd=)?(\d{1,10})\)')
-_DETAIL = re.compile(r"\b(uid|ino):(\d{1,18})\b")
+_OWNER = lazy_regex(r'\("((?:[^"\\]|\\.)*)",(?:pid=)?(\d{1,10}),(?:fd=)?(\d{1,10})\)')
+_DETAIL = lazy_regex(r"\b(uid|ino):(\d{1,18})\b")
 _HEADS = ("State", "Netid")
 _OPTIONS = (("t", "tcp"), ("u", "udp"), ("x", "unix"), ("w", "raw"), ("0", "packet"))
 

@@ -10,10 +10,10 @@ Limits: a module can take its folder out of /sys as well.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import all_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Skip, Value
@@ -22,7 +22,7 @@ FEED = "live.sys_module"
 VERSION = 1
 _FACTS = ("initstate", "refcnt", "taint", "coresize", "srcversion")
 READS = tuple(f"/sys/module/*/{name}" for name in _FACTS)
-_PLACE = re.compile(r"/sys/module/([^/]+)/([^/]+)$")
+_PLACE = lazy_regex(r"/sys/module/([^/]+)/([^/]+)$")
 
 
 def parse(file: File) -> Iterator[Record]:

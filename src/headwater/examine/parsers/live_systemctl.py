@@ -9,27 +9,27 @@ Limits: what the running manager said; a unit that was started and deleted may s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured, row, rows
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers._when import When
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.systemctl"
 VERSION = 1
 READS = ("/@command/systemctl-*.stdout", "/live_response/system/systemctl_*.txt")
-_MARK = re.compile(r"^\s*(?P<mark>[●○×*↻]\s+)?")
+_MARK = lazy_regex(r"^\s*(?P<mark>[●○×*↻]\s+)?")
 _NAME = r"(?P<unit>\S+\.(?:service|socket|target|device|mount|automount|swap|timer|path|slice|scope|snapshot|busname))"
-_UNIT = re.compile(
+_UNIT = lazy_regex(
     _NAME + r"\s+(?P<load>[a-z-]+)\s+(?P<active>[a-z-]+)\s+(?P<sub>[a-z-]+)(?:\s+(?P<description>.*?))?\s*"
 )
-_FILE = re.compile(_NAME + r"\s+(?P<state>[a-z-]+)(?:\s+(?P<preset>enabled|disabled|ignored|-))?\s*")
-_TIMER = re.compile(r"(?P<times>.*?)\s+(?P<unit>\S+\.timer)(?:\s+(?P<activates>\S+))?\s*")
-_LEGEND = re.compile(
+_FILE = lazy_regex(_NAME + r"\s+(?P<state>[a-z-]+)(?:\s+(?P<preset>enabled|disabled|ignored|-))?\s*")
+_TIMER = lazy_regex(r"(?P<times>.*?)\s+(?P<unit>\S+\.timer)(?:\s+(?P<activates>\S+))?\s*")
+_LEGEND = lazy_regex(
     r"\s*(?:LOAD|ACTIVE|SUB|JOB)\s+= |\d+ (?:loaded )?(?:units?|unit files?|timers?) listed|Pass --all|Legend:"
     r"|\s+(?:→|->|=) |To show all installed"
 )

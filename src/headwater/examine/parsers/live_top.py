@@ -9,20 +9,20 @@ Limits: what the server's own top chose to show; the command's name without argu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._live import CONTEXT as CONTEXT
 from headwater.examine.parsers._live import captured, row, rows, said, whole
 from headwater.examine.parsers._text import Line
 from headwater.examine.parsers.live_ps import cells, columns_of
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record
 
 FEED = "live.top"
 VERSION = 2
 READS = ("/@command/top*.stdout", "/live_response/process/top_*.txt")
-_FIGURES = re.compile(
+_FIGURES = lazy_regex(
     r"(top -|Tasks:|Threads:|%Cpu\S*|Cpu\(s\):|[KMGTPE]iB (?:Mem|Swap) ?:|Mem:|Swap:|CPU:|Load average:)"
 )
 

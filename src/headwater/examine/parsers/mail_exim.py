@@ -9,11 +9,11 @@ Limits: what stands in H= and F= is the peer's word; a queue-time address in bra
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -23,8 +23,8 @@ VERSION = 1
 READS = ("/var/log/exim4/*log*", "/var/log/exim/*log*", "/var/log/exim_*log*")
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?"
 LOG = TextLog(
-    re.compile(rf"{_TIME} ".encode()),
-    re.compile(
+    lazy_regex(rf"{_TIME} ".encode()),
+    lazy_regex(
         rf"(?s)(?P<time>{_TIME}) (?:\[(?P<pid>\d+)\] )?"
         rf"(?:(?P<message_id>[0-9A-Za-z]{{6}}-[0-9A-Za-z]{{6,11}}-[0-9A-Za-z]{{2,4}}) )?(?P<message>.*)"
     ),

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from headwater.examine.byte_search import Hit, Pattern, hits, patterns
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import Count, Event, File, Gap, Record
 
@@ -27,7 +28,7 @@ FEED = "memory.ram"
 VERSION = 2
 READS = ("/memory/????????????????-????????????????",)
 MOST = 2_000  # different strings of one class in one range
-_RANGE = re.compile(r"/memory/([0-9a-f]{16})-[0-9a-f]{16}$")
+_RANGE = lazy_regex(r"/memory/([0-9a-f]{16})-[0-9a-f]{16}$")
 _ENDS = (
     "com|net|org|info|biz|cn|ru|io|top|xyz|cc|club|site|online|shop|vip|icu|pw|tk|ml|ga|cf|gq|su|hk|tw|jp|kr|de|uk|fr|nl|eu|us|br"
     "|cloud|link|live|pro|work|space|store|tech|win|stream|download|bid|loan|trade"

@@ -11,12 +11,12 @@ Source: https://www.mongodb.com/docs/manual/reference/log-messages/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from headwater.examine.parsers._records import Chunk, TextLog, chunks, event, flatten, made, object_of, rule, said
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -37,8 +37,8 @@ _MESSAGES: dict[str, tuple[K, Outcome | None]] = {
 }
 _PEER = r"(?P<src_ip>[^\s]+?):(?P<port>\d+)"
 _TEXT = TextLog(
-    re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T|\{\"t\":"),
-    re.compile(r"(?s)(?P<time>\S+) (?P<level>[A-Z]\d?) +(?P<component>\S+) +\[(?P<ctx>[^\]]*)\] (?P<message>.*)"),
+    lazy_regex(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T|\{\"t\":"),
+    lazy_regex(r"(?s)(?P<time>\S+) (?P<level>[A-Z]\d?) +(?P<component>\S+) +\[(?P<ctx>[^\]]*)\] (?P<message>.*)"),
     iso,
     (
         rule(

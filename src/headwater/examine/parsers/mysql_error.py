@@ -10,11 +10,11 @@ Limits: a refused login is noted from log_error_verbosity (log_warnings) 3 (2) o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import When, iso, old_mysql
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -40,8 +40,8 @@ def when(text: str) -> When:
 
 
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME})[ \t]".encode()),
-    re.compile(
+    lazy_regex(rf"(?:{_TIME})[ \t]".encode()),
+    lazy_regex(
         rf"(?s)(?P<time>{_TIME})[ \t]+(?:(?P<thread>\d+) )?(?:(?P<starter>mysqld\S*) )?(?:\[(?P<level>[A-Za-z]+)\] )?"
         r"(?:\[(?P<event_code>MY-\d+)\] )?(?:\[(?P<subsystem>\w+)\] )?(?P<message>.*)"
     ),

@@ -25,6 +25,7 @@ from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import LINE_LIMIT, Line, Stretch, lines, lines_in, stretches
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.examine.parsers.mysql_error import _DENIED, when
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -39,19 +40,19 @@ READS = (
     "/www/server/data/general*.log",
 )
 _TIME = rb"(?:\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)|\d{6} {1,2}\d?\d:\d\d:\d\d|\t)\t *\d+ [A-Z]"
-_STARTS = re.compile(_TIME)
-_EVERY = re.compile(rb"(?m)^" + _TIME)
-_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
+_STARTS = lazy_regex(_TIME)
+_EVERY = lazy_regex(rb"(?m)^" + _TIME)
+_PLAIN = lazy_regex(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
 _PLAIN_SIGNS = (b", Version: ", b"Tcp port: ", b" Command")
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     r"(?s)(?P<time>[^\t]*)\t+ *(?P<thread>\d+) (?P<command>[A-Z][A-Za-z]*(?: [A-Za-z]+)?)(?:[\t ]+(?P<argument>.*))?$"
 )
 _CONNECT = (
     rule(_DENIED, K.AUTH_FAILURE, Outcome.FAILURE),
     rule(r"^(?P<user>.*)@(?P<src_ip>[^@\s]*) (?:as \S* )?on ?(?P<database>\S*)", K.NETWORK_CONNECTION),
 )
-_SHELL = re.compile(r"(?i)\bsys_(?:exec|eval)\s*\(\s*['\"]([^'\"]*)")
-_INTO = re.compile(r"(?i)\bINTO\s+(?:OUTFILE|DUMPFILE)\s+['\"]([^'\"]+)")
+_SHELL = lazy_regex(r"(?i)\bsys_(?:exec|eval)\s*\(\s*['\"]([^'\"]*)")
+_INTO = lazy_regex(r"(?i)\bINTO\s+(?:OUTFILE|DUMPFILE)\s+['\"]([^'\"]+)")
 _MOST_THREADS = 10_000
 _MOST = 50_000  # records of a batch
 

@@ -9,12 +9,12 @@ Limits: only what took longer than long_query_time; a statement can imitate the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import Chunk, chunks, event
 from headwater.examine.parsers._when import NONE, epoch
 from headwater.examine.parsers.mysql_error import when
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -27,15 +27,15 @@ READS = (
     "/var/lib/mysql/*slow*.log*",
     "/www/server/data/*slow*.log*",
 )
-_STARTS = re.compile(rb"# (?:Time|User@Host): ")
-_PLAIN = re.compile(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
-_TIME = re.compile(r"# Time: ([^\n]+)")
-_WHO = re.compile(
+_STARTS = lazy_regex(rb"# (?:Time|User@Host): ")
+_PLAIN = lazy_regex(rb"\S+, Version: |Tcp port: |Time\s+Id +Command")
+_TIME = lazy_regex(r"# Time: ([^\n]+)")
+_WHO = lazy_regex(
     r"# User@Host: (?P<user>[^\[\n]*)\[[^\]\n]*\] @ (?P<rhost>[^\[\n]*?) *\[(?P<src_ip>[^\]\n]*)\](?: *Id: *(?P<thread>\d+))?"
 )
-_NUMBERS = re.compile(r"(Query_time|Lock_time|Rows_sent|Rows_examined|Rows_affected|Schema): ([^\s]+)")
-_SET = re.compile(r"(?m)^SET timestamp=(\d+);$")
-_USE = re.compile(r"(?m)^use ([^;\n]+);$")
+_NUMBERS = lazy_regex(r"(Query_time|Lock_time|Rows_sent|Rows_examined|Rows_affected|Schema): ([^\s]+)")
+_SET = lazy_regex(r"(?m)^SET timestamp=(\d+);$")
+_USE = lazy_regex(r"(?m)^use ([^;\n]+);$")
 
 
 def _event(chunk: Chunk) -> Event | Gap:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, When, asctime, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -25,37 +26,37 @@ FEED = "network.asa"
 VERSION = 1
 READS = ("/asa.log*", "/asa-*.log*", "/cisco-asa*.log*")
 _LINE_MOST = 4_096  # a message is far shorter
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     r"(?:<\d{1,3}>)?:?(?P<before>.{0,200}?)%(?:ASA|FTD|PIX)-(?:[a-z]+-)?(?P<severity>[0-7])-(?P<event_code>\d{6}): ?(?P<message>.*)"
 )
-_DEVICE_TIME = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d{4}) (\d\d:\d\d:\d\d)")
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\S+")
-_YEARLESS = re.compile(r"[A-Z][a-z]{2} {1,2}\d\d? \d\d:\d\d:\d\d")
-_HOST = re.compile(r"(?:\d\d:\d\d:\d\d|T\S+)(?: (?:UTC|GMT|[A-Z]{3,4})\b)? (?P<host>(?!(?:UTC|GMT)\b)[\w.:-]+?) ?:? ?$")
+_DEVICE_TIME = lazy_regex(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d{4}) (\d\d:\d\d:\d\d)")
+_ISO = lazy_regex(r"\d{4}-\d\d-\d\dT\S+")
+_YEARLESS = lazy_regex(r"[A-Z][a-z]{2} {1,2}\d\d? \d\d:\d\d:\d\d")
+_HOST = lazy_regex(r"(?:\d\d:\d\d:\d\d|T\S+)(?: (?:UTC|GMT|[A-Z]{3,4})\b)? (?P<host>(?!(?:UTC|GMT)\b)[\w.:-]+?) ?:? ?$")
 _SIDE = r"(?P<{0}_zone>[^:/\s]+)[:/](?P<{1}>[0-9A-Fa-f:.]+)(?:/(?P<{2}>\d+)|\((?P<{2}_in>\d+)\))?"
 _FIRST, _SECOND = _SIDE.format("first", "first_ip", "first_port"), _SIDE.format("second", "second_ip", "second_port")
-_BUILT = re.compile(
+_BUILT = lazy_regex(
     r"(?P<act>Built|Teardown)(?: (?P<direction>inbound|outbound))? (?P<proto>TCP|UDP|SCTP|GRE) connection (?P<connection>\d+) for "
     + _FIRST + r"(?: ?\([^)]*\))* to " + _SECOND + r"(?:.*? duration (?P<duration>[\d:]+) bytes (?P<bytes>\d+)(?P<reason>.*))?"
 )  # fmt: skip
-_ICMP = re.compile(
+_ICMP = lazy_regex(
     r"(?P<act>Built|Teardown)(?: (?P<direction>inbound|outbound))? ICMP connection for faddr (?P<first_ip>[0-9A-Fa-f:.]+)/\d+"
     r".*? laddr (?P<second_ip>[0-9A-Fa-f:.]+)/\d+"
 )
-_LISTED = re.compile(
+_LISTED = lazy_regex(
     r"access-list (?P<list>\S+) (?P<act>permitted|denied|est-allowed) (?P<proto>\S+) "
     + _FIRST + r"(?:\([^)]*\))? -> " + _SECOND
 )  # fmt: skip
-_DENIED = re.compile(
+_DENIED = lazy_regex(
     r"Deny (?:inbound )?(?P<proto>\S+)(?: reverse path check from)? src " + _FIRST + r"(?:\([^)]*\))? dst " + _SECOND
 )
-_PLAIN = re.compile(
+_PLAIN = lazy_regex(
     r"(?:Inbound (?P<proto>\w+) connection denied|Deny (?:inbound )?\w+(?: \(no connection\))?|\w+ access denied by ACL) from "
     r"(?P<first_ip>[0-9A-Fa-f:.]+)(?:/(?P<first_port>\d+))? to (?:(?P<second_zone>[\w-]+):)?(?P<second_ip>[0-9A-Fa-f:.]+)"
     r"(?:/(?P<second_port>\d+))?"
 )
 _USERS: tuple[tuple[re.Pattern[str], K, Outcome | None], ...] = tuple(
-    (re.compile(pattern), kind, outcome)
+    (lazy_regex(pattern), kind, outcome)
     for pattern, kind, outcome in (
         (r"Login denied from (?P<src_ip>[0-9A-Fa-f:.]+)/(?P<port>\d+) to (?P<to>\S+) for user \"(?P<user>[^\"]*)\"",
          K.AUTH_FAILURE, Outcome.FAILURE),

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, When, asctime, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -28,18 +29,18 @@ VERSION = 1
 READS = ("/huawei-*.log*", "/usg*.log*", "/h3c*.log*", "/comware*.log*")
 _LINE_MOST = 8_192
 _PAIRS_MOST = 80
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     r"(?:<\d{1,3}>)? ?(?P<before>.{0,160}?)(?:%%(?P<vendor>\d\d)|(?<=[\w.-]) )(?P<module>[A-Z][A-Z0-9_]{1,30})/(?P<severity>[0-7])/"
     r"(?P<event_code>[A-Za-z0-9_]{2,80})(?:\((?P<form>[a-z])\))?(?:\[\d+\])?: ?(?P<message>.*)"
 )
-_RECOGNISED = re.compile(
+_RECOGNISED = lazy_regex(
     rb"(?m)^[^\n]{0,160}(?:%%\d\d|%@\d+%[^\n]{0,60} )[A-Z][A-Z0-9_]{1,30}/[0-7]/[A-Za-z0-9_]{2,80}"
 )
-_YEAR_LAST = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d\d:\d\d:\d\d)(?::(\d{3}))? (\d{4})")
-_YEAR_THIRD = re.compile(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d{4}) (\d\d:\d\d:\d\d)")
-_ISO = re.compile(r"\d{4}-\d\d?-\d\d?[T ]\d\d:\d\d:\d\d(?:[.]\d+)?(?: ?[+-]\d\d:\d\d)?")
-_PAIR = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_ -]{0,40}?)(?:\(\d{1,5}\))?=(?P<value>[^,;]{0,2000})")
-_MTN = re.compile(
+_YEAR_LAST = lazy_regex(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d\d:\d\d:\d\d)(?::(\d{3}))? (\d{4})")
+_YEAR_THIRD = lazy_regex(r"([A-Z][a-z]{2}) {1,2}(\d\d?) (\d{4}) (\d\d:\d\d:\d\d)")
+_ISO = lazy_regex(r"\d{4}-\d\d?-\d\d?[T ]\d\d:\d\d:\d\d(?:[.]\d+)?(?: ?[+-]\d\d:\d\d)?")
+_PAIR = lazy_regex(r"(?P<name>[A-Za-z][A-Za-z0-9_ -]{0,40}?)(?:\(\d{1,5}\))?=(?P<value>[^,;]{0,2000})")
+_MTN = lazy_regex(
     r"(?P<act>Built|Teardown|Destroyed?) an? (?P<proto>\w+) session, (?P<src>[0-9A-Fa-f:.]+?):(?P<src_port>\d+) \((?P<src_zone>[^)]*)\) "
     r"to (?P<dst>[0-9A-Fa-f:.]+?):(?P<dst_port>\d+) \((?P<dst_zone>[^)]*)\)"
 )
@@ -53,13 +54,13 @@ _USER = ("user", "username", "user-name", "usr")
 _PERMITTED = frozenset({"permit", "permitted", "pass", "allow", "allowed", "accept"})
 _VENDORS = {"01": "vrp", "10": "comware", None: "comware"}  # the form without a number is that of H3C's own files
 _COMMAND = ("command", "cmdrecord", "cmd")
-_IN_TEXT = re.compile(r"(?:from|\(IP:|IP address:?|IP=) ?(?P<ip>\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+)")
-_NAMED = re.compile(
+_IN_TEXT = lazy_regex(r"(?:from|\(IP:|IP address:?|IP=) ?(?P<ip>\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+)")
+_NAMED = lazy_regex(
     r"(?:[Uu]ser(?:name)? |User=)(?P<user>[\w.@\\-]{1,64})(?= (?:login|logged|failed|succeeded|from|\()|,)"
     r"|^(?P<who>[\w.@-]{1,64}) logged in"
 )
-_COMMAND_TEXT = re.compile(r"[Cc]ommand(?: is |=\"|=)(?P<command>.*?)(?:\"\)|$)")
-_COMWARE_COMMAND = re.compile(r"-Line=(?P<line>\S{1,32}?)-IPAddr=(?P<src_ip>\S{1,64}?)-User=(?P<user>[^;]{0,64});")
+_COMMAND_TEXT = lazy_regex(r"[Cc]ommand(?: is |=\"|=)(?P<command>.*?)(?:\"\)|$)")
+_COMWARE_COMMAND = lazy_regex(r"-Line=(?P<line>\S{1,32}?)-IPAddr=(?P<src_ip>\S{1,64}?)-User=(?P<user>[^;]{0,64});")
 
 
 def recognise(head: bytes) -> bool:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from headwater.examine.batch import printable
 from headwater.examine.parsers._sqlite import Columns, Make, of_log, rows_of, text, value
 from headwater.examine.parsers.linux_wtmpdb import address
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.sqlite_file import Row
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome, TimeBasis
@@ -28,14 +29,14 @@ READS = (
     "/www/server/panel/data/default.db-wal", "/www/server/panel/data/db/*.db-wal",
 )  # fmt: skip
 beside = of_log
-_SECRET = re.compile(r"pass|salt|secret|token|key", re.IGNORECASE)
-_TIME = re.compile(r"^(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d):(\d\d)$")
-_IP = re.compile(r"(?:登录\s*IP|IP|ip)[:：\s]*((?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F:]{3,39})")
+_SECRET = lazy_regex(r"pass|salt|secret|token|key", re.IGNORECASE)
+_TIME = lazy_regex(r"^(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d):(\d\d)$")
+_IP = lazy_regex(r"(?:登录\s*IP|IP|ip)[:：\s]*((?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F:]{3,39})")
 _SUCCESS, _FAILURE = (
-    re.compile(r"登录成功|login success", re.IGNORECASE),
-    re.compile(r"登录失败|密码错误|login fail", re.IGNORECASE),
+    lazy_regex(r"登录成功|login success", re.IGNORECASE),
+    lazy_regex(r"登录失败|密码错误|login fail", re.IGNORECASE),
 )
-_USER = re.compile(r"(?:帐号|账号|用户|用户名)[:：\s]*\[?([^\s,，\]]{1,64})")
+_USER = lazy_regex(r"(?:帐号|账号|用户|用户名)[:：\s]*\[?([^\s,，\]]{1,64})")
 
 
 def _when(stated: object) -> tuple[int | None, TimeBasis]:

@@ -9,11 +9,11 @@ Limits: a slow log holds only requests over request_slowlog_timeout.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import clf
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -24,8 +24,8 @@ READS = (
     "/var/log/php*fpm*", "/var/log/php-fpm/*", "/var/log/php/*", "/www/server/php/*/var/log/*.log*", "/php_errors.log", "/php_error.log",
 )  # fmt: skip
 LOG = TextLog(
-    re.compile(rb"\[\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d"),
-    re.compile(
+    lazy_regex(rb"\[\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d"),
+    lazy_regex(
         r"(?s)\[(?P<time>\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d(?:\.\d+)?(?: UTC)?)(?: (?P<zone_text>[A-Za-z_/+-]+))?\] +"
         r"(?:(?P<level>NOTICE|WARNING|ERROR|ALERT|DEBUG): )?(?P<message>.*)"
     ),

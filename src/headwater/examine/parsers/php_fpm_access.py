@@ -9,22 +9,22 @@ Limits: the peer is the web server, over a socket none; the client stands in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import clf
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "php.fpm_access"
 VERSION = 1
 READS = ("/var/log/www.access.log*", "/var/log/php*/*access.log*", "/var/log/php*.access.log*")
-_LINE = re.compile(
+_LINE = lazy_regex(
     r"(?P<peer>[0-9a-fA-F.:]+|-) - (?P<user>\S*) (?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}) "
     r'"(?P<method>[A-Z]{1,20}) (?P<uri>[^"]*)" (?P<status>\d{3})(?: (?P<more>.*))?'
 )
-_HEAD = re.compile(rb'(?:[0-9a-fA-F.:]+|-) - \S* \d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4} "[A-Z]+ [^"\n]*" \d{3}')
+_HEAD = lazy_regex(rb'(?:[0-9a-fA-F.:]+|-) - \S* \d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4} "[A-Z]+ [^"\n]*" \d{3}')
 
 
 def recognise(head: bytes) -> bool:

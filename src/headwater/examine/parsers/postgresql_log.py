@@ -9,11 +9,11 @@ Limits: other prefixes are read only as far as they begin with the time and end 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -51,8 +51,8 @@ RULES = (
 )  # fmt: skip
 _LEVEL = "LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|DEBUG[1-5]?|DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION"
 LOG = TextLog(
-    re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{2,5}|[+-]\d\d)"),
-    re.compile(
+    lazy_regex(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{2,5}|[+-]\d\d)"),
+    lazy_regex(
         r"(?s)(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?P<zone_text>[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)) ?"
         r"(?:\[(?P<pid>\d+)(?:-\d+)?\]:? ?)?(?:(?:\[unknown\]|(?P<user>[^@\s\[\]]+))@(?:\[unknown\]|(?P<database>[^\s\[\]]+)) ?)?"
         r"(?P<prefix>[^\n]{0,200}?) ?"

@@ -12,13 +12,13 @@ Source: https://www.postgresql.org/docs/16/runtime-config-logging.html
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headwater.examine.parsers._records import Chunk, chunks, event, meaning, object_of
 from headwater.examine.parsers._when import NONE, iso
 from headwater.examine.parsers.postgresql_log import RULES
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -32,8 +32,8 @@ _COLUMNS = (
     "error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context", "statement",
     "cursor_position", "location", "application_name", "backend_type", "leader_pid", "query_id",
 )  # fmt: skip
-_STARTS = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Z0-9+-]+,|\{\"timestamp\":")
-_PEER = re.compile(r"^\[?(.*?)\]?(?::(\d+))?$")
+_STARTS = lazy_regex(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Z0-9+-]+,|\{\"timestamp\":")
+_PEER = lazy_regex(r"^\[?(.*?)\]?(?::(\d+))?$")
 
 
 def _csv(text: str) -> dict[str, Any] | None:

@@ -10,11 +10,11 @@ Limits: Redis logs no command and no refused password at its default level; what
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import day_first
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -23,8 +23,8 @@ FEED = "redis.log"
 VERSION = 1
 READS = ("/var/log/redis/*.log*", "/var/log/redis*.log*", "/www/server/redis/*.log")
 LOG = TextLog(
-    re.compile(rb"(?:\d+:[A-Z]|\[\d+\]) \d\d? [A-Z][a-z]{2} "),
-    re.compile(
+    lazy_regex(rb"(?:\d+:[A-Z]|\[\d+\]) \d\d? [A-Z][a-z]{2} "),
+    lazy_regex(
         r"(?s)(?:(?P<pid>\d+):(?P<role>[A-Z])|\[(?P<old_pid>\d+)\]) "
         r"(?P<time>\d\d? [A-Z][a-z]{2} (?:\d{4} )?[\d:.]+) (?P<level>[-.*#]) (?P<message>.*)"
     ),
@@ -46,7 +46,7 @@ LOG = TextLog(
         rule(r"(?:Failed opening|Can't save|Error moving temp DB file) .*", K.SERVICE_FAILURE, Outcome.FAILURE),
     ),
     provider="redis",
-    plain=re.compile(rb"\s+[_.`'|\\-]|\s*$"),  # the picture and the lines beside it that a start draws
+    plain=lazy_regex(rb"\s+[_.`'|\\-]|\s*$"),  # the picture and the lines beside it that a start draws
 )
 
 

@@ -19,6 +19,7 @@ from headwater.examine.parsers._records import TextLog, event, rule, text_record
 from headwater.examine.parsers._text import Line, name_of, user_of
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -31,8 +32,8 @@ READS = (
 )  # fmt: skip
 _LEVELS = "info|warning|error|debug|fatal|notice"
 LOG = TextLog(
-    re.compile(rf"\s*(?:{_LEVELS}) \d{{4}}-\d\d-\d\d ".encode()),
-    re.compile(
+    lazy_regex(rf"\s*(?:{_LEVELS}) \d{{4}}-\d\d-\d\d ".encode()),
+    lazy_regex(
         rf"(?s)\s*(?P<level>{_LEVELS}) (?P<time>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) +(?P<service>\S+) +(?P<pid>\d+) +"
         rf"(?P<thread>\d+)"
         r" +(?:(?P<fiber>[0-9A-Fa-f]+) +)?(?P<component>[\w.]+) +- (?P<message>.*)"
@@ -53,7 +54,7 @@ LOG = TextLog(
         rule(r"^(?:Download started|Download finished)", K.USER_ACTIVITY),
     ),
     provider="anydesk",
-    plain=re.compile(rb"\s*(?:\* ){5,}"),
+    plain=lazy_regex(rb"\s*(?:\* ){5,}"),
 )  # fmt: skip
 _METHODS = {"user": "accepted by the user", "passwd": "password", "token": "token"}
 

@@ -11,12 +11,12 @@ Limits: a connection stands here before it gave a password, and no line says tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -31,8 +31,8 @@ READS = (
     "/logs/RustDesk/**/*.log",
 )
 LOG = TextLog(
-    re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"),
-    re.compile(
+    lazy_regex(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"),
+    lazy_regex(
         r"(?s)\[(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d\d:\d\d)\] (?P<level>\w+) +\[(?P<component>[^\]\n]*)\] "
         r"(?P<message>.*)"
     ),

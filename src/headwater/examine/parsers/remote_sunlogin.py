@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus
 from headwater.examine.parsers._records import Chunk, chunks, event, meaning, rule
 from headwater.examine.parsers._when import iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -32,8 +33,8 @@ READS = (
     "/Oray/*/log/*.log",
 )
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
-_STARTS = re.compile(rf"(?:\xef\xbb\xbf)?{_TIME}\s".encode("latin-1"))
-_HEAD = re.compile(rf"(?s)\ufeff?(?P<time>{_TIME})\s+- (?P<level>\w+)\s+-\s+(?P<message>.*)")
+_STARTS = lazy_regex(rf"(?:\xef\xbb\xbf)?{_TIME}\s".encode("latin-1"))
+_HEAD = lazy_regex(rf"(?s)\ufeff?(?P<time>{_TIME})\s+- (?P<level>\w+)\s+-\s+(?P<message>.*)")
 _RULES = (
     rule(r"^\[Acceptor\]\[HTTP\] new RC HTTP connection (?P<src_ip>[0-9A-Fa-f.:\[\]]+?):(?P<port>\d+), path: (?P<uri>.*?) ?,"
          r" version: (?P<version>HTTP/[\d.]+)",

@@ -18,6 +18,7 @@ from headwater.examine.parsers._records import TextLog, event, rule, text_record
 from headwater.examine.parsers._text import Line, name_of, user_of
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -30,8 +31,8 @@ READS = (
     "/TeamViewer/Connections.txt", "/TeamViewer/connections.txt",
 )  # fmt: skip
 LOG = TextLog(
-    re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3} "),
-    re.compile(
+    lazy_regex(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3} "),
+    lazy_regex(
         r"(?s)(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3}) +(?P<pid>\d+) +(?P<thread>\d+) +(?P<level>[A-Z]?\d\S*) *(?P<message>.*)"
     ),
     iso,
@@ -55,7 +56,7 @@ LOG = TextLog(
     ),
     provider="teamviewer",
 )  # fmt: skip
-_DAY = re.compile(r"(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)")
+_DAY = lazy_regex(r"(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)")
 
 
 def parse(file: File) -> Iterator[Record]:

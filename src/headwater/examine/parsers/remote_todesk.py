@@ -12,12 +12,12 @@ Limits: a request stands here before any password; numbers are the vendor's, no 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import File, Gap, Record
@@ -35,8 +35,8 @@ READS = (
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,6})?"
 _NUMBER = r"[A-Za-z0-9_-]{1,64}"
 LOG = TextLog(
-    re.compile(rf"(?:\xef\xbb\xbf)?\[?{_TIME}".encode("latin-1")),
-    re.compile(rf"(?s)\ufeff?\[?(?P<time>{_TIME})\]?[ ,:|-]*(?P<message>.*)"),
+    lazy_regex(rf"(?:\xef\xbb\xbf)?\[?{_TIME}".encode("latin-1")),
+    lazy_regex(rf"(?s)\ufeff?\[?(?P<time>{_TIME})\]?[ ,:|-]*(?P<message>.*)"),
     iso,
     (
         rule(rf"\bhost +recv connect request, *myid=(?P<own_id>{_NUMBER})?,? *destid=(?P<remote_id>{_NUMBER})?",

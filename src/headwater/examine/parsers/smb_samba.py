@@ -9,11 +9,11 @@ Limits: logins are logged from auth_audit:3 or log level 2 on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -26,8 +26,8 @@ _AUDIT = (
     r"status \[%s\].*?remote host \[ipv[46]:(?P<src_ip>[^\]]+?):(?P<port>\d+)\]"
 )
 LOG = TextLog(
-    re.compile(rb"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"),
-    re.compile(
+    lazy_regex(rb"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"),
+    lazy_regex(
         r"(?s)\[(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?), *(?P<level>\d+)(?:, pid=(?P<pid>\d+))?[^\]\n]*\] *"
         r"(?P<place>[^\n]*)\n? *(?P<message>.*)"
     ),

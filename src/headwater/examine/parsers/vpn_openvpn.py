@@ -18,6 +18,7 @@ from dataclasses import replace
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, any_form
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -29,9 +30,9 @@ _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\
 _STRANGER = r"^(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
 _PEER = r"^(?:(?P<user>[^/\s:]+)/)?(?P<src_ip>[0-9a-fA-F.:]+?):(?P<port>\d+) "
 _HEAD = 1 << 16
-_TIMED = re.compile(rf"^(?:{_TIME}) ".encode(), re.MULTILINE)
-_UNTIMED = re.compile(rb"^(?:<\d>)?OpenVPN \d|^(?:<\d>)?(?:TUN/TAP device|TCP/UDP: |UDPv[46] link )", re.MULTILINE)
-_STATUS = re.compile(rb"OpenVPN (?:CLIENT LIST|STATISTICS)|TITLE[,\t]OpenVPN")
+_TIMED = lazy_regex(rf"^(?:{_TIME}) ".encode(), re.MULTILINE)
+_UNTIMED = lazy_regex(rb"^(?:<\d>)?OpenVPN \d|^(?:<\d>)?(?:TUN/TAP device|TCP/UDP: |UDPv[46] link )", re.MULTILINE)
+_STATUS = lazy_regex(rb"OpenVPN (?:CLIENT LIST|STATISTICS)|TITLE[,\t]OpenVPN")
 _TITLES = frozenset({
     "OpenVPN CLIENT LIST", "OpenVPN STATISTICS", "TITLE", "TIME", "Updated", "ROUTING TABLE", "GLOBAL STATS", "GLOBAL_STATS",
     "Max bcast/mcast queue length", "END",
@@ -43,8 +44,8 @@ _CLIENT_2 = (
 )  # fmt: skip
 _ROUTE = ("vpn_address", "name", "real_address", "since", "since_utc")
 LOG = TextLog(
-    re.compile(rf"(?:{_TIME}) ".encode()),
-    re.compile(rf"(?s)(?P<time>{_TIME}) (?P<message>.*)"),
+    lazy_regex(rf"(?:{_TIME}) ".encode()),
+    lazy_regex(rf"(?s)(?P<time>{_TIME}) (?P<message>.*)"),
     any_form,
     (
         rule(
@@ -64,8 +65,8 @@ LOG = TextLog(
 )
 UNTIMED = replace(
     LOG,
-    starts=re.compile(rb"(?=[ -~])"),
-    head=re.compile(r"(?s)(?P<time>)(?:<(?P<severity>\d)>)?(?P<message>.*)"),
+    starts=lazy_regex(rb"(?=[ -~])"),
+    head=lazy_regex(r"(?s)(?P<time>)(?:<(?P<severity>\d)>)?(?P<message>.*)"),
     when=lambda _: NONE,
 )
 

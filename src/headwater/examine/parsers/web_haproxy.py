@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from headwater.examine.parsers._records import event
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import clf, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
@@ -24,31 +25,31 @@ FEED = "web.haproxy"
 VERSION = 1
 READS = ("/var/log/haproxy.log*", "/var/log/haproxy/*.log*")
 _LINE_MOST = 65_536
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     r"(?:(?P<bsd>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(?P<iso>\d{4}-\d\d-\d\dT\S+)) (?P<host>\S+) "
     r"(?P<process>haproxy)(?:\[(?P<pid>\d+)\])?: (?P<message>.*)"
 )
 _DATE = r"\[(?P<accepted>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d{3})\]"
 _ENDS = r"(?P<src_ip>\S+):(?P<port>\d+) "
 _COUNTS = r"(?P<connections>\d+/\d+/\d+/\d+/\+?\d+) (?P<queues>\d+/\d+)"
-_HTTP = re.compile(
+_HTTP = lazy_regex(
     _ENDS
     + _DATE
     + r" (?P<frontend>\S+) (?P<backend>[^/\s]+)/(?P<server>\S+) (?P<timers>[-+\d/]+) (?P<status>-?\d+) \+?(?P<bytes>\d+) \S+ \S+ "
     r"(?P<termination>[\w-]{4}) " + _COUNTS + r"(?P<captured>(?: \{[^}]*\}){0,2}) \"(?P<request>.*)\"?$"
 )
-_TCP = re.compile(
+_TCP = lazy_regex(
     _ENDS
     + _DATE
     + r" (?P<frontend>\S+) (?P<backend>[^/\s]+)/(?P<server>\S+) (?P<timers>[-+\d/]+) \+?(?P<bytes>\d+) (?P<termination>[\w-]{2}) "
     + _COUNTS
     + "$"
 )
-_ERROR = re.compile(_ENDS + _DATE + r" (?P<frontend>[^/\s]+)/(?P<bind>\S+): (?P<reason>.*)")
-_STATE = re.compile(
+_ERROR = lazy_regex(_ENDS + _DATE + r" (?P<frontend>[^/\s]+)/(?P<bind>\S+): (?P<reason>.*)")
+_STATE = lazy_regex(
     r"(?:Server|Proxy|Backup Server) (?P<server>\S+) (?:is (?P<state>UP|DOWN|stopping|started)|started|stopped)"
 )
-_REQUEST = re.compile(r"(?P<method>[A-Z]{3,20}) (?P<target>.*?)(?: (?P<version>HTTP/[\d.]+))?$")
+_REQUEST = lazy_regex(r"(?P<method>[A-Z]{3,20}) (?P<target>.*?)(?: (?P<version>HTTP/[\d.]+))?$")
 _SHOWN = 8_192  # characters of a request that an event carries; the record is cited whole
 
 

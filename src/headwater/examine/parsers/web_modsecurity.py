@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from headwater.examine.parsers._records import Chunk, chunks, event
 from headwater.examine.parsers._when import NONE, clf
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
 from headwater.model.records import File, Gap, Record, Value
@@ -23,12 +24,12 @@ from headwater.model.records import File, Gap, Record, Value
 FEED = "web.modsecurity"
 VERSION = 1
 READS = ("/modsec_audit*.log*", "/modsec_audit.log*")
-_STARTS = re.compile(rb"-{2,3}[0-9A-Za-z]{4,64}-{1,3}A--\s*$")
-_SECTION = re.compile(r"(?m)^-{2,3}[0-9A-Za-z]{4,64}-{1,3}([A-Z])--\s*$\n?")
-_HEAD = re.compile(r"\[(?P<time>[^\]]*)\] (?P<id>\S+) (?P<src_ip>\S+) (?P<port>\d+) (?P<dst_ip>\S+) (?P<dst_port>\d+)")
-_REQUEST = re.compile(r"(?P<method>[A-Z]+) (?P<uri>[^\n]*?)(?: (?P<version>HTTP/[0-9.]+))?\r?(?:\n|$)")
-_RULE = re.compile(r'\[id "(\d+)"\]')
-_STATUS = re.compile(r"HTTP/\S+ (\d{3})")
+_STARTS = lazy_regex(rb"-{2,3}[0-9A-Za-z]{4,64}-{1,3}A--\s*$")
+_SECTION = lazy_regex(r"(?m)^-{2,3}[0-9A-Za-z]{4,64}-{1,3}([A-Z])--\s*$\n?")
+_HEAD = lazy_regex(r"\[(?P<time>[^\]]*)\] (?P<id>\S+) (?P<src_ip>\S+) (?P<port>\d+) (?P<dst_ip>\S+) (?P<dst_port>\d+)")
+_REQUEST = lazy_regex(r"(?P<method>[A-Z]+) (?P<uri>[^\n]*?)(?: (?P<version>HTTP/[0-9.]+))?\r?(?:\n|$)")
+_RULE = lazy_regex(r'\[id "(\d+)"\]')
+_STATUS = lazy_regex(r"HTTP/\S+ (\d{3})")
 
 
 def _sections(text: str) -> dict[str, str]:

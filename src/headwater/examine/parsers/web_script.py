@@ -22,6 +22,7 @@ from headwater.examine import page_basic, page_el, page_flow
 from headwater.examine.page_letters import letters
 from headwater.examine.page_parts import page
 from headwater.examine.php_flow import flows
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
@@ -63,9 +64,9 @@ _DYNAMIC = (
     r"|preg_replace\s*\(\s*(['\"])(\W)[^'\"\n]{0,100}\2\w{0,8}e\w{0,8}\1"
 )
 _INCLUDE = r"(?<![\w>:$])(?:include|require)(?:_once)?\s*\(?\s*\$_(?:GET|POST|REQUEST|COOKIE)[^;\n]{0,80}"
-_ASSIGN = re.compile(r"\$(\w{1,64})\s*(?:\[[^\]\n]{0,64}\]\s*)?\.?=(?![=>])([^;]{1,400})")
-_ESCAPED = re.compile(r"escapeshell(?:arg|cmd)\s*\(|\(int\)|intval\s*\(")
-_PARAMETER = re.compile(
+_ASSIGN = lazy_regex(r"\$(\w{1,64})\s*(?:\[[^\]\n]{0,64}\]\s*)?\.?=(?![=>])([^;]{1,400})")
+_ESCAPED = lazy_regex(r"escapeshell(?:arg|cmd)\s*\(|\(int\)|intval\s*\(")
+_PARAMETER = lazy_regex(
     r"\$_(?:GET|POST|REQUEST|COOKIE)\s*\[\s*['\"]?([\w.-]{1,64})|getParameter\s*\(\s*\"([\w.-]{1,64})"
     r"|[Rr]equest(?:\.\w+)?\s*[\[(]\s*\"([\w.-]{1,64})|(?:getvalue|args\.get|form\.get|param)\s*\(\s*['\"]([\w.-]{1,64})"
 )
@@ -85,8 +86,8 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
     ("exec-of-request", r"\beval\b[^\n]{0,300}QUERY_STRING|\b(?:ba|da)?sh\s+-c\s[^\n]{0,300}QUERY_STRING", ""),
     ("exec-of-request", r"\b(?:system|exec)\s*\(?[^;\n]{0,300}\bparam\s*\(", r"\bparam\s*\("),
 )
-_PAGE = re.compile(r"<%|<jsp:|runat\s*=\s*[\"']?server|@(?:functions\s*)?\{")
-_PAGED = re.compile(r"\.(?:jsp.?|as[acmhp]x?|cshtml)$", re.IGNORECASE)
+_PAGE = lazy_regex(r"<%|<jsp:|runat\s*=\s*[\"']?server|@(?:functions\s*)?\{")
+_PAGED = lazy_regex(r"\.(?:jsp.?|as[acmhp]x?|cshtml)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

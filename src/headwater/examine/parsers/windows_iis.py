@@ -12,7 +12,6 @@ Source: https://www.w3.org/TR/WD-logfile.html, https://learn.microsoft.com/windo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -25,6 +24,7 @@ from headwater.examine.parsers._records import event
 from headwater.examine.parsers._spaced import Cut, Judged, Values, addresses, spaced_batches
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, SECOND, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value, own_column
@@ -47,8 +47,8 @@ _NAMED = {
 _NUMBERS = frozenset(
     {"sc-status", "sc-bytes", "cs-bytes", "s-port", "c-port", "sc-win32-status", "sc-substatus", "time-taken"}
 )
-_DAY = re.compile(r"#Date: (\d{4}-\d\d-\d\d)")
-_PLAIN = re.compile(r"[A-Za-z0-9()_-]{1,100}")
+_DAY = lazy_regex(r"#Date: (\d{4}-\d\d-\d\d)")
+_PLAIN = lazy_regex(r"[A-Za-z0-9()_-]{1,100}")
 _OF_HEADER = frozenset({*_HEADER.values(), "date", "time"})
 _NO_ADDRESS = {"src_ip": "rhost", "dst_ip": "dst_host"}  # as event() names what is none
 _MADE = frozenset({*_NO_ADDRESS.values(), "time_text", "cs-uri", "pid_text"})

@@ -11,12 +11,12 @@ Limits: a program is named because Defender spent time on its files, so that a q
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -25,7 +25,7 @@ FEED = "windows.mplog"
 VERSION = 1
 READS = ("/MPLog-*.log", "/MPDetection-*.log", "/MPScanSkip-*.log", "/MpLog-*.log")
 _RESOURCE = r"(?P<resource>(?:(?:container|web)?file:_?(?P<file_path>[^;\n]+?)(?=;|$| PropBag \[|\n))?[^\n]*?)(?: PropBag \[[^\n]*)?$"
-_AMERICAN = re.compile(r"(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)")
+_AMERICAN = lazy_regex(r"(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)")
 
 
 def _when(text: str) -> When:
@@ -35,8 +35,8 @@ def _when(text: str) -> When:
 
 
 LOG = TextLog(
-    re.compile(rb"\d{4}-\d\d-\d\dT|Begin Resource Scan|BEGIN BM telemetry|Beginning threat actions|\*{5,}RTP Perf Log"),
-    re.compile(
+    lazy_regex(rb"\d{4}-\d\d-\d\dT|Begin Resource Scan|BEGIN BM telemetry|Beginning threat actions|\*{5,}RTP Perf Log"),
+    lazy_regex(
         r"(?s)(?=(?:Begin[^\n]*\n(?:[^\n]{0,2000}\n){0,12}?Start [Tt]ime:)?"
         r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]{8,24}Z?|\d\d-\d\d-\d{4} [\d:]{8})|)(?:\d{4}-\d\d-\d\dT[\d:.]{8,24}Z?\s+)?(?P<message>.*)"
     ),
@@ -92,7 +92,7 @@ LOG = TextLog(
              K.LOG_MESSAGE, Outcome.FAILURE),
     ),
     provider="windows-defender",
-    plain=re.compile(rb"\*{5,}(?:END [A-Za-z ]+)?\**\s*$|-{5,}\s*$"),
+    plain=lazy_regex(rb"\*{5,}(?:END [A-Za-z ]+)?\**\s*$|-{5,}\s*$"),
     read=text_lines,
 )  # fmt: skip
 

@@ -9,12 +9,12 @@ Limits: each line is an event of its own: the account and the domain of a join s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -22,7 +22,7 @@ from headwater.model.records import File, Record
 FEED = "windows.netsetup"
 VERSION = 1
 READS = ("/debug/NetSetup.LOG", "/debug/netsetup.log", "/NetSetup.LOG")
-_PARTS = re.compile(r"(\d\d)/(\d\d)/(\d{4}) (.*)")
+_PARTS = lazy_regex(r"(\d\d)/(\d\d)/(\d{4}) (.*)")
 
 
 def _when(text: str) -> When:
@@ -31,8 +31,8 @@ def _when(text: str) -> When:
 
 
 LOG = TextLog(
-    re.compile(rb"\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d"),
-    re.compile(r"(?s)(?P<time>\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d(?::\d{3})?) ?(?P<message>.*)"),
+    lazy_regex(rb"\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d"),
+    lazy_regex(r"(?s)(?P<time>\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d(?::\d{3})?) ?(?P<message>.*)"),
     _when,
     (
         rule(r"^NetpDoDomainJoin: status: (?P<result>0x0)\s*$", K.LOG_MESSAGE, Outcome.SUCCESS, action="join"),
@@ -43,7 +43,7 @@ LOG = TextLog(
         rule(r"status(?: of[^:\n]*)?: (?P<result>0x(?!0\b)[0-9a-fA-F]+)", K.LOG_MESSAGE, Outcome.FAILURE),
     ),
     provider="netsetup",
-    plain=re.compile(rb"-{5,}\s*$"),
+    plain=lazy_regex(rb"-{5,}\s*$"),
     read=text_lines,
 )
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from headwater.examine.batch import printable
 from headwater.formats.authenticode import Signed, signed
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.pe_header import MACHINES, SUBSYSTEMS, Program, certificates, digested, header
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import decode_name, file_layer
@@ -27,9 +28,9 @@ FEED = "windows.pe"
 VERSION = 2
 _ENDS = ("exe", "dll", "sys", "scr", "com", "cpl", "ocx", "drv")
 READS = tuple(f"/*.{end}" for end in _ENDS) + tuple(f"/*.{end.upper()}" for end in _ENDS)
-_STORE = re.compile(r"/windows/(?:winsxs|servicing|assembly/nativeimages[^/]*|softwaredistribution)/", re.IGNORECASE)
+_STORE = lazy_regex(r"/windows/(?:winsxs|servicing|assembly/nativeimages[^/]*|softwaredistribution)/", re.IGNORECASE)
 # of a Unix system, where the same endings name other things (terminfo's ansi.sys)
-_UNIX = re.compile(r"^/(?:usr|lib|opt|snap|etc|var/lib)/")
+_UNIX = lazy_regex(r"^/(?:usr|lib|opt|snap|etc|var/lib)/")
 _LARGEST = 1 << 29
 _READ = 1 << 20
 

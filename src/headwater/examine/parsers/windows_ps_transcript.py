@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from headwater.examine.parsers._text import Line, lines
 from headwater.examine.parsers._when import NONE, When, iso
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Value
@@ -24,13 +25,13 @@ from headwater.model.records import Event, File, Gap, Record, Value
 FEED = "windows.ps_transcript"
 VERSION = 1
 READS = ("/PowerShell_transcript.*.txt",)
-_STARS = re.compile(r"\ufeff?\*{22}\s*\Z")
-_TIME = re.compile(r"[^:]{1,60}: ?(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\s*\Z")
-_PROMPT = re.compile(r"(?:\[[^\]]{1,100}\]: ?)?PS ?([^>]{0,260})> ?(.*)\Z", re.DOTALL)
-_ACCOUNT = re.compile(r"[^:]{1,60}: ?([^\\\s]{1,60}\\\S.*)\Z")
-_MACHINE = re.compile(r"[^:]{1,60}: ?(\S+) \(Microsoft Windows")
-_PROGRAM = re.compile(r"[^:]{1,60}: ?([A-Za-z]:\\.*)\Z")
-_NUMBER = re.compile(r"[^:]{1,60}: ?(\d{1,10})\s*\Z")
+_STARS = lazy_regex(r"\ufeff?\*{22}\s*\Z")
+_TIME = lazy_regex(r"[^:]{1,60}: ?(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\s*\Z")
+_PROMPT = lazy_regex(r"(?:\[[^\]]{1,100}\]: ?)?PS ?([^>]{0,260})> ?(.*)\Z", re.DOTALL)
+_ACCOUNT = lazy_regex(r"[^:]{1,60}: ?([^\\\s]{1,60}\\\S.*)\Z")
+_MACHINE = lazy_regex(r"[^:]{1,60}: ?(\S+) \(Microsoft Windows")
+_PROGRAM = lazy_regex(r"[^:]{1,60}: ?([A-Za-z]:\\.*)\Z")
+_NUMBER = lazy_regex(r"[^:]{1,60}: ?(\d{1,10})\s*\Z")
 _BLOCK_MOST = 64  # lines
 _OUTPUT = 1 << 14  # characters
 

@@ -11,11 +11,11 @@ Limits: the checksums of an entry are not tried; contents over 32 MiB are stated
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._whole import whole
 from headwater.formats.defender_quarantine import DATA_STREAM, Entry, decrypted, entry, streams
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.registry_layout import nanoseconds
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
 from headwater.model.paths import file_layer
@@ -26,7 +26,7 @@ FEED = "windows.quarantine"
 VERSION = 1
 READS = ("/Windows Defender/Quarantine/Entries/*", "/Windows Defender/Quarantine/ResourceData/*/*")
 _MOST = 1 << 25
-_STORED = re.compile(r"/ResourceData/[^/]+/([^/]+)\Z")
+_STORED = lazy_regex(r"/ResourceData/[^/]+/([^/]+)\Z")
 
 
 def parse(file: File) -> Iterator[Record]:

@@ -16,14 +16,15 @@ from headwater.examine.parsers._records import Chunk, event
 from headwater.examine.parsers._text import user_of
 from headwater.examine.parsers._when import NONE
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.records import File, Gap, Record, Value
 
 FEED = "windows.rdp_file"
 VERSION = 1
 READS = ("/Users/**/*.rdp", "/Documents and Settings/**/*.rdp", "/Default.rdp", "/default.rdp")
-_SETTING = re.compile(r"([^:]{1,80}):([isb]):(.*)\Z", re.DOTALL)
-_SERVER = re.compile(r"\[?([^\]]+?)\]?(?::(\d{1,5}))?\Z")
+_SETTING = lazy_regex(r"([^:]{1,80}):([isb]):(.*)\Z", re.DOTALL)
+_SERVER = lazy_regex(r"\[?([^\]]+?)\]?(?::(\d{1,5}))?\Z")
 _KEPT = ("gatewayhostname", "alternate shell", "remoteapplicationprogram", "redirectdrives", "drivestoredirect", "redirectclipboard",
          "authentication level", "prompt for credentials", "shell working directory")  # fmt: skip
 _LINES_MOST = 2000

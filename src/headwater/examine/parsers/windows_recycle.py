@@ -10,10 +10,10 @@ Limits: who deleted is the SID of the folder, not its name; files deleted past t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._whole import whole, wide
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.registry_layout import nanoseconds
 from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.paths import file_layer
@@ -24,7 +24,7 @@ VERSION = 1
 READS = ("/$Recycle.Bin/*/$I*", "/$RECYCLE.BIN/*/$I*", "/$Recycle.bin/*/$I*", "/$recycle.bin/*/$I*")
 _MOST = 1 << 17
 _FIXED = 520  # bytes of the path in version 1
-_SID = re.compile(r"/(S-1-[0-9-]{1,180})/")
+_SID = lazy_regex(r"/(S-1-[0-9-]{1,180})/")
 
 
 def recognise(head: bytes) -> bool:

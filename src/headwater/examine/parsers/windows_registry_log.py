@@ -18,6 +18,7 @@ import polars as pl
 from headwater.examine.batch import Batch, Skipped, frame_of
 from headwater.examine.hive_changes import Changes, Where, entry_event
 from headwater.examine.hive_place import place_of
+from headwater.formats.patterns import lazy_regex
 from headwater.formats.registry_hive import open_hive
 from headwater.formats.registry_layout import base_block
 from headwater.formats.registry_log import NEW_TYPE, OLD_TYPES, SECTOR, Entry, Log, Replayed, read_log, replay
@@ -40,7 +41,7 @@ READS = (
     ),
 )
 LOG_MOST = 256 << 20
-_ENDING = re.compile(r"\.log[12]?$", re.IGNORECASE)
+_ENDING = lazy_regex(r"\.log[12]?$", re.IGNORECASE)
 _ORDER = (".LOG", ".LOG1", ".LOG2")
 
 

@@ -10,12 +10,12 @@ Limits: texts change with the version; a cabinet packed by LZX is a stated gap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -30,8 +30,8 @@ READS = (
 _DONE = r"^Exec: Processing complete\.\s+Session: [^,]+, Package: (?P<package>[^,\s]+).*?\[HRESULT = (?P<result>0x0{8}\b[^\]]*)"
 _FAILED = r"^Exec: Processing (?:complete|failed)\.\s+Session: [^,]+, Package: (?P<package>[^,\s]+).*?\[HRESULT = (?P<result>[^\]]*)"
 LOG = TextLog(
-    re.compile(rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, "),
-    re.compile(
+    lazy_regex(rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, "),
+    lazy_regex(
         r"(?s)\ufeff?(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d), (?P<level>\w+)[ \t]+(?:\[(?P<source_code>0x[0-9a-fA-F]{4,8})\][ \t]*)?"
         r"(?:(?P<component>[A-Z][A-Za-z]{1,9})(?:[ \t]+|$))?(?P<message>.*)"
     ),

@@ -15,23 +15,24 @@ from collections.abc import Iterator
 from headwater.examine.parsers._records import Chunk, chunks, event
 from headwater.examine.parsers._when import NONE, iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "windows.setupapi"
 VERSION = 1
 READS = ("/setupapi.dev*.log", "/setupapi.setup*.log", "/setupapi.app*.log", "/setupapi.offline*.log")
-_STARTS = re.compile(rb">>>  \[|\[Boot Session: ")
-_PLAIN = re.compile(
+_STARTS = lazy_regex(rb">>>  \[|\[Boot Session: ")
+_PLAIN = lazy_regex(
     rb"\[(?:Device Install Log|BeginLog|SetupAPI)|     (?:OS Version|Service Pack|Suite|ProductType|Architecture) = "
 )
-_BOOT = re.compile(r"\[Boot Session: ([^\]\n]{1,40})\]")
-_TITLE = re.compile(r">>>  \[([^\n]*)\][ \t]*(?:\n|$)")
-_START = re.compile(r"^>>>  Section start ([^\n]{1,40})", re.MULTILINE)
-_END = re.compile(r"^<<<  Section end ([^\n]{1,40})", re.MULTILINE)
-_STATUS = re.compile(r"^<<<  \[Exit status: ([^\]\n]{1,200})\]", re.MULTILINE)
-_COMMAND = re.compile(r"^ {1,12}cmd: ([^\n]{1,8000})", re.MULTILINE)
-_ABOUT = re.compile(r"(?:\(([^)]*)\) )?- (.+)\Z")
+_BOOT = lazy_regex(r"\[Boot Session: ([^\]\n]{1,40})\]")
+_TITLE = lazy_regex(r">>>  \[([^\n]*)\][ \t]*(?:\n|$)")
+_START = lazy_regex(r"^>>>  Section start ([^\n]{1,40})", re.MULTILINE)
+_END = lazy_regex(r"^<<<  Section end ([^\n]{1,40})", re.MULTILINE)
+_STATUS = lazy_regex(r"^<<<  \[Exit status: ([^\]\n]{1,200})\]", re.MULTILINE)
+_COMMAND = lazy_regex(r"^ {1,12}cmd: ([^\n]{1,8000})", re.MULTILINE)
+_ABOUT = lazy_regex(r"(?:\(([^)]*)\) )?- (.+)\Z")
 _TEXT = 16_384  # characters of a section that its event carries; the rest is read at the cited place
 
 

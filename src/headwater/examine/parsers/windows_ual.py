@@ -12,7 +12,6 @@ Limits: written every 24 hours, so that the last day can be missing; a year's co
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -20,6 +19,7 @@ from functools import partial
 from headwater.examine.parsers._ese import Make, When, filetime, guid, own, rows_of, text, whole
 from headwater.examine.parsers._sqlite import ParserSource
 from headwater.formats.ese_file import Database, NotEse, Row, open_ese
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.records import Event, File, Record, Value
 
@@ -33,7 +33,7 @@ READS = (
     f"/{_IDENTITY}",
     "/{????????-????-????-????-????????????}.mdb",
 )
-_DAY = re.compile(r"Day(\d{1,3})")
+_DAY = lazy_regex(r"Day(\d{1,3})")
 _SECOND = 1_000_000_000
 _ROLES_MOST = 10_000
 # as ROLE_IDS of a Windows Server 2019 has them; the system's own table goes before

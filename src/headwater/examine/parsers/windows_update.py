@@ -9,12 +9,12 @@ Limits: of newer systems WindowsUpdate.log holds a note alone, the trace (ETL) i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
 from headwater.examine.parsers._wide import text_lines
+from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
@@ -25,8 +25,8 @@ READS = ("/WindowsUpdate.log", "/SoftwareDistribution/ReportingEvents.log", "/Re
 _DATE = r"\d{4}-\d\d-\d\d[\t ]\d\d:\d\d:\d\d:\d{3}"
 _GUID = r"\{[0-9A-Fa-f-]{36}\}"
 LOG = TextLog(
-    re.compile(rf"(?:\xef\xbb\xbf)?(?:{_GUID}\t)?{_DATE}".encode()),
-    re.compile(
+    lazy_regex(rf"(?:\xef\xbb\xbf)?(?:{_GUID}\t)?{_DATE}".encode()),
+    lazy_regex(
         rf"(?s)\ufeff?(?:(?P<event_id>{_GUID})\t)?(?P<time>{_DATE}(?:[+-]\d{{4}})?)(?:\t ?(?P<pid>\d+)\t(?P<thread>[0-9a-f]+)\t"
         rf"(?P<component>\S+))?\t"
         r"(?P<message>.*)"
