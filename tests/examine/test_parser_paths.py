@@ -49,6 +49,7 @@ def test_quick_and_slow_answers_are_the_same_on_names_of_all_kinds() -> None:
         path = f"{pick.choice(folders)}/{name}"
         slow = _slowly(path)
         assert [p.name for p in registry.by_path(path)] == slow, path
+        assert registry.is_read(path) == bool(slow), path
         found += bool(slow)
         assert not slow or registry.hint("reads", path.rpartition("/")[0])(name), path
     assert 200 < found < 3_900

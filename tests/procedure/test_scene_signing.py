@@ -10,12 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vault"))
 
-from people import ROLES, cheap, staffed
-
 from headwater.cli.main import main
 from headwater.model.custody import Sealed
 from headwater.procedure.corridor import open_case
 from headwater.vault.trail import Person
+from people import ROLES, cheap, staffed
 
 
 @pytest.fixture

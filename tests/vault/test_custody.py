@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from people import added, cheap, do, photograph, staffed
 
 from headwater.procedure import custody
 from headwater.procedure.corridor import open_case
 from headwater.vault.custody import open_ends
+from people import added, cheap, do, photograph, staffed
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from people import added, cheap, do, photograph, staffed
 from referencing import Registry, Resource
 from stamping import Authority
 
@@ -20,6 +19,7 @@ from headwater.procedure import anchoring
 from headwater.procedure.corridor import open_case
 from headwater.vault import hwcase
 from headwater.vault.witness import Witness
+from people import added, cheap, do, photograph, staffed
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from people import added, cheap, do, photograph, staffed
 
 from headwater.cli.main import EXIT_VAULT, main
 from headwater.model.errors import VaultError
@@ -21,6 +20,7 @@ from headwater.vault.keys import verifies
 from headwater.vault.ledger import Ledger
 from headwater.vault.pkcs11 import open_token, uri
 from headwater.vault.signers import make_signer, open_signer
+from people import added, cheap, do, photograph, staffed
 
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 # GB/T 32905, example 1; the point and signature were made by OpenSSL 3.0.22 over b"headwater", default identity

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
-from people import added, cheap, do, photograph, staffed
 
 from headwater.cli.main import EXIT_AUTHORITY, EXIT_USAGE, EXIT_VAULT, main
 from headwater.vault.ledger import Ledger
 from headwater.vault.s3 import Bucket, LockedStore, Place
 from headwater.vault.storage import Folder, hold_fast
+from people import added, cheap, do, photograph, staffed
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from people import cheap, do
 
 from headwater.cli.main import main
 from headwater.vault import hwcase
+from people import cheap, do
 
 
 def test_sources_of_an_investigation_are_held_registered_and_exported(

@@ -127,8 +127,8 @@ class _Globs:
 
 
 @functools.cache
-def _globs(what: str) -> _Globs:
-    """Every glob that parsers give under ``what``."""
+def _each(what: str) -> tuple[tuple[str, str, str, str], ...]:
+    """Every glob that parsers give under ``what``, in order of parser: as :class:`_Globs` has them."""
     found = []
     for parser in all_parsers().values():
         for glob in getattr(parser, what):
@@ -136,12 +136,18 @@ def _globs(what: str) -> _Globs:
             below = "(?:/.*)?" if "**" in name else ""
             name = name.replace("**", "*")
             found.append((parser.name, name, _glob(folder) + below, _names(name)))
+    return tuple(found)
+
+
+@functools.cache
+def _globs(what: str) -> _Globs:
+    found = _each(what)
     folders = tuple(dict.fromkeys(where for _, _, where, _ in found))
     together = re2.Set.FullMatchSet()
     for where in (*folders, _ANYTHING):
         together.Add(where)
     together.Compile()
-    return _Globs(tuple(found), folders, together)
+    return _Globs(found, folders, together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +222,38 @@ def hint(what: str, folder: str) -> Callable[[str], bool]:
     return _in_folder(what, folder)[1]
 
 
+_Few = tuple[str, str, str]  # parser, pattern of the name, pattern of the directory
+
+
+@functools.cache
+def _by_fixed_part() -> tuple[dict[str, list[_Few]], list[tuple[str, _Few]]]:
+    """The globs of what is read: by the whole name where nothing is open in it, else beside the longest part that is fixed."""
+    whole: dict[str, list[_Few]] = {}
+    open_: list[tuple[str, _Few]] = []
+    for parser, glob, where, name in _each("reads"):
+        fixed = re.split(r"[*?]", glob)
+        if len(fixed) == 1:
+            whole.setdefault(glob, []).append((parser, name, where))
+        else:
+            open_.append((max(fixed, key=len), (parser, name, where)))
+    return whole, open_
+
+
 def by_path(path: str) -> tuple[Parser, ...]:
-    """The parsers that read a file of this path (the last file layer, without a compression suffix), by name."""
-    return tuple(all_parsers()[parser] for parser in _fitting("reads", path))
+    """The parsers that read a file of this path (the last file layer, without a compression suffix), by name.
+
+    For a task's few files: the automata of directories, which a listing needs, take longer to make than these questions.
+    """
+    folder, _, name = path.rpartition("/")
+    whole, open_ = _by_fixed_part()
+    some = [*whole.get(name, ()), *(few for part, few in open_ if part in name)]
+    fitting = [p for p, its, where in some if _compiled(its).fullmatch(name) and _compiled(where).fullmatch(folder)]
+    return tuple(all_parsers()[parser] for parser in sorted(set(fitting)))
+
+
+def is_read(path: str) -> bool:
+    """Whether :func:`by_path` names any parser; for whoever lists, directory by directory."""
+    return bool(_fitting("reads", path))
 
 
 def is_context(path: str) -> bool:

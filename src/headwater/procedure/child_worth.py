@@ -52,7 +52,7 @@ def candidates(view: View, entries: Sequence[Entry], kind: str) -> Iterator[dict
         path = join(view.name, entry.path)
         bare = reading.bare(path)
         sniffed = loose or _SNIFFED.search(bare) is not None
-        if sniffed or registry.by_path(bare):
+        if sniffed or registry.is_read(bare):
             yield {
                 "view": view.name, "key": entry.key, "path": path, "size": entry.size, "mtime": entry.modified,
                 "sniff": sniffed,
