@@ -21,11 +21,12 @@ import numpy as np
 import polars as pl
 
 from headwater.detect.addresses import inside
-from headwater.detect.frames import SECOND, main_feed, state, take
+from headwater.detect.frames import SECOND, state
 from headwater.detect.grouped import PLACE, TOLD, chosen, counted, fetched, placed, spread
+from headwater.detect.logins import SYSTEM, network_logins
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
-from headwater.model.ports import Events, Settings, Visit
+from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="new-address-login",
@@ -39,8 +40,6 @@ RULE = Rule(
 CLAIMS = ("kind", "user", "src_ip", "method")
 # Failures that tell a guesser from someone who mistypes (as in ssh_guessing).
 GUESSED = 5
-# One system: the host of an item, or a container on it, whose events have a clock of their own.
-SYSTEM = ["source", "clock"]
 
 
 def _local(ns: int, zone: ZoneInfo) -> datetime:
@@ -50,28 +49,6 @@ def _local(ns: int, zone: ZoneInfo) -> datetime:
 def _zone(settings: Settings, clock: str | None) -> str:
     """The zone of the host or container that an event is of."""
     return settings.zones.get(clock or "", settings.zone)
-
-
-def _logins(events: Events, visits: tuple[Visit, ...]) -> pl.DataFrame:
-    """Logins over the network: from the authentication log, else from wtmp, so that none is told twice."""
-    own = ["method", "port"]
-    has_address = pl.col("src_ip").is_not_null() & pl.col("user").is_not_null() & pl.col("ts").is_not_null()
-    rows = take(
-        events, kinds=[EventKind.AUTH_SUCCESS], header=["src_ip", "user", "host", "clock"], own=own, where=has_address
-    )
-    rows = main_feed(rows, *SYSTEM)
-    origin = pl.concat_str("src_ip", pl.col("port").cast(pl.String), separator=" ")
-    for ours in visits:  # the same port another day is somebody else's
-        rows = rows.filter(~((origin == ours.origin) & pl.col("ts").is_between(ours.first, ours.last)).fill_null(False))
-    sessions = take(
-        events,
-        kinds=[EventKind.SESSION_OPEN],
-        feeds=["linux.wtmp"],
-        header=["src_ip", "user", "host", "clock"],
-        own=own,
-        where=has_address,
-    ).join(rows.select(SYSTEM).unique(), on=SYSTEM, how="anti", maintain_order="left")
-    return pl.concat([rows, sessions], how="diagonal_relaxed").sort("source", "ts", "offset", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +83,9 @@ def _told(found: list[_New]) -> tuple[list[_New], list[_New]]:
 
 def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     """The first login of each account from each new address, by source and time; the first address of all is known."""
-    logins = _logins(events, settings.visits).unique([*SYSTEM, "user", "src_ip"], keep="first", maintain_order=True)
+    logins = network_logins(events, settings.visits).unique(
+        [*SYSTEM, "user", "src_ip"], keep="first", maintain_order=True
+    )
     fresh = list(_new(logins, settings))
     if not fresh:
         return
