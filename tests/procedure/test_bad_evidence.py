@@ -120,7 +120,7 @@ def test_file_that_vanishes_or_cannot_be_read_is_a_gap_and_the_rest_goes_on(
         self.asked = True
         return real(self, key)
 
-    monkeypatch.setattr("headwater.procedure.examination.FolderTree.open_file", refuse)
+    monkeypatch.setattr("headwater.procedure.folder_listing.FolderTree.open_file", refuse)
     outcome = investigate(order(source, tmp_path / "case"))
     assert outcome.incomplete == ("/var/log/auth.log.1",)
     gap = next(g for g in _gaps(tmp_path / "case") if g["path"] == "/var/log/auth.log.1")
