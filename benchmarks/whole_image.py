@@ -106,7 +106,7 @@ def _peers(options: argparse.Namespace, work: Path, report: float, examination: 
             print(f"{name:<22} skipped: no environment given (HEADWATER_{name.upper()} or --{name.lower()})")
             continue
         if name == "Plaso":
-            told = peers.plaso(venv, options.image, "linux", work)
+            told = peers.plaso(venv, options.image, "linux,text/apache_access", work)  # the preset reads no access log
         else:
             told = peers.dissect(venv, options.image, options.queries, work)
         cost = told.cost

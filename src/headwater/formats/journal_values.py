@@ -128,9 +128,11 @@ class _Names:
 class Values:
     """The values met so far. ``buffers`` hold their bytes, each with :data:`PADDING` zeros behind it."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, names: _Names | None = None) -> None:
         self._journal = journal
-        self._names = _Names()
+        self._names = names or _Names()
+        self._time = 0  # of blocks
+        self._born, self._last = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
         slots = min(_SLOTS_MOST, 1 << max(10, (journal.size >> 3).bit_length()))
         self._table = np.zeros(slots, dtype=np.int32)
         self._mask = slots - 1
@@ -152,16 +154,36 @@ class Values:
         """Whether it is time to begin anew, with what entries still to come point to."""
         return self.held > _HELD_MOST or len(self._names.texts) > _NAMES_MOST
 
+    def renewed(self) -> Values:
+        """An empty table for the same journal, but for the values that entries of later blocks have pointed to again.
+
+        Those will be pointed to once more, and would else be read one by one; the last used first, up to a bound.
+        """
+        if len(self._names.texts) > _NAMES_MOST:
+            return Values(self._journal)
+        fresh = Values(self._journal, self._names)
+        born, last = self._born[: self.count], self._last[: self.count]
+        rows = np.flatnonzero(((last > born) | (last == self._time)) & (self.at[: self.count] != _NOWHERE))
+        rows = rows[np.argsort(-last[rows], kind="stable")]
+        sizes = np.cumsum(self.end[rows] - self.start[rows] + _ROW)
+        rows = np.sort(rows[: int(np.searchsorted(sizes, _HELD_MOST // 4))])
+        if len(rows):
+            texts = self.texts(rows)
+            starts, ends = fresh._hold_texts(texts)
+            fresh._put(self.at[rows], self.code[rows], len(fresh.buffers) - 1, starts, ends, self.cells[rows])
+        return fresh
+
     def _put(self, at: Words, code: Any, buffer: int, start: Any, end: Any, cells: Any, placed: bool = True) -> Rows:
         low, high = self.count, self.count + len(at)
         if high > len(self.at):
             room = max(1 << 16, high + high // 2)
-            for name in ("at", "code", "buffer", "cells", "start", "end"):
+            for name in ("at", "code", "buffer", "cells", "start", "end", "_born", "_last"):
                 grown = np.zeros(room, dtype=getattr(self, name).dtype)
                 grown[:low] = getattr(self, name)[:low]
                 setattr(self, name, grown)
         self.at[low:high], self.code[low:high], self.buffer[low:high] = at, code, buffer
         self.start[low:high], self.end[low:high], self.cells[low:high] = start, end, cells
+        self._born[low:high] = self._last[low:high] = self._time
         self.count = high
         self.held += _ROW * len(at)
         rows = np.arange(low, high)
@@ -178,6 +200,7 @@ class Values:
 
     def learn(self, objects: Objects, low: int) -> int:
         """Take in the data objects from number ``low`` on; the number of the first that was left for another time."""
+        self._time += 1
         here = np.flatnonzero(objects.kind[low:] == DATA) + low
         at, size = objects.at[here], objects.size[here]
         begin = 72 if self._journal.compact else 64
@@ -237,15 +260,19 @@ class Values:
         """
         if not found:
             return np.zeros(0, dtype=np.int64)
-        texts = [said[1].encode() if said else b"" for said in found]
-        ends = np.cumsum(np.array([len(t) for t in texts], dtype=np.int64)) + 8
-        starts = np.concatenate((np.array([8], dtype=np.int64), ends[:-1]))
-        # as in a block, no text begins within the first eight bytes
-        buffer = self._hold(b"".join((bytes(8), *texts, bytes(PADDING))))
+        starts, ends = self._hold_texts([said[1].encode() if said else b"" for said in found])
         codes = np.array([self._names.number(said[0]) if said else -1 for said in found], dtype=np.int32)
         cells = np.array([len(said[1]) if said else 0 for said in found], dtype=np.int32)
         at = np.array(places if len(places) else [_NOWHERE] * len(found), dtype=np.uint64)
-        return self._put(at, codes, buffer, starts, ends, cells, placed=bool(len(places)))
+        return self._put(at, codes, len(self.buffers) - 1, starts, ends, cells, placed=bool(len(places)))
+
+    def _hold_texts(self, texts: Sequence[bytes]) -> tuple[Ints, Ints]:
+        """Hold texts in a buffer of their own; where each begins and ends in it."""
+        ends = np.cumsum(np.array([len(t) for t in texts], dtype=np.int64)) + 8
+        starts = np.concatenate((np.array([8], dtype=np.int64), ends[:-1]))
+        # as in a block, no text begins within the first eight bytes
+        self._hold(b"".join((bytes(8), *texts, bytes(PADDING))))
+        return starts, ends
 
     def texts(self, rows: Rows) -> list[bytes]:
         """Values, as UTF-8."""
@@ -268,6 +295,7 @@ class Values:
             if high - low > 1:
                 return None
             rows = self._one(items)
+        self._last[rows] = self._time
         codes = self.code.take(rows)
         bad = codes < 0
         if bad.any():

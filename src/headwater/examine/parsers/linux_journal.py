@@ -227,7 +227,7 @@ class _Reader:
 
     def _renew(self, at: int) -> Iterator[Batch]:
         yield from self._batch(at)
-        self.values = Values(self.journal)
+        self.values = self.values.renewed()
         self.gathered = Gathered(self.values)
 
     def batches(self) -> Iterator[Batch]:
