@@ -91,3 +91,49 @@ def test_an_applications_assembly_of_thousands_of_names_is_told_by_families_alon
     assert traits(data) == ["exec-beside-request"]
     monkeypatch.setattr(web_compiled, "MOST_NAMES", 5)
     assert traits(data) == []
+
+
+def _reflecting(extra: bytes = b"") -> bytes:
+    words = ["java.lang.Runtime", "javax/servlet/http/HttpServletRequest", "getHeader", "()V"]
+    entries = [*map(text, words), b"\x08\x00\x01", b"\x07\x00\x02", b"\x0c\x00\x03\x00\x04", b"\x0b\x00\x06\x00\x07"]
+    return pool(*entries) + extra
+
+
+def _archive(*members: tuple[str, bytes]) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in members:
+            made.writestr(name, data)
+    return held.getvalue()
+
+
+def test_members_that_were_not_looked_at_are_gaps_and_not_called_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_compiled, "MOST_CLASS", 4096)
+    data = _archive(("A.class", _reflecting()), ("Big.class", _reflecting(bytes(5000))), ("C.class", _reflecting()))
+    records = parsed(data, "p1!/opt/tomcat/webapps/a.war")
+    assert [r.fields["member"] for r in records if isinstance(r, Event)] == ["/A.class", "/C.class"]
+    (gap,) = (r for r in records if isinstance(r, Gap))
+    assert gap.reason == GapReason.LIMIT
+    monkeypatch.setattr(web_compiled, "MOST_UNPACKED", 150)
+    late = parsed(data, "p1!/opt/tomcat/webapps/a.war")
+    assert sum(isinstance(r, Gap) for r in late) == 2, "behind the bound on what is unpacked"
+    assert sum(r.length for r in late) == len(data)
+
+
+def test_members_over_one_another_hide_no_event() -> None:
+    data = bytearray(_archive(("A.class", _reflecting()), ("B.class", _reflecting())))
+    second = data.rfind(b"PK\x01\x02")
+    first = data.find(b"PK\x01\x02")
+    data[second + 42 : second + 46] = data[first + 42 : first + 46]
+    told = [r for r in parsed(bytes(data), "p1!/opt/tomcat/webapps/a.war") if isinstance(r, Event)]
+    assert len(told) == 2
+
+
+def test_a_class_with_a_broken_pool_is_a_gap() -> None:
+    data = _reflecting()
+    cut = java_class.MAGIC + struct.pack(">HHH", 0, 61, 40) + data[10:] + b"ProcessBuilder servlet/"
+    assert traits(cut) == ["exec-beside-request"], "what could be read speaks"
+    broken = java_class.MAGIC + struct.pack(">HHH", 0, 61, 40) + text("servlet/") + text("Runtime") + b"\x63rest"
+    (gap,) = parsed(broken)
+    assert isinstance(gap, Gap)
+    assert gap.length == len(broken)

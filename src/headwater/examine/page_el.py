@@ -29,6 +29,7 @@ _ASKS = lazy_regex(
     r"|(?:queryString|parameterMap|inputStream|reader|pathInfo)\b)"
 )
 _SET = lazy_regex(r"<c:set\b([^>]{0,2000})>", re.IGNORECASE)
+_WORD = lazy_regex(r"(?<![\w.\"'])\w{1,64}\b")
 _VAR = lazy_regex(r"\bvar\s*=\s*[\"'](\w{1,64})")
 _KEPT = lazy_regex(r"setAttribute\s*\(\s*[\"'](\w{1,64})[\"']\s*,")
 _EXEC = lazy_regex(
@@ -97,12 +98,9 @@ def flows(page: str) -> list[Flow]:
     found = []
     for start, end, code in codes:
         asks, parameter = _asks(code, held)
-        starts = bool(_EXEC.search(code)) or any(
-            kind == "exec" and _names(code, name) for name, (kind, _) in held.items()
-        )
-        evaluates = bool(_EVAL.search(code)) or any(
-            kind == "eval" and _names(code, name) for name, (kind, _) in held.items()
-        )
+        kinds = {held[name][0] for name in _named(code) if name in held}
+        starts = bool(_EXEC.search(code)) or "exec" in kinds
+        evaluates = bool(_EVAL.search(code)) or "eval" in kinds
         if starts:
             found.append(Flow(start, end, "exec-of-request" if asks else "exec", parameter))
         elif asks and (evaluates or (_REFLECTS.search(code) and _CALLS.search(code))):
@@ -114,8 +112,9 @@ def flows(page: str) -> list[Flow]:
     return sorted(set(found))
 
 
-def _names(code: str, name: str) -> bool:
-    return re.search(rf"(?<![\w.\"']){re.escape(name)}\b", code) is not None
+def _named(code: str) -> list[str]:
+    """The names of its own that an expression uses, each once, in order."""
+    return list(dict.fromkeys(_WORD.findall(code)))
 
 
 def _held(text: str, codes: list[tuple[int, int, str]]) -> dict[str, tuple[str, str | None]]:
@@ -139,4 +138,5 @@ def _asks(code: str, held: dict[str, tuple[str, str | None]]) -> tuple[bool, str
     found = _ASKS.search(code)
     if found is not None:
         return True, next((g for g in found.groups() if g), None)
-    return next(((True, p) for name, (kind, p) in held.items() if kind == "asks" and _names(code, name)), (False, None))
+    known = (held[name] for name in _named(code) if name in held)
+    return next(((True, parameter) for kind, parameter in known if kind == "asks"), (False, None))

@@ -121,6 +121,7 @@ class TskTree:
         self._local = kind.startswith(("fat", "exfat"))
         self._free: FreeSpace | None = None
         self._deleted_names: list[Entry] = []  # of the last listing, FAT and exFAT alone
+        self._untold = False
         self.cluster = (
             max(512, cluster_of(source, kind)) if self._local else 0
         )  # bytes, where free ones are told; else 0
@@ -161,8 +162,8 @@ class TskTree:
                 if entry is None:
                     continue
                 seen.add(entry.inode)
-                if self._local and not entry.allocated and len(self._deleted_names) < NAMES_MOST:
-                    self._deleted_names.append(entry)
+                if self._local and not entry.allocated:
+                    self._keep_deleted(entry)
                 yield entry
                 if entry.kind != "dir" or entry.key == _GONE or entry.inode in walked:
                     continue
@@ -177,6 +178,14 @@ class TskTree:
             stack.extend(reversed(below))
         if self._own_orphans:
             yield from self._unnamed(seen)
+
+    def _keep_deleted(self, entry: Entry) -> None:
+        if len(self._deleted_names) < NAMES_MOST:
+            self._deleted_names.append(entry)
+        elif not self._untold:
+            self._untold = True
+            why = f"deleted names beyond the first {NAMES_MOST} are listed, and nothing more is claimed of them"
+            self._warnings.append(Gap(0, 0, GapReason.LIMIT, why))
 
     def recovered(self) -> Sequence[Recovered]:
         """What can be claimed of each deleted name that the last listing met; FAT and exFAT alone, nothing for others."""

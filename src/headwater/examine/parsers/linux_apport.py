@@ -60,15 +60,14 @@ def parse(file: File) -> Iterator[Record]:
 
 
 def _fields(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    name = ""
+    found: dict[str, list[str]] = {}
+    held: list[str] | None = None
     for line in text.splitlines():
-        if line.startswith(" ") and name:
-            found[name] += ("\n" if found[name] else "") + line[1:]
+        if line.startswith(" ") and held is not None:
+            held.append(line[1:])
         elif match := _FIELD.fullmatch(line):
-            name = match[1]
-            found[name] = match[2]
-    return found
+            held = found[match[1]] = [match[2]] if match[2] else []
+    return {name: "\n".join(lines) for name, lines in found.items()}
 
 
 def _event(length: int, found: dict[str, str]) -> Event:

@@ -58,7 +58,8 @@ def parse(file: File) -> Iterator[Record]:
     if place is None:
         yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "a core without notes")
         return
-    offset, length = place
+    offset, whole = place
+    length = min(whole, _NOTES_MOST)
     found = _read(file.pread(offset, length), order)
     if not found:
         yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "notes that name no process")
@@ -66,8 +67,10 @@ def parse(file: File) -> Iterator[Record]:
     if offset:
         yield Skip(0, offset, "headers of a core")
     yield _event(file, offset, length, found)
-    if offset + length < file.size:
-        yield Skip(offset + length, file.size - offset - length, "memory of the process")
+    if length < whole:
+        yield Gap(offset + length, whole - length, GapReason.LIMIT, "notes of more than 1 MiB")
+    if offset + whole < file.size:
+        yield Skip(offset + whole, file.size - offset - whole, "memory of the process")
 
 
 def _notes(file: File, head: bytes, order: str) -> tuple[int, int] | None:
@@ -80,7 +83,7 @@ def _notes(file: File, head: bytes, order: str) -> tuple[int, int] | None:
     for at in range(0, len(raw) - _SEGMENT + 1, _SEGMENT):
         kind, _, offset, _, _, length = struct.unpack_from(order + "IIQQQQ", raw, at)
         if kind == _PT_NOTE and length > 0 and offset >= _HEADER and offset + length <= file.size:
-            return offset, min(length, _NOTES_MOST)
+            return offset, length
     return None
 
 

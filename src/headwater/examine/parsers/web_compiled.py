@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from headwater.examine import dotnet_names, java_class
 from headwater.formats.archives import open_archive
@@ -37,8 +38,15 @@ MOST_EVENTS = 200
 _SERVLET = ("javax/servlet/", "jakarta/servlet/")
 _ASKS = (".getParameter", ".getParameterValues", ".getParameterMap", ".getHeader", ".getInputStream", ".getReader", ".getQueryString",
          ".getCookies", ".getPart")  # fmt: skip
-_EXEC = ("java/lang/Runtime.exec", "java/lang/ProcessBuilder.<init>", "java/lang/ProcessBuilder.start")
-_EVAL = ("javax/script/ScriptEngine.eval", "java/lang/ClassLoader.defineClass", "groovy/lang/GroovyShell.evaluate")
+_ASKED = ("getParameter", "getHeader", "getInputStream", "getReader")
+# trait, members that do it, how such members end, texts that name them
+_TRAITS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("exec-beside-request", ("java/lang/Runtime.exec", "java/lang/ProcessBuilder.<init>", "java/lang/ProcessBuilder.start"),
+     (), ("java.lang.Runtime", "java.lang.ProcessBuilder")),
+    ("eval-beside-request", ("javax/script/ScriptEngine.eval", "groovy/lang/GroovyShell.evaluate"),
+     (".defineClass",), ("defineClass",)),
+)  # fmt: skip
+_BROKEN = "the constant pool of a class is cut or broken"
 _FAMILIES = (
     "Godzilla",
     "Behinder",
@@ -54,28 +62,27 @@ _FEW = (b"servlet/", b"Runtime", b"ProcessBuilder", b"defineClass", b"ScriptEngi
 Found = tuple[int, int, str, str]  # offset, length, trait, the words that show it
 
 
-def _class(data: bytes) -> list[Found]:
-    """The traits of one class; most classes are told apart by a few words before their pool is read."""
+def _class(data: bytes) -> tuple[list[Found], bool]:
+    """The traits of one class, and whether all that was wanted of it could be read.
+
+    Most classes are told apart by a few words before their pool is read.
+    """
     if b"servlet/" not in data or not any(word in data for word in _FEW[1:]):
-        return [f for word in _FAMILIES if word.encode() in data for f in _family(data, word)]
+        return [f for word in _FAMILIES if word.encode() in data for f in _family(data, word)], True
     held = java_class.references(data)
     if held is None:
-        return []
+        return [], True
     asks = next((m for m in held.members if m.startswith(_SERVLET) and m.endswith(_ASKS)), None)
-    asks = asks or next(
-        (t for t in held.texts if t in ("getParameter", "getHeader", "getInputStream", "getReader")), None
-    )
+    asks = asks or next((t for t in held.texts if t in _ASKED), None)
     found = []
-    for trait, wanted in (("exec-beside-request", _EXEC), ("eval-beside-request", _EVAL)):
-        members = [m for m in held.members if m in wanted or (trait[1] == "v" and m.endswith(".defineClass"))]
-        # by reflection: the class or the method stands as a text
-        told = [t for t in held.texts if t in ("java.lang.Runtime", "java.lang.ProcessBuilder") and trait[1] == "x"]
-        told += [t for t in held.texts if t == "defineClass" and trait[1] == "v"]
-        for name in (members + told)[:1]:
-            at, size = held.members[name] if name in held.members else held.texts[name]
-            if asks:
-                found.append((at, size, trait, f"{name} + {asks}"))
-    return found + [f for word in _FAMILIES if word in held.texts for f in _family(data, word)]
+    for trait, members, ends, texts in _TRAITS if asks else ():
+        named = (m for m in held.members if m in members or m.endswith(ends))
+        told = (t for t in held.texts if t in texts)  # by reflection the class or the method stands as a text
+        name = next(named, None) or next(told, None)
+        if name is not None:
+            at, size = held.members.get(name) or held.texts[name]
+            found.append((at, size, trait, f"{name} + {asks}"))
+    return found + [f for word in _FAMILIES if word in held.texts for f in _family(data, word)], held.whole
 
 
 def _family(data: bytes, word: str) -> Iterator[Found]:
@@ -118,26 +125,31 @@ def _event(file: File, at: int, size: int, found: Found, member: str | None) -> 
 
 
 def _archive(file: File) -> Iterator[Record]:
-    """One event for each trait of a member, over the member's bytes in the archive."""
+    """One event for each trait of a member, over the member's bytes in the archive; a gap for each that was not looked at."""
     data = MemorySource(file.pread(0, file.size))
     tree = open_archive(data, "zip")
-    found: list[tuple[int, int, Event | Gap]] = []
+    found: list[tuple[int, int, Event]] = []
+    gaps: list[Gap] = []
     left = MOST_UNPACKED
     for entry in tree.entries():
-        if entry.kind != "file" or not entry.path.endswith(".class") or entry.size > MOST_CLASS:
+        if entry.kind != "file" or not entry.path.endswith(".class"):
             continue
-        left -= entry.size
-        if left < 0 or len(found) >= MOST_EVENTS:
-            break
+        at, size = _member(data, int(entry.key))
+        left -= entry.size if entry.size <= MOST_CLASS else 0
+        why = "a class of more than 1 MiB" if entry.size > MOST_CLASS else ""
+        why = why or ("behind 256 MiB unpacked" if left < 0 else "")
+        why = why or (f"behind {MOST_EVENTS} traits" if len(found) >= MOST_EVENTS else "")
+        if why:
+            gaps.append(Gap(at, size, GapReason.LIMIT, f"{why}: not looked at"))
+            continue
         content = tree.open(entry.key)
-        traits = _class(content.pread(0, min(content.size, MOST_CLASS)))
-        if traits:
-            at, size = _member(data, int(entry.key))
-            found += [(at, size, _event(file, at, size, one, entry.path)) for one in traits]
-    found += [(g.offset, g.length, g) for g in tree.warnings if 0 <= g.offset < g.offset + g.length <= file.size]
-    yield from _tiled(
-        file, found, "members without a trait" if left >= 0 else "members beyond 256 MiB unpacked, or without a trait"
-    )
+        raw = content.pread(0, min(content.size, MOST_CLASS))
+        traits, whole = _class(raw)
+        found += [(at, size, _event(file, at, size, one, entry.path)) for one in traits]
+        if not traits and (not whole or len(raw) < entry.size):
+            gaps.append(Gap(at, size, GapReason.NOT_THIS_FORMAT, _BROKEN))
+    gaps += [g for g in tree.warnings if 0 <= g.offset < g.offset + g.length <= file.size]
+    yield from _tiled(file, found, gaps, "members without a trait")
 
 
 def _member(data: MemorySource, record: int) -> tuple[int, int]:
@@ -152,18 +164,42 @@ def _member(data: MemorySource, record: int) -> tuple[int, int]:
     return record, min(46 + sum(struct.unpack_from("<HHH", central, 28)), data.size - record)
 
 
-def _tiled(file: File, found: Sequence[tuple[int, int, Event | Gap]], why: str) -> Iterator[Record]:
-    at = 0
-    last = (-1, -1)
-    for start, size, event in sorted(found, key=lambda f: (f[0], isinstance(f[2], Gap), f[1])):
-        if start < at and ((start, size) != last or isinstance(event, Gap)):
-            continue  # broken: members that lie over one another
-        if start > at:
-            yield Skip(at, start - at, why)
-        yield event
+def _tiled(file: File, found: Sequence[tuple[int, int, Event]], gaps: Sequence[Gap], why: str) -> Iterator[Record]:
+    """Events in order, gaps in what they leave, the rest passed over.
+
+    Where members of a broken archive lie over one another, a later one's events stand on the bytes of the one before.
+    """
+    at, last = 0, (0, 0)
+    told: list[Event] = []
+    for start, size, event in sorted(found, key=lambda f: f[:2]):
+        if start < at:
+            start, size = last
+            event = replace(event, offset=start, length=size)
+        told.append(event)
         at, last = max(at, start + size), (start, size)
+    at = 0
+    for event in told:
+        if event.offset > at:
+            yield from _between(at, event.offset, gaps, why)
+        yield event
+        at = event.offset + event.length
     if at < file.size:
-        yield Skip(at, file.size - at, why)
+        yield from _between(at, file.size, gaps, why)
+
+
+def _between(begin: int, end: int, gaps: Sequence[Gap], why: str) -> Iterator[Record]:
+    """A stretch without events: its parts of the gaps, and what lies between these."""
+    at = begin
+    for gap in sorted(gaps, key=lambda g: g.offset):
+        first, behind = max(gap.offset, at), min(gap.offset + gap.length, end)
+        if first >= behind:
+            continue
+        if first > at:
+            yield Skip(at, first - at, why)
+        yield Gap(first, behind - first, gap.reason, gap.detail)
+        at = behind
+    if at < end:
+        yield Skip(at, end - at, why)
 
 
 def parse(file: File) -> Iterator[Record]:
@@ -180,6 +216,9 @@ def parse(file: File) -> Iterator[Record]:
     if head != java_class.MAGIC and not head.startswith(b"MZ"):
         yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, "neither a class, an archive nor a program")
         return
-    found = _class(data) if head == java_class.MAGIC else _assembly(data)
+    found, whole = _class(data) if head == java_class.MAGIC else (_assembly(data), True)
+    if not found and not whole:
+        yield Gap(0, file.size, GapReason.NOT_THIS_FORMAT, _BROKEN)
+        return
     events = [(at, size, _event(file, at, size, one, None)) for one in found[:MOST_EVENTS] for at, size in [one[:2]]]
-    yield from _tiled(file, events, "code without a trait")
+    yield from _tiled(file, events, (), "code without a trait")
