@@ -7,13 +7,13 @@ Every line keeps its offset and its length with the line end, so that lines and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.paths import decode_name, file_layer
-from headwater.model.records import File, Gap
+from headwater.model.records import File, Gap, Record, Skip
 
 _BLOCK = 1 << 20
 LINE_LIMIT = 1 << 17  # bytes; a longer line of such a file is no line that a person or a program wrote
@@ -81,6 +81,17 @@ def lines(file: File) -> Iterator[Line | Gap]:
             yield from lines_in(part)
         else:
             yield part
+
+
+def line_records(file: File, read: Callable[[Line], Record]) -> Iterator[Record]:
+    """The record of each line; gaps as they are, and blank lines are passed over."""
+    for line in lines(file):
+        if isinstance(line, Gap):
+            yield line
+        elif not line.raw.strip():
+            yield Skip(line.offset, line.length, "blank line")
+        else:
+            yield read(line)
 
 
 def stretches(file: File) -> Iterator[Stretch | Line | Gap]:

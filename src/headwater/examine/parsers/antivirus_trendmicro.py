@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import event
-from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._text import Line, line_records
 from headwater.examine.parsers._when import NONE, When, iso
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
-from headwater.model.records import Event, File, Gap, Record, Skip, Value
+from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "antivirus.trendmicro"
 VERSION = 1
@@ -36,13 +36,7 @@ _SCANS = {0: "manual", 1: "real-time", 2: "scheduled", 3: "scan now", 4: "damage
 
 
 def parse(file: File) -> Iterator[Record]:
-    for line in lines(file):
-        if isinstance(line, Gap):
-            yield line
-        elif not line.raw.strip():
-            yield Skip(line.offset, line.length, "blank line")
-        else:
-            yield _made(line)
+    return line_records(file, _made)
 
 
 def _made(line: Line) -> Event | Gap:

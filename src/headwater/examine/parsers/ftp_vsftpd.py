@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import event
-from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._text import Line, line_records
 from headwater.examine.parsers._when import asctime
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
-from headwater.model.records import Event, File, Gap, Record, Skip, Value
+from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "ftp.vsftpd"
 VERSION = 1
@@ -57,15 +57,12 @@ def _event(line: Line, fields: dict[str, Value]) -> Event:
     return event(line, when, kind, outcome, fields, provider="ftp")
 
 
+def _record(line: Line) -> Event | Gap:
+    match = _VSFTPD.match(line.text[:8192]) or _XFER.match(line.text[:8192])
+    if match is None:
+        return Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no line of an FTP server")
+    return _event(line, dict(match.groupdict()))
+
+
 def parse(file: File) -> Iterator[Record]:
-    for line in lines(file):
-        if isinstance(line, Gap):
-            yield line
-        elif not line.raw.strip():
-            yield Skip(line.offset, line.length, "blank line")
-        else:
-            match = _VSFTPD.match(line.text[:8192]) or _XFER.match(line.text[:8192])
-            if match is None:
-                yield Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no line of an FTP server")
-            else:
-                yield _event(line, dict(match.groupdict()))
+    return line_records(file, _record)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._text import Line, line_records
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
-from headwater.model.records import Event, File, Gap, Record, Skip, Value
+from headwater.model.records import Event, File, Record, Value
 
 FEED = "linux.boot"
 VERSION = 1
@@ -28,13 +28,7 @@ _RULE = lazy_regex(r"-{4,} (.*?) -{4,}")
 
 
 def parse(file: File) -> Iterator[Record]:
-    for line in lines(file):
-        if isinstance(line, Gap):
-            yield line
-        elif not line.raw.strip():
-            yield Skip(line.offset, line.length, "blank line")
-        else:
-            yield _event(line)
+    return line_records(file, _event)
 
 
 def _event(line: Line) -> Event:

@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterator
 
 from headwater.examine.parsers._records import event
-from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._text import Line, line_records
 from headwater.examine.parsers._when import NONE, When, asctime, iso
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome, TimeBasis
-from headwater.model.records import Event, File, Gap, Record, Skip, Value
+from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "network.asa"
 VERSION = 1
@@ -154,16 +154,12 @@ def _event(line: Line, head: re.Match[str]) -> Event:
     return event(line, when, kind, outcome, fields, provider="asa")
 
 
+def _record(line: Line) -> Event | Gap:
+    head = _HEAD.match(line.text[:_LINE_MOST])
+    if head is None:
+        return Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no message of this firewall")
+    return _event(line, head)
+
+
 def parse(file: File) -> Iterator[Record]:
-    for line in lines(file):
-        if isinstance(line, Gap):
-            yield line
-        elif not line.raw.strip():
-            yield Skip(line.offset, line.length, "blank line")
-        else:
-            head = _HEAD.match(line.text[:_LINE_MOST])
-            yield (
-                _event(line, head)
-                if head
-                else Gap(line.offset, line.length, GapReason.NOT_THIS_FORMAT, "no message of this firewall")
-            )
+    return line_records(file, _record)

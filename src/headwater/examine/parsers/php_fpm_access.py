@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.examine.parsers._text import Line, lines
+from headwater.examine.parsers._text import Line, line_records
 from headwater.examine.parsers._when import clf
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason, Outcome
-from headwater.model.records import Event, File, Gap, Record, Skip, Value
+from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "php.fpm_access"
 VERSION = 1
@@ -34,13 +34,7 @@ def recognise(head: bytes) -> bool:
 
 def parse(file: File) -> Iterator[Record]:
     """One event for each line."""
-    for line in lines(file):
-        if isinstance(line, Gap):
-            yield line
-        elif not line.raw.strip():
-            yield Skip(line.offset, line.length, "blank line")
-        else:
-            yield _request(line)
+    return line_records(file, _request)
 
 
 def _request(line: Line) -> Event | Gap:
