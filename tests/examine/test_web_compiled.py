@@ -23,6 +23,16 @@ def parsed(data: bytes, path: str = "p1!/opt/tomcat/webapps/ROOT/WEB-INF/classes
     return list(web_compiled.parse(File.of(data, path)))
 
 
+def tiles(records: list[Record], size: int) -> bool:
+    """Whether the ranges, of which several events may share one, lie side by side over all bytes."""
+    at = 0
+    for offset, length in dict.fromkeys((r.offset, r.length) for r in records):
+        if offset != at:
+            return False
+        at = offset + length
+    return at == size
+
+
 def traits(data: bytes) -> list[str]:
     return [str(r.fields["trait"]) for r in parsed(data) if isinstance(r, Event)]
 
@@ -49,17 +59,21 @@ def test_a_cut_file_neither_raises_nor_grows(name: str) -> None:
     for cut in range(0, len(data), max(1, len(data) // 60)):
         for record in parsed(data[:cut]):
             assert 0 <= record.offset <= record.offset + record.length <= cut
+        assert tiles(parsed(data[:cut]), cut)
 
 
 def test_noise_behind_each_magic_is_bounded() -> None:
     dice = random.Random(3)
     for begin in (java_class.MAGIC + b"\0\0\0\x3d", b"MZ" + bytes(60) + b"BSJB", b"PK\x03\x04"):
         for _ in range(60):
-            parsed(begin + dice.randbytes(400))
+            data = begin + dice.randbytes(400)
+            assert tiles(parsed(data), len(data))
     whole = bytearray((GOLDEN / "shell.dll").read_bytes())
     for _ in range(200):
         whole[dice.randrange(len(whole))] = dice.randrange(256)
-        dotnet_names.assembly(bytes(whole))
+        held = dotnet_names.assembly(bytes(whole))
+        places = () if held is None else (*held.names.values(), *held.texts.values())
+        assert all(0 <= at <= at + size <= len(whole) for at, size in places)
 
 
 def test_an_archive_without_its_directory_is_a_gap() -> None:
