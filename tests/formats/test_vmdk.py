@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -82,8 +83,10 @@ def test_parent_that_was_changed_is_not_read_through(tmp_path: Path) -> None:
     image = delta(tmp_path)
     base = tmp_path / "base.vmdk"
     raw = base.read_bytes()
-    at = raw.index(b"CID=")
-    base.write_bytes(raw[: at + 4] + b"12345678" + raw[at + 12 :])
+    written = re.search(rb"\nCID=([0-9a-fA-F]{1,8})\r?\n", raw)  # qemu writes it as %x: one to eight digits
+    assert written is not None
+    other = b"2" if written[1].endswith(b"1") else b"1"
+    base.write_bytes(raw[: written.end(1) - 1] + other + raw[written.end(1) :])
     with pytest.raises(AcquireError) as caught:
         opened(image)
     assert caught.value.code == "HW2041"
