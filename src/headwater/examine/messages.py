@@ -28,12 +28,13 @@ from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
 from headwater.model.records import Value
 
-_INTEGERS = ("port", "dst_port", "uid", "gid", "by_uid", "repeat")
+_INTEGERS = ("port", "dst_port", "uid", "gid", "by_uid", "repeat", "key_line", "bytes_read", "bytes_written")
 _TRUTHS = ("invalid_user",)
 _TEXTS = (
     *("method", "protocol", "key_type", "key_fingerprint", "service", "pam_module", "by_user", "rhost", "tty", "pwd"),
     *("target_user", "home", "shell", "group", "session", "unit", "reason"),
-    *("in_interface", "out_interface"),
+    *("in_interface", "out_interface", "old_path"),
+    *("key_id", "key_serial", "ca_key_type", "ca_fingerprint", "principal"),
 )
 # The own fields that a message may have, and the text itself.
 OWN: dict[str, Any] = {
@@ -42,7 +43,7 @@ OWN: dict[str, Any] = {
     **dict.fromkeys(_INTEGERS, pl.Int64),
     **dict.fromkeys(_TRUTHS, pl.Boolean),
 }
-_HEADER = ("user", "src_ip", "dst_ip", "command_line")
+_HEADER = ("user", "src_ip", "dst_ip", "command_line", "file_path")
 
 _REPEATS = b"message repeated "
 _REPEATED = r"message repeated (?P<times>[0-9]+) times: \[ ?(?P<inner>.*)\]"
@@ -51,7 +52,7 @@ _MAPPED = r"^::ffff:([0-9]{1,3}(?:\.[0-9]{1,3}){3})$"
 _MODULE_TAG = lazy_regex(r"(.*)\((pam_\w+)\)")
 _MOST_TEXT = 8192  # bytes; a longer text is kept whole, but no rule is tried on it: re is not linear
 _MOST_SPACES = 16  # behind a text, that are left out of account
-_PROCESS_PATH = lazy_regex(r".*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
+_PROCESS_PATH = lazy_regex(r"[^(]*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
 
 
 def family(process: str) -> tuple[str, str | None]:
@@ -84,7 +85,7 @@ def classify(process: str | None, message: str) -> tuple[EventKind, Outcome | No
     """Kind, outcome, header fields and own fields of one message.
 
     ``process`` is the header's process without its pid. The own fields hold ``message`` and what the text states; header
-    fields are among user, src_ip, dst_ip, command_line, and ``process`` where the tag had more than a name in it.
+    fields are among user, src_ip, dst_ip, command_line, file_path, and ``process`` where the tag had more than a name in it.
     """
     header: dict[str, Value] = {}
     own: dict[str, Value] = {"message": message}
@@ -119,9 +120,11 @@ def _integer(text: str) -> int | None:
 
 def _converted(match: re.Match[str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
-    for key, text in match.groupdict().items():
+    groups = match.groupdict()
+    for key, text in groups.items():
         if key in _TRUTHS:
-            found[key] = text is not None
+            if groups["user"] is not None:  # nothing is said of a user whom the text does not name
+                found[key] = text is not None
         elif text or (text is not None and key == "user"):
             found[key] = _integer(text) if key in _INTEGERS else text
     return found
@@ -268,7 +271,8 @@ def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
         groups = groups.filter(fits)
     for values in groups.iter_columns():
         if values.name in _TRUTHS:
-            found.put(values.name, mine, values.is_not_null())
+            named = groups["user"].is_not_null()  # nothing is said of a user whom the text does not name
+            found.put(values.name, mine[named.to_numpy()], values.is_not_null().filter(named))
             continue
         there = values.is_not_null() if values.name == "user" else (values != "").fill_null(False)
         if there.any():

@@ -12,7 +12,7 @@ from __future__ import annotations
 from headwater.examine.syslog_lines import SYSLOG, syslog_share
 
 FEED = "linux.auth"
-VERSION = 2
+VERSION = 3
 READS = (
     "/var/log/auth.log*",
     "/var/log/secure*",

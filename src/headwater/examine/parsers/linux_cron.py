@@ -12,6 +12,6 @@ from __future__ import annotations
 from headwater.examine.syslog_lines import SYSLOG
 
 FEED = "linux.cron"
-VERSION = 1
+VERSION = 2
 READS = ("/var/log/cron", "/var/log/cron.?", "/var/log/cron-????????", "/var/log/cron.log*")
 GRAMMAR = SYSLOG

@@ -26,7 +26,7 @@ from headwater.model.kinds import EventKind, Outcome, TimeBasis
 from headwater.model.records import Count, File, Gap, own_column
 
 FEED = "linux.journal"
-VERSION = 2
+VERSION = 3
 READS = ("/log/journal/**.journal", "/log/journal/**.journal~", "/system.journal", "/user-????.journal")
 _INTEGERS = {
     *("PRIORITY", "SYSLOG_FACILITY", "SYSLOG_PID", "_PID", "_UID", "_GID"),
@@ -99,7 +99,7 @@ def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.
     senders = np.where(named != 0, named, fields.rows.get("_COMM", none))
     columns = {name: spelled.column(rows) for name, rows in fields.rows.items()}
     message, process = spelled.column(messages), spelled.column(senders)
-    said = {name: _text({}, "", height) for name in ("user", "src_ip", "dst_ip", "command_line")}
+    said = {name: _text({}, "", height) for name in ("user", "src_ip", "dst_ip", "command_line", "file_path")}
     said |= _said(messages, senders, message, process)
     kind, outcome = _kinds(said, columns, height)
     opened = kind.is_in([EventKind.SESSION_OPEN.value, EventKind.SESSION_CLOSE.value])
@@ -122,6 +122,7 @@ def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.
         "pid": pid.cast(pl.Int64, strict=False),
         "process": said.get("process", process),
         "command_line": said["command_line"],
+        "file_path": said["file_path"],
         "event_code": _text(columns, "MESSAGE_ID", height),
         "offset": pl.Series(gathered.column("offset")),
         "length": pl.Series(gathered.column("length")),

@@ -12,6 +12,6 @@ from __future__ import annotations
 from headwater.examine.syslog_lines import SYSLOG
 
 FEED = "linux.kern"
-VERSION = 2
+VERSION = 3
 READS = ("/var/log/kern.log*", "/var/log/ufw.log*", "/var/log/iptables.log*", "/var/log/firewall*")
 GRAMMAR = SYSLOG

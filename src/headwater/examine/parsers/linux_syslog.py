@@ -12,7 +12,7 @@ from __future__ import annotations
 from headwater.examine.syslog_lines import SYSLOG, syslog_share
 
 FEED = "linux.syslog"
-VERSION = 3
+VERSION = 4
 READS = (
     "/var/log/syslog*",
     "/var/log/messages*",
