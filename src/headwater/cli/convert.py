@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.meter import Meter
     from headwater.cli.printing import image_lines, say, tell, verdict_lines, voice_of
     from headwater.procedure.converting import ConvertOrder, convert
+    from headwater.procedure.stated_words import told
 
     plan = {
         "format": options.format, "algorithms": tuple(options.hash.split(",")), "level": options.level,
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     say(f"{outcome.described['kind']} → {options.format}: {done.folder / done.segments[0][0]}")
     image_lines(done, voice)
     for _, _, _, detail in outcome.described["warnings"]:
-        say(f"  {voice.label('注意', 'note')}{detail}")
+        say(f"  {voice.label('注意', 'note')}{voice.text(told(str(detail)))}")
     if done.bad:
         lost = sum(b[1] for b in done.bad)
         say(f"  {voice.label('未能读出，以零代之', 'not read, zeros')}{len(done.bad)}, {lost} B")

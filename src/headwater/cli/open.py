@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from headwater.model.errors import UsageError
     from headwater.model.nouns import Text
     from headwater.procedure.opening import Look, look
+    from headwater.procedure.stated_words import told
 
     if options.act == "cat" and options.json:
         raise UsageError("HW0001", what="cat --json")
@@ -68,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.buffer.flush()
     _print(options, result)
     for offset, length, reason, detail in [*result.get("bad", ()), *result.get("warnings", ())]:
-        tell(f"{voice.label('未读全', 'not read')}{offset} +{length} {_reason(reason, voice)}: {detail}")
+        tell(
+            f"{voice.label('未读全', 'not read')}{offset} +{length} {_reason(reason, voice)}: {voice.text(told(str(detail)))}"
+        )
     if options.case is None:
         tell(voice.label("未记入任何台账", "nothing was recorded") + "--case")
     return EXIT_NOT_CLEAN if result.get("bad") else EXIT_DONE

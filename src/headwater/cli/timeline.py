@@ -89,6 +89,13 @@ def _save(corridor: Corridor, asked: Question, options: argparse.Namespace, lang
 
     done = save(corridor, asked, options.format, options.out)
     say(in_language(Text(f"已写入 {done.path}：{done.rows:,} 条", f"{done.path}: {done.rows:,} rows"), language))
+    if options.format == "body" and not done.rows:
+        empty = Text(
+            "body 只容文件的时间（fs.macb、windows.mft）；本案检材没有这类列目（如目录、单个日志），或所问条件中没有。",
+            "the body file holds times of files alone (fs.macb, windows.mft); this case lists none, as of a folder or of "
+            "single logs, or the question leaves them out.",
+        )
+        say(in_language(empty, language))
     if done.without_time:
         missing = Text(
             f"{done.without_time:,} 条事件未载时间，此格式无法容纳，未写入；可用 --format jsonl 导出。",

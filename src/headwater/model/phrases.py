@@ -32,6 +32,11 @@ _SYSTEM = {
 }
 DETAILS: Mapping[str, str] = {
     **_SYSTEM,
+    # before the form of any errno
+    r"\[Errno \d+\] Connect call failed .*": "连接被拒绝或无法到达",
+    r"Multiple exceptions: .*": "连接被拒绝或无法到达（多个地址均已试过）",
+    r"\[Errno -\d+\] (?:Name or service not known|No address associated with hostname)": "主机名无法解析",
+    r"\[Errno -\d+\] Temporary failure in name resolution": "主机名暂时无法解析",
     r"\[Errno \d+\] (.+?): (.+)": "{0}：{1}",
     r"\[Errno \d+\] (.+)": "{0}",
     # sources and images
@@ -85,6 +90,70 @@ DETAILS: Mapping[str, str] = {
     r"the key derivation (\S+)": "密钥派生算法 {0}",
     "a volume in the middle of being encrypted with another key": "卷正在换用另一密钥加密",
     "it has no segment": "没有数据段",
+    # the structures of an E01
+    "the segment ends without its last section": "分段文件缺少末尾的段",
+    "a section descriptor is broken": "段描述符已损坏",
+    r"section (\w+) points backwards": "{0} 段指向其自身之前",
+    r"section (\w+) reaches beyond the end of the segment": "{0} 段超出分段文件末尾",
+    r"more than (\d+) sections": "段多于 {0} 个",
+    "the set ends before the medium does": "分段文件未及介质末尾即止",
+    "chunks in between cannot be numbered": "其间的数据块无法编号",
+    r"segment (\S+) is missing": "缺少分段文件 {0}",
+    r"segment (\S+) is cut off": "分段文件 {0} 被截断",
+    r"both copies of a table in segment (\S+) are broken": "分段文件 {0} 中某表的两份均已损坏",
+    r"the volume section states (\d+) bytes, the chunks hold (\d+)": "volume 段载明 {0} 字节，数据块共 {1} 字节",
+    "the head of the segment is broken": "分段文件头部已损坏",
+    r"the checksum of section (\w+) does not fit": "{0} 段校验和不符",
+    "a volume section is broken": "某 volume 段已损坏",
+    "the medium's size follows from the chunks": "介质大小依数据块推得",
+    "a read error noted at acquisition": "制作镜像时记录的读取错误",
+    "the checksum of an E01 chunk does not fit": "E01 数据块校验和不符",
+    # a server that is worked on over SSH, and what its shell says
+    r"no answer for (\S+) s": "{0} 秒无应答",
+    r"nothing came for (\S+) s": "{0} 秒未收到数据",
+    "no answer": "无应答",
+    "not connected": "未连接",
+    "it answers without end": "应答没有尽头",
+    "the command ended without saying how": "命令中止，未报结果",
+    r"it ended with exit status (\S+): (.*)": "以退出状态 {0} 结束：{1}",
+    "it ended at once": "随即结束",
+    "its shell is no POSIX sh": "其 shell 不是 POSIX sh",
+    "no POSIX sh": "没有 POSIX sh",
+    "permission denied": "没有权限",
+    "Connection lost": "连接中断",
+    "Connection closed": "连接被对方关闭",
+    "Login timeout expired": "登录超时",
+    r"No matching (.+?) algorithm found, .*": "双方没有共同的 {0} 算法",
+    "key exchange": "密钥交换",
+    "encryption": "加密",
+    "MAC": "消息认证",
+    "compression": "压缩",
+    "another medium answers under this name": "以此名应答的是另一介质",
+    r"the source ends at (\d+) of (\d+)": "检材共 {1} 字节，读至 {0} 即止",
+    r"it ends at (\d+) of (\d+)": "共 {1} 字节，读至 {0} 即止",
+    r"dd exit status (\S+)": "dd 退出状态 {0}",
+    r"connection lost, (\d+) attempts failed: (.+)": "连接中断，重连 {0} 次未成：{1}",
+    # what a Windows machine answers, with its number
+    **{
+        rf"{en} \((\d+)\)": f"{zh}（{{0}}）"
+        for en, zh in {
+            "not found": "找不到",
+            "access denied: administrator's rights are needed": "拒绝访问：需要管理员权限",
+            "not ready": "设备未就绪",
+            r"data error \(cyclic redundancy check\)": "数据错误（循环冗余检查）",
+            "sector not found": "找不到扇区",
+            "read fault": "读取故障",
+            "in use by another program": "正由另一程序使用",
+            "device no longer exists": "设备已不存在",
+            "no such device": "没有这个设备",
+            "volume changed": "卷已改变",
+            "medium changed": "介质已更换",
+            "no medium": "没有介质",
+            "I/O device error": "设备输入输出错误",
+            "device not connected": "设备未连接",
+            "Windows error": "Windows 错误",
+        }.items()
+    },
     # the vault
     "the ledger is empty": "台账为空",
     "no such file": "没有这个文件",
@@ -134,7 +203,7 @@ def in_chinese(words: str, forms: Mapping[str, str]) -> str:
     for form, zh in forms.items():
         found = _compiled(form).fullmatch(words)
         if found and found.groups():
-            return zh.format(*(_SYSTEM.get(part or "", part) for part in found.groups()))
+            return zh.format(*(forms.get(part or "", _SYSTEM.get(part or "", part)) for part in found.groups()))
         if found:
             return zh
     return words

@@ -23,11 +23,14 @@ from headwater.confine.pool import Limits, Message, Pool, Task
 from headwater.formats.opened import open_readonly
 from headwater.model.custody import Evidence
 from headwater.model.errors import AcquireError, IntegrityError, UsageError
+from headwater.model.nouns import Text
 from headwater.procedure.corridor import Corridor, evidence_of, source_of
 from headwater.procedure.intake import Held, call
 from headwater.procedure.scene import ACTED
 from headwater.procedure.scene_errand import There
 from headwater.procedure.scene_visit import Visit
+
+_TOLD = 10  # unfinished collections that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +95,41 @@ def _known(then: Mapping[str, Any], visit: Visit) -> dict[str, tuple[str, str]]:
 
 def _notes(there: There) -> dict[int, Mapping[str, Any]]:
     """What the ledger says of each collection of this server, by the number of its evidence, in their order."""
+    return {n: note for n, note in _all_notes(there).items() if note.get("asset") == there.passed.asset}
+
+
+def _all_notes(there: There) -> dict[int, Mapping[str, Any]]:
+    """The same of every server of the case."""
     return {
         int(s.entry.note["evidence"]): s.entry.note
         for s in there.corridor.ledger.entries()
-        if s.entry.action == ACTED and s.entry.note.get("act") == "collect" and s.entry.note.get("asset") == there.passed.asset
-    }  # fmt: skip
+        if s.entry.action == ACTED and s.entry.note.get("act") == "collect"
+    }
 
 
 def _cut(there: There, notes: Mapping[int, Mapping[str, Any]], number: int) -> tuple[Evidence, Mapping[str, Any]]:
     """The collection and the entry of its act."""
     chosen = number or max(notes, default=0)
     if chosen not in notes or _whole(dict(notes[chosen]["collection"])):
-        raise UsageError("HW2105", what=there.visit.name if not number else f"evidence {number}")
+        raise UsageError("HW2105", what=_why_none(there, notes, number))
     return _evidence(there.corridor, chosen), notes[chosen]
+
+
+def _why_none(there: There, notes: Mapping[int, Mapping[str, Any]], number: int) -> Text:
+    """Why there is none to go on with: it came to its end, or what is cut was collected under another asset's name."""
+    asset = there.passed.asset
+    if number in notes or (not number and notes):
+        return Text(f"E{number or max(notes)} 已完整", f"E{number or max(notes)} is whole")
+    others = {
+        n: str(note.get("asset", ""))
+        for n, note in _all_notes(there).items()
+        if n not in notes and n == (number or n) and not _whole(dict(note["collection"]))
+    }
+    if others:
+        listed = ", ".join(f"E{n} ({name})" for n, name in list(others.items())[-_TOLD:])
+        zh = f"此地址对应 {asset}；未完成的采集记在别的名称之下：{listed}；请用当时的地址"
+        return Text(zh, f"this address is {asset}; what was cut stands under another name: {listed}; use its address")
+    return Text(f"E{number}", f"E{number}") if number else Text(asset, asset)
 
 
 def _evidence(corridor: Corridor, number: int) -> Evidence:

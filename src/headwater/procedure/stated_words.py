@@ -8,7 +8,7 @@ program or of the operating system that stand in them are handed on as they are.
 from __future__ import annotations
 
 from headwater.model.nouns import Text
-from headwater.model.phrases import in_chinese
+from headwater.model.phrases import DETAILS, in_chinese
 
 _FORMS = {
     # acquire: comparing, imaging
@@ -99,4 +99,14 @@ _FORMS = {
 
 def told(words: str) -> Text:
     """Recorded words in both languages; each part between ``; `` by itself, and as it stands where no form fits."""
-    return Text("；".join(in_chinese(part, _FORMS) for part in words.split("; ")), words) if words else Text("—", "—")
+    return Text("；".join(_part(part) for part in words.split("; ")), words) if words else Text("—", "—")
+
+
+def _part(words: str) -> str:
+    """A part by its form; where a file's name stands before it, what is said of that file."""
+    zh = in_chinese(in_chinese(words, _FORMS), DETAILS)
+    name, colon, rest = words.partition(": ")
+    if zh != words or not colon:
+        return zh
+    said = in_chinese(in_chinese(rest, _FORMS), DETAILS)
+    return f"{name}：{said}" if said != rest else words

@@ -40,6 +40,7 @@ PERMITS: Mapping[str, frozenset[str]] = {
     "retention": frozenset({"custodian"}), "hold": frozenset({"admin", "approver"}),
     "release-hold": frozenset({"admin", "approver"}), "approve": frozenset({"approver"}),
 }  # fmt: skip
+_NOBODY = Text("尚无一人，先用 headwater case people CASE add 登记", "nobody yet; first headwater case people CASE add")
 TWO_PERSONS = frozenset({"unseal", "export", "retention", "destroy"})
 
 
@@ -70,7 +71,7 @@ def person_of(people: Mapping[str, Person], holder: Personal) -> Person:
         AuthorityError: HW1010.
     """
     if holder.public not in people:
-        raise AuthorityError("HW1010", what=holder.name or "--as, --approver")
+        raise AuthorityError("HW1010", what=holder.name)
     return people[holder.public]
 
 
@@ -78,7 +79,8 @@ def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor
     """Let an act pass, or not.
 
     Raises:
-        AuthorityError: HW1010 not enrolled, HW1011 no role for it, HW1012 a second person is missing or is the same.
+        AuthorityError: HW1010 not enrolled, HW1011 no role for it, HW1012 a second person is missing or is the same,
+            HW1020 nobody is named.
     """
     if not people and act not in TWO_PERSONS:
         return
@@ -94,7 +96,9 @@ def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor
 
 def _may(people: Mapping[str, Person], actor: Actor, act: str) -> None:
     person = people.get(actor.signer.public) if actor.signer else None
+    if person is None and not actor.name:
+        raise AuthorityError("HW1020", known=", ".join(sorted({p.name for p in people.values()})) or _NOBODY)
     if person is None:
-        raise AuthorityError("HW1010", what=actor.name or "--as, --approver")
+        raise AuthorityError("HW1010", what=actor.name)
     if not PERMITS[act] & set(person.roles):
         raise AuthorityError("HW1011", who=person.name, what=act, roles=", ".join(sorted(PERMITS[act])))

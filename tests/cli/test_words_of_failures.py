@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A failure that is told in the wrong language, names the wrong cause, or an empty file that nobody explains."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from headwater.acquire import windows_device
+from headwater.cli.main import main
+from headwater.formats import e01, e01_sets, ewf_sections, ewf_tables
+from headwater.model.errors import AcquireError, AuthorityError, UsageError
+from headwater.procedure import collecting_again
+from headwater.procedure.investigate import Outcome
+from headwater.procedure.stated_words import told
+from headwater.vault.roles import Actor, permit
+from people import cheap, staffed
+
+_LETTERS = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+
+
+def _details(module: Any) -> list[str]:
+    """The details of a module's gaps and holes as its source writes them, their places filled with a 7."""
+    source = Path(module.__file__).read_text()
+    found = re.findall(
+        r'(?:Gap|Hole|self\._note)\([^"\n]*(?:\([^()"\n]*\)[^"\n]*)?f?"([^"]+)"|detail = f?"([^"]+)"', source
+    )
+    return [re.sub(r"\{[^}]*\}", "7", a or b) for a, b in found]
+
+
+def test_damage_of_an_e01_is_told_in_chinese_too() -> None:
+    details = [d for m in (e01, e01_sets, ewf_sections, ewf_tables) for d in _details(m)]
+    assert len(details) >= 12
+    for detail in details:
+        assert not _LETTERS.search(told(detail).zh), detail
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no answer for 30 s", "nothing came for 30 s", "the command ended without saying how", "no answer",
+        "[Errno 111] Connect call failed ('127.0.0.1', 22)", "[Errno -2] Name or service not known", "permission denied",
+        "Connection lost", "No matching key exchange algorithm found, sent a, received b", "its shell is no POSIX sh",
+        "connection lost, 5 attempts failed: Connection lost",
+        *(f"{words} (5)" for words in windows_device._ERRORS.values()), "Windows error (1)",
+    ],
+)  # fmt: skip
+def test_a_server_that_does_not_answer_is_told_in_chinese_too(words: str) -> None:
+    error = AcquireError("HW2064", "web01:22", what=words)
+    said = error.text("zh").replace("POSIX sh", "")
+    assert not _LETTERS.search(said), said
+    assert words in error.text("en")
+
+
+def test_damaged_e01_is_looked_into_in_the_reader_s_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("ewfacquire") is None:
+        pytest.skip("ewfacquire")
+    (tmp_path / "disk").write_bytes(bytes(range(256)) * 2048)
+    subprocess.run(
+        ["ewfacquire", "-u", "-q", "-t", tmp_path / "disk", tmp_path / "disk"], check=True, capture_output=True
+    )
+    whole = (tmp_path / "disk.E01").read_bytes()
+    (tmp_path / "cut.E01").write_bytes(whole[:-700])
+    main(["open", str(tmp_path / "cut.E01"), "ls", "--lang", "zh"])
+    said = capsys.readouterr().err
+    assert "分段文件" in said
+    assert not _LETTERS.search(said.replace("--case", "")), said
+
+
+def test_two_persons_act_where_nobody_is_named_says_that() -> None:
+    with pytest.raises(AuthorityError) as caught:
+        permit({}, Actor(""), "destroy")
+    assert caught.value.code == "HW1020"
+    assert "尚无一人" in caught.value.text("zh")
+    assert "--as, --approver" not in caught.value.text("en")
+
+
+def test_named_stranger_is_still_said_not_to_be_enrolled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap(monkeypatch, tmp_path)
+    staffed(tmp_path)
+    with pytest.raises(AuthorityError) as caught:
+        permit({}, Actor("王五"), "destroy")
+    assert (caught.value.code, caught.value.names["what"]) == ("HW1010", "王五")
+
+
+def test_body_file_without_a_row_says_why(
+    worked: tuple[Path, Path, Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = worked[1]
+    for language, words in (("zh", "只容文件的时间"), ("en", "times of files alone")):
+        out = tmp_path / f"{language}.body"
+        assert main(["timeline", str(case), "--format", "body", "--out", str(out), "--lang", language]) == 0
+        assert words in capsys.readouterr().out
+
+
+def _there(asset: str, notes: list[dict[str, Any]]) -> Any:
+    entries = [SimpleNamespace(entry=SimpleNamespace(action=collecting_again.ACTED, note=n)) for n in notes]
+    ledger = SimpleNamespace(entries=lambda: entries)
+    return SimpleNamespace(corridor=SimpleNamespace(ledger=ledger), passed=SimpleNamespace(asset=asset))
+
+
+def test_collection_under_another_name_is_pointed_at() -> None:
+    cut = {"act": "collect", "asset": "10.0.0.8", "evidence": "2", "collection": {"end": {}, "ended": "lost"}}
+    for number in (0, 2):
+        with pytest.raises(UsageError) as caught:
+            collecting_again.before(_there("web01", [cut]), number)
+        assert "E2 (10.0.0.8)" in caught.value.text("zh")
+        assert "E2 (10.0.0.8)" in caught.value.text("en")
+    with pytest.raises(UsageError) as caught:
+        collecting_again.before(_there("web01", [cut]), 7)
+    assert "10.0.0.8" not in caught.value.text("en")
