@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.formats import canonical as module
-from headwater.formats.canonical import canonical, plain
+from headwater.formats.canonical import canonical, digest, identify, plain
 
 
 class _Word(StrEnum):
@@ -30,11 +30,22 @@ class _Noun:
     held: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    held: Any
+    id: str = ""
+
+
 # ASCII, beyond it, and two whose order differs between code points and UTF-16 units
 _TEXTS = st.text(st.sampled_from('ab"\\\n\x00\x7f é溯\ue000\U0001f600'), max_size=4)
 _LEAVES = (
     st.none() | st.booleans() | _TEXTS | st.integers(-(2**70), 2**70) | st.sampled_from([2.0, _Word.ONE, _Number.TWO])
-    | st.builds(_Noun, _TEXTS, st.tuples(st.integers(0, 2**60)))
+    | st.builds(_Noun, _TEXTS, st.tuples(st.integers(0, 2**60))) | st.just(_Nothing())
 )  # fmt: skip
 _KEYS = _TEXTS | st.integers(0, 3) | st.just(_Word.ONE)
 _VALUES = st.recursive(
@@ -52,6 +63,7 @@ def _slowly(value: Any) -> bytes:
 @given(_VALUES)
 def test_no_id_changes_because_a_value_took_the_quick_way(value: Any) -> None:
     assert canonical(value) == _slowly(value)
+    assert identify("F", _Named(value, "old")).id == f"F-{digest({'held': plain(value)})[:16]}"
 
 
 def test_names_beyond_ascii_stand_in_the_order_of_rfc_8785() -> None:

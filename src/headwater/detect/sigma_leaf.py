@@ -86,10 +86,11 @@ _address = functools.lru_cache(maxsize=1 << 16)(parsed)  # the same values in sl
 def _check(leaf: Leaf) -> Callable[[str], bool]:
     if leaf.op == "cidr":
         net = ipaddress.ip_network(leaf.value, strict=False)
+        low, high = int(net.network_address), int(net.broadcast_address)
 
         def within(value: str) -> bool:
             address = _address(value)
-            return address is not None and address.version == net.version and address in net
+            return address is not None and address.version == net.version and low <= int(address) <= high
 
         return within
     if leaf.op == "compare":

@@ -82,6 +82,7 @@ class Plan:
         self._numbers: dict[Leaf, int] = {}  # of leaves that were not kept
         self._scope_numbers: dict[Tree, int] = {}
         self._scopes_seen: dict[int, tuple[int, Tree]] = {}  # by identity
+        self._fields: tuple[str, ...] | None = None
 
     def add(self, tree: Tree, scope: Tree | None = None) -> int:
         """Add a rule that matches only events of its scope; its number.
@@ -109,6 +110,7 @@ class Plan:
         """Build the automata; nothing can be added after."""
         for dictionary in self.dictionaries.values():
             dictionary.close()
+        self._fields = self.fields()
         return self
 
     def lay_aside(self, column: str, common: Iterable[int], rarest: _Choice) -> None:
@@ -153,6 +155,8 @@ class Plan:
 
     def fields(self) -> tuple[str, ...]:
         """The fields whose values are looked at, in order of name."""
+        if self._fields is not None:
+            return self._fields
         found = {n.column for n in self.needs}
         found.update(n.leaf.value[0].lower() for n in self.needs if n.leaf.op == "field")
         return tuple(sorted(found))

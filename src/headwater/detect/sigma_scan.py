@@ -20,6 +20,8 @@ from headwater.detect.sigma_look import CONTAINS, ENDS, EVERY, STARTS, VERIFY
 from headwater.detect.sigma_plan import FOUND, Dictionary, Node, Plan
 
 _ALL = 1 << 62
+_KEPT = 1 << 22  # row numbers kept for one slice because other rules may ask for the same values
+_FEW = 1024  # values whose rows are kept
 _NONE: Rows = np.empty(0, np.int64)
 COMMON = 0.04  # a text in more of the values tried first than this share is laid aside
 
@@ -43,6 +45,8 @@ class Slice:
         self._scopes: dict[int, tuple[Rows, Marks]] = {}
         self._all = np.arange(self.height)
         self._sizes: dict[int, int] = {}  # of a node, by its identity
+        self._kept: dict[tuple[str, bytes], Rows] = {}  # of values of a column, the rows
+        self._room = _KEPT
         for name, dictionary in plan.dictionaries.items():
             if name == KEYWORDS:
                 self._look_up_keywords(frame, dictionary)
@@ -172,24 +176,51 @@ class Slice:
             if need.how == EVERY:
                 return None, (node,)
             found = self._found.get(node.leaf)
-            mine = _NONE if found is None else self._columns[need.column].rows(found)
+            mine = _NONE if found is None else self._rows(need.column, found)
             return mine, () if need.how in FOUND else (node,)
         if node.op == "and":
             best = min(range(len(node.args)), key=lambda at: self._size(node.args[at]))
             rows, left = self._likely(node.args[best])
             return rows, (*left, *node.args[:best], *node.args[best + 1 :])
         if node.op == "or":
-            parts = []
-            sure = True
-            for arg in node.args:
-                if self._size(arg):
-                    some, left = self._likely(arg)
-                    if some is None:
-                        return None, (node,)
-                    sure = sure and not left
-                    parts.append(some)
-            return self._together(parts), () if sure else (node,)
+            return self._likely_either(node)
         return (_NONE, ()) if node.op == "never" else (None, () if node.op == "always" else (node,))
+
+    def _likely_either(self, node: Node) -> tuple[Rows | None, tuple[Node, ...]]:
+        """As :meth:`_likely` of alternatives: the values found of one column are looked up together."""
+        parts: list[Rows] = []
+        values: dict[str, list[Rows]] = {}
+        sure = True
+        for arg in node.args:
+            if not self._size(arg):
+                continue
+            found = self._found.get(arg.leaf) if arg.op == "leaf" else None
+            if found is not None:
+                need = self._plan.needs[arg.leaf]
+                values.setdefault(need.column, []).append(found)
+                sure = sure and need.how in FOUND
+                continue
+            some, left = self._likely(arg)
+            if some is None:
+                return None, (node,)
+            sure = sure and not left
+            parts.append(some)
+        for column, each in values.items():
+            parts.append(self._rows(column, each[0] if len(each) == 1 else np.unique(np.concatenate(each))))
+        return self._together(parts), () if sure else (node,)
+
+    def _rows(self, column: str, which: Rows) -> Rows:
+        """The rows that have one of these values of a column; those of few values are kept, for many rules ask for them."""
+        if len(which) > _FEW:
+            return self._columns[column].rows(which)
+        key = column, which.tobytes()
+        known = self._kept.get(key)
+        if known is None:
+            known = self._columns[column].rows(which)
+            if len(known) <= self._room:
+                self._room -= len(known)
+                self._kept[key] = known
+        return known
 
     def _together(self, parts: Sequence[Rows]) -> Rows:
         if len(parts) < 2:
@@ -269,18 +300,24 @@ class Slice:
             return cast(Marks, missing if need.leaf.op == "null" or not need.leaf.value else ~missing)
         if need.leaf.op == "field":
             return self._reference(need.leaf.value, column, rows)
-        if need.how != EVERY and number not in self._found:
+        found = self._found.get(number, _NONE)
+        codes = column.codes[rows]
+        if need.how != EVERY and not len(found):
             return np.zeros(len(rows), bool)
+        if need.how in FOUND:
+            if len(found) == 1:
+                return cast(Marks, codes == found[0])
+            fits = np.zeros(column.count + 1, bool)
+            fits[found] = True
+            return fits[codes]
         known = self._known.get(number)
         if known is None:
             known = np.zeros(column.count + 1, np.int8) if need.how == EVERY else np.ones(column.count + 1, np.int8)
-            if need.how != EVERY:
-                known[self._found[number]] = 0 if need.how == VERIFY else 2
+            known[found] = 0
             known[column.count] = 1
             self._known[number] = known
-        codes = column.codes[rows]
         state = known[codes]
-        if need.how not in FOUND and not state.all():
+        if not state.all():
             marks = np.zeros(len(known), bool)
             marks[codes[state == 0]] = True
             open_ = np.flatnonzero(marks)

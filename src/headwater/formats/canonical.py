@@ -18,10 +18,31 @@ _SAFE = 2**53 - 1
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
+class _Names(dict[type, tuple[str, ...] | None]):
+    """The names of a dataclass's fields in order, by the class; None of another type."""
+
+    def __missing__(self, kind: type) -> tuple[str, ...] | None:
+        names = tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+        self[kind] = names
+        return names
+
+
+class _InOrder(dict[type, tuple[str, ...] | None]):
+    """The names as RFC 8785 orders them, where all of them are ASCII; else None."""
+
+    def __missing__(self, kind: type) -> tuple[str, ...] | None:
+        names = _NAMES[kind]
+        self[kind] = None if names is None or not "".join(names).isascii() else tuple(sorted(names))
+        return self[kind]
+
+
+_NAMES, _IN_ORDER = _Names(), _InOrder()
+
+
 def plain(value: Any) -> Any:
     """Dataclasses, enums, tuples and mappings as plain JSON values, in the form that :func:`canonical` takes."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if (names := _NAMES[type(value)]) is not None:
+        return {n: plain(getattr(value, n)) for n in names}
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, (bool, str)):
@@ -58,6 +79,8 @@ def _form(value: Any) -> Any:
         return {k: _form(value[k]) for k in sorted(value)}  # ASCII sorts alike by code points and by code units
     if kind is list or kind is tuple:
         return [_form(v) for v in value]
+    if (names := _IN_ORDER[kind]) is not None:
+        return {n: _form(getattr(value, n)) for n in names}
     return _sorted(plain(value))
 
 
@@ -78,6 +101,5 @@ def digest(value: Any) -> str:
 
 def identify(prefix: str, noun: Any) -> Any:
     """The same noun with its ``id``: the prefix, a dash, and 16 hex digits over its content without the id."""
-    content = plain(noun)
-    content.pop("id", None)
+    content = {n: getattr(noun, n) for n in _NAMES[type(noun)] or () if n != "id"}
     return dataclasses.replace(noun, id=f"{prefix}-{digest(content)[:16]}")
