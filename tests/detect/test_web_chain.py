@@ -187,11 +187,64 @@ def test_everyday_clients_say_nothing(rows: list[tuple]) -> None:
         ("/a?x=%24%7Bjndi:ldap://x/a%7D", "", "jndi"),
         ("/a?n={{7*7}}", "", "template-injection"),
         ("/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "", "known-exploit"),
+        ("/fetch?url=http://169.254.169.254/latest/meta-data/", "", "ssrf"),
+        ("/fetch?url=http%3A%2F%2F100.100.100.200%2Flatest%2Fmeta-data%2F", "", "ssrf"),
+        ("/fetch?u=//metadata.google.internal/computeMetadata/v1/", "", "ssrf"),
+        ("/fetch?u=http://a@169.254.169.254/", "", "ssrf"),
+        ("/fetch?u=http://2852039166/latest", "", "ssrf"),
+        ("/fetch?u=gopher://127.0.0.1:6379/_%2A1", "", "ssrf"),
+        ("/fetch?u=http://127.0.0.1:2375/containers/json", "", "ssrf"),
+        ("/fetch?u=http://[::1]:9200/_cat", "", "ssrf"),
+        ("/fetch?u=http://0x7f000001/", "", "ssrf"),
+        ("/fetch?u=file://c/boot.ini", "", "ssrf"),
+        ("http://169.254.169.254/latest/meta-data/", "", "ssrf"),
     ],
 )
 def test_attempts_are_marked_however_they_are_written(uri: str, agent: str, expected: str) -> None:
     stem, _, query = uri.partition("?")
-    row = {"cs-uri-stem": stem, "cs-uri-query": query, "cs-uri": None, "cs-user-agent": agent, "cs-referer": None}
+    row = {
+        "cs-uri-stem": stem,
+        "cs-uri-query": query,
+        "cs-uri": None,
+        "cs-user-agent": agent,
+        "cs-referer": None,
+        "body": None,
+    }
     frame = pl.DataFrame([row]).with_columns(read().alias("line")).with_columns(kinds(pl.col("line")).alias("marks"))
     assert frame["marks"][0].to_list() == [expected]
     assert expected in PATTERNS
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/login?redirect_uri=http://localhost:3000/callback", "/oauth?next=https://example.com/a", "/share?u=https%3A%2F%2Fexample.com%2F",
+        "/cb?url=http://127.0.0.1:8080/done", "/docs/file-format", "/a?profile=/home", "/health?host=10.0.0.5", "/v/2852039166",
+        "/search?q=169.254.169.254+metadata+service+explained", "/a?ref=metadata.google.internal.example.com",
+    ],
+)  # fmt: skip
+def test_ordinary_callbacks_and_searches_are_no_forged_requests(uri: str) -> None:
+    assert marks(uri) == []
+
+
+def test_what_a_body_asks_a_server_to_fetch_is_marked() -> None:
+    assert marks("/api/import", '{"source": "http://169.254.169.254/latest/meta-data/iam/"}') == ["ssrf"]
+    assert marks("/api/import", "url=gopher%3A%2F%2F127.0.0.1%3A6379%2F_INFO") == ["ssrf"]
+    assert (
+        marks("/api/import", '{"source": "https://example.com/feed.xml", "notify": "http://localhost:3000/hook"}') == []
+    )
+
+
+def marks(uri: str, body: str | None = None) -> list[str]:
+    stem, _, query = uri.partition("?")
+    row = {
+        "cs-uri-stem": stem,
+        "cs-uri-query": query,
+        "cs-uri": None,
+        "cs-user-agent": None,
+        "cs-referer": None,
+        "body": body,
+    }
+    frame = pl.DataFrame([row]).with_columns(read().alias("line")).with_columns(kinds(pl.col("line")).alias("marks"))
+    found: list[str] = frame["marks"][0].to_list()
+    return found

@@ -132,5 +132,12 @@ def test_an_error_line_speaks_for_its_own_client_alone() -> None:
 )
 def test_known_ways_in_are_named_and_honest_paths_are_not(uri: str, kind: str | None) -> None:
     stem, _, query = uri.partition("?")
-    columns = {"cs-uri-stem": stem, "cs-uri-query": query, "cs-uri": uri, "cs-user-agent": "x", "cs-referer": ""}
+    columns = {
+        "cs-uri-stem": stem,
+        "cs-uri-query": query,
+        "cs-uri": uri,
+        "cs-user-agent": "x",
+        "cs-referer": "",
+        "body": None,
+    }
     assert pl.DataFrame(columns).select(kinds(read())).item().to_list() == ([kind] if kind else [])

@@ -23,6 +23,17 @@ _TEMP = r"(?:/tmp/|/var/tmp/|/dev/shm/)"
 _HIDDEN = r"(?:/tmp|/var/tmp|/dev/shm|/var/[a-z]+|/usr/(?:local/)?[a-z]+|/usr/local|/usr|/etc|/opt|/srv|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix)[\w.-]+"
 _SECURITY_LOG = r"/var/log/(?:(?:auth\.log|secure|wtmp|btmp|audit/audit\.log)(?:\.\d+(?:\.gz)?)?|lastlog|faillog|audit|messages|syslog|journal)(?=[\s;&|'\"/*]|$)"
 
+_DISK = r"/dev/(?:[shv]d[a-z]|xvd[a-z]|nvme\d|mmcblk\d|mapper/|md\d|disk/by-)"
+_START = r"(?:^|[;&|(`]\s*|\b(?:do|then|sudo|exec|xargs)\s+(?:-\S{1,20}\s+){0,4}|/s?bin/)"
+# What takes a disk's content or its structure away, up to the disk that it names. Gaps are bounded: a hostile line costs its length.
+_WIPES = (
+    rf"{_START}(?:mkfs(?:\.\w+)?|mke2fs|blkdiscard|wipefs\b[^;&|]{{0,80}}\s(?:-\w*a|--all)|sgdisk\b[^;&|]{{0,80}}\s(?:-\w*[zZ]|--zap)\S*|shred|wipe"
+    r"|hdparm\b[^;&|]{0,80}--security-erase\S*|nvme\s+(?:format|sanitize)|cryptsetup\s+(?:-\S+\s+){0,4}(?:luksErase|erase)|badblocks\b[^;&|]{0,80}\s-\w*w\w*"
+    r"|dd\b[^;&|]{0,80}\bif=/dev/(?:zero|u?random)\b)(?=\s)[^;&|]{0,120}?"
+)
+# Chains that container engines, orchestrators and virtual machines fill themselves.
+_ENGINE_CHAINS = r"(?![^;&|]{0,80}\s(?:-[ACDIN]|--append|--insert|--check|--delete)\s+(?:DOCKER|KUBE-|CNI|cali-|LIBVIRT_|ISTIO|FLANNEL|NETAVARK|f2b-))"
+
 
 @dataclass(frozen=True, slots=True)
 class Trait:
@@ -57,11 +68,21 @@ TRAITS: tuple[Trait, ...] = (
           rf"(?:^|[;&|(]\s*|\b(?:sudo|nohup|setsid|exec|sh|bash|chmod\s+\S+|python3?|perl)\s+|ExecStart=)(?:-c\s+)?[\"']?(?:{_HIDDEN}|/dev/shm/[\w./-]+)"),
     Trait("temp-run", False, Stage.EXPLOIT, "T1059.004", "临时目录中的程序", "a program in a temporary directory",
           rf"(?:^|[;&|(]\s*|\b(?:sudo|nohup|setsid|exec|sh|bash|chmod\s+\S+|python3?|perl)\s+)[\"']?{_TEMP}[\w./-]+"),
+    Trait("memory-run", True, Stage.COVER, "T1620", "从内存文件（memfd、/proc/…/fd）运行程序", "runs a program from memory (memfd, /proc/…/fd)",
+          r"\bmemfd_create\s*\(|\bsyscall\s*\(\s*(?:319|279)\s*,"
+          r"|(?:^|[;&|(`]\s*|\b(?:sudo|nohup|setsid|exec|ld-linux[\w.-]*)\s+)[\"']?/proc/(?:self|\$\$|\$\{?\w+\}?|\d+)/fd/\d+(?!\d)(?!\s+init\b)"),
     Trait("miner", True, Stage.IMPACT, "T1496", "挖矿程序", "a coin miner",
           r"\b(?:xmrig|minerd|cpuminer|kdevtmpfsi|kinsing|ccminer|cgminer|xmr-stak)\b|stratum\+(?:tcp|ssl)://"),
     Trait("tunnel", True, Stage.SPREAD, "T1572", "隧道或代理工具", "a tunnel or proxy tool",
           r"(?:^|[\s/;&|])(?:frpc|chisel|gost|npc|earthworm|ew_for_linux\w*|iox|venom_agent|stowaway|ngrok|reGeorg)(?=[\s;&|]|$)"),
     Trait("ssh-tunnel", False, Stage.SPREAD, "T1572", "SSH 端口转发", "an SSH tunnel", r"\bssh\b[^;&|]*\s-\w*[RD]\s*[\w.:*]+"),
+    Trait("redirect-outside", True, Stage.SPREAD, "T1090", "把连接转发至外部地址", "forwards connections to an outside address", _BY_ADDRESS),
+    Trait("port-reuse", True, Stage.SPREAD, "T1205", "按特征把服务端口的连接转至 SSH", "turns connections to another service's port to SSH",
+          r"\bip6?tables\b(?=[^;&]{0,160}(?:--dport\s+(?:80|443|3306|8080|8443)\b|-m\s+(?:string|recent|bpf|u32)\b))[^;&]{0,300}REDIRECT\b[^;&]{0,40}--to-ports?\s+22\b"
+          r"|\bnft\b[^&]{0,160}\bdport\s+(?:80|443|3306|8080|8443)\b[^&]{0,80}\bredirect\s+to\s+:?22\b"),
+    Trait("redirect", False, Stage.SPREAD, "T1090", "转发或重定向连接", "forwards or redirects connections",
+          rf"\bip6?tables\b{_ENGINE_CHAINS}[^;&]{{0,300}}\s(?:-j|--jump)\s+(?:REDIRECT|DNAT)\b|\bnft\b(?![^&]{{0,160}}\b(?:DOCKER|KUBE-|netavark|libvirt))[^&]{{0,240}}\b(?:redirect|dnat)\s"
+          r"|\bfirewall-cmd\b[^;&|]{0,160}--add-forward-port|\bsocat\b[^;|]{0,80}\blisten:[^;|]{0,80}\s(?:tcp|udp|openssl|ssl)\w{0,12}:"),
     # --- privilege
     Trait("suid-shell", True, Stage.ESCALATE, "T1548.001", "给 shell 或临时文件设置 SUID", "sets SUID on a shell or a temporary file",
           rf"\bchmod\s+(?:[ugoa]*\+\w*s\w*|[2467][0-7]{{3}})\s+\S*(?:{_TEMP}|/(?:ba|da|z|)sh\b|/\.|/find\b|/vim\b|/python)"
@@ -144,9 +165,12 @@ TRAITS: tuple[Trait, ...] = (
           r"|\b(?:find|for)\b.*\bmv\b.*\.(?:encrypted|locked|enc|crypt\w*|lock)\b"),
     Trait("destroy", True, Stage.IMPACT, "T1485", "销毁磁盘或整个系统的数据", "destroys the data of a disk or of the whole system",
           r"\brm\s[^;&|]*--no-preserve-root|\brm\s+-\w*r\w*\s+(?:-\w+\s+)*/\*?(?=[\s;&|'\"]|$)"),
-    Trait("wipe-disk", False, Stage.IMPACT, "T1561.001", "覆写磁盘", "overwrites a disk",
-          r"\bdd\b[^;&|]*\bif=/dev/(?:zero|u?random)\b[^;&|]*\bof=/dev/(?:[shv]d[a-z]|nvme\d|mmcblk\d|mapper/|md\d)"
-          r"|\b(?:shred|wipe)\b[^;&|]*\s/dev/(?:[shv]d[a-z]|nvme\d|mapper/)|\bblkdiscard\s[^;&|]*/dev/"),
+    Trait("destroy-disk", True, Stage.IMPACT, "T1561.002", "破坏系统盘或多块磁盘", "destroys the system's disk or several disks",
+          rf"{_WIPES}\s(?:of=)?/dev/(?:[\$\{{]|(?:[sv]d|xvd|nvme)(?:[*?\[{{]|\$|\d{{1,2}}n?[*?])|(?:[shv]da|xvda|nvme0n1)(?=[\s;&|'\"]|$))"
+          rf"|{_WIPES}\s{_DISK}\w{{0,12}}\s+{_DISK}|\b(?:for|while)\s[^#]{{0,80}}/dev/(?:[sv]d|xvd|nvme|disk)[^#]{{0,40}}{_WIPES}|\b(?:lsblk|fdisk)\s[^#]{{0,80}}\|[^#]{{0,40}}{_WIPES}"
+          r"|(?:^|[^>])>\s{0,4}/dev/(?:[shv]d[a-z]|xvd[a-z]|nvme\d)"),
+    Trait("wipe-disk", False, Stage.IMPACT, "T1561.001", "覆写、格式化或清除磁盘", "overwrites, formats or clears a disk",
+          rf"{_WIPES}\s(?:of=)?{_DISK}"),
     Trait("drop-database", False, Stage.IMPACT, "T1485", "删除数据库", "drops a database",
           r"(?i:\bmysql\b[^|]*\bdrop\s+database\b|\bpsql\b[^|]*\bdrop\s+database\b|\bdropdb\s|dropDatabase\(\))"),
     Trait("backup-destroy", True, Stage.IMPACT, "T1490", "删除备份", "deletes backups",
@@ -164,5 +188,6 @@ SIEVE: tuple[str, ...] = (
     "masscan", "zmap", "fscan", "hydra", "medusa", "ncrack", "kscan", "goby", "rustscan", "nbtscan", "nmap", "ping", "scp", "rsync", "rclone", "mega",
     "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump", "vacuum", "gcore", "gdb", "strace", "ltrace", "name ", "169.254.169.254",
     "100.100.100.200", "impacket", "exec", "secretsdump", "nxc", "evil-winrm", "dig ", "nslookup", "host ", "rm ", "dd ", "blkdiscard", "drop", "docker",
-    "podman", "nerdctl", "nsenter", "setenforce", "ufw", "iptables", "modprobe", "/inet/",
+    "podman", "nerdctl", "nsenter", "setenforce", "ufw", "iptables", "modprobe", "/inet/", "mkfs", "mke2fs", "sgdisk", "hdparm", "nvme", "cryptsetup", "badblocks", "/dev/sd", "/dev/vd", "/dev/xvd", "ip6tables", "nft ",
+    "firewall-cmd", "memfd", "syscall", "/proc/",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from headwater.detect import decoding
 from headwater.detect.addresses import IPV4, outside
 from headwater.detect.command_table import SIEVE, TRAITS, Trait
 from headwater.detect.frames import names
+from headwater.formats.patterns import lazy_regex
 
 # Longer commands are cut for matching: a bound on the time that a hostile line can cost.
 LONGEST = 4096
@@ -29,13 +30,23 @@ _COVERS = {
     "uid0-account": ("account-add",),
     "history-off": ("shred",),
     "reverse-shell": ("exfiltrate", "transfer"),
+    "redirect-outside": ("redirect",),
+    "port-reuse": ("redirect",),
+    "destroy-disk": ("wipe-disk", "shred"),
 }
 
 
 # Strong traits that have an honest use after all (a backup to one's own host outside, a scan of one's own network):
 # alone, with no other sign, they stay low.
 EQUIVOCAL = frozenset(
-    {"scan", "credentials", "exfiltrate", "agent-kill", "hidden-run", "tunnel", "backup-destroy", "encrypt-files"}
+    {
+        "scan", "credentials", "exfiltrate", "agent-kill", "hidden-run", "tunnel", "backup-destroy", "encrypt-files",
+        "redirect-outside", "port-reuse", "destroy-disk",
+    }
+)  # fmt: skip
+_FORWARDED = lazy_regex(
+    r"(?:--to-destination[ =]+|\bdnat\s+(?:ip6?\s+)?to\s+|\btoaddr=|\s(?:tcp|udp|openssl|ssl)\d?:)\[?([\w.:]+)",
+    re.IGNORECASE,
 )
 
 
@@ -69,6 +80,8 @@ def traits(command: str) -> tuple[Trait, ...]:
         found |= inner | {"encoded-command": BY_NAME["encoded-command"]}
     if "transfer" in found and any(sends_outside(t) for t in (text, *hidden)):
         found["exfiltrate"] = BY_NAME["exfiltrate"]
+    if "redirect" in found and any(outside(a) for t in (text, *hidden) for a in _FORWARDED.findall(t)):
+        found["redirect-outside"] = BY_NAME["redirect-outside"]
     for strong, weak in _COVERS.items():
         if strong in found:
             for name in weak:

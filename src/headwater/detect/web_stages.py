@@ -34,6 +34,7 @@ OWN = (
     "cs-user-agent",
     "cs-referer",
     "x-forwarded-for",
+    "body",
 )
 LEAST_PATHS = 20  # different paths refused, of a client that looks for what is there
 LEAST_ATTEMPTS = 5  # marked requests of a client that shows nothing else
@@ -82,7 +83,7 @@ def chains(events: Events, proxies: Sequence[str], vain: int) -> Iterator[Chain 
         return
     rows = _clients(rows, proxies)
     scans = _scans(events, rows, proxies)
-    commands = rows.select("cs-uri-stem", "cs-uri-query", "cs-user-agent")
+    commands = rows.select("cs-uri-stem", "cs-uri-query", "cs-user-agent", "body")
     rows = rows.with_columns(
         pl.Series("command", [_command(r, host) for r in commands.iter_rows()], dtype=pl.String), _shells(rows, host)
     )
@@ -152,7 +153,12 @@ def _candidates(events: Events, host: Host) -> pl.DataFrame:
     """Requests that show an attempt, may hold a command, send a file, or go to a script that runs what it is told."""
     line, stem = read(), text("cs-uri-stem")
     sends = text("cs-method").is_in(["POST", "PUT", "MOVE"])
-    wanted = marked(line) | text("cs-uri-query").str.contains(SIEVE) | (sends & stem.str.contains(UPLOAD))
+    wanted = (
+        marked(line)
+        | text("cs-uri-query").str.contains(SIEVE)
+        | text("body").str.contains(SIEVE)
+        | (sends & stem.str.contains(UPLOAD))
+    )
     wanted = wanted | (text("cs-method").is_in(["PUT", "MOVE"]) & stem.str.contains(SCRIPT))
     names = sorted({"/" + p.rsplit("/", 1)[-1] for p in host.scripts["file_path"].drop_nulls().to_list()})
     if names:
@@ -227,8 +233,9 @@ def _stages(mine: pl.DataFrame, scan: Reached | None, host: Host) -> dict[str, R
 
 def _command(row: tuple[Any, ...], host: Host) -> str | None:
     """The command in a request, or what it gives to a parameter that the script of this path runs."""
-    stem, query, agent = (str(v or "") for v in row)
+    stem, query, agent, body = (str(v or "") for v in row)
     found = command_in(stem, "" if query == "-" else query, agent)
+    found = found if found is not None or not body else command_in("", body.strip())
     if found is not None:
         return found.command
     return next((v for p in host.parameters(stem) if (v := value_of(query, p)) is not None), None)

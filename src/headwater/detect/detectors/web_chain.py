@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One client's way through a website: scan, exploit attempt, upload, use of a shell, each with how far it came.
 
-Needs:      web.access; confirmation from web.script, fs.macb, linux.audit, web.error, linux.auth.
+Needs:      web.access, web.modsecurity; confirmation from web.script, fs.macb, linux.audit, web.error, linux.auth.
 Technique:  T1595 active scanning; T1190 exploitation of a public-facing application; T1505.003 web shell.
 Says:       which stages one client (behind trusted proxies its forwarded address) came through, in order, and of each
             whether it was requested, answered or confirmed by evidence on the host. An answer alone proves nothing.
@@ -26,14 +26,24 @@ from headwater.model.records import Value
 
 RULE = Rule(
     id="web-chain",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("同一客户端的网站攻击链", "One client's attack on a website, stage by stage"),
     stage=Stage.EXPLOIT,
     techniques=("T1595", "T1190", "T1505.003"),
     severity=Severity.HIGH,
 )
-CLAIMS = ("kind", "src_ip", "cs-method", "cs-uri-stem", "cs-uri-query", "sc-status", "x-forwarded-for", "cs-user-agent")
+CLAIMS = (
+    "kind",
+    "src_ip",
+    "cs-method",
+    "cs-uri-stem",
+    "cs-uri-query",
+    "sc-status",
+    "x-forwarded-for",
+    "cs-user-agent",
+    "body",
+)
 TOLD = 50  # clients that were only refused are told one by one up to here
 _STAGE = {"scan": ("扫描探测", "scan"), "exploit": ("漏洞利用尝试", "exploit attempt"),
           "upload": ("上传文件", "upload"), "shell": ("使用后门脚本", "use of a shell")}  # fmt: skip

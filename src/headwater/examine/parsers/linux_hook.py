@@ -22,7 +22,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Skip, Value
 
 FEED = "linux.hook"
-VERSION = 1
+VERSION = 2
 READS = (
     "/etc/apt/apt.conf",
     "/etc/apt/apt.conf.d/*",
@@ -38,7 +38,11 @@ READS = (
 )
 _HOOK = lazy_regex(r"(?:Pre|Post)-(?:Invoke|Install-Pkgs)(?:-Success|-Stats)?|Pre-Install-Pkgs", re.IGNORECASE)
 _QUOTED = lazy_regex(r'"((?:[^"\\]|\\.)*)"')
-_SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
+# The word may stand behind the brace of its line, and the script may begin on the line of the word (logrotate 3.21, config.c).
+_SCRIPT = lazy_regex(
+    r"(?:[^#]*\{\s*)?(?P<word>prerotate|postrotate|firstaction|lastaction|preremove)(?:\s+(?P<rest>.*))?", re.DOTALL
+)
+_ENDS = lazy_regex(r"endscript(?:\s|$)")
 _MOST = 1 << 16
 
 
@@ -114,14 +118,16 @@ def _rotations(file: File, path: str) -> Iterator[Record]:
             yield line
             continue
         word = line.text.strip()
-        if first is None and word not in _SCRIPTS:
+        opens = _SCRIPT.fullmatch(word) if first is None else None
+        if first is None and opens is None:
             yield _setting(line, line.offset + line.length, path, None, {"mechanism": "logrotate", "value": word})
             continue
-        if first is None:
-            first, held = line, []
-        held.append(line.text)
+        if opens is not None:
+            first, held = line, [opens["word"], opens["rest"] or ""]
+        else:
+            held.append(line.text)
         end = line.offset + line.length
-        if word == "endscript" or len(held) > 2000:
+        if first is not None and (_ENDS.match(word) or len(held) > 2000):
             yield _script(first, end, path, held)
             first = None
     if first is not None:
@@ -129,8 +135,13 @@ def _rotations(file: File, path: str) -> Iterator[Record]:
 
 
 def _script(first: Joined, end: int, path: str, held: list[str]) -> Event:
-    body = [t.strip() for t in held[1:] if t.strip() != "endscript"]
-    fields: dict[str, Value] = {"mechanism": "logrotate", "setting": held[0].strip()}
+    body = [t.strip() for t in held[1:] if t.strip() and not _ENDS.match(t.strip())]
+    opening = first.text.strip()
+    fields: dict[str, Value] = {
+        "mechanism": "logrotate",
+        "setting": held[0],
+        "value": opening if opening != held[0] else None,
+    }
     return _setting(first, end, path, "\n".join(body)[:_MOST] or None, fields)
 
 
