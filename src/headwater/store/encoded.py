@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -57,23 +58,35 @@ def encoded(frame: pl.DataFrame, rows: int) -> bytes | None:
     library = compiled.library()
     if library is None or not frame.height or any(t not in _PHYSICAL for t in frame.dtypes):
         return None
+    columns: list[list[Chunk]] = []
+    for series in frame.iter_columns():
+        chunks: list[Chunk] = []
+        for first in range(0, frame.height, rows):
+            chunk = _chunk(library, series.slice(first, rows) if frame.height > rows else series)
+            if chunk is None:
+                return None
+            chunks.append(chunk)
+        columns.append(chunks)
+    return joined(frame, columns, rows)
+
+
+def joined(frame: pl.DataFrame, columns: Sequence[Sequence[Chunk]], rows: int) -> bytes:
+    """A file of columns that are encoded, each row group by row group of so many rows."""
     out = [_MAGIC]
     at = len(_MAGIC)
     groups: list[Struct] = []
-    for first in range(0, frame.height, rows):
-        part = frame.slice(first, rows) if frame.height > rows else frame
+    for number, first in enumerate(range(0, frame.height, rows)):
+        height = min(rows, frame.height - first)
         chunks: list[Struct] = []
         begin, unpacked = at, 0
-        for series in part.iter_columns():
-            chunk = _chunk(library, series)
-            if chunk is None:
-                return None
-            chunks.append(chunk.footer(series.name, part.height, at))
+        for name, column in zip(frame.columns, columns):
+            chunk = column[number]
+            chunks.append(chunk.footer(name, height, at))
             out += (chunk.dictionary, chunk.data)
             at += chunk.size
             unpacked += chunk.unpacked
         groups.append(
-            {1: (LIST, (STRUCT, chunks)), 2: i64(unpacked), 3: i64(part.height), 5: i64(begin), 6: i64(at - begin)}
+            {1: (LIST, (STRUCT, chunks)), 2: i64(unpacked), 3: i64(height), 5: i64(begin), 6: i64(at - begin)}
         )
     tail = written(_footer(frame, groups))
     return b"".join((*out, tail, struct.pack("<I", len(tail)), _MAGIC))

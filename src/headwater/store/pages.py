@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from headwater.store.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, varint, written, zigzag
 
 BOOLEAN, INT64, BYTE_ARRAY = 0, 2, 6  # physical types
-PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
-UNCOMPRESSED, LZ4_RAW = 0, 7
+PLAIN, RLE, DELTA_BINARY_PACKED, RLE_DICTIONARY = 0, 3, 5, 8
+UNCOMPRESSED, ZSTD, LZ4_RAW = 0, 6, 7
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
 _OPTIONAL, _UTF8 = 1, 0
 _LONGEST_STATISTIC = 64  # bytes
