@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
 from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own_column
@@ -91,7 +92,7 @@ def _texts(values: Sequence[Any]) -> pl.Series:
     """A column of texts that every engine takes; what is no text is written as one."""
     kinds = set(map(type, values))
     if kinds <= _NOTHING:
-        return pl.repeat(None, len(values), dtype=pl.String, eager=True)
+        return filled(None, len(values))
     if kinds <= _TEXTS:
         try:
             return pl.Series(values, dtype=pl.String)

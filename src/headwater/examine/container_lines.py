@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import printable
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import iso
 from headwater.examine.lines import Context, Cut, LineGrammar, groups
@@ -46,9 +47,9 @@ def container_of(path: str) -> dict[str, str]:
 
 
 def _named(context: Context, count: int) -> dict[str, pl.Series]:
-    kind = pl.repeat(EventKind.LOG_MESSAGE.value, count, dtype=pl.String, eager=True)
+    kind = filled(EventKind.LOG_MESSAGE.value, count)
     said = container_of(context.file.path)
-    return {"kind": kind, **{k: pl.repeat(v, count, dtype=pl.String, eager=True) for k, v in said.items()}}
+    return {"kind": kind, **{k: filled(v, count) for k, v in said.items()}}
 
 
 def _unescaped(text: str | None) -> str | None:
@@ -99,7 +100,7 @@ def cri_shape(lines: Lines, context: Context) -> Cut:
     count = int(fits.sum())
     columns = {
         "t_recorded": pl.Series(times.ns[fits]),
-        "t_basis": pl.repeat(str(TimeBasis.ZONE_GIVEN), count, dtype=pl.String, eager=True),
+        "t_basis": filled(str(TimeBasis.ZONE_GIVEN), count),
         "message": got["message"].fill_null(""),
         "stream": got["stream"],
         "partial": partial.set(~partial, None),

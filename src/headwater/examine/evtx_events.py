@@ -16,6 +16,7 @@ import polars as pl
 from headwater.examine import evtx_meanings
 from headwater.examine.batch import HEAD_SCHEMA
 from headwater.examine.evtx_columns import Columns, nanoseconds_of
+from headwater.examine.filled import filled
 from headwater.formats.evtx_binxml import BinXmlError
 from headwater.formats.evtx_chunks import ChunkRecords, Found
 from headwater.formats.evtx_fields import CHECKSUM, OTHER, RECORD_NUMBER, RECOVERED, TIME, WRITTEN
@@ -191,7 +192,7 @@ def _framed(rows: Rows, sizes: Any, made: dict[str, pl.Series], times: Any, time
     own = {own_column(name): series for name, series in made.items()}
     for name in _MISSING:
         dtype = pl.Int64 if name in INTEGERS else pl.String
-        own.setdefault(name, pl.repeat(None, height, dtype=dtype, eager=True))
+        own.setdefault(name, filled(None, height, dtype))
     frame = pl.DataFrame([s.alias(n) for n, s in (fixed | own).items()])
     return headed(frame, {name.lower(): own_column(name) for name in made})
 

@@ -19,6 +19,7 @@ import orjson
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_views import Ints
 from headwater.examine.lines import Context, Cut, Shape
@@ -114,7 +115,7 @@ def _typed(values: Sequence[Any], dtype: Any) -> pl.Series:
         return _column(list(values), dtype)
     kinds = set(map(type, values))
     if kinds <= {type(None)}:
-        return pl.repeat(None, len(values), dtype=dtype, eager=True)
+        return filled(None, len(values), dtype)
     if not kinds <= _TEXTS:
         values = [v if type(v) is str else None for v in values]
     try:

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from headwater.examine.filled import filled
 from headwater.formats import compiled
 
 Ints = NDArray[np.int64]
@@ -262,13 +263,13 @@ def _compiled_column(library: Any, data: Bytes, start: Ints, end: Ints, valid: F
 
 @functools.lru_cache(maxsize=32)
 def _same(value: str | int | None, dtype: type[pl.DataType], rows: int) -> pl.Series:
-    return pl.repeat(value, rows, dtype=dtype, eager=True)
+    return filled(value, rows, dtype)
 
 
 def same(value: str | int | None, dtype: type[pl.DataType], rows: int) -> pl.Series:
     """A column of one value, or of nulls; most are the first rows of one that is made only once."""
     room = 1 << max(rows - 1, 1).bit_length()
-    return _same(value, dtype, room).head(rows) if room <= _SHARED else pl.repeat(value, rows, dtype=dtype, eager=True)
+    return _same(value, dtype, room).head(rows) if room <= _SHARED else filled(value, rows, dtype)
 
 
 def constant(text: str | None, rows: int) -> pl.Series:

@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from headwater.examine.batch import HEAD_SCHEMA
+from headwater.examine.filled import filled
 from headwater.formats.inode_records import decode_record
 from headwater.formats.trees import Entry, Tree
 from headwater.model.kinds import EventKind, TimeBasis
@@ -141,7 +142,7 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
     )[entry]
     known: dict[str, Any] = {
         "t_recorded": pl.Series(values[entry, which]).set(~stated, None),
-        "t_basis": pl.repeat(str(basis), height, dtype=pl.String, eager=True).set(~stated, str(TimeBasis.NONE)),
+        "t_basis": filled(str(basis), height).set(~stated, str(TimeBasis.NONE)),
         "t_kind": words[which],
         "kind": kinds[which],
         "file_path": own["file_path"],
@@ -149,11 +150,8 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
         "length": pl.Series(lengths[entry]),
         "ordinal": pl.Series(ordinals[entry] + within),
     }
-    head = {
-        name: known[name] if name in known else pl.repeat(None, height, dtype=dtype, eager=True)
-        for name, dtype in HEAD_SCHEMA.items()
-    }
-    head["path"] = pl.repeat("", height, dtype=pl.String, eager=True)
+    head = {name: known[name] if name in known else filled(None, height, dtype) for name, dtype in HEAD_SCHEMA.items()}
+    head["path"] = filled("", height)
     return pl.DataFrame(head).hstack(own.drop("file_path").get_columns())
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from headwater.examine.batch import HEAD_SCHEMA
+from headwater.examine.filled import filled
 from headwater.formats.ntfs_paths import ORPHANS, Folders, full_paths, shown
 from headwater.formats.ntfs_records import BROKEN, DIRECTORY, EMPTY, LIVE, Ints
 from headwater.formats.ntfs_table import Table, nanoseconds, owners
@@ -159,8 +160,7 @@ class Rows:
             "offset": owner * table.size, "length": np.full(height, table.size, np.int64), "ordinal": ordinal,
         }  # fmt: skip
         head = {
-            name: known[name] if name in known else pl.repeat(None, height, dtype=dtype, eager=True)
-            for name, dtype in HEAD_SCHEMA.items()
+            name: known[name] if name in known else filled(None, height, dtype) for name, dtype in HEAD_SCHEMA.items()
         }
         return pl.DataFrame(head | {own_column(name): values for name, values in own.items()})
 

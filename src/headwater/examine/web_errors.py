@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import Times, ctime, iso
 from headwater.examine.line_views import Flags
@@ -75,7 +76,7 @@ def _common(times: Times, fits: Flags, level: pl.Series, message: pl.Series, cli
     return {
         **{name: made[name] for name in made.columns},
         "t_recorded": pl.Series(times.ns[fits]),
-        "t_basis": pl.repeat(TimeBasis.ZONE_ASSUMED.value, len(message), dtype=pl.String, eager=True),
+        "t_basis": filled(TimeBasis.ZONE_ASSUMED.value, len(message)),
         "severity": level,
         "message": message,
         "client_text": client,
@@ -106,8 +107,8 @@ def nginx_shape(lines: Lines, context: Context) -> Cut:
     asked = request.str.extract_groups(_REQUEST).struct.unnest()
     columns = _common(times, fits, level, message, client) | {
         "pid": _integer(pid),
-        "process": pl.repeat("nginx", len(message), dtype=pl.String, eager=True),
-        "provider": pl.repeat("nginx", len(message), dtype=pl.String, eager=True),
+        "process": filled("nginx", len(message)),
+        "provider": filled("nginx", len(message)),
         "tid": _integer(tid),
         "connection": _integer(connection),
         "clients_named": named.cast(pl.Int64).set(named < 2, None),
@@ -148,8 +149,8 @@ def apache_shape(lines: Lines, context: Context) -> Cut:
     address = peer.str.replace(r":[0-9]{1,5}$", "").zip_with(ported, peer)
     columns = _common(times, fits, level, message, address) | {
         "pid": _integer(pid),
-        "process": pl.repeat("apache", len(message), dtype=pl.String, eager=True),
-        "provider": pl.repeat("apache", len(message), dtype=pl.String, eager=True),
+        "process": filled("apache", len(message)),
+        "provider": filled("apache", len(message)),
         "tid": _integer(tid),
         "module": module,
         "error_code": code,
@@ -178,11 +179,11 @@ def lighttpd_shape(lines: Lines, context: Context) -> Cut:
     if not fits.any():
         return Cut.none(lines)
     module, _, message = parts.filter(matched).get_columns()
-    level = pl.repeat(None, len(message), dtype=pl.String, eager=True)
+    level = filled(None, len(message))
     client = message.str.extract(r",? IP: ([0-9a-fA-F.:]{2,64})$")
     columns = _common(times, fits, level, message, client) | {
-        "process": pl.repeat("lighttpd", len(message), dtype=pl.String, eager=True),
-        "provider": pl.repeat("lighttpd", len(message), dtype=pl.String, eager=True),
+        "process": filled("lighttpd", len(message)),
+        "provider": filled("lighttpd", len(message)),
         "module": module,
         "user": message.str.extract(r" username: (\S{1,255}),? IP: "),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, Shape, groups
 from headwater.examine.parsers._live import TAKEN, captured
@@ -34,13 +35,13 @@ def table(pattern: str, kind: EventKind, finish: Finish, taken: bool = True) -> 
             return Cut.none(lines)
         columns: dict[str, Any] = dict(finish(found, context.file))
         size = found.height
-        columns.setdefault("kind", pl.repeat(str(kind), size, dtype=pl.String, eager=True))
-        columns.setdefault("t_basis", pl.repeat(str(TimeBasis.NONE), size, dtype=pl.String, eager=True))
+        columns.setdefault("kind", filled(str(kind), size))
+        columns.setdefault("t_basis", filled(str(TimeBasis.NONE), size))
         if taken:
             ns, basis = captured(context.file)
-            columns["t_recorded"] = pl.repeat(ns, size, dtype=pl.Int64, eager=True)
-            columns["t_basis"] = pl.repeat(str(basis), size, dtype=pl.String, eager=True)
-            columns["t_kind"] = pl.repeat(TAKEN if ns is not None else "logged", size, dtype=pl.String, eager=True)
+            columns["t_recorded"] = filled(ns, size, pl.Int64)
+            columns["t_basis"] = filled(str(basis), size)
+            columns["t_kind"] = filled(TAKEN if ns is not None else "logged", size)
         return Cut(fits, columns)
 
     return shape

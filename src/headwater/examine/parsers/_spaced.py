@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, frame_of, merge_gaps
+from headwater.examine.filled import filled
 from headwater.examine.line_views import MASK8, PADDING, Bytes, Flags, Ints, column, numbers
 from headwater.examine.line_words import decimal, word
 from headwater.examine.parsers._slots import address
@@ -83,7 +84,7 @@ def addresses(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     distinct = texts.drop_nulls().unique()
     made = [_address(text) for text in distinct.to_list()]
     if made == distinct.to_list():
-        return texts, pl.repeat(None, len(texts), dtype=pl.String, eager=True)
+        return texts, filled(None, len(texts))
     found = texts.replace_strict(distinct, pl.Series(made, dtype=pl.String), return_dtype=pl.String)
     return found, texts.set(found.is_not_null(), None)
 
@@ -245,9 +246,9 @@ def _frame(columns: dict[str, pl.Series], offset: Ints, length: Ints) -> pl.Data
     for name, dtype in HEAD_SCHEMA.items():
         series = given.pop(name, None)
         if name == "ordinal":
-            series = pl.repeat(0, height, dtype=pl.Int64, eager=True)
+            series = filled(0, height, pl.Int64)
         elif series is None:
-            series = pl.repeat(None, height, dtype=dtype, eager=True)
+            series = filled(None, height, dtype)
         made[name] = series.cast(dtype).alias(name)
     for name, series in given.items():
         if series.null_count() < height:

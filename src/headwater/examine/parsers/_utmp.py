@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, merge_gaps
+from headwater.examine.filled import filled
 from headwater.examine.line_views import PADDING, constant, numbers
 from headwater.examine.parsers._utmp_fields import Fields, Rows, quick_fields, six_text
 from headwater.model.kinds import EventKind, GapReason, Outcome, TimeBasis
@@ -231,12 +232,11 @@ def frame(chosen: Rows, base: int, dialect: Dialect, before: int | None) -> pl.D
         "src_ip": _with_host_addresses(fields.address, texts["host"]),
         "pid": pl.Series(whole["pid"]),
         "offset": pl.Series(base + chosen.rows * size, dtype=pl.Int64),
-        "length": pl.repeat(size, height, dtype=pl.Int64, eager=True),
-        "ordinal": pl.repeat(0, height, dtype=pl.Int64, eager=True),
+        "length": filled(size, height, pl.Int64),
+        "ordinal": filled(0, height, pl.Int64),
     }
     columns = {
-        name: known[name] if name in known else pl.repeat(None, height, dtype=dtype, eager=True)
-        for name, dtype in HEAD_SCHEMA.items()
+        name: known[name] if name in known else filled(None, height, dtype) for name, dtype in HEAD_SCHEMA.items()
     }
     for name, series in (
         ("line", texts["line"]),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, LineGrammar, groups
 from headwater.formats.patterns import lazy_regex
@@ -33,12 +34,12 @@ def _shape(lines: Lines, context: Context) -> Cut:
     return Cut(
         fits,
         {
-            "kind": pl.repeat(str(EventKind.STATE_PACKAGE_FILE), height, dtype=pl.String, eager=True),
-            "t_kind": pl.repeat("state", height, dtype=pl.String, eager=True),
-            "t_basis": pl.repeat("none", height, dtype=pl.String, eager=True),
+            "kind": filled(str(EventKind.STATE_PACKAGE_FILE), height),
+            "t_kind": filled("state", height),
+            "t_basis": filled("none", height),
             "file_path": "/" + got["file"],
             "md5": got["md5"],
-            "package": pl.repeat(name.group(1) if name else None, height, dtype=pl.String, eager=True),
+            "package": filled(name.group(1) if name else None, height),
         },
     )
 

@@ -15,6 +15,7 @@ import re
 import numpy as np
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import iso
 from headwater.examine.lines import Context, Cut, LineGrammar, groups
@@ -46,11 +47,11 @@ def shape(lines: Lines, context: Context) -> Cut:
     kinds = pl.Series([EventKind.LOG_MESSAGE.value, EventKind.FIREWALL_BLOCK.value], dtype=pl.String)
     columns = {
         "t_recorded": pl.Series(times.ns[fits]),
-        "t_basis": pl.repeat(str(TimeBasis.ZONE_ASSUMED), int(fits.sum()), dtype=pl.String, eager=True),
+        "t_basis": filled(str(TimeBasis.ZONE_ASSUMED), int(fits.sum())),
         "kind": kinds.gather(banned.cast(pl.UInt32)),
         "pid": got["pid"].str.to_integer(strict=False),
         "src_ip": said["src_ip"].set(~real, None),
-        "process": pl.repeat("fail2ban", int(np.count_nonzero(fits)), dtype=pl.String, eager=True),
+        "process": filled("fail2ban", int(np.count_nonzero(fits))),
         "action": said["action"].str.to_lowercase(),
     }
     return Cut(fits, columns | {k: got[k] for k in ("module", "level", "jail", "message")})

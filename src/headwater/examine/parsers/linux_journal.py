@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
+from headwater.examine.filled import filled
 from headwater.examine.journal_columns import Fields, Gathered, Spelled, fields_of, lines_of
 from headwater.examine.line_views import numbers
 from headwater.examine.messages import OWN, classified
@@ -48,7 +49,7 @@ _MESSAGES: dict[str, tuple[EventKind, Outcome | None]] = {
 
 def _text(columns: dict[str, pl.Series], name: str, height: int) -> pl.Series:
     found = columns.get(name)
-    return pl.repeat(None, height, dtype=pl.String, eager=True) if found is None else found
+    return filled(None, height) if found is None else found
 
 
 def _said(messages: Rows, senders: Rows, message: pl.Series, process: pl.Series) -> dict[str, pl.Series]:
@@ -112,7 +113,7 @@ def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.
     head: dict[str, pl.Series] = {
         "t_recorded": time,
         "t_basis": bases.gather(time.is_null().cast(pl.UInt32)),
-        "t_kind": pl.repeat("logged", height, dtype=pl.String, eager=True),
+        "t_kind": filled("logged", height),
         "kind": kind,
         "outcome": outcome,
         "host": _text(columns, "_HOSTNAME", height),
@@ -126,10 +127,10 @@ def _frame(gathered: Gathered, names: dict[str, None], index_whole: bool) -> pl.
         "event_code": _text(columns, "MESSAGE_ID", height),
         "offset": pl.Series(gathered.column("offset")),
         "length": pl.Series(gathered.column("length")),
-        "ordinal": pl.repeat(0, height, dtype=pl.Int64, eager=True),
+        "ordinal": filled(0, height, pl.Int64),
     }
     made = {
-        name: head[name].alias(name) if name in head else pl.repeat(None, height, dtype=dtype, eager=True).alias(name)
+        name: head[name].alias(name) if name in head else filled(None, height, dtype).alias(name)
         for name, dtype in HEAD_SCHEMA.items()
     }
     made |= _own(columns, said, message)

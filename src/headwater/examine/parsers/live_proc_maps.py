@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from headwater.examine.filled import filled
 from headwater.examine.lines import LineGrammar
 from headwater.examine.parsers._live import pid_of
 from headwater.examine.parsers._live_columns import Columns, numbered, table
@@ -37,7 +38,7 @@ def _finish(found: pl.DataFrame, file: File) -> Columns:
         pl.when(name.str.starts_with("/")).then(name.str.strip_suffix(_DELETED)).alias("file_path"),
         name.str.ends_with(_DELETED).alias("deleted"),
     )
-    pid = pl.repeat(pid_of(file), frame.height, dtype=pl.Int64, eager=True)
+    pid = filled(pid_of(file), frame.height, pl.Int64)
     return {"pid": pid, "file_path": frame["file_path"], **{own_column(n): frame[n] for n in _OWN}}
 
 

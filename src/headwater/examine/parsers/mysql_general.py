@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, frame_of, merge_gaps, skips_of
+from headwater.examine.filled import filled
 from headwater.examine.parsers._records import MOST_RECORD, Chunk, chunks, event, meaning, rule
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import LINE_LIMIT, Line, Stretch, lines, lines_in, stretches
@@ -225,7 +226,7 @@ class _Rows:
                 if name not in _OWN or series.null_count() < height:
                     made[name] = series
             else:
-                made[name] = pl.repeat(same.get(name), height, dtype=dtype, eager=True)
+                made[name] = filled(same.get(name), height, dtype)
         return pl.DataFrame(made)
 
 

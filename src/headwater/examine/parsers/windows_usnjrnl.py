@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, Batch, Skipped, merge_gaps
+from headwater.examine.filled import filled
 from headwater.examine.usn_paths import FolderNames
 from headwater.formats.ntfs_paths import ROOT
 from headwater.formats.ntfs_records import Ints
@@ -137,7 +138,7 @@ def _frame(changes: Changes, names: FolderNames, still_open: dict[int, int]) -> 
     known: dict[str, Any] = {
         "t_recorded": pl.Series(moment).zip_with(pl.Series(timed), none),
         "t_basis": pl.Series([str(TimeBasis.NONE), str(TimeBasis.UTC)])[timed.astype(np.int64)],
-        "t_kind": pl.repeat("logged", height, dtype=pl.String, eager=True),
+        "t_kind": filled("logged", height),
         "kind": _kinds(_new(changes, still_open)),
         "file_path": whole.zip_with(~four, pl.Series([None], dtype=pl.String)),
         "offset": changes.at, "length": changes.length, "ordinal": np.zeros(height, np.int64),
@@ -149,8 +150,5 @@ def _frame(changes: Changes, names: FolderNames, still_open: dict[int, int]) -> 
         "security_id": pl.Series(changes.security).zip_with(pl.Series(changes.security != 0), none),
         "attributes": pl.Series(changes.attributes).zip_with(~four, none), "record_version": changes.version,
     }  # fmt: skip
-    head = {
-        name: known[name] if name in known else pl.repeat(None, height, dtype=dtype, eager=True)
-        for name, dtype in HEAD_SCHEMA.items()
-    }
+    head = {name: known[name] if name in known else filled(None, height, dtype) for name, dtype in HEAD_SCHEMA.items()}
     return pl.DataFrame(head | {own_column(name): values for name, values in own.items()})
