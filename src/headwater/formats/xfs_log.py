@@ -33,6 +33,7 @@ _CLIENT = 0x69
 _TRIES = 16
 _MOST_REGION = 1 << 20
 _MOST_BYTES = 512 << 20
+_MOST_OPEN = 2_000_000  # regions of transactions that were begun and not committed yet: even empty ones take memory
 _LANES = 2048
 
 
@@ -71,6 +72,7 @@ class Region:
 
     data: bytes
     place: int
+    grown: bytearray | None = None  # as long as parts may still come, of which there may be very many
 
 
 Item = list[Region]
@@ -224,9 +226,9 @@ def transactions(log: Log, chain: list[Record]) -> Iterator[Transaction]:
         NotLog: operations that do not fit into their records.
     """
     open_now: dict[int, Transaction] = {}
-    total = 0
+    total = held = 0
     for record in chain:
-        data, shadow = _unpacked(log, record)
+        data = _unpacked(log, record)
         at = 0
         for _ in range(record.operations):
             if at + 12 > len(data):
@@ -235,62 +237,87 @@ def transactions(log: Log, chain: list[Record]) -> Iterator[Transaction]:
             at += 12
             if at + length > len(data):
                 raise NotLog("an operation reaches beyond its record")
-            region = Region(data[at : at + length], -1 if any(at <= s < at + length for s in shadow) else at)
-            if region.place >= 0:
-                region.place = _on_volume(log, record, at, length)
+            region = Region(data[at : at + length], _on_volume(log, record, at, length))
             at += length
             total += length
             if total > _MOST_BYTES:
                 raise NotLog(f"it holds more than {_MOST_BYTES >> 20} MiB")
+            if held + len(open_now) > _MOST_OPEN:
+                raise NotLog(f"more than {_MOST_OPEN} pieces of transactions are open at once")
             if flags & _UNMOUNT or client != _CLIENT:
                 continue
             if flags & _START:
+                held -= _count(open_now.get(tid))
                 open_now[tid] = Transaction(record.lsn)
                 continue
             found = open_now.get(tid)
             if found is None:
                 continue  # it began before the tail: what it did is in its place already
             if flags & _COMMIT:
-                yield open_now.pop(tid)
+                held -= _count(found)
+                yield _closed(open_now.pop(tid))
             else:
-                _take(found, region, bool(flags & _CONTINUED))
+                held += _take(found, region, bool(flags & _CONTINUED))
 
 
-def _unpacked(log: Log, record: Record) -> tuple[bytes, list[int]]:
-    """The data of a record with its true first words, and where in them words were put back."""
+def _closed(found: Transaction) -> Transaction:
+    """A transaction to which nothing more comes."""
+    for item in found.items:
+        for region in item:
+            if region.grown is not None:
+                region.data, region.grown = bytes(region.grown), None
+    return found
+
+
+def _count(found: Transaction | None) -> int:
+    """Of how many regions a transaction is."""
+    return sum(map(len, found.items)) if found is not None else 0
+
+
+def _unpacked(log: Log, record: Record) -> bytes:
+    """The data of a record with the true first words of its sectors."""
     raw = log.read(record.block, record.headers + record.sectors)
     heads, data = raw[: record.headers * _SECTOR], bytearray(raw[record.headers * _SECTOR :])
     for index in range(record.sectors):
         header, word = divmod(index, 64)
         at = (44 if header == 0 else header * _SECTOR + 4) + word * 4
         data[index * _SECTOR : index * _SECTOR + 4] = heads[at : at + 4]
-    return bytes(data), list(range(0, len(data), _SECTOR))
+    return bytes(data)
 
 
 def _on_volume(log: Log, record: Record, at: int, length: int) -> int:
-    first = record.block + record.headers + at // _SECTOR
-    return log.place(first) + at % _SECTOR if at // _SECTOR == (at + length - 1) // _SECTOR else -1
+    """Where these bytes stand on the volume as they are: in one sector, behind its first word, which was replaced."""
+    if not length or at % _SECTOR < 4 or at % _SECTOR + length > _SECTOR:
+        return -1
+    return log.place(record.block + record.headers + at // _SECTOR) + at % _SECTOR
 
 
-def _take(found: Transaction, region: Region, more: bool) -> None:
-    """Put a region where it belongs: the transaction's own head, the end of the last one, or the next item."""
+def _take(found: Transaction, region: Region, more: bool) -> int:
+    """Put a region where it belongs: the transaction's own head, the end of the last one, or the next item.
+
+    Returns how many regions that makes more.
+    """
     if not found.items and len(found.head) < 16:
         found.head += region.data
         if len(found.head) >= 16 and struct.unpack_from("<I", found.head)[0] != _TRANSACTION:
             found.whole = False
-        return
+        return 0
     if more:
-        if not found.items or len(found.items[-1][-1].data) + len(region.data) > _MOST_REGION:
+        last = found.items[-1][-1] if found.items else None
+        if last is None or len(last.grown or last.data) + len(region.data) > _MOST_REGION:
             found.whole = False
-            return
-        last = found.items[-1][-1]
-        last.data, last.place = last.data + region.data, -1
-        return
+            return 0
+        last.grown = bytearray(last.data) if last.grown is None else last.grown
+        last.grown += region.data
+        last.place = -1
+        return 0
     if found.items and len(found.items[-1]) < _regions(found.items[-1]):
         found.items[-1].append(region)
     else:
         found.items.append([region])
+    return 1
 
 
 def _regions(item: Item) -> int:
-    return int.from_bytes(item[0].data[2:4], "little") if len(item[0].data) >= 4 else 0
+    head = item[0].grown or item[0].data
+    return int.from_bytes(head[2:4], "little") if len(head) >= 4 else 0

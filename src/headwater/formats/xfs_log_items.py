@@ -11,9 +11,11 @@ reads them. Quota is left out.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from headwater.formats.xfs_finish import INTENTS
 from headwater.formats.xfs_layout import XfsSuper
@@ -27,6 +29,7 @@ _DATA, _EXTENTS, _ROOT = 0x2, 0x4, 0x8
 _ATTRIBUTE_DATA, _ATTRIBUTE_EXTENTS, _ATTRIBUTE_ROOT = 0x40, 0x80, 0x100
 _SECTOR, _CHUNK = 512, 128
 _MOST_BLOCKS_BYTES = 256 << 20
+_LOOKS_MOST = 20_000_000
 # magic of a block of version 5: (offset of its sequence number, offset of the file system's UUID)
 _LSN: dict[bytes, tuple[int, int]] = {
     **dict.fromkeys((b"AB3B", b"AB3C", b"IAB3", b"FIB3", b"RMB3", b"R3FC"), (24, 32)),
@@ -63,6 +66,9 @@ class _Player:
         self.cancelled: Counter[tuple[int, int]] = Counter()
         self._intents: dict[tuple[int, int], bytes] = {}
         self._budget = _MOST_BLOCKS_BYTES
+        self._spans: list[tuple[int, int]] | None = None  # what is cancelled somewhere, in sectors, once all is counted
+        self._reach: list[int] = []
+        self._looks = 0
 
     def read(self, offset: int, length: int) -> bytes:
         size = self._head.block_size
@@ -133,7 +139,7 @@ class _Player:
         if not self.fits(offset, size) or len(raw) < 20 + words * 4 or words * 32 * _CHUNK > 1 << 21:
             self.result.faults.append("a buffer that cannot be was left out")
             return
-        if self._newer(self.read(offset, size), lsn):
+        if self._newer(self.read(offset, min(size, _SECTOR)), lsn):
             self.result.skipped["newer on the volume"] += 1
             return
         regions = iter(item[1:])
@@ -211,7 +217,7 @@ class _Player:
         if size != head.inode_size or count * size != length * head.block_size or not self.fits(start, count * size):
             self.result.faults.append("a chunk of new inodes that cannot be was left out")
             return
-        if any(at * _SECTOR <= start < (at + n) * _SECTOR for (at, n), left in self.cancelled.items() if left > 0):
+        if self._cancels(start // _SECTOR):
             return
         first = ((group << head.ag_block_bits) + block) << head.inode_bits
         records = bytearray(count * size)
@@ -224,6 +230,26 @@ class _Player:
                 records[at + 160 : at + 176] = self._uuids[0]
             self.result.inodes[first + index] = -1
         self.write(start, bytes(records))
+
+    def _cancels(self, sector: int) -> bool:
+        """Whether a buffer that holds this sector is still to be cancelled.
+
+        Raises:
+            NotLog: so many that were cancelled lie over one another that looking through them has no end.
+        """
+        if self._spans is None:
+            self._spans = sorted((at, at + n) for at, n in self.cancelled)
+            self._reach = list(accumulate((end for _, end in self._spans), max))
+        index = bisect_right(self._spans, (sector, 1 << 64)) - 1
+        while index >= 0 and self._reach[index] > sector:  # none before reaches so far
+            begin, end = self._spans[index]
+            if end > sector and self.cancelled[begin, end - begin] > 0:
+                return True
+            index -= 1
+            self._looks += 1
+            if self._looks > _LOOKS_MOST:
+                raise NotLog("too many cancelled buffers lie over one another")
+        return False
 
     def _intent(self, kind: int, item: Item) -> None:
         """Notes an intent, or takes it off when it was done; both name it by a number at the same place."""
@@ -289,7 +315,7 @@ def core_to_disk(core: bytes, lsn: int) -> bytes:
 
 def _fork(made: bytearray, start: int, end: int, data: bytes, root: bool, version: int) -> None:
     """Lay a fork into an inode; the root of a tree loses the head that it has in memory."""
-    room = max(0, end - start)
+    room = max(0, min(end, len(made)) - start)
     if root:
         header = 72 if version == 5 else 24
         level, count = struct.unpack_from(">HH", data.ljust(8, b"\0"), 4)
