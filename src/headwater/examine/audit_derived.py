@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headwater.examine.audit_columns import COUNTED, FIXED, Columns
 from headwater.examine.audit_fields import EXEC_CALLS
+from headwater.examine.audit_join import EXECUTED
 from headwater.examine.line_near import Near
 from headwater.examine.line_views import Ints
 from headwater.formats import compiled
@@ -21,11 +22,9 @@ from headwater.model.records import own_column
 if TYPE_CHECKING:
     from headwater.examine.audit_quick import Rows
 
-CALL, EXECUTED, FOLDER, TITLE = 1, 2, 3, 4
-PARTS = {"SYSCALL": CALL, "EXECVE": EXECUTED, "CWD": FOLDER, "PROCTITLE": TITLE}
 _ANCHOR, _CALL, _FOLDER, _TITLE = range(4)  # the partners of an event, as audit_join.c gives them
 # what an event has of its call by the names of keys
-_FROM_CALL = ("auid", "uid", "euid", "gid", "ppid", "ses", "tty", "exe", "comm", "key", "AUID", "EUID")
+FROM_CALL = ("auid", "uid", "euid", "gid", "ppid", "ses", "tty", "exe", "comm", "key", "AUID", "EUID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def _pairs(columns: Columns) -> NDArray[np.int32]:
         return FIXED.index(name)
 
     pairs = [(fixed("host"), fixed("host"), _ANCHOR)]
-    for key in _FROM_CALL:
+    for key in FROM_CALL:
         number = columns.of_key(key)
         if number >= 0:
             pairs.append((number, number, _CALL))

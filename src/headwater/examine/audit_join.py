@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from headwater.examine.audit_fields import EXEC_CALLS
 from headwater.examine.audit_lines import audit_shape
@@ -28,6 +29,8 @@ from headwater.model.records import own_column
 _ROW_BITS = 40
 _FAR = 1 << 61
 _PROCESSES, _REMEMBERED = 65_536, 64 << 20  # how many pids are remembered for naming parents, and bytes of their texts
+CALL, EXECUTED, FOLDER, TITLE = 1, 2, 3, 4
+PARTS = {"SYSCALL": CALL, "EXECVE": EXECUTED, "CWD": FOLDER, "PROCTITLE": TITLE}
 _SLIM = (
     *("row", "offset", "length", "t_recorded", "serial", "type", "host", "user", "outcome", "pid", "command_line"),
     *("auid", "uid", "euid", "gid", "ppid", "ses", "tty", "exe", "comm", "cwd", "key", "arch", "syscall_number"),
@@ -36,38 +39,49 @@ _SLIM = (
 _FROM_CALL = ("auid", "uid", "euid", "gid", "ppid", "ses", "tty", "exe", "comm", "key", "auid_name", "euid_name")
 
 
-# program, command line, and the place of the event that said so
-_Program = tuple[str | None, str | None, str | None]
+# program, command line, the place of the event that said so, and how many bytes the first two have
+Program = tuple[str | None, str | None, str | None, int]
 
 
 @dataclass(slots=True)
 class Programs:
     """The last program of each pid that this file has named so far, those named last at the end."""
 
-    held: dict[int, _Program] = field(default_factory=dict)
+    held: dict[int, Program] = field(default_factory=dict)
     size: int = 0
 
-    def remember(self, pid: int, program: _Program) -> None:
+    def remember(self, pid: int, program: Program) -> None:
         self._forget(pid)
         self.held[pid] = program
-        self.size += _weight(program)
+        self.size += program[3]
         while len(self.held) > _PROCESSES or self.size > _REMEMBERED:
             self._forget(next(iter(self.held)))
 
     def _forget(self, pid: int) -> None:
         gone = self.held.pop(pid, None)
         if gone is not None:
-            self.size -= _weight(gone)
+            self.size -= gone[3]
+
+    def room(self, count: int, size: int) -> bool:
+        """Whether so many more of so many bytes make none forgotten."""
+        return len(self.held) + count <= _PROCESSES and self.size + size <= _REMEMBERED
+
+    def remember_all(self, pids: list[int], programs: Iterable[Program]) -> None:
+        """As :meth:`remember` for each of different pids in order, where there is room."""
+        held = self.held
+        self.size -= sum(gone[3] for pid in pids if (gone := held.pop(pid, None)) is not None)
+        held.update(zip(pids, programs, strict=True))
+        self.size += sum(held[pid][3] for pid in pids)
 
 
-def _weight(program: _Program) -> int:
-    return sum(len(text.encode()) for text in program[:2] if text is not None)
+def _weight(program: tuple[str | None, str | None]) -> int:
+    return sum(len(text.encode()) for text in program if text is not None)
 
 
 def _slim(events: pl.DataFrame) -> pl.DataFrame:
     """The rows that a join can need."""
     frame = events.select([pl.col(c) if c in events.columns else pl.lit(None).alias(c) for c in _SLIM])
-    return frame.filter(pl.col("type").is_in(["SYSCALL", "EXECVE", "CWD", "PROCTITLE"]))
+    return frame.filter(pl.col("type").is_in(list(PARTS)))
 
 
 def _executes(calls: pl.DataFrame) -> Flags:
@@ -79,27 +93,26 @@ def _executes(calls: pl.DataFrame) -> Flags:
     return done.to_numpy().astype(np.bool_)
 
 
-class _Records:
-    """The records near a batch, in order of row, and the partners of some among the others of their time and serial."""
+class Records:
+    """The records near a batch that take part, in order of row, and the partners of some among the others of their time and serial."""
 
-    def __init__(self, near: pl.DataFrame) -> None:
-        self.near = near
-        self.row, self._offset = near["row"].to_numpy(), near["offset"].to_numpy()
-        time, serial = near["t_recorded"].to_numpy(), near["serial"].to_numpy()
-        self._order = np.lexsort((serial, time))  # stable: within one happening the rows stay in order
+    def __init__(self, row: Ints, offset: Ints, time: Ints, serial: Ints, part: NDArray[np.uint8]) -> None:
+        self._row, self._offset, self._part = row, offset, part
+        later = (time[1:] > time[:-1]) | ((time[1:] == time[:-1]) & (serial[1:] >= serial[:-1]))
+        # stable: within one happening the rows stay in order
+        self._order = np.arange(len(row)) if later.all() else np.lexsort((serial, time))
         time, serial = time[self._order], serial[self._order]
         new = np.concatenate([[0], (time[1:] != time[:-1]) | (serial[1:] != serial[:-1])])
-        self._code = np.empty(len(self.row), dtype=np.int64)
-        self._code[self._order] = np.cumsum(new) << _ROW_BITS | self.row[self._order]
+        self._code = np.empty(len(row), dtype=np.int64)
+        self._code[self._order] = np.cumsum(new) << _ROW_BITS | row[self._order]
 
-    def of(self, kind: str, low: int, high: int) -> Ints:
-        """The places of the records of a type whose rows are ``low`` to ``high``."""
-        here = (self.near["type"] == kind).to_numpy() & (self.row >= low) & (self.row < high)
-        return np.flatnonzero(here)
+    def of(self, part: int, low: int, high: int) -> Ints:
+        """The places of the records of a part whose rows are ``low`` to ``high``."""
+        return np.flatnonzero((self._part == part) & (self._row >= low) & (self._row < high))
 
-    def nearest(self, anchors: Ints, kind: str) -> Ints:
-        """For each anchor the place of the nearest record of a type with its time and serial, the later of two; -1: none."""
-        these = self._order[(self.near["type"] == kind).to_numpy()[self._order]]
+    def nearest(self, anchors: Ints, part: int) -> Ints:
+        """For each anchor the place of the nearest record of a part with its time and serial, the later of two; -1: none."""
+        these = self._order[self._part[self._order] == part]
         codes = np.concatenate([[-_FAR], self._code[these], [2 * _FAR]])
         these = np.concatenate([[-1], these, [-1]])
         wanted = self._code[anchors]
@@ -110,33 +123,36 @@ class _Records:
         reach = np.abs(self._offset[found] - self._offset[anchors])
         return np.where((np.minimum(forth, back) < WINDOW) & (reach < REACH), found, -1)
 
-    def gathered(self, places: Ints, columns: Iterable[str], prefix: str = "") -> list[pl.Series]:
-        """Columns at these places, null where a place is -1."""
-        where = pl.Series(np.maximum(places, 0).astype(np.uint32)).set(pl.Series(places < 0), None)
-        return [self.near[c].gather(where).alias(prefix + c) for c in columns]
+
+def _gathered(near: pl.DataFrame, places: Ints, columns: Iterable[str], prefix: str = "") -> list[pl.Series]:
+    """Columns at these places, null where a place is -1."""
+    where = pl.Series(np.maximum(places, 0).astype(np.uint32)).set(pl.Series(places < 0), None)
+    return [near[c].gather(where).alias(prefix + c) for c in columns]
 
 
 def _joined(near: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
     """EXECVE records, and calls of execve that succeeded and have none, of rows ``low`` to ``high``, with their partners."""
     if near.is_empty():
         return near
-    records = _Records(near)
-    calls = records.of("SYSCALL", low, high)
+    part = near["type"].replace_strict(PARTS, return_dtype=pl.UInt8).to_numpy()
+    row, offset, time, serial = (near[c].to_numpy() for c in ("row", "offset", "t_recorded", "serial"))
+    records = Records(row, offset, time, serial, part)
+    calls = records.of(CALL, low, high)
     calls = calls[_executes(near[calls.tolist()])] if len(calls) else calls
-    alone = calls[records.nearest(calls, "EXECVE") < 0]
-    anchors = np.sort(np.concatenate([records.of("EXECVE", low, high), alone]))
+    alone = calls[records.nearest(calls, EXECUTED) < 0]
+    anchors = np.sort(np.concatenate([records.of(EXECUTED, low, high), alone]))
     if not len(anchors):
         return near.clear()
-    columns = records.gathered(
-        anchors, ("row", "offset", "length", "t_recorded", "host", "serial", "type", "command_line")
+    columns = _gathered(
+        near, anchors, ("row", "offset", "length", "t_recorded", "host", "serial", "type", "command_line")
     )
     for kind, names in (
         ("SYSCALL", ("pid", "user", "outcome", *_FROM_CALL)),
         ("CWD", ("cwd",)),
         ("PROCTITLE", ("command_line",)),
     ):
-        partners = records.nearest(anchors, kind)
-        columns += records.gathered(partners, ("row", "offset", "length", *names), f"{kind}.")
+        partners = records.nearest(anchors, PARTS[kind])
+        columns += _gathered(near, partners, ("row", "offset", "length", *names), f"{kind}.")
     found = pl.DataFrame(columns)
     return found.filter(pl.col("SYSCALL.outcome").is_null() | (pl.col("SYSCALL.outcome") != Outcome.FAILURE.value))
 
@@ -165,13 +181,13 @@ def _cited(found: pl.DataFrame) -> pl.Series:
 def _parents(frame: pl.DataFrame, programs: Programs) -> pl.DataFrame:
     """The program that each parent was running, where an earlier event of this file says it; remembers each new one."""
     parents = []
-    nothing: _Program = (None, None, None)
+    nothing: Program = (None, None, None, 0)
     for offset, length, pid, ppid, image, line in frame.select(
         "offset", "length", "pid", "ppid", "Image", "CommandLine"
     ).iter_rows():
-        parents.append(nothing if ppid is None else programs.held.get(ppid, nothing))
+        parents.append((nothing if ppid is None else programs.held.get(ppid, nothing))[:3])
         if pid is not None:
-            programs.remember(pid, (image, line, f"{offset}+{length}"))
+            programs.remember(pid, (image, line, f"{offset}+{length}", _weight((image, line))))
     names = ("ParentImage", "ParentCommandLine", "parent_record")
     return pl.DataFrame(parents, schema=dict.fromkeys(names, pl.String), orient="row")
 

@@ -36,7 +36,7 @@ _HEAD = (
     r"^((?:node=([^ ]{1,255}) )?type=([A-Za-z_][A-Za-z0-9_\[\]]{0,63}) "
     r"msg=audit\(([0-9]{1,10})\.([0-9]{1,3}):([0-9]{1,19})\):[ ]?)"
 )
-_ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]+(?:%[0-9A-Za-z]+)?)$"
+ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]+(?:%[0-9A-Za-z]+)?)$"
 _HEX = r"^(?:[0-9A-F]{2})+$"
 _GOOD, _BAD = ("success", "yes", "1"), ("failed", "no", "0")
 
@@ -178,7 +178,7 @@ def _pick(frame: pl.DataFrame) -> pl.DataFrame:
         outcome=outcome,
         user=pl.when(acts).then(pl.coalesce(of("acct"), of("UID"))).otherwise(name),
         target_user=pl.when(about).then(pl.coalesce(of("acct"), of("ID"))),
-        src_ip=pl.when(address.str.contains(_ADDRESS)).then(address.str.replace(r"^::ffff:([0-9.]+)$", "${1}")),
+        src_ip=pl.when(address.str.contains(ADDRESS)).then(address.str.replace(r"^::ffff:([0-9.]+)$", "${1}")),
         process=pl.coalesce(of("comm"), base),
         command_line=line,
         file_path=pl.when(typ == "PATH").then(of("name")),

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ from headwater.examine.audit_fields import (
     NUMBERS,
     UNKNOWN,
 )
+from headwater.examine.audit_gathered import Gathered
+from headwater.examine.audit_join import CALL, EXECUTED, PARTS
 from headwater.examine.audit_lines import audit_shape
 from headwater.examine.audit_tokens import key_table
 from headwater.examine.line_blocks import Lines
@@ -118,7 +121,7 @@ def _meaning(kind: str) -> int:
     return found | (_PATH if kind == "PATH" else 0) | (_EXECUTES if kind == "EXECVE" else 0)
 
 
-def _kinds(rows: Rows, outcome: NDArray[np.uint8], op: NDArray[np.uint8]) -> NDArray[np.uint32]:
+def kinds_of(rows: Rows, outcome: NDArray[np.uint8], op: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """The kind of every record by its type, by whether it failed, and by what was done."""
     log, names, codes = EventKind.LOG_MESSAGE, rows.types, rows.codes
     usual = np.array([_KIND_NAMES.index(KINDS.get(n, (log, None))[0]) for n in names], dtype=np.uint32)
@@ -152,12 +155,12 @@ def _words(library: Any, lines: Lines, rows: Rows, columns: Columns) -> Flags:
             at(fits), at(places), at(work),
         )
     )  # fmt: skip
-    rows.kind = _kinds(rows, outcome[:count], op)
+    rows.kind = kinds_of(rows, outcome[:count], op)
     return fits
 
 
-def _odd_lines(lines: Lines, rows: Rows, columns: Columns, odd: Ints) -> None:
-    """The rows that the scanner did not take, read by the other way, in the same columns."""
+def odd_lines(lines: Lines, rows: Rows, columns: Columns | Gathered, odd: Ints) -> Mapping[str, pl.Series]:
+    """The rows that were not taken, read by the other way, in the same columns; what that gave."""
     given = audit_shape(lines.take(rows.line[odd]).gathered()).columns
     names = given["type"].to_list()
     for name in dict.fromkeys(names):
@@ -173,28 +176,29 @@ def _odd_lines(lines: Lines, rows: Rows, columns: Columns, odd: Ints) -> None:
         if name not in known and values.null_count() < len(values):
             columns.put(name, rows.stand[odd], values)
     columns.seal()
+    return given
 
 
 def quick_rows(library: Any, near: Near, memory: dict[str, Any]) -> Cut:
     """The events of the lines of ``near`` that are its own, and those derived from them."""
     lines = near.lines
     rows = _rows(library, lines)
-    part = rows.part(audit_derived.PARTS)
-    ahead = (part == audit_derived.EXECUTED) & (rows.line >= near.low) & (rows.line < near.high)
+    part = rows.part(PARTS)
+    ahead = (part == EXECUTED) & (rows.line >= near.low) & (rows.line < near.high)
     rows.stand = rows.stand + np.cumsum(ahead) - ahead
     if (rows.body < 0).any():  # whose types are not known yet: each may give an event
         part = np.ones(len(rows.line), dtype=np.uint8)
-    room = len(rows.line) + int(np.count_nonzero((part == audit_derived.CALL) | (part == audit_derived.EXECUTED)))
+    room = len(rows.line) + int(np.count_nonzero((part == CALL) | (part == EXECUTED)))
     columns = Columns(library, lines.data, len(rows.line), room + 1)
     fits = _words(library, lines, rows, columns)
     if not fits.all():
-        _odd_lines(lines, rows, columns, np.flatnonzero(~fits))
-        part = rows.part(audit_derived.PARTS)
+        odd_lines(lines, rows, columns, np.flatnonzero(~fits))
+        part = rows.part(PARTS)
     derived = audit_derived.derive(library, near, rows, columns, part, memory)
-    return _cut(near, rows, columns, derived)
+    return cut_of(near, rows, columns, derived)
 
 
-def _cut(near: Near, rows: Rows, columns: Columns, derived: audit_derived.Derived) -> Cut:
+def cut_of(near: Near, rows: Rows, columns: Columns | Gathered, derived: audit_derived.Derived) -> Cut:
     """The rows of lines from ``low`` to ``high`` and the derived events on them, as columns."""
     low, high = (int(k) for k in np.searchsorted(rows.line, (near.low, near.high)))
     fits = np.zeros(near.high - near.low, dtype=np.bool_)

@@ -14,6 +14,7 @@ import polars as pl
 
 from headwater.examine.audit_join import joined_rows
 from headwater.examine.audit_lines import OWN
+from headwater.examine.audit_plain import plain_rows
 from headwater.examine.audit_quick import quick_rows
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, LineGrammar
@@ -38,7 +39,8 @@ def _events(lines: Lines, context: Context) -> Cut:
         return Cut.none(lines)
     library = compiled.library()
     if library is None:
-        return joined_rows(context.near, context.memory)
+        made = plain_rows(context.near, context.memory)
+        return made if made is not None else joined_rows(context.near, context.memory)
     return quick_rows(library, context.near, context.memory)
 
 
