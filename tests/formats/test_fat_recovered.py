@@ -14,10 +14,12 @@ from volume_fixtures import files, memory
 from headwater.examine import recovered
 from headwater.examine.opening import View
 from headwater.examine.told import frames_of
+from headwater.formats import fat_deleted, tsk
 from headwater.formats.fat_deleted import DeletedNames
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.sources import MemorySource
 from headwater.formats.trees import Entry
+from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
 
 FAT = ["fat12", "fat16", "fat32", "exfat"]
@@ -90,3 +92,20 @@ def test_bent_directories_and_boot_sectors_end_in_rows_or_none(kind: str) -> Non
         if tree is not None:
             list(tree.entries())
             recovered.frame(recovered.recovered_of(tree), "p1")
+
+
+@pytest.mark.parametrize("kind", ["fat16", "exfat"])
+def test_names_that_state_more_than_the_volume_again_and_again_are_claimed_up_to_a_bound(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = open_filesystem(memory("foreign", kind))
+    assert isinstance(tree, tsk.TskTree)
+    list(tree.entries())
+    assert len(tree.recovered()) == 2
+    assert not [g for g in tree.warnings if g.reason is GapReason.LIMIT]
+    first = next(e for e in tree._deleted_names if e.size)
+    monkeypatch.setattr(fat_deleted, "CLUSTERS_MOST", 20 * (first.size // tree.cluster + 1))
+    tree._deleted_names = [first] * 50
+    assert len(tree.recovered()) == len(tree.recovered()) == 20
+    (gap,) = [g for g in tree.warnings if g.reason is GapReason.LIMIT]
+    assert "beyond the first 20 " in gap.detail

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from headwater.formats.sources import Piece
 from headwater.formats.trees import Entry
+from headwater.model.kinds import GapReason
 from headwater.model.ports import ByteSource
+from headwater.model.records import Gap
 
 NAMES_MOST = 1_000_000
+CLUSTERS_MOST = 1 << 26  # looked at for all deleted names together: each of a million could state the whole volume
 _ENTRY = 32  # bytes of a directory entry in both
 _FIRST = 3  # The Sleuth Kit's number of the first entry behind the allocation tables (tsk_fatfs.h, FATFS_FIRST_NORMINO)
 _LONG = 0x0F  # the attributes of an entry that holds part of a long name
@@ -49,6 +52,23 @@ class Recovered:
     transaction: int | None = None
     seen: int | None = None
     gone: int | None = None
+
+
+def affordable(entries: Sequence[Entry], volume: int, cluster: int) -> int:
+    """Of how many names, from the first on, all clusters may be looked at; ``volume``: its bytes, more no name can have."""
+    left = CLUSTERS_MOST
+    for number, entry in enumerate(entries):
+        left -= min(entry.size, volume) // cluster + 1
+        if left < 0:
+            return number
+    return len(entries)
+
+
+def unclaimed(most: int) -> Gap:
+    """That nothing is claimed of the names behind so many."""
+    return Gap(
+        0, 0, GapReason.LIMIT, f"deleted names beyond the first {most} are listed, and nothing more is claimed of them"
+    )
 
 
 class DeletedNames:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytsk3
 
-from headwater.formats.fat_deleted import NAMES_MOST, DeletedNames, Recovered
+from headwater.formats.fat_deleted import NAMES_MOST, DeletedNames, Recovered, affordable, unclaimed
 from headwater.formats.fat_past import cluster_of, past_content
 from headwater.formats.free_space import FreeSpace
 from headwater.formats.sources import Bad, BadRanges, ChainSource, MemorySource, Piece, RangeSource
@@ -122,9 +122,7 @@ class TskTree:
         self._free: FreeSpace | None = None
         self._deleted_names: list[Entry] = []  # of the last listing, FAT and exFAT alone
         self._untold = False
-        self.cluster = (
-            max(512, cluster_of(source, kind)) if self._local else 0
-        )  # bytes, where free ones are told; else 0
+        self.cluster = max(512, cluster_of(source, kind)) if self._local else 0  # bytes; 0: free ones are not told
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -184,8 +182,7 @@ class TskTree:
             self._deleted_names.append(entry)
         elif not self._untold:
             self._untold = True
-            why = f"deleted names beyond the first {NAMES_MOST} are listed, and nothing more is claimed of them"
-            self._warnings.append(Gap(0, 0, GapReason.LIMIT, why))
+            self._warnings.append(unclaimed(NAMES_MOST))
 
     def recovered(self) -> Sequence[Recovered]:
         """What can be claimed of each deleted name that the last listing met; FAT and exFAT alone, nothing for others."""
@@ -193,7 +190,10 @@ class TskTree:
             return ()
         names = DeletedNames(self._source, self.kind, self.cluster)
         found = []
-        for entry in self._deleted_names:
+        most = affordable(self._deleted_names, self._source.size, self.cluster)
+        if most < len(self._deleted_names) and unclaimed(most) not in self._warnings:
+            self._warnings.append(unclaimed(most))
+        for entry in self._deleted_names[:most]:
             pieces: Sequence[Piece] = ()
             if entry.kind == "file" and entry.size and entry.key != _GONE:
                 pieces = self._past_of(entry.key)
