@@ -50,7 +50,7 @@ def _keyword_rules(pick: random.Random, like: Compiled, count: int) -> list[Comp
         )
         scope = like.route.scope if pick.random() < 0.7 else None
         card = replace(like.card, id=f"sigma:{number}")
-        made.append(replace(like, card=card, tree=tree, route=replace(like.route, scope=scope), names=()))
+        made.append(replace(like, card=card, held=tree, route=replace(like.route, scope=scope), names=()))
     return made
 
 

@@ -141,9 +141,9 @@ def test_rules_whose_texts_are_everywhere_match_what_they_match_one_event_at_a_t
         plan.add(tree)
     matched = {number: at.tolist() for number, at in Slice(plan.close(), frame).matches()}
     assert [matched.get(number, []) for number in range(len(trees))] == [by_walking(tree, frame) for tree in trees]
-    hows = {plan.needs[number].how for number in range(len(plan.needs)) if plan.needs[number].leaf == trees[0]}
+    hows = {need.how for need in plan.needs() if need.leaf == trees[0]}
     assert hows == {VERIFY}
-    assert EVERY in {need.how for need in plan.needs}
+    assert EVERY in {need.how for need in plan.needs()}
 
 
 def test_a_value_too_short_for_an_expression_is_not_asked() -> None:

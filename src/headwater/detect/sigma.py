@@ -17,13 +17,14 @@ import polars as pl
 import yaml
 
 from headwater.detect.frames import STAND, state
-from headwater.detect.sigma_columns import Columns, fields, needed, spread
+from headwater.detect.sigma_columns import Columns, needed, spread
 from headwater.detect.sigma_episodes import Sequel
 from headwater.detect.sigma_explain import explain
 from headwater.detect.sigma_heard import PLACE, Heard
 from headwater.detect.sigma_kept import kept
 from headwater.detect.sigma_matched import CITED, MOST_HOSTS, ByHost, Matched, Taken
 from headwater.detect.sigma_plan import Plan
+from headwater.detect.sigma_ready import Brief
 from headwater.detect.sigma_report import SigmaReport
 from headwater.detect.sigma_route import requests
 from headwater.detect.sigma_rules import Compiled, Pack, compile_rules
@@ -108,9 +109,9 @@ def run_pack(pack: Pack, events: Events, settings: Settings) -> tuple[list[Findi
         of_keywords: list[Compiled] = []
         unnamed = columns.unnamed()
         for rule in rules:
-            if unnamed:
-                rule = replace(rule, tree=spread(rule.tree, columns))
-            (of_keywords if None in fields(rule.tree) else of_fields).append(rule)
+            if unnamed and any((f or "").lower() == "data" for f in rule.fields):
+                rule = replace(rule, held=spread(rule.tree, columns))
+            (of_keywords if None in rule.fields else of_fields).append(rule)
         for rule, found in _Feed(events, feed, columns, sequel).run(of_fields, of_keywords):
             if isinstance(found, str):
                 unsupported.append((rule.named, f"{feed}: {found}"))
@@ -151,12 +152,9 @@ class _Feed:
             plan, ready, refused = self._planned(of_fields)
             yield from refused
             heard = Heard(of_keywords, plan.fields(), self.columns) if of_keywords else None
-            trees = [r.tree for r in ready]
             for tree, scope in heard.rules if heard else ():
                 plan.add(tree, scope)
-                trees.append(tree)
-            scopes = [r.route.scope for r in (*ready, *of_keywords)]
-            needs = self._needs([*trees, *(s for s in scopes if s is not None)], ready)
+            needs = self._needs(ready, [tree for tree, _ in heard.rules] if heard else (), of_keywords)
             yield from self._matched(plan.close(), ready, self._slices(self._scan(needs)), heard)
             if heard is not None:
                 places = heard.places(
@@ -169,11 +167,12 @@ class _Feed:
             yield from self._matched(plan.close(), ready, slices, None)
 
     def _planned(self, rules: Sequence[Compiled]) -> tuple[Plan, list[Compiled], list[_Result]]:
-        plan, ready, refused = Plan(self.columns), list[Compiled](), list[_Result]()
+        pool = next((r.held.pool for r in rules if isinstance(r.held, Brief)), None)
+        plan, ready, refused = Plan(self.columns, pool), list[Compiled](), list[_Result]()
         with uncollected():
             for rule in rules:
                 try:
-                    plan.add(rule.tree, rule.route.scope)
+                    plan.add(rule.held, rule.route.scope)
                     ready.append(rule)
                 except Unsupported as error:
                     refused.append((rule, str(error)))
@@ -209,8 +208,15 @@ class _Feed:
                 ],
             )
 
-    def _needs(self, trees: Sequence[Tree], rules: Sequence[Compiled]) -> list[str]:
-        return list(dict.fromkeys([*needed(trees, self.columns), *self.sequel.columns(rules, self.columns)]))
+    def _needs(
+        self, rules: Sequence[Compiled], trees: Iterable[Tree] = (), beside: Sequence[Compiled] = ()
+    ) -> list[str]:
+        """The columns that rules, their scopes and correlations read, and these trees and the scopes of those beside."""
+        scopes = {id(scope): scope for r in (*rules, *beside) if (scope := r.route.scope) is not None}
+        found = set(needed([*trees, *scopes.values()], self.columns))
+        for name in {name for rule in rules for name in rule.fields}:
+            found.update(self.columns.spoken() if name is None else self.columns.every(name))
+        return list(dict.fromkeys([*sorted(found), *self.sequel.columns(rules, self.columns)]))
 
     def _scoped(self, rules: Sequence[Compiled]) -> list[str]:
         return needed([s for r in rules if (s := r.route.scope) is not None], self.columns)
@@ -229,7 +235,7 @@ class _Feed:
         """The events in which keywords may stand, with all text."""
         if places is not None and places.is_empty():
             return
-        scan = self._scan(self._needs([*(r.tree for r in rules), *(s for r in rules if (s := r.route.scope))], rules))
+        scan = self._scan(self._needs(rules))
         where = self._filter(rules)
         scan = scan if where is None else scan.filter(where)
         if places is not None:

@@ -109,6 +109,17 @@ class Columns:
         return pl.concat_str(text, separator="\n", ignore_nulls=True) if text else pl.lit("")
 
 
+class AnyColumns(Columns):
+    """Every field there may be, for what is found out of rules before any log is at hand."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def every(self, field: str) -> tuple[str, ...]:
+        """The field itself."""
+        return (field,)
+
+
 def fields(tree: Tree) -> Iterable[str | None]:
     """The fields that a tree looks at, None for keywords, each once."""
     found: dict[str | None, None] = {}

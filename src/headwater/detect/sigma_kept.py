@@ -23,6 +23,8 @@ from headwater.detect import (
     sigma_correlation,
     sigma_leaf,
     sigma_look,
+    sigma_plan,
+    sigma_ready,
     sigma_route,
     sigma_rules,
     sigma_tree,
@@ -36,7 +38,9 @@ from headwater.model.errors import VaultError
 FEW = 100  # so many rule files are compiled sooner than a kept form is worth its room
 MOST_BYTES = 64 << 20
 MOST_KEPT = 8  # forms in the folder; the oldest go
-_MAKERS = (sigma_correlation, sigma_leaf, sigma_look, sigma_route, sigma_rules, sigma_tree, sigma_windows)
+_MAKERS = (
+    sigma_correlation, sigma_leaf, sigma_look, sigma_plan, sigma_ready, sigma_route, sigma_rules, sigma_tree, sigma_windows
+)  # fmt: skip
 _END = ".rules"
 
 

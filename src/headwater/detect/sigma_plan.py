@@ -7,13 +7,14 @@ match in a slice of events and cost nothing there. After the Aho-Corasick constr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import ahocorasick_rs
 
 from headwater.detect.sigma_columns import KEYWORDS, Columns
 from headwater.detect.sigma_look import CONTAINS, ENDS, EQUAL, EVERY, STARTS, VERIFY, checked, look
+from headwater.detect.sigma_ready import Brief, Pool
 from headwater.detect.sigma_tree import And, Leaf, Not, Tree
 
 FOUND = frozenset({EQUAL, CONTAINS, STARTS, ENDS})  # looked up is answered: nothing is left to be checked
@@ -68,11 +69,16 @@ class Dictionary:
 class Plan:
     """Rules numbered as given, over the columns of one feed."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, pool: Pool | None = None) -> None:
+        """``pool``: the leaves of kept rules, which have their numbers there; what is not kept is numbered after them."""
         self.columns = columns
-        self.needs: list[Need] = []
+        self._pool = pool
+        self._kept = 0 if pool is None else len(pool)
+        self._used = bytearray(self._kept)  # of each leaf of the pool, whether a rule here has it
+        self._known: dict[int, Need] = {}  # of leaves of the pool, those asked for
+        self._new: list[Need] = []
         self.dictionaries: dict[str, Dictionary] = {}
-        self.trees: list[Node] = []
+        self._trees: list[Node | Brief] = []
         self.scopes: list[int] = []
         self.scope_trees: list[Node] = []
         self.gated: dict[int, list[int]] = {}
@@ -82,32 +88,81 @@ class Plan:
         self._numbers: dict[Leaf, int] = {}  # of leaves that were not kept
         self._scope_numbers: dict[Tree, int] = {}
         self._scopes_seen: dict[int, tuple[int, Tree]] = {}  # by identity
+        self._of_kept: set[str] = set()  # fields of kept rules
         self._fields: tuple[str, ...] | None = None
 
-    def add(self, tree: Tree, scope: Tree | None = None) -> int:
+    def add(self, held: Tree | Brief, scope: Tree | None = None) -> int:
         """Add a rule that matches only events of its scope; its number.
 
         Raises:
             Unsupported: a leaf that cannot be evaluated; the plan is as before.
         """
-        checked(tree)
-        node = self._node(tree)
-        number = len(self.trees)
-        self.trees.append(node)
+        if isinstance(held, Brief) and held.pool is not self._pool:
+            held = held.tree()
+        number = len(self._trees)
+        if isinstance(held, Brief):
+            for leaf in held.leaves:
+                self._used[leaf] = 1
+            self._of_kept.update(held.fields)
+            self._trees.append(held)
+            gate = held.gate
+        else:
+            checked(held)
+            self._trees.append(self._node(held))
+            gate = self.gate(number)
         self.scopes.append(-1 if scope is None else self._scope(scope))
-        self._open(number)
+        self._open(number, gate)
         return number
 
-    def _open(self, number: int) -> None:
+    def tree(self, number: int) -> Node:
+        """A rule's tree; of a kept rule it is made when first asked for."""
+        tree = self._trees[number]
+        if isinstance(tree, Brief):
+            tree = self._trees[number] = self._node(tree.tree())
+        return tree
+
+    def need(self, number: int) -> Need:
+        """A leaf by its number."""
+        if number >= self._kept or self._pool is None:
+            return self._new[number - self._kept]
+        known = self._known.get(number)
+        if known is None:
+            leaf = self._pool[number]
+            found = look(leaf)
+            known = self._known[number] = Need(leaf, (leaf.field or "").lower(), found.how, found.texts, found.others)
+        return known
+
+    def needs(self) -> list[Need]:
+        """Every leaf of the rules here."""
+        return [*(self.need(n) for n, used in enumerate(self._used) if used), *self._new]
+
+    def gate(self, number: int) -> tuple[int, ...] | None:
+        """Leaves of which one must match for a rule to match; None where no such are known."""
+        return self._gate(self.tree(number))
+
+    def _open(self, number: int, gate: Sequence[int] | None) -> None:
         """Give a rule its gate."""
-        gate = self._gate(self.trees[number])
         if gate is None:
             self.ungated.append(number)
         for leaf in gate or ():
             self.gated.setdefault(leaf, []).append(number)
 
+    def _take_kept(self, pool: Pool) -> None:
+        """Seek what the leaves of kept rules are looked up by, in the columns that the feed has."""
+        used = self._used
+        for column, (equal, texts) in pool.columns.items():
+            if not self.columns.every(column):
+                continue
+            dictionary = self.dictionaries.setdefault(column, Dictionary())
+            for mine, theirs in ((dictionary.equal, equal), (dictionary.texts, texts)):
+                for text, numbers in theirs.items():
+                    if wanted := [n for n in numbers if used[n]]:
+                        mine[text] = [*wanted, *mine.get(text, ())]
+
     def close(self) -> Plan:
         """Build the automata; nothing can be added after."""
+        if self._pool is not None:
+            self._take_kept(self._pool)
         for dictionary in self.dictionaries.values():
             dictionary.close()
         self._fields = self.fields()
@@ -130,14 +185,18 @@ class Plan:
         dictionary.texts = {text: numbers for text, numbers in kept.items() if numbers}
         waiting: set[int] = set()
         for leaf in leaves:
-            need = self.needs[leaf]
+            need = self.need(leaf)
             texts = rarest(need.others) if need.others else ()
-            self.needs[leaf] = replace(need, how=VERIFY if texts else EVERY, texts=texts, others=())
+            need = replace(need, how=VERIFY if texts else EVERY, texts=texts, others=())
+            if leaf < self._kept:
+                self._known[leaf] = need
+            else:
+                self._new[leaf - self._kept] = need
             for text in texts:
                 dictionary.texts.setdefault(text, []).append(leaf)
             waiting.update(self.gated.pop(leaf, ()))
         for number in sorted(waiting):
-            self._open(number)  # what is left of its old gate wakes it too often, never too seldom
+            self._open(number, self.gate(number))  # what is left of its old gate wakes it too often, never too seldom
         self.ungated.sort()
         dictionary.close()
 
@@ -146,7 +205,7 @@ class Plan:
         known = self._costs.get(id(node))
         if known is None:
             if node.op == "leaf":
-                need = self.needs[node.leaf]
+                need = self.need(node.leaf)
                 known = 0 if need.how in FOUND else _COSTS.get(need.leaf.op, 5)
             else:
                 known = sum(map(self.cost, node.args))
@@ -157,8 +216,8 @@ class Plan:
         """The fields whose values are looked at, in order of name."""
         if self._fields is not None:
             return self._fields
-        found = {n.column for n in self.needs}
-        found.update(n.leaf.value[0].lower() for n in self.needs if n.leaf.op == "field")
+        found = {n.column for n in self._new} | {name.lower() for name in self._of_kept}
+        found.update(n.leaf.value[0].lower() for n in self._new if n.leaf.op == "field")
         return tuple(sorted(found))
 
     def _scope(self, scope: Tree) -> int:
@@ -197,6 +256,11 @@ class Plan:
         column = KEYWORDS if leaf.field is None else leaf.field.lower()
         if leaf.field is not None and not self.columns.every(column):
             return Node("always" if leaf.op == "null" or (leaf.op == "exists" and not leaf.value) else "never")
+        number = None if self._pool is None else self._pool.number(leaf)
+        if number is not None:
+            self._used[number] = 1
+            self._of_kept.update((column, leaf.value[0]) if leaf.op == "field" else (column,))
+            return Node("leaf", number)
         if leaf.look is not None:  # of kept rules, whose leaves stand once each
             return Node("leaf", self._number(leaf, column))
         number = self._numbers.get(leaf)
@@ -205,14 +269,14 @@ class Plan:
         return Node("leaf", number)
 
     def _number(self, leaf: Leaf, column: str) -> int:
-        number = len(self.needs)
+        number = self._kept + len(self._new)
         found = look(leaf)
         how, texts, others = found.how, found.texts, found.others
         if leaf.field is None:
             others = ()
             if any("\n" in t for t in texts):
                 how, texts = EVERY, ()  # it may stand across two columns of the event
-        self.needs.append(Need(leaf, column, how, texts, others))
+        self._new.append(Need(leaf, column, how, texts, others))
         dictionary = self.dictionaries.get(column)
         if dictionary is None:
             dictionary = self.dictionaries[column] = Dictionary()
@@ -228,7 +292,7 @@ class Plan:
     def _gate(self, node: Node) -> tuple[int, ...] | None:
         """Leaves of which one must match for the node to match; None where no such are known."""
         if node.op == "leaf":
-            return None if self.needs[node.leaf].how == EVERY else (node.leaf,)
+            return None if self.need(node.leaf).how == EVERY else (node.leaf,)
         if node.op == "or":
             found: list[int] = []
             for arg in node.args:
@@ -243,4 +307,4 @@ class Plan:
         return () if node.op == "never" else None
 
     def _worth(self, gate: tuple[int, ...]) -> tuple[float, int]:
-        return min((self.needs[n].worth() for n in gate), default=1e9), -len(gate)
+        return min((self.need(n).worth() for n in gate), default=1e9), -len(gate)

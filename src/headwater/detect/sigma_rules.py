@@ -22,16 +22,30 @@ from sigma.policy import SigmaPolicy
 from sigma.policy.regex_engine import PythonRegexEngine
 from sigma.rule import SigmaRule
 
+from headwater.detect.sigma_columns import AnyColumns, fields
 from headwater.detect.sigma_correlation import Correlation, correlation
 from headwater.detect.sigma_look import checked, look
+from headwater.detect.sigma_plan import Plan
+from headwater.detect.sigma_ready import Brief, Pool
 from headwater.detect.sigma_route import Route, route
-from headwater.detect.sigma_tree import Leaf, Or, Tree, Unsupported, Values, compiled, form_of, leaf_of, plain, restored
+from headwater.detect.sigma_tree import (
+    Leaf,
+    Or,
+    Tree,
+    Unsupported,
+    Values,
+    compiled,
+    form_of,
+    leaves,
+    plain,
+    restored,
+)
 from headwater.detect.uncollected import uncollected
 from headwater.formats.canonical import canonical
 from headwater.model.kinds import Severity, Stage
 from headwater.model.nouns import Rule, Text
 
-FORM = 2  # raised whenever the compiled form or its meaning changes
+FORM = 3  # raised whenever the compiled form or its meaning changes
 MOST_BYTES = 1 << 20  # of one rule file
 # pySigma checks expressions with RE2 by default, which refuses look-around that the specification allows.
 _POLICY = SigmaPolicy(regex_engine=PythonRegexEngine())
@@ -66,9 +80,19 @@ class Compiled:
     """A rule ready to run; ``names`` are those by which a correlation may refer to it (id, name)."""
 
     card: Rule
-    tree: Tree
+    held: Tree | Brief
     route: Route
     names: tuple[str, ...] = ()
+
+    @property
+    def tree(self) -> Tree:
+        """What it asks for."""
+        return self.held.tree() if isinstance(self.held, Brief) else self.held
+
+    @property
+    def fields(self) -> Iterable[str | None]:
+        """The fields that it looks at, None for keywords, each once."""
+        return self.held.fields if isinstance(self.held, Brief) else fields(self.held)
 
     @property
     def named(self) -> str:
@@ -201,18 +225,50 @@ def packed(pack: Pack) -> bytes:
     def number(leaf: Leaf) -> int:
         return numbers.setdefault(leaf, len(numbers))
 
+    rules = [
+        [_card_form(r.card), plain(r.tree, number), routes.setdefault(r.route, len(routes)), list(r.names)]
+        for r in pack.rules
+    ]
+    ways = [[list(r.feeds), None if r.scope is None else plain(r.scope, number)] for r in routes]
+    looked = [_looked(leaf) for leaf in numbers]
+    briefs, columns = _briefly([r[1] for r in rules], [way[1] for way in ways], looked)
     form = {
         "form": FORM,
-        "rules": [
-            [_card_form(r.card), plain(r.tree, number), routes.setdefault(r.route, len(routes)), list(r.names)]
-            for r in pack.rules
-        ],
-        "routes": [[list(r.feeds), None if r.scope is None else plain(r.scope, number)] for r in routes],
-        "leaves": [form_of(_looked(leaf)) for leaf in numbers],
+        "rules": [[*rule, brief] for rule, brief in zip(rules, briefs, strict=True)],
+        "routes": ways,
+        "leaves": [form_of(leaf) for leaf in looked],
+        "columns": columns,
         "correlations": [[_card_form(c.card), c.what.plain(), list(c.names)] for c in pack.correlations],
         "unsupported": [list(u) for u in pack.unsupported],
     }
     return json.dumps(form, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _briefly(forms: Sequence[Any], scopes: Sequence[Any], looked: Sequence[Leaf]) -> tuple[list[Any], dict[str, Any]]:
+    """Of each rule what :class:`Brief` holds, None where it must be made whole; and what :class:`Pool` holds of columns."""
+    plan, numbers = Plan(AnyColumns()), {id(leaf): n for n, leaf in enumerate(looked)}
+    briefs: list[Any] = []
+    for form in forms:
+        tree = restored(form, looked)
+        named = fields(tree)
+        mine = list(dict.fromkeys(numbers[id(leaf)] for leaf, _ in leaves(tree)))
+        if None in named or any(looked[n].look is None for n in mine):
+            briefs.append(None)
+            for n in mine:  # what is made whole may still share leaves with others
+                if looked[n].look is not None and looked[n].field is not None:
+                    plan.add(looked[n])
+            continue
+        gate = plan.gate(plan.add(tree))
+        there = None if gate is None else [numbers[id(plan.need(n).leaf)] for n in gate]
+        briefs.append([mine, list(named), there])
+    for scope in scopes:
+        if scope is not None:
+            plan.add(restored(scope, looked))
+
+    def numbered(texts: dict[str, list[int]]) -> dict[str, list[int]]:
+        return {text: [numbers[id(plan.need(n).leaf)] for n in each] for text, each in texts.items()}
+
+    return briefs, {n: [numbered(d.equal), numbered(d.texts)] for n, d in plan.dictionaries.items()}
 
 
 def _looked(leaf: Leaf) -> Leaf:
@@ -241,10 +297,13 @@ def _unpacked(data: bytes) -> Pack:
         form = json.loads(data.decode("utf-8", "surrogatepass"))
     if not isinstance(form, dict) or form.get("form") != FORM:
         raise ValueError("not a compiled form of this version")
-    leaves = [leaf_of(one) for one in form["leaves"]]
-    routes = [Route(tuple(feeds), None if s is None else restored(s, leaves)) for feeds, s in form["routes"]]
+    pool = Pool(form["leaves"], form["columns"])
+    routes = [Route(tuple(feeds), None if s is None else restored(s, pool)) for feeds, s in form["routes"]]
     return Pack(
-        [Compiled(_card_of(c), restored(t, leaves), routes[r], tuple(n)) for c, t, r, n in form["rules"]],
+        [
+            Compiled(_card_of(c), restored(t, pool) if b is None else Brief(t, pool, *b), routes[r], tuple(n))
+            for c, t, r, n, b in form["rules"]
+        ],
         [Correlated(_card_of(c), Correlation.of(w), tuple(n)) for c, w, n in form["correlations"]],
         [(n, r) for n, r in form["unsupported"]],
     )

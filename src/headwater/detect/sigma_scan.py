@@ -113,7 +113,7 @@ class Slice:
             here = value[start:end]
             kinds = {CONTAINS: here, VERIFY: here, STARTS: here[first[start:end]], ENDS: here[last[start:end]]}
             for leaf in dictionary.texts[text]:
-                found = kinds[self._plan.needs[leaf].how]
+                found = kinds[self._plan.need(leaf).how]
                 if len(found):
                     gathered.setdefault(leaf, []).append(found)
         for leaf, parts in gathered.items():
@@ -131,7 +131,7 @@ class Slice:
 
     def _rule(self, number: int) -> Rows:
         scope = self._plan.scopes[number]
-        rows, left = self._likely(self._plan.trees[number])
+        rows, left = self._likely(self._plan.tree(number))
         if rows is None:
             rows = self._all if scope < 0 else self._scope(scope)[0]
         elif scope >= 0 and len(rows):
@@ -158,7 +158,7 @@ class Slice:
 
     def _sized(self, node: Node) -> int:
         if node.op == "leaf":
-            need = self._plan.needs[node.leaf]
+            need = self._plan.need(node.leaf)
             if need.how == EVERY:
                 return _ALL
             found = self._found.get(node.leaf)
@@ -172,7 +172,7 @@ class Slice:
     def _likely(self, node: Node) -> tuple[Rows | None, tuple[Node, ...]]:
         """Rows among which all matches are (None for all rows), and what of the node is still to be asked of them."""
         if node.op == "leaf":
-            need = self._plan.needs[node.leaf]
+            need = self._plan.need(node.leaf)
             if need.how == EVERY:
                 return None, (node,)
             found = self._found.get(node.leaf)
@@ -196,7 +196,7 @@ class Slice:
                 continue
             found = self._found.get(arg.leaf) if arg.op == "leaf" else None
             if found is not None:
-                need = self._plan.needs[arg.leaf]
+                need = self._plan.need(arg.leaf)
                 values.setdefault(need.column, []).append(found)
                 sure = sure and need.how in FOUND
                 continue
@@ -266,7 +266,7 @@ class Slice:
         marks: dict[str, Marks] = {}  # of a column, its values
         dear: list[Node] = []
         for arg in args:
-            need = self._plan.needs[arg.leaf] if arg.op == "leaf" else None
+            need = self._plan.need(arg.leaf) if arg.op == "leaf" else None
             if need is None or need.how not in FOUND:
                 if self._size(arg):
                     dear.append(arg)
@@ -293,7 +293,7 @@ class Slice:
         return -self._size(node), self._plan.cost(node)
 
     def _leaf(self, number: int, rows: Rows) -> Marks:
-        need = self._plan.needs[number]
+        need = self._plan.need(number)
         column = self._columns[need.column]
         if need.leaf.op in ("null", "exists"):
             missing = column.codes[rows] == column.count

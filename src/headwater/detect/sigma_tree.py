@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sigma.conditions import (
     ConditionAND,
@@ -149,7 +149,16 @@ def form_of(leaf: Leaf) -> list[Any]:
     return ["leaf", leaf.field, leaf.op, value, leaf.cased, look]
 
 
-def restored(form: Any, leaves: Sequence[Leaf] = ()) -> Tree:
+class Leaves(Protocol):
+    """Leaves by number."""
+
+    def __getitem__(self, number: int, /) -> Leaf: ...
+
+
+_NONE: Sequence[Leaf] = ()
+
+
+def restored(form: Any, leaves: Leaves = _NONE) -> Tree:
     """The tree that :func:`plain` made JSON values of; a number stands for one of these leaves."""
     if form.__class__ is int:
         return leaves[form]
