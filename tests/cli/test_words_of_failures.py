@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from headwater.acquire import windows_device
 from headwater.cli.main import main
+from headwater.cli.printing import line
 from headwater.formats import e01, e01_sets, ewf_sections, ewf_tables
 from headwater.model.errors import AcquireError, AuthorityError, UsageError
 from headwater.procedure import collecting_again
@@ -117,3 +119,31 @@ def test_collection_under_another_name_is_pointed_at() -> None:
     with pytest.raises(UsageError) as caught:
         collecting_again.before(_there("web01", [cut]), 7)
     assert "10.0.0.8" not in caught.value.text("en")
+
+
+def test_wrong_use_of_a_verb_points_at_the_help_of_that_verb(
+    worked: tuple[Path, Path, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = str(worked[1])
+    for words, zh in (
+        (["timeline", case, "--since", "yesterday"], "不是时刻"),
+        (["find", case, ""], "为空"),
+        (["timeline", case, "--format", "csv"], "--out"),
+        (["timeline", case, "--bogus"], "--bogus"),
+    ):
+        assert main([*words, "--lang", "zh"]) == 2
+        said = capsys.readouterr().err
+        assert zh in said
+        assert f"headwater {words[0]} --help" in said
+    assert main(["nosuch"]) == 2
+    assert "headwater --help" in capsys.readouterr().err
+
+
+def test_json_on_a_screen_holds_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"a": "\x1b[2J\x7f\x9b31m\u202egnp.exe\ufeff", "中文": "\n"}
+    line(row)
+    said = capsys.readouterr().out
+    assert json.loads(said) == row
+    assert said.endswith("}\n")
+    assert said[:-1].isprintable()
+    assert "中文" in said

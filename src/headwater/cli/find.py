@@ -53,13 +53,14 @@ def run(options: argparse.Namespace) -> int:
     from headwater.cli.printing import event_line
     from headwater.cli.timeline import after_page, question_of
     from headwater.model.errors import UsageError
+    from headwater.model.nouns import Text
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
     from headwater.procedure.searching import Wanted, in_events
     from headwater.procedure.timeline import checked_zone
 
     if not options.text:
-        raise UsageError("HW0001", what="TEXT")
+        raise UsageError("HW0001", what=Text("TEXT 为空，无从检索", "TEXT is empty: there is nothing to look for"))
     corridor = open_case(options.case)
     corridor.keys = keys_of(options)
     wanted = Wanted(options.text, options.regex, options.ignore_case)

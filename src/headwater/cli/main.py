@@ -172,6 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.command = ("headwater", *given)
         return int(options.run(options))
     except HeadwaterError as error:
+        if error.code == "HW0001" and not error.where and given[0] in map(name_of, verbs()):
+            error.where = f"headwater {given[0]}"
         complain(error, voice)
         return exit_code(error)
     except KeyboardInterrupt:

@@ -32,8 +32,9 @@ def inert(text: str) -> str:
 
 
 def line(row: Mapping[str, Any]) -> None:
-    """One JSON object on its own line of stdout."""
-    sys.stdout.write(json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str) + "\n")
+    """One JSON object on its own line of stdout; what a terminal could obey stands in it as an escape of JSON."""
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str)
+    sys.stdout.write(_COMMANDS.sub(lambda m: f"\\u{ord(m.group()):04x}", text) + "\n")
 
 
 def say(text: str) -> None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from headwater import __version__
 from headwater.case.settings import check_zone
 from headwater.model.errors import UsageError
+from headwater.model.nouns import Text
 from headwater.model.times import SECOND, from_rfc3339
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, clocks_of, store_of
@@ -65,7 +66,9 @@ def _moment(text: str, option: str) -> int:
     try:
         return from_rfc3339(text)
     except ValueError as error:
-        raise UsageError("HW0001", what=f"{option} {text}: 2026-03-02T08:15:00+08:00, 2026-03-02T00:15:00Z") from error
+        forms = "2026-03-02T08:15:00+08:00, 2026-03-02T00:15:00Z"
+        what = Text(f"{option} {text} 不是时刻，写法如 {forms}", f"{option} {text} is no time; write it like {forms}")
+        raise UsageError("HW0001", what=what) from error
 
 
 def _middle(corridor: Corridor, text: str) -> int:
@@ -74,7 +77,8 @@ def _middle(corridor: Corridor, text: str) -> int:
     except ValueError:
         found = place_of(corridor, text)[0]
     if found is None:
-        raise UsageError("HW0001", what=f"--around {text}: the event states no time")
+        what = Text(f"--around {text}：该事件未载时间", f"--around {text}: the event states no time")
+        raise UsageError("HW0001", what=what)
     return found
 
 
