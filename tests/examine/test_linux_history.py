@@ -69,3 +69,18 @@ def test_history_files_of_others(name: str, commands: int) -> None:
     rows, gaps, _ = run(linux_history, data, f"/home/u/{name}")
     assert (len(rows), gaps) == (commands, [])
     assert linux_history.recognise(data[:4096]) == (name != "bash_history_desync")
+
+
+def test_a_history_names_the_program_it_is_of_and_none_where_nothing_says_it() -> None:
+    said = {
+        "/home/a/.psql_history": (b"select\x01 2;\n", "psql", "select\n 2;"),
+        "/home/a/.mongosh_history": (b"show dbs\n", "mongosh", "show dbs"),
+        "/home/a/.dbshell": (b"show dbs\n", "mongo", "show dbs"),
+        "/home/a/.local/share/lftp/rl_history": (b"1763620000:open x\n", "lftp", "open x"),
+        "/home/a/.my_history": (b"ls\n", None, "ls"),
+        "/home/a/.x_history": (b"#1763620000\nls\n", "bash", "ls"),
+        "/home/a/.bash_history.bak": (b"ls\n", "bash", "ls"),
+    }
+    for path, (data, shell, command) in said.items():
+        rows, gaps, _ = run(linux_history, data, path)
+        assert ([(r.get("shell"), r["command_line"]) for r in rows], gaps) == ([(shell, command)], []), path

@@ -116,3 +116,73 @@ def test_a_time_beyond_what_is_counted_is_no_time() -> None:
         b'{"time":"99999999999","remote_addr":"203.0.113.7","request":"GET / HTTP/1.1","status":200}\n', "/x", {}
     )
     assert (rows[0]["t_basis"], rows[0].get("t_recorded")) == ("none", None)
+
+
+SITES = {
+    "/etc/nginx/nginx.conf": r"""
+http {
+    log_format short escape=json '{"t":"$time_iso8601","ip":"$remote_addr","q":"$request","st":$status}';
+    log_format up '$remote_addr [$time_local] "$request" $status $upstream_addr $upstream_response_time';
+    access_log logs/site.log;
+    # access_log /data/never.log up;
+    include vhosts/*;
+}""",
+    "/etc/nginx/vhosts/a": "server { access_log /data/www/a.log short buffer=4k; location /x { access_log /data/$host.txt up; } }",
+    "/etc/apache2/apache2.conf": r"""
+LogFormat "%t %a \"%m %U%q\" %s" own
+LogFormat "{\"time\":\"%{%Y-%m-%dT%H:%M:%S%z}t\",\"ip\":\"%a\",\"uri\":\"%U\",\"q\":\"%q\",\"status\":\"%>s\"}" js
+CustomLog "|/usr/bin/rotatelogs -l /srv/log/b.%Y%m%d.txt 86400" own
+CustomLog ${APACHE_LOG_DIR}/js.txt js
+""",
+}
+
+
+def _named(path: str) -> bool:
+    found = registry.by_context(path, SITES)
+    return found is not None and found.name == "web.access"
+
+
+def test_a_log_that_the_configuration_names_is_read_wherever_it_lies() -> None:
+    there = (
+        "/data/www/a.log",
+        "/data/www/a.log.1",
+        "/usr/share/nginx/logs/site.log",
+        "/data/h.example.txt",
+        "/srv/log/b.20261120.txt",
+    )
+    assert [path for path in there if not _named(path)] == []
+    assert [path for path in ("/data/never.log", "/data/www/b.log", "/srv/log/c.txt", "off") if _named(path)] == []
+
+
+def test_a_named_log_is_read_by_its_own_format() -> None:
+    rows, gaps = read(
+        b'{"t":"2026-11-20T10:00:00+08:00","ip":"203.0.113.7","q":"GET /?a=\\"1\\" HTTP/1.1","st":200}\n',
+        "/data/www/a.log",
+        SITES,
+    )
+    assert (gaps, rows[0]["src_ip"], rows[0]["cs-uri-query"], rows[0]["sc-status"]) == (0, "203.0.113.7", 'a="1"', 200)
+    rows, gaps = read(
+        b'203.0.113.7 [20/Nov/2026:10:00:00 +0800] "GET / HTTP/1.1" 502 127.0.0.1:1, unix:/run/x : 127.0.0.1:2 0.1, 0.2 : 0.3\n',
+        "/data/h.txt",
+        SITES,
+    )
+    assert gaps == 0
+    assert (rows[0]["upstream_addr"], rows[0]["upstream_response_time"]) == (
+        "127.0.0.1:1, unix:/run/x : 127.0.0.1:2",
+        "0.1, 0.2 : 0.3",
+    )
+    rows, gaps = read(
+        b'[20/Nov/2026:10:00:00 +0800] 203.0.113.7 "GET /a?x=\\"1" 404\n', "/srv/log/b.20261120.txt", SITES
+    )
+    assert (gaps, rows[0]["cs-uri-stem"], rows[0]["cs-uri-query"], rows[0]["sc-status"]) == (0, "/a", 'x=\\"1', 404)
+    rows, gaps = read(
+        b'{"time":"2026-11-20T10:00:00+0800","ip":"203.0.113.7","uri":"/a","q":"?x=1","status":"200"}\n',
+        "/var/log/apache2/js.txt",
+        SITES,
+    )
+    assert (gaps, rows[0]["cs-uri-stem"], rows[0]["cs-uri-query"]) == (0, "/a", "x=1")
+
+
+def test_a_configuration_of_many_open_paths_costs_no_more_than_its_length() -> None:
+    evil = {"/etc/nginx/nginx.conf": "".join(f"access_log /a{'$b' * 200}/{n};\n" for n in range(2_000))}
+    assert registry.by_context("/a" + "c" * 200, evil) is None

@@ -14,9 +14,11 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
+import re2
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, Shape
@@ -25,6 +27,7 @@ from headwater.formats.patterns import lazy_regex
 
 _MOST_FORMAT = 8192  # characters; a longer format is no format that a person wrote
 _MOST_FORMATS = 32
+_MOST_LOGS = 1024  # of one configuration
 _MOST_LINE = 1 << 16  # bytes of a line that a derived regex is tried on
 
 # The field of a variable; what is not here keeps the server's own name.
@@ -57,12 +60,16 @@ STANDARD = frozenset(
 _NGINX_FORMAT = lazy_regex(
     r"""(?m)^[^#\n]*?\blog_format\s+([\w.-]+)((?:\s+(?:escape=\w+|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))+)\s*;"""
 )
-_NGINX_LOG = lazy_regex(r"(?m)^[^#\n]*?\baccess_log\s+([^\s;]+)(?:\s+([\w.-]+))?[^;\n]*;")
+_NGINX_LOG = lazy_regex(r"(?m)(?:^|[;{}])[ \t]*access_log\s+([^\s;]{1,1024})(?:\s+([\w.-]+))?[^;\n]*(?=;)")
 _QUOTED = lazy_regex(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _APACHE_FORMAT = lazy_regex(r"""(?mi)^[ \t]*LogFormat[ \t]+(?:"((?:[^"\\]|\\.)*)"|(\S+))(?:[ \t]+([\w.-]+))?[ \t]*$""")
 _APACHE_LOG = lazy_regex(
-    r"""(?mi)^[ \t]*(?:CustomLog|TransferLog)[ \t]+"?([^"\s]+)"?(?:[ \t]+(?:"((?:[^"\\]|\\.)*)"|([\w.-]+)))?"""
+    r"""(?mi)^[ \t]*(?:CustomLog|TransferLog)[ \t]+(?:"([^"\n]{1,1024})"|(\S{1,1024}))(?:[ \t]+(?:"((?:[^"\\]|\\.)*)"|([\w.-]+)))?"""
 )
+_PIPED = lazy_regex(
+    r"\|\$?\S+(?:\s+-\S+)*(?:\s+[0-9]+)?\s+(/\S+)"
+)  # rotatelogs, cronolog: the first path behind the program
+_OPEN = lazy_regex(r"%[A-Za-z]|\$\{?\w+\}?")  # what of a log's path is known only when it is written
 _APACHE_TOKEN = lazy_regex(r"%(?:!?[0-9,]+)?[<>]?(\{[^}]*\})?(\^?[A-Za-z%]{1,3}?)(?![A-Za-z]*\^)")
 
 
@@ -88,14 +95,32 @@ class Declared:
 
     def of(self, path: str) -> Format | None:
         """The format of a log by its path, or where only that fits by its last name, rotations included."""
-        for tail in _less_rotation(path):
-            if tail in self.logs:
-                return self.logs[tail]
+        stated = self.named(path)
+        if stated is not None:
+            return stated
         names = {log.rpartition("/")[2]: form for log, form in self.logs.items()}
         for tail in _less_rotation(path):
             if tail.rpartition("/")[2] in names:
                 return names[tail.rpartition("/")[2]]
         return None
+
+    def named(self, path: str) -> Format | None:
+        """The format of a log that the configuration names: by its path, rotations and what stands open in it included."""
+        for tail in _less_rotation(path):
+            if tail in self.logs:
+                return self.logs[tail]
+        for log, form in self.logs.items():
+            if not log.startswith("/") and any(tail.endswith("/" + log) for tail in _less_rotation(path)):
+                return form  # below the server's own root
+            if _OPEN.search(log) and _opened(log).fullmatch(path):
+                return form
+        return None
+
+
+@functools.lru_cache(maxsize=_MOST_LOGS)
+def _opened(log: str) -> Any:
+    """A path that is known only when it is written, as an expression of linear cost: the configuration is evidence too."""
+    return re2.compile("[^/]*".join(re2.escape(part) for part in _OPEN.split(log)))
 
 
 def _less_rotation(path: str) -> tuple[str, ...]:
@@ -117,19 +142,44 @@ def _apache(text: str, formats: dict[str, Format]) -> None:
         formats["apache " + (name or "-")] = Format("apache", (quoted or bare)[:_MOST_FORMAT])
 
 
+_COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+)
+_COMMON = r"%h %l %u %t \"%r\" %>s %b"
+
+
 def _logs(text: str, formats: Mapping[str, Format]) -> Iterator[tuple[str, Format]]:
     for where, name in _NGINX_LOG.findall(text):
-        if "nginx " + name in formats:
+        if where == "off" or where.startswith(("syslog:", "memory:")):
+            continue
+        if name and "=" not in name and "nginx " + name in formats:
             yield where, formats["nginx " + name]
-    for where, own, name in _APACHE_LOG.findall(text):
-        where = re.sub(r"\$\{APACHE_LOG_DIR\}", "/var/log/apache2", where)
+        elif name in ("", "combined", "buffer", "gzip", "flush", "if"):
+            yield where, Format("nginx", _COMBINED)
+    for quoted, bare, own, name in _APACHE_LOG.findall(text):
+        where = re.sub(r"\$\{APACHE_LOG_DIR\}", "/var/log/apache2", quoted or bare)
+        if where.startswith("|"):
+            piped = _PIPED.match(where)
+            if piped is None:
+                continue
+            where = piped.group(1)
         form = Format("apache", own[:_MOST_FORMAT]) if own else formats.get("apache " + (name or "-"))
+        if form is None and not own:
+            form = Format(
+                "apache", _COMMON
+            )  # what a server writes that was told nothing, or a name that it does not know
         if form is not None:
             yield where, form
 
 
 def declared(texts: Mapping[str, str]) -> Declared:
     """What the configuration texts of one system state; later statements of one name win, as in the servers."""
+    return _declared(frozenset(texts.items()))
+
+
+@functools.lru_cache(maxsize=8)  # a task asks for each of its files
+def _declared(items: frozenset[tuple[str, str]]) -> Declared:
+    texts = dict(items)
     formats: dict[str, Format] = {}
     for path in sorted(texts):
         _nginx(texts[path], formats)
@@ -137,7 +187,8 @@ def declared(texts: Mapping[str, str]) -> Declared:
     logs: dict[str, Format] = {}
     for path in sorted(texts):
         logs.update(_logs(texts[path], formats))
-    every = dict.fromkeys([*formats.values(), *logs.values()])
+    logs = dict(list(logs.items())[:_MOST_LOGS])
+    every = dict.fromkeys([*formats.values(), *(form for form in logs.values() if form.text not in STANDARD)])
     return Declared(tuple(every)[:_MOST_FORMATS], logs)
 
 
@@ -195,6 +246,7 @@ _OF_TIME = {
     "@msec": r"[0-9]{12,14}",
     "@usec": r"[0-9]{15,17}",
     "sc-status": r"[0-9]{3}|-",
+    "@query": r'(?:\?(?:[^"\\\s]|\\.)*)?',
 }
 _SPOKEN = ("request", "cs-user-agent", "cs-referer", "cs-cookie", "x-forwarded-for", "user")
 
@@ -203,6 +255,10 @@ def _value(field: str, before: str, behind: str, last: bool) -> str:
     """What a variable's text may be, by its kind and by what stands around it."""
     if field in _OF_TIME:
         return _OF_TIME[field]
+    if field.startswith("upstream_") and not field.startswith(
+        ("upstream_http_", "upstream_cookie_", "upstream_trailer_")
+    ):
+        return r"[^\s,]*(?:(?:, | : )[^\s,]+)*"  # one for each server that was asked
     if before.endswith('"') and behind.startswith('"'):
         return r'(?:[^"\\]|\\.)*'
     if before.endswith("[") and behind.startswith("]"):

@@ -60,7 +60,7 @@ def prepare(source: ByteSource, path: str, mtime_ns: int | None, facts: Facts, s
         head = source.pread(0, registry.HEAD_BYTES)
     parsers = registry.by_path(bare(path))
     if not parsers and sniff:
-        found = registry.by_content(head)
+        found = registry.by_context(bare(path), facts.context) or registry.by_content(head)
         parsers = (found,) if found else ()
     file = File(path, source.size, source.pread, mtime_ns, facts, _held(source))
     return Reading(path, source.size, parsers, file, source, gap)

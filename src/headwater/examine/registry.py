@@ -10,6 +10,8 @@ A parser module has
 - optionally ``recognise(head: bytes) -> bool``, asked with its first 4096 bytes about a file that no ``READS`` matched;
 - optionally ``CONTEXT``: globs, as in ``READS``, of small texts of the same system that it needs beside a file (a server's
   configuration says how its log is written); it finds them in ``file.facts.context``;
+- optionally, beside ``CONTEXT``, ``named_by(path, context) -> bool``: whether these texts name this very file as one that it reads,
+  wherever it lies;
 - optionally ``beside(path) -> tuple[str, ...]``: paths of other files that it needs as bytes (a log's hive); those that are
   there it finds in ``file.beside``, whatever the case of their names;
 - optionally, beside ``GRAMMAR``, ``grammar_for(file) -> LineGrammar | None``: the grammar of this very file by that context;
@@ -22,7 +24,7 @@ import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -52,6 +54,7 @@ class Parser:
     context: tuple[str, ...]
     grammar_for: Callable[[File], Any] | None
     beside: Callable[[str], tuple[str, ...]] | None
+    named_by: Callable[[str, Mapping[str, str]], bool] | None
     doc: str
 
 
@@ -85,6 +88,7 @@ def _load(module: ModuleType) -> Parser:
         tuple(getattr(module, "CONTEXT", ())),
         getattr(module, "grammar_for", None),
         getattr(module, "beside", None),
+        getattr(module, "named_by", None),
         doc,
     )
 
@@ -265,6 +269,16 @@ def beside(path: str) -> tuple[str, ...]:
     """The paths of the files that the parsers of this one want beside it, in order."""
     wanted = (parser.beside(path) for parser in by_path(path) if parser.beside is not None)
     return tuple(dict.fromkeys(name for names in wanted for name in names))
+
+
+def by_context(path: str, context: Mapping[str, str]) -> Parser | None:
+    """The parser whose texts of this system name this very file (its last file layer), which no pattern matched."""
+    if not context:
+        return None
+    named = (
+        parser for parser in all_parsers().values() if parser.named_by is not None and parser.named_by(path, context)
+    )
+    return next(named, None)
 
 
 def by_content(head: bytes) -> Parser | None:

@@ -154,7 +154,9 @@ def _fields(entry: dict[str, Any], plan: _Plan) -> dict[str, str | None] | None:
     at = time[0] if time else None
     rest: dict[str, Any] = {}
     for key, name in plan.fields:
-        if name and name not in out:
+        if name == "@query":  # Apache's %q, with the mark that it begins with
+            out.setdefault("cs-uri-query", (_stated(entry[key]) or "").removeprefix("?") or None)
+        elif name and name not in out:
             if key != at and name[0] != "@":
                 out[name] = _stated(entry[key])
         elif key != at and name[:1] != "@":

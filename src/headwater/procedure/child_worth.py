@@ -16,7 +16,7 @@ from headwater.formats.patterns import lazy_regex
 from headwater.formats.trees import Entry
 from headwater.model.paths import LAYER, join
 
-_SNIFFED = lazy_regex(r"/(?:logs?|wwwlogs)/")
+_SNIFFED = lazy_regex(r"/(?:logs?|wwwlogs)/|\.log(?:[.-][0-9]+)*\Z")
 _COLLECTED = frozenset(
     {"file", "archive", "folder"}
 )  # somebody chose these files: what they are, their content may tell
@@ -45,7 +45,7 @@ def candidates(view: View, entries: Sequence[Entry], kind: str) -> Iterator[dict
         if folder != last:
             last, hint, layered = folder, registry.hint("reads", folder), LAYER in folder
             sniff = loose or _SNIFFED.search(f"{folder}/") is not None
-        if not (sniff or layered or hint(name) or name.endswith(reading.SUFFIXED) or LAYER in name):
+        if not (sniff or layered or ".log" in name or hint(name) or name.endswith(reading.SUFFIXED) or LAYER in name):
             continue
         if entry.path in passed_over:
             continue

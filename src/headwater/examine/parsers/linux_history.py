@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands as shells and database clients remember them (linux.history).
 
-Reads:  .bash_history, .zsh_history, fish_history, .sh_history, .mysql_history, .psql_history and the like.
-Time:   UTC seconds where the shell wrote them (HISTTIMEFORMAT, EXTENDED_HISTORY, fish); otherwise none.
+Reads:  .bash_history, .zsh_history, fish_history, .sh_history, .mysql_history, .psql_history and any other .*_history.
+Time:   UTC seconds where the shell wrote them (HISTTIMEFORMAT, EXTENDED_HISTORY, fish, lftp); otherwise none.
 Format: bash(1) HISTORY, zshoptions(1) EXTENDED_HISTORY, fish-doc history, libedit history(5) octal escapes.
-Limits: written when a shell ends, in that order; the owner can edit it, and a killed shell writes nothing.
+Limits: written when a shell ends, in that order (node's and mongosh's newest first); the owner can edit it, and a killed shell
+        writes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "linux.history"
-VERSION = 1
+VERSION = 2
 READS = (
     "/.bash_history*",
     "/.zsh_history*",
@@ -41,15 +42,43 @@ READS = (
     "/mongosh_repl_history",
     "/.irb_history",
     "/.gdb_history",
+    "/.*_history",
+    "/cqlsh_history",
+    "/rl_history",
+    "/python_history",
     "/bash_history",
     "/zsh_history",
 )
 _LIMIT = 1 << 16  # bytes of one command over several lines
 _STAMP = lazy_regex(rb"#(\d{9,11})[ \t]*\Z")
 _EXTENDED = lazy_regex(rb": +(\d{1,11}):(\d{1,9});", re.DOTALL)
+_SECONDS = lazy_regex(rb"(\d{9,11}):")
 _FISH = lazy_regex(rb"- cmd: ?(.*)", re.DOTALL)
 _WHEN = lazy_regex(rb"\s+when: (\d{1,11})\s*\Z")
 _HEREDOC = lazy_regex(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+# Programs whose histories hold a command per line, by the beginning of the file's name.
+_CLIENTS = {
+    **{
+        name: name
+        for name in (
+            "irb",
+            "pry",
+            "gdb",
+            "php",
+            "sqlplus",
+            "influx",
+            "scala",
+            "cqlsh",
+            "mongosh",
+            "octave",
+            "lftp",
+            "beeline",
+        )
+    },
+    "dbshell": "mongo",
+    "mongo": "mongo",
+    "node": "node",
+}
 _LIBEDIT = b"_HiStOrY_V2_"
 
 
@@ -78,7 +107,7 @@ class _Command:
         self.end = line.offset + line.length
 
 
-def _event(command: _Command, shell: str, index: int, user: str | None, path: str) -> Event:
+def _event(command: _Command, shell: str | None, index: int, user: str | None, path: str) -> Event:
     raw = command.raw
     fields: dict[str, Value] = {"shell": shell, "index": index, "elapsed": command.elapsed, "paths": command.paths}
     if raw is None:
@@ -247,24 +276,52 @@ def _fish(file: File) -> Iterator[_Command | Gap | Skip]:
         yield command
 
 
+def _psql(file: File) -> Iterator[_Command | Gap | Skip]:
+    """As psql keeps them: a line feed within a command is written as 0x01 (src/bin/psql/input.c, NL_IN_HISTORY)."""
+    for found in _plain(file):
+        if isinstance(found, _Command) and found.raw:
+            found.raw = found.raw.replace(b"\x01", b"\n")
+        yield found
+
+
+def _lftp(file: File) -> Iterator[_Command | Gap | Skip]:
+    """``seconds:command``, as lftp keeps them."""
+    for found in _plain(file):
+        head = _SECONDS.match(found.raw) if isinstance(found, _Command) and found.raw else None
+        if head and isinstance(found, _Command) and found.raw:
+            found.seconds, found.raw = int(head[1]), found.raw[head.end() :]
+        yield found
+
+
 _Reader = Callable[[File], Iterator[_Command | Gap | Skip]]
 
 
-def _dialect(file: File) -> tuple[str, _Reader]:
-    """Which program wrote the file: by its name, else by its first bytes."""
+def _dialect(file: File) -> tuple[str | None, _Reader]:
+    """Which program wrote the file: by its name, else by its first bytes; None where neither says it."""
     name = name_of(file.path).lstrip(".").lower()
     try:
         head = file.pread(0, 256)
     except OSError:
         head = b""
-    for client in ("mysql", "mariadb", "psql", "sqlite", "rediscli", "python", "node_repl"):
+    for client in ("mysql", "mariadb", "sqlite", "rediscli", "python", "node_repl"):
         if name.startswith(client):
             return client, _plain
+    if name.startswith("psql"):
+        return "psql", _psql
     if name.startswith("fish") or head.startswith(b"- cmd: "):
         return "fish", _fish
     if "zsh" in name or name in ("zhistory", "histfile") or _EXTENDED.match(head):
         return "zsh", _zsh
-    return ("sh" if name.startswith(("sh", "ash")) else "bash"), _bash
+    if name == "rl_history" and "/lftp/" in file.path:
+        return "lftp", _lftp
+    stamped = _STAMP.match(head.partition(b"\n")[0]) is not None
+    known = _CLIENTS.get(name.partition("_")[0])
+    if known is not None and not stamped:
+        return known, _plain
+    if name.startswith(("sh", "ash", "ksh", "dash")):
+        return "sh", _bash
+    shells = stamped or name.startswith("bash") or name == "history" or not name.endswith("history")
+    return "bash" if shells else None, _bash
 
 
 def parse(file: File) -> Iterator[Record]:

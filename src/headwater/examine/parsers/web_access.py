@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests as nginx, Apache and 宝塔 sites logged them (web.access).
 
-Reads:  /var/log/{nginx,apache2,httpd}/*access*, /www/wwwlogs/*; or content that looks like access lines, JSON too.
+Reads:  /var/log/{nginx,apache2,httpd}/*access*, /www/wwwlogs/*; a log that the servers' configuration names; or content
+        that looks like access lines, JSON too.
 Time:   the time of the log format with its offset, whole seconds; nginx logs when the answer was sent, Apache when asked.
 Format: common, combined, vhost_combined, with X-Forwarded-For or more behind (mod_log_config, ngx_http_log_module); else
         what log_format and LogFormat in the image's own configuration say; JSON objects with recognisable keys.
-Limits: lines written before the configuration was changed or lost may be gaps; the peer may be a proxy; what a header says
-        is the client's word; error documents of a site are not seen.
+Limits: a format that states no time or no request is a gap; lines written before the configuration was changed or lost may be
+        gaps; the peer may be a proxy; what a header says is the client's word; error documents of a site are not seen.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from headwater.examine.lines import LineGrammar
 from headwater.examine.log_formats import STANDARD, Format, declared, own_fields, shape_of
@@ -21,7 +24,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import File, own_column
 
 FEED = "web.access"
-VERSION = 2
+VERSION = 3
 READS = (
     "/var/log/nginx/*access*",
     "/var/log/apache2/*access*",
@@ -37,14 +40,18 @@ READS = (
     "/access_log",
 )
 CONTEXT = (
-    "/etc/nginx/**.conf",
-    "/etc/nginx/sites-enabled/*",
-    "/etc/nginx/sites-available/*",
+    "/etc/nginx/**",
+    "/usr/local/etc/nginx/**",
     "/usr/local/nginx/conf/**.conf",
+    "/usr/local/openresty/nginx/conf/**.conf",
+    "/etc/tengine/**.conf",
     "/www/server/nginx/conf/**.conf",
     "/www/server/panel/vhost/nginx/*.conf",
     "/etc/apache2/**",
     "/etc/httpd/**.conf",
+    "/usr/local/apache2/conf/**.conf",
+    "/www/server/apache/conf/**.conf",
+    "/www/server/panel/vhost/apache/*.conf",
 )
 GRAMMAR = LineGrammar(shapes=(*ACCESS_SHAPES, json_shape({})), own=FIELDS)
 
@@ -77,6 +84,11 @@ def _own(forms: list[Format]) -> dict[str, object]:
             if name not in HEADERS:
                 own.setdefault(own_column(name), dtype)
     return own
+
+
+def named_by(path: str, context: Mapping[str, str]) -> bool:
+    """Whether the configuration of the system names this log."""
+    return declared(context).named(path) is not None
 
 
 def recognise(head: bytes) -> bool:
