@@ -151,3 +151,31 @@ def test_a_class_with_a_broken_pool_is_a_gap() -> None:
     (gap,) = parsed(broken)
     assert isinstance(gap, Gap)
     assert gap.length == len(broken)
+
+
+def test_a_shell_in_an_archive_within_an_archive_is_told_by_its_whole_way() -> None:
+    jar = (GOLDEN / "tools.jar").read_bytes()
+    war = _archive(("index.html", b"<p>"), ("WEB-INF/lib/tools.jar", jar))
+    for data, way in (
+        (war, "/WEB-INF/lib/tools.jar!/org/x/Shell.class"),
+        (_archive(("web.war", war)), "/web.war!/WEB-INF/lib/tools.jar!/org/x/Shell.class"),
+    ):
+        found = [r for r in parsed(data, "p1!/opt/app/deployments/a.ear") if isinstance(r, Event)]
+        assert [(r.fields["trait"], r.fields["member"]) for r in found] == [("exec-beside-request", way)]
+        assert tiles(parsed(data), len(data))
+
+
+def test_archives_packed_too_deep_or_too_large_are_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (GOLDEN / "tools.jar").read_bytes()
+    for _ in range(5):
+        data = _archive(("in.jar", data))
+    assert [r.reason for r in parsed(data) if isinstance(r, Gap)] == [GapReason.LIMIT]
+    monkeypatch.setattr(web_compiled, "MOST_UNPACKED", 1000)
+    war = _archive(("WEB-INF/lib/tools.jar", (GOLDEN / "tools.jar").read_bytes()))
+    assert "256 MiB" in next(r.detail for r in parsed(war) if isinstance(r, Gap))
+
+
+def test_a_nested_archive_cut_anywhere_neither_raises_nor_grows() -> None:
+    data = (GOLDEN / "app.war").read_bytes()
+    for cut in range(0, len(data), max(1, len(data) // 60)):
+        assert tiles(parsed(data[:cut]), cut)

@@ -34,7 +34,8 @@ PATTERNS = {
     r"|freemarker\.template|\bT\(java\.lang|#_memberaccess|@java\.lang\.runtime|\$\{[^}]{0,80}(?:getruntime|class\.forname|java\.lang)|class\.module\.classloader",
     # metadata of clouds (AWS, Azure, GCP, Oracle; Alibaba; Tencent; ECS tasks), also as one number; schemes that speak to other
     # services; ports of services that listen on the loopback. A callback to http://localhost:3000/ is a developer's.
-    "ssrf": rf"(?i)(?:^|[=@\"'(])(?:(?:https?:)?//)?(?:[^/\s@=]{{0,40}}@)?{_METADATA}[:/]|[=\"'](?:https?:)?//(?:[^/\s@=]{{0,40}}@)?{_METADATA}(?:[?&\s\"']|$)"
+    "ssrf": rf"(?i)(?:^|[=@\"'(])(?:(?:https?:)?//)?(?:[^/\s@=]{{0,40}}@)?{_METADATA}[:/]"
+    rf"|[=\"'](?:https?:)?//(?:[^/\s@=]{{0,40}}@)?{_METADATA}(?:[?&\s\"']|$)"
     r"|[=\"'](?:gopher|dict|netdoc)://|[=\"']jar:(?:https?|file):|[=\"']file:/{1,3}[a-z]"
     r"|[=\"'](?:https?:)?//(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\]):(?:22|25|2375|2379|3306|5432|6379|8500|9200|10250|11211|27017)(?:\D|$)"
     r"|[=\"'](?:https?:)?//(?:2130706433|0x7f000001|0177\.0+\.0+\.0*1)(?:\D|$)",

@@ -47,7 +47,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     rows = take(
         events, kinds=[EventKind.STATE_SETTING, EventKind.STATE_SERVICE],
         header=["user", "command_line", "host", "file_path"], own=_OWN,
-        where=(pl.col("kind") == EventKind.STATE_SETTING.value) | pl.col("risks").is_not_null(),
+        where=(pl.col("kind") == EventKind.STATE_SETTING.value) | (pl.col("risks").is_not_null() & (pl.col("mechanism") == "docker")),
     )  # fmt: skip
     parts = rows.sort("source", "path", "offset").partition_by("source", "path", maintain_order=True)
     files = [(part, _run_by(part)) for part in parts]

@@ -2,7 +2,7 @@
 """The rules of the packet filter as iptables-save and nft print them (live.firewall).
 
 Reads:  /@command/{iptables-save,ip6tables-save,nft-ruleset}*.stdout of a live collection; /etc/iptables/rules.v4 and
-        .v6, /etc/sysconfig/iptables and ip6tables.
+        .v6, /etc/sysconfig/iptables and ip6tables, /etc/nftables.conf.
 Time:   the start of the command, UTC, where its .json states it; none for a file.
 Format: iptables-save(8): ``*table``, ``:chain policy [packets:bytes]``, ``-A chain …``, ``COMMIT``; nft(8) list ruleset.
 Limits: rules as text; sets and maps of nft are told line by line, not joined with the rules that name them.
@@ -20,7 +20,7 @@ from headwater.model.kinds import EventKind
 from headwater.model.records import Event, File, Record, Value
 
 FEED = "live.firewall"
-VERSION = 1
+VERSION = 2
 READS = (
     "/@command/iptables-save*.stdout",
     "/@command/ip6tables-save*.stdout",
@@ -29,6 +29,7 @@ READS = (
     "/etc/iptables/rules.v6",
     "/etc/sysconfig/iptables",
     "/etc/sysconfig/ip6tables",
+    "/etc/nftables.conf",
 )
 _CHAIN = lazy_regex(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*")
 _RULE = lazy_regex(r"(?:\[(?P<packets>\d+):(?P<bytes>\d+)\] )?-[AI] (?P<chain>\S+)(?P<rule>.*)")
@@ -41,6 +42,9 @@ _NAMES = {
 _OPEN = lazy_regex(r"\s*(?P<what>table|chain|set|map|flowtable|ct \w+|counter|limit|quota)(?: (?P<name>.*?))? ?\{\s*")
 _POLICY = lazy_regex(
     r"\s*type \w+ hook (?P<hook>\w+) .*?priority (?P<priority>[^;]+);(?:\s*policy (?P<policy>\w+);)?\s*"
+)
+_ALONE = lazy_regex(
+    r"(?:(?:add|insert|replace|delete|destroy|flush|create|include|define|redefine|undefine)\b|rule ).*"
 )
 _DEEP = 16
 
@@ -82,7 +86,7 @@ def parse(file: File) -> Iterator[Record]:
             if blocks:
                 blocks.pop()
             return "a block closes"
-        if not blocks:
+        if not blocks and not _ALONE.fullmatch(text):
             return None
         fields: dict[str, Value] = {what: name for what, name in blocks if what in ("table", "chain", "set", "map")}
         if found := _POLICY.fullmatch(text):

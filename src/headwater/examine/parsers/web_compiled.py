@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traits of compiled code that a web server loads: Java classes, archives of them, .NET assemblies (web.compiled).
 
-Reads:  *.class, *.jar and *.war under webapps, WEB-INF, a container's work or deploy folder; *.dll under wwwroot, a site's
+Reads:  *.class, *.jar, *.war and *.ear under webapps, WEB-INF, a container's work or deploy
+        folder, and archives in these; *.dll under wwwroot, a site's
         bin, and "Temporary ASP.NET Files".
 Time:   none: a file's content states no time (its times are in fs.macb).
 Format: JVMS chapter 4 (constant pool), PKWARE APPNOTE 6.3.10, ECMA-335 II.24.2 (#Strings and #US).
 Limits: says that one class (of .NET: one assembly) both reads requests and starts commands or loads code; not that the one
         reaches the other, nor that it ran. Classes of 1 MiB, archives and assemblies of 64 MiB, 256 MiB unpacked in all; of
-        assemblies with more than 4,000 names only words of known web shells; no archive in an archive; nothing of obfuscated
-        names or of what is put together at run time.
+        assemblies with more than 4,000 names only words of known web shells; archives in archives three deep, told by the bytes of the
+        outermost member; nothing of obfuscated names or of what is put together at run time.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from headwater.examine import dotnet_names, java_class
 from headwater.formats.archives import open_archive
 from headwater.formats.sources import MemorySource
+from headwater.formats.trees import Entry, Tree
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip
 
 FEED = "web.compiled"
-VERSION = 1
+VERSION = 2
 READS = (
-    "/webapps/**.class", "/webapps/**.jar", "*.war", "/WEB-INF/**.class", "/WEB-INF/**.jar", "/Catalina/**.class",
+    "/webapps/**.class", "/webapps/**.jar", "*.war", "*.ear", "/WEB-INF/**.class", "/WEB-INF/**.jar", "/Catalina/**.class",
     "/deployments/**.jar", "/deploy/**.jar", "/wwwroot/**.dll", "/inetpub/**.dll", "/Temporary ASP.NET Files/**.dll", "/www/**.dll",
 )  # fmt: skip
 MOST_CLASS = 1 << 20
@@ -35,6 +37,7 @@ MOST_BYTES = 64 << 20
 MOST_UNPACKED = 256 << 20
 MOST_NAMES = 4_000  # an assembly of more is an application or a framework, where these words stand far apart
 MOST_EVENTS = 200
+MOST_DEEP = 3  # archives in an archive: a JAR in a WAR in an EAR is two
 _SERVLET = ("javax/servlet/", "jakarta/servlet/")
 _ASKS = (".getParameter", ".getParameterValues", ".getParameterMap", ".getHeader", ".getInputStream", ".getReader", ".getQueryString",
          ".getCookies", ".getPart")  # fmt: skip
@@ -59,6 +62,7 @@ _FAMILIES = (
 )
 _FEW = (b"servlet/", b"Runtime", b"ProcessBuilder", b"defineClass", b"ScriptEngine", b"GroovyShell")
 
+_LOOKED = (".class", ".jar", ".war")
 Found = tuple[int, int, str, str]  # offset, length, trait, the words that show it
 
 
@@ -124,32 +128,64 @@ def _event(file: File, at: int, size: int, found: Found, member: str | None) -> 
     )  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Left:
+    """What may still be unpacked and told of one file."""
+
+    unpacked: int
+    events: int
+
+
 def _archive(file: File) -> Iterator[Record]:
     """One event for each trait of a member, over the member's bytes in the archive; a gap for each that was not looked at."""
     data = MemorySource(file.pread(0, file.size))
     tree = open_archive(data, "zip")
     found: list[tuple[int, int, Event]] = []
     gaps: list[Gap] = []
-    left = MOST_UNPACKED
+    left = _Left(MOST_UNPACKED, MOST_EVENTS)
     for entry in tree.entries():
-        if entry.kind != "file" or not entry.path.endswith(".class"):
+        if entry.kind != "file" or not entry.path.endswith(_LOOKED):
             continue
         at, size = _member(data, int(entry.key))
-        left -= entry.size if entry.size <= MOST_CLASS else 0
-        why = "a class of more than 1 MiB" if entry.size > MOST_CLASS else ""
-        why = why or ("behind 256 MiB unpacked" if left < 0 else "")
-        why = why or (f"behind {MOST_EVENTS} traits" if len(found) >= MOST_EVENTS else "")
-        if why:
-            gaps.append(Gap(at, size, GapReason.LIMIT, f"{why}: not looked at"))
-            continue
-        content = tree.open(entry.key)
-        raw = content.pread(0, min(content.size, MOST_CLASS))
-        traits, whole = _class(raw)
-        found += [(at, size, _event(file, at, size, one, entry.path)) for one in traits]
-        if not traits and (not whole or len(raw) < entry.size):
-            gaps.append(Gap(at, size, GapReason.NOT_THIS_FORMAT, _BROKEN))
+        traits, why = _looked(tree, entry, left, 1)
+        found += [(at, size, _event(file, at, size, one, member)) for one, member in traits]
+        if why and not traits:
+            reason = GapReason.LIMIT if why.endswith("not looked at") else GapReason.NOT_THIS_FORMAT
+            gaps.append(Gap(at, size, reason, why))
     gaps += [g for g in tree.warnings if 0 <= g.offset < g.offset + g.length <= file.size]
     yield from _tiled(file, found, gaps, "members without a trait")
+
+
+def _looked(tree: Tree, entry: Entry, left: _Left, deep: int) -> tuple[list[tuple[Found, str]], str]:
+    """The traits of a member or of what an archive in it holds, each with its path, and why not all was looked at."""
+    packed = not entry.path.endswith(".class")
+    most = MOST_BYTES if packed else MOST_CLASS
+    if entry.size > most:
+        return [], f"{'an archive' if packed else 'a class'} of more than {most >> 20} MiB: not looked at"
+    left.unpacked -= entry.size
+    if left.unpacked < 0:
+        return [], "behind 256 MiB unpacked: not looked at"
+    if left.events <= 0:
+        return [], f"behind {MOST_EVENTS} traits: not looked at"
+    if packed and deep > MOST_DEEP:
+        return [], f"an archive more than {MOST_DEEP} deep: not looked at"
+    content = tree.open(entry.key)
+    raw = content.pread(0, min(content.size, most))
+    if not packed:
+        traits, whole = _class(raw)
+        left.events -= len(traits)
+        return [(one, entry.path) for one in traits], "" if whole and len(raw) >= entry.size else _BROKEN
+    found: list[tuple[Found, str]] = []
+    inner = open_archive(MemorySource(raw), "zip")
+    why = ""
+    for each in inner.entries():
+        if each.kind == "file" and each.path.endswith(_LOOKED):
+            traits_of, not_all = _looked(inner, each, left, deep + 1)
+            found += [(one, f"{entry.path}!{path}") for one, path in traits_of]
+            why = why or (f"{each.path} in it: {not_all}" if not_all else "")
+    if not raw.startswith(b"PK") or inner.warnings or len(raw) < entry.size:
+        why = why or "an archive in it is cut or broken"
+    return found, why
 
 
 def _member(data: MemorySource, record: int) -> tuple[int, int]:
