@@ -71,16 +71,15 @@ class LogHistory:
     records: int = 0
     oldest: int | None = None  # sequence number
     faults: list[str] = field(default_factory=list)
-    count: int = 0
+    _met: set[tuple[int, int, bytes]] = field(default_factory=set)
 
     def name(self, found: OldName) -> None:
         """Take in a name; the same name of the same inode counts once, when it was first seen."""
-        if self.count >= NAMES_MOST:
-            return
-        held = self.names.setdefault(found.inode & 0xFFFFFFFF, [])
-        if not any((n.parent, n.name) == (found.parent, found.name) for n in held):
-            held.append(found)
-            self.count += 1
+        low = found.inode & 0xFFFFFFFF
+        key = (low, found.parent, found.name)
+        if len(self._met) < NAMES_MOST and key not in self._met:
+            self._met.add(key)
+            self.names.setdefault(low, []).append(found)
 
 
 def _chains(log: Log) -> Iterator[list[Record]]:
@@ -123,6 +122,8 @@ def read_log(source: ByteSource, head: XfsSuper, owners: Mapping[int, int] | Non
                     reader.item(item, one.lsn)
         except NotLog as error:
             found.faults.append(str(error))
+    if log.spent:
+        found.faults.append("so many of its records lie over one another that not all were read")
     return found
 
 
@@ -196,8 +197,9 @@ class _Reader:
         owner = self._owner(place, bytes(held[:64]))
         if not owner:
             return
+        whole = bytes(held)
         for start, end in pieces:
-            for name in names_between(bytes(held), start, end, self._head.file_types):
+            for name in names_between(whole, start, end, self._head.file_types):
                 self._found.name(OldName(name.inode, owner, name.name, name.kind, lsn))
 
     def _owner(self, place: int, logged: bytes) -> int:

@@ -35,6 +35,7 @@ _MOST_REGION = 1 << 20
 _MOST_BYTES = 512 << 20
 _MOST_OPEN = 2_000_000  # regions of transactions that were begun and not committed yet: even empty ones take memory
 _LANES = 2048
+_ROUNDS_MOST = 40  # so often the ring may be read as records: true ones lie beside one another
 
 
 class NotLog(ValueError):
@@ -101,6 +102,7 @@ class Log:
         self.start, self.size = head.place(head.log_start), head.log_blocks * head.block_size
         self._source, self._checked = source, head.version == 5
         self.sectors = self.size // _SECTOR
+        self._left = _ROUNDS_MOST * self.sectors
         self._sums: dict[int, list[int]] = {}
         if not self.sectors or self.start + self.size > source.size:
             raise NotLog("it reaches beyond the volume")
@@ -128,6 +130,9 @@ class Log:
         sectors = -(-length // _SECTOR)
         if headers > 64 or headers + sectors > self.sectors or sectors > headers * 64:
             return None
+        self._left -= headers + sectors
+        if self.spent:
+            raise NotLog("its records lie over one another")
         data = self.read(block, headers + sectors)
         if not self._fits(data, block, headers, length, cycle):
             return None
@@ -162,6 +167,11 @@ class Log:
                 self._sums.clear()
             self._sums[stretch] = sums = crc32c_blocks(0, rows).tolist()
         return sums[block % _LANES]
+
+    @property
+    def spent(self) -> bool:
+        """Whether more was to be read as records than a ring can hold."""
+        return self._left < 0
 
     def candidates(self) -> list[int]:
         """Sectors that carry the magic of a record, by the number that they give it, the latest first."""
