@@ -17,7 +17,7 @@ from typing import Any
 from isal import isal_zlib
 
 from headwater.acquire.blocks import Block, Pool
-from headwater.formats.hashing import new_digest
+from headwater.formats.joint_digests import Digester, digesters, hexdigests
 
 _UPDATE = 1 << 20  # each gives the interpreter lock up and takes it back; as quick as 256 KiB, and 2 MiB are slower
 _WAIT = 0.25
@@ -43,7 +43,8 @@ class Stages:
     ) -> None:
         self.pool = pool
         self.failure: BaseException | None = None
-        self.digests: dict[str, Any] = {name: new_digest(name) for name in algorithms}
+        self._algorithms = tuple(algorithms)
+        self._digests = digesters(algorithms)
         self.marks = array("I")
         self._mark = mark
         self._pack = pack
@@ -52,7 +53,7 @@ class Stages:
         self._packing: Queue = queue.SimpleQueue()
         self._writing: Queue = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        for digest in self.digests.values():
+        for digest in self._digests:
             blocks: Queue = queue.SimpleQueue()
             self._hashing.append(blocks)
             self._start(self._hash, digest, blocks)
@@ -106,7 +107,7 @@ class Stages:
         if self._write is not None:
             self._writing.put(block)
 
-    def _hash(self, digest: Any, blocks: Queue) -> None:
+    def _hash(self, digest: Digester, blocks: Queue) -> None:
         update = digest.update
         while (block := blocks.get()) is not None:
             data = block.data
@@ -151,9 +152,7 @@ class Stages:
 
     def hexdigests(self, behind: bytes = b"") -> dict[str, str]:
         """The digests, once drained, of all that was put and of ``behind`` after it."""
-        found: dict[str, str] = {}
-        for name, digest in self.digests.items():
-            last = digest.copy()
-            last.update(behind)
-            found[name] = last.hexdigest()
-        return found
+        last = [digest.copy() for digest in self._digests]
+        for each in last:
+            each.update(behind)
+        return hexdigests(last, self._algorithms)

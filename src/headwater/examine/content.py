@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
-from headwater.formats.hashing import new_digest
+from headwater.formats.histogram import entropy
+from headwater.formats.joint_digests import digesters, hexdigests
 from headwater.formats.signatures import HEAD, disguised, type_of
 from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.ports import ByteSource
@@ -36,14 +36,14 @@ Row = dict[str, Any]
 
 def describe(source: ByteSource, path: str, progress: Callable[[int], None] | None = None) -> Row:
     """What the bytes of one file are; ``path`` in the grammar of model/paths. Reads the file once, 1 MiB at a time."""
-    digests = {name: new_digest(name) for name in _ALGORITHMS}
+    digests = digesters(_ALGORITHMS)
     sample = b""
     at, size = 0, source.size
     while at < size:
         block = source.pread(at, min(_READ, size - at))
         if not block:
             break
-        for digest in digests.values():
+        for digest in digests:
             digest.update(block)
         if not at:
             sample = block[:SAMPLE]
@@ -51,10 +51,11 @@ def describe(source: ByteSource, path: str, progress: Callable[[int], None] | No
         if progress is not None:
             progress(len(block))
     found = type_of(sample[:HEAD])
+    made = hexdigests(digests, _ALGORITHMS)
     row: Row = {
         "length": at,
-        "hash": digests["sha256"].hexdigest(),
-        own_column("md5"): digests["md5"].hexdigest(),
+        "hash": made["sha256"],
+        own_column("md5"): made["md5"],
         own_column("type"): found,
         own_column("entropy"): entropy(sample),
         own_column("php_inside"): found in _CARRIERS and b"<?php" in sample,
@@ -66,15 +67,6 @@ def renamed(row: Row, path: str) -> Row:
     """The row under a name: a hard link holds the same bytes, but its own ending promises what they are."""
     promised = disguised(path.rpartition("/")[2], str(row[own_column("type")]))
     return row | {"file_path": path, own_column("disguised"): promised}
-
-
-def entropy(sample: bytes) -> float:
-    """Shannon's entropy of the bytes, bits per byte, rounded to hundredths; 0 for none."""
-    if not sample:
-        return 0.0
-    counts = np.bincount(np.frombuffer(sample, np.uint8), minlength=256)
-    share = counts[counts > 0] / len(sample)
-    return abs(round(float(-(share * np.log2(share)).sum()), 2))
 
 
 OWN: dict[str, Any] = {

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # who only asks which way it is need not wait for numpy
     from numpy.typing import NDArray
 
-VERSION = 6  # as HW_VERSION in lines.c
+VERSION = 7  # as HW_VERSION in lines.c
 _HERE = Path(__file__).resolve().parent
 _I64, _AT = ctypes.c_int64, ctypes.c_void_p
 # name of the function: its arguments ("p" a place in memory, "i" a number); all give back a number
@@ -51,6 +51,11 @@ _FUNCTIONS = {
     "hw_twin_leaves": "piiip",
     "hw_twin_rows": "pipipp",
     "hw_twin_nodes": "pip",
+    "hw_histogram": "pip",
+    "hw_joint_room": "",
+    "hw_joint_begin": "pi",
+    "hw_joint_update": "ppi",
+    "hw_joint_end": "pp",
     "hw_wide_there": "",
     "hw_wide_leaves": "piip",
 }

@@ -16,6 +16,8 @@
 #define HW_SHA __attribute__((target("no-avx,sha,ssse3,sse4.1")))
 #define HW_BLOCK 64
 
+HW_API int64_t hw_twin_there(void); /* whether this processor has these instructions */
+
 static const uint32_t HW_ROUND[64] __attribute__((aligned(16))) = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
