@@ -110,3 +110,13 @@ def test_a_file_that_two_addresses_used_is_nobodys_by_its_content() -> None:
     ]
     steps = correlate([*used, finding(Stage.PERSIST, rule="yara", path=shell)])
     assert sorted(str(s.actor) for s in steps) == ["198.51.100.8", "198.51.100.9", "None"]
+
+
+def test_a_finding_without_a_host_is_not_laid_on_one_of_two_that_are_named_as_often() -> None:
+    named = [finding(Stage.LOGIN, host=h, src_ip="192.0.2.1", offset=n) for n, h in enumerate(("db01", "web01"))]
+    silent = finding(Stage.PERSIST, src_ip="192.0.2.1", offset=9)
+    (step,) = [s for s in correlate([*named, silent]) if s.stage == Stage.PERSIST]
+    assert step.asset is None
+    more = finding(Stage.LOGIN, host="web01", src_ip="192.0.2.1", offset=5)
+    (step,) = [s for s in correlate([*named, more, silent]) if s.stage == Stage.PERSIST]
+    assert step.asset == "web01"

@@ -180,6 +180,12 @@ def test_archive_that_leads_elsewhere_or_is_none_is_refused(whole: tuple[Path, P
             assert _failed(held.getvalue()), name
     for data in (b"", b"PK", b"PK\x05\x06" + bytes(18), os.urandom(100)):
         assert _failed(data)
+    spread = bytearray(whole[1].read_bytes())  # a name whose content is that of another: so bombs multiply
+    with zipfile.ZipFile(io.BytesIO(spread)) as book:
+        one, other = sorted(book.infolist(), key=lambda info: -info.compress_size)[:2]
+    at = spread.rindex(other.filename.encode())
+    spread[at - 4 : at] = (one.header_offset + 20).to_bytes(4, "little")
+    assert any("lies within" in said for said in _failed(bytes(spread)))
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as book:
         book.writestr(hwcase.MANIFEST, b"[" * 5_000_000)

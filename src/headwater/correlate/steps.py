@@ -46,12 +46,17 @@ def _evidence(finding: Finding) -> int:
 
 
 def hosts_of(findings: Iterable[Finding]) -> dict[int, str]:
-    """The host of each item of evidence, where its findings name exactly one or one far more often than others."""
+    """The host of each item of evidence that its findings name most often; where two are named as often, none is told."""
     named: dict[int, Counter[str]] = defaultdict(Counter)
     for finding in findings:
         if finding.host:
             named[_evidence(finding)][finding.host] += 1
-    return {number: sorted(c.items(), key=lambda i: (-i[1], i[0]))[0][0] for number, c in named.items()}
+    found = {}
+    for number, counted in named.items():
+        (first, most), *others = counted.most_common(2)
+        if not others or most > others[0][1]:
+            found[number] = first
+    return found
 
 
 def asset_of(finding: Finding, hosts: Mapping[int, str]) -> str | None:

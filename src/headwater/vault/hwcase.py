@@ -23,6 +23,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,6 +37,7 @@ FORMAT = "headwater case export v1"
 DOMAIN = b"headwater export v1\x00"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 ENTRIES, CHECKPOINTS = "ledger/entries.jsonl", "ledger/checkpoints.jsonl"
+_LOCAL_LEAST = 30  # bytes of a local file header without its name; PKWARE's APPNOTE.TXT 4.3.7
 _NAMES_MOST, _TEXT_MOST = 1_000_000, 4 << 30
 _WHEN = (1980, 1, 1, 0, 0, 0)
 _SEALING = ("examine", "detect", "report", "export")  # the newest entry of each vouches for the files it names
@@ -121,6 +123,10 @@ class Export:
         for name in names:
             if name.startswith("/") or "\\" in name or "\x00" in name or ".." in name.split("/") or not name:
                 raise ValueError(f"a name that leads elsewhere: {name!r}")
+        placed = sorted(infos, key=lambda info: info.header_offset)
+        for one, following in pairwise(placed):  # one content under many names would be unpacked once for each
+            if one.header_offset + _LOCAL_LEAST + one.compress_size > following.header_offset:
+                raise ValueError(f"{following.filename!r} lies within {one.filename!r}")
         self.sizes = {i.filename: i.file_size for i in infos}
 
     def __enter__(self) -> Export:
