@@ -8,11 +8,13 @@ import re
 
 import polars as pl
 import pytest
-from sigma_events import by_walking, frame_of, tree_of
+from sigma_events import by_engine, by_walking, frame_of, tree_of
 
 from headwater.detect import sigma_coded, sigma_leaf
-from headwater.detect.sigma_coded import sought
+from headwater.detect.sigma_coded import Joined, sought
 from headwater.detect.sigma_columns import Columns
+from headwater.detect.sigma_heard import needed_texts
+from headwater.detect.sigma_heard import needed_texts
 from headwater.detect.sigma_leaf import matching
 from headwater.detect.sigma_look import EVERY, VERIFY, _choices, look
 from headwater.detect.sigma_plan import Dictionary, Plan
@@ -96,7 +98,7 @@ def test_texts_are_found_wherever_a_pass_ends(many: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(sigma_coded, "_MANY", many)
     for window in (7, 64, 1 << 20):
         monkeypatch.setattr(sigma_coded, "WINDOW", window)
-        found = sought(_dictionary(*texts), pl.Series(values))
+        found = sought(_dictionary(*texts), Joined(pl.Series(values)))
         pattern, value, first, last = (part.tolist() for part in found)
         stands = {(t, v) for t, text in enumerate(texts) for v, held in enumerate(values) if text in held}
         assert set(zip(pattern, value, strict=True)) == stands
@@ -105,13 +107,13 @@ def test_texts_are_found_wherever_a_pass_ends(many: int, monkeypatch: pytest.Mon
             (t, v) for t, v in stands if values[v].startswith(texts[t])
         }
         assert {(t, v) for t, v, _, end in rows if end} == {(t, v) for t, v in stands if values[v].endswith(texts[t])}
-    assert [len(part) for part in sought(_dictionary("abc"), pl.Series([""]))] == [0, 0, 0, 0]
+    assert [len(part) for part in sought(_dictionary("abc"), Joined(pl.Series([""])))] == [0, 0, 0, 0]
 
 
 def test_a_value_that_holds_a_text_over_and_over_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sigma_coded, "WINDOW", 8 << 10)
     monkeypatch.setattr(sigma_coded, "_MANY", 1000)
-    pattern, value, first, last = sought(_dictionary("+", "+++"), pl.Series(["+" * (200 << 10)]))
+    pattern, value, first, last = sought(_dictionary("+", "+++"), Joined(pl.Series(["+" * (200 << 10)])))
     assert (set(pattern.tolist()), set(value.tolist()), bool(first.any()), bool(last.any())) == (
         {0, 1},
         {0},
@@ -150,3 +152,39 @@ def test_a_value_too_short_for_an_expression_is_not_asked() -> None:
     leaf = Leaf("f", "regex", r"a.{200,}(?!x)b")
     values = pl.Series(["ab", "a" * 300 + "b", "", "é" * 110, "a" + "é" * 201 + "b", "x"])
     assert matching(leaf, values).tolist() == [sigma_leaf.tester(leaf)(v) is not None for v in values]
+
+
+@pytest.mark.parametrize("many", [0, 60])
+@pytest.mark.parametrize(
+    ("said", "pattern"),
+    [
+        ("power\u017fhell -e", "powershell"),
+        ("\u017fystem", "^system(?!x)"),
+        ("Tas\u212a\u017f.exe", r"tasks\.exe"),
+        ("x mi\u212ai y", "(?:miki|kiwi) y"),
+        ("w\u0131nword", "winword(?=$)"),
+        ("W\u0130NWORD", "winword(?=$)"),
+    ],
+)
+def test_a_letter_that_only_looks_like_another_does_not_hide_a_command_from_an_expression_without_case(
+    said: str, pattern: str, many: int
+) -> None:
+    frame = frame_of([{"CommandLine": said}, *({"CommandLine": f"other {at}"} for at in range(many))])
+    trees = [
+        tree_of({"s": {"CommandLine|re|i": pattern}, "condition": "s"}),
+        tree_of({"s": {"CommandLine|re": pattern}, "condition": "s"}),
+        tree_of({"s": {"CommandLine|contains": pattern[-6:]}, "condition": "s"}),
+    ]
+    assert by_engine(trees, frame) == [[0], [], []]
+    assert by_walking(trees[0], frame) == [0]
+    keyword = tree_of({"s": {"|re|i": pattern}, "condition": "s"})
+    assert by_engine([keyword], frame) == [[0]]
+    assert needed_texts(keyword) is None
+
+
+@pytest.mark.parametrize("many", [0, 60])
+def test_one_value_fits_an_expression_as_one_of_many_does(many: int) -> None:
+    others = [{"CommandLine": f"other {at}"} for at in range(many)]
+    for said, pattern in (("w\u0131nword", "(?i)winword"), ("abc\n", "abc$"), ("a\x1cb", "a\\sb")):
+        tree = tree_of({"s": {"CommandLine|re": pattern}, "condition": "s"})
+        assert by_engine([tree], frame_of([{"CommandLine": said}, *others])) == [[]]  # as the linear engine says

@@ -27,6 +27,9 @@ SAMPLE = 2048  # values of a column that are tried first, or fewer of long ones
 _FEWEST, _SAMPLE_BYTES = 64, 256 << 10
 WINDOW = 512 << 10  # bytes looked at in one pass
 _OFTEN = 16  # so often asked for rows, a column is worth putting in order
+# What PCRE2, Rust and Python take for an ASCII letter when case is ignored, in lower case (U+212A is k there already); the
+# last two only Python does: https://docs.python.org/3/library/re.html#re.IGNORECASE
+_ALIKE = {"\u017f": "s", "\u0131": "i", "i\u0307": "i"}
 _MANY = 1 << 16  # finds of one pass that are put together at once
 
 
@@ -71,6 +74,15 @@ class Coded:
         some = some.head(max(int(long), _FEWEST))
         return some if self.count > 2 * len(some) else some.clear()
 
+    def folded(self) -> tuple[Rows, pl.Series]:
+        """By number and in lower case the values with letters beyond ASCII that expressions without case may take for its own.
+
+        These letters are written as the ASCII letter here. They are rare, so asking costs little where all is ASCII.
+        """
+        which = np.flatnonzero(self.lower.str.contains_any(list(_ALIKE)).to_numpy())
+        values = self.lower.gather(pl.Series(which))
+        return which, values.str.replace_many(list(_ALIKE), list(_ALIKE.values()))
+
     def numbered(self, other: Coded, rows: Rows) -> tuple[Rows, Rows]:
         """For rows the numbers of this column's and of another column's text, one number for one text; -1 for none."""
         both = distinct(pl.concat([self.lower, other.lower]))
@@ -107,16 +119,23 @@ class Spoken(Coded):
 Found = tuple[Rows, Rows, Marks, Marks]
 
 
-def sought(dictionary: Dictionary, values: pl.Series) -> Found:
+class Joined:
+    """Values one after the other, to be looked through in one pass: their bytes, and where each of them ends."""
+
+    def __init__(self, values: pl.Series) -> None:
+        self.ends: Rows = np.cumsum(values.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
+        self.text: bytes = values.str.join(_SEPARATOR).cast(pl.Binary).item() if len(values) else b""
+
+
+def sought(dictionary: Dictionary, values: Joined) -> Found:
     """Every text of a dictionary in every value: text, value, and whether it stands at its begin and at its end.
 
     A text that stands in a value several times may be told several times.
     """
     empty = np.empty(0, np.int64)
-    if dictionary.automaton is None or not len(values):
+    if dictionary.automaton is None or not len(values.ends):
         return empty, empty, empty.astype(bool), empty.astype(bool)
-    ends = np.cumsum(values.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
-    haystack = memoryview(values.str.join(_SEPARATOR).cast(pl.Binary).item())
+    ends, haystack = values.ends, memoryview(values.text)
     parts = []
     for begin in range(0, max(1, len(haystack)), WINDOW):  # one empty value is a haystack too
         piece = haystack[begin : begin + WINDOW + dictionary.longest - 1]

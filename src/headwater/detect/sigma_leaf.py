@@ -215,7 +215,7 @@ def matching(leaf: Leaf, values: pl.Series) -> Marks:
     Raises:
         Unsupported: as :func:`tester`.
     """
-    if len(values) > _FEW and leaf.op == "regex":
+    if leaf.op == "regex":
         least = shortest(leaf.value)
         if least > _SHORT:
             long = values.str.len_bytes() >= least

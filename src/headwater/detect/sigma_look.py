@@ -101,7 +101,10 @@ def _choices(leaf: Leaf) -> list[_Texts]:
     if leaf.op != "regex":
         return []
     try:
-        every = _required(_parser.parse(leaf.value))
+        parsed = _parser.parse(leaf.value)
+        if leaf.field is None and ("(?i" in leaf.value or parsed.state.flags & re.IGNORECASE):
+            return []  # letters beyond ASCII may stand for its own, and keywords are looked up as they are written
+        every = _required(parsed)
     except (re.error, RecursionError, OverflowError):
         return []
     return sorted(every, key=_preferred, reverse=True)[:_CHOICES]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from headwater.detect.sigma_coded import SAMPLE, Coded, Found, Marks, Rows, Spoken, sought
+from headwater.detect.sigma_coded import SAMPLE, Coded, Found, Joined, Marks, Rows, Spoken, sought
 from headwater.detect.sigma_columns import KEYWORDS
 from headwater.detect.sigma_look import CONTAINS, ENDS, EVERY, STARTS, VERIFY
 from headwater.detect.sigma_plan import FOUND, Dictionary, Node, Plan
@@ -68,16 +68,23 @@ class Slice:
         if not dictionary.tried:
             dictionary.tried = True
             self._try(name, dictionary, column.sample())
-        found = sought(dictionary, column.lower)
-        if len(found[0]):
-            self._share(dictionary, found)
+        text = Joined(column.lower)
+        found, loose = sought(dictionary, text), None
+        if not text.text.isascii():
+            which, values = column.folded()
+            if len(which):
+                pattern, value, first, last = sought(dictionary, Joined(values))
+                loose = pattern, which[value], first, last
+        del text
+        if len(found[0]) or loose is not None:
+            self._share(dictionary, found, loose)
 
     def _try(self, name: str, dictionary: Dictionary, sample: pl.Series) -> None:
         """Lay texts aside that stand in many of these values."""
         if not len(sample):
             dictionary.tried = False
             return
-        seen, value, _, _ = sought(dictionary, sample)
+        seen, value, _, _ = sought(dictionary, Joined(sample))
         pairs = np.unique(seen * SAMPLE + value)
         often = np.bincount(pairs // SAMPLE, minlength=len(dictionary.patterns))
 
@@ -93,7 +100,7 @@ class Slice:
         gathered: dict[int, list[Rows]] = {}
         for name in self._plan.columns.spoken() if dictionary.patterns else ():
             column = Coded(frame[name])
-            pattern, value, _, _ = sought(dictionary, column.lower)
+            pattern, value, _, _ = sought(dictionary, Joined(column.lower))
             for number in np.unique(pattern).tolist():
                 rows = column.rows(np.unique(value[pattern == number]))
                 for leaf in dictionary.texts[dictionary.patterns[number]]:
@@ -101,23 +108,32 @@ class Slice:
         for leaf, parts in gathered.items():
             self._found[leaf] = np.unique(np.concatenate(parts))
 
-    def _share(self, dictionary: Dictionary, found_: Found) -> None:
-        """Give the values in which each text was found to the leaves that ask for it."""
+    def _share(self, dictionary: Dictionary, found: Found, loose: Found | None) -> None:
+        """Give the values in which each text was found to the leaves that ask for it; ``loose`` to those to be checked."""
+        gathered: dict[int, list[Rows]] = {}
+        self._gather(dictionary, found, (CONTAINS, VERIFY, STARTS, ENDS), gathered)
+        if loose is not None and len(loose[0]):
+            self._gather(dictionary, loose, (VERIFY,), gathered)
+        for leaf, parts in gathered.items():
+            self._found[leaf] = np.unique(np.concatenate(parts))
+
+    def _gather(
+        self, dictionary: Dictionary, found_: Found, hows: Sequence[str], gathered: dict[int, list[Rows]]
+    ) -> None:
         pattern, value, first, last = found_
+        if not len(pattern):
+            return
         order = np.argsort(pattern, kind="stable")
         pattern, value, first, last = pattern[order], value[order], first[order], last[order]
         bounds = np.flatnonzero(np.r_[True, pattern[1:] != pattern[:-1], True])
-        gathered: dict[int, list[Rows]] = {}
         for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             text = dictionary.patterns[int(pattern[start])]
             here = value[start:end]
             kinds = {CONTAINS: here, VERIFY: here, STARTS: here[first[start:end]], ENDS: here[last[start:end]]}
             for leaf in dictionary.texts[text]:
-                found = kinds[self._plan.need(leaf).how]
-                if len(found):
-                    gathered.setdefault(leaf, []).append(found)
-        for leaf, parts in gathered.items():
-            self._found[leaf] = np.unique(np.concatenate(parts))
+                how = self._plan.need(leaf).how
+                if how in hows and len(kinds[how]):
+                    gathered.setdefault(leaf, []).append(kinds[how])
 
     def matches(self) -> Iterator[tuple[int, Rows]]:
         """The number of each rule that matches, and the rows that it matches, in order of number."""
