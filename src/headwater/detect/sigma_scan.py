@@ -68,12 +68,14 @@ class Slice:
         if not dictionary.tried:
             dictionary.tried = True
             self._try(name, dictionary, column.sample())
+        if dictionary.automaton is None:
+            return
         text = Joined(column.lower)
         found, loose = sought(dictionary, text), None
         if not text.text.isascii():
-            which, values = column.folded()
+            which, folded = column.folded()
             if len(which):
-                pattern, value, first, last = sought(dictionary, Joined(values))
+                pattern, value, first, last = sought(dictionary, Joined(folded))
                 loose = pattern, which[value], first, last
         del text
         if len(found[0]) or loose is not None:
