@@ -11,6 +11,7 @@ import hashlib
 import os
 import random
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from disk_images import mounted, run, source, tool, unmounted
 from test_filesystems_xfs import sample
 from volume_fixtures import files, memory
 
+from headwater.formats.crc32c import crc32c
 from headwater.formats.filesystems import open_filesystem
 from headwater.formats.xfs import XfsTree
 from headwater.formats.xfs_layout import read_super
@@ -238,6 +240,49 @@ def test_volume_that_was_never_mounted_is_clean(tmp_path: Path, options: tuple[s
     run(tool("mkfs.xfs"), "-q", *options, image)
     tree = opened(image)
     assert (tree.view, tree.warnings, tree.notes) == ("clean", (), ())
+
+
+def record(block: int, buffer: int, length: int) -> bytes:
+    """A record as a log with buffers of that size has it: the headers of the buffer, of which the checksum takes those of the length."""
+    headers, extended = buffer // 32768, -(-length // 32768)
+    head = bytearray(512)
+    struct.pack_into(">IIIIQQ", head, 0, 0xFEEDBABE, 1, 2, length, 1 << 32 | block, 1 << 32 | block)
+    struct.pack_into(">II", head, 36, 0, 1)
+    struct.pack_into(">I", head, 300, 1)
+    struct.pack_into(">I", head, 320, buffer)
+    more = [struct.pack(">I", 1) + bytes([n]) * 508 for n in range(1, headers)]
+    body = b"".join(struct.pack(">I", 1) + bytes([n % 251]) * 508 for n in range(length // 512))
+    held = crc32c(0xFFFFFFFF, bytes(head[:328]))
+    for one in more[: extended - 1]:
+        held = crc32c(held, one[:260])
+    struct.pack_into("<I", head, 32, crc32c(held, body) ^ 0xFFFFFFFF)
+    return bytes(head) + b"".join(more) + body
+
+
+@pytest.mark.parametrize(
+    ("buffer", "length"), [(32768, 1024), (65536, 1024), (262144, 1024), (262144, 65536), (262144, 262144)]
+)
+def test_a_log_with_larger_buffers_is_read(dirty: tuple[Path, dict[str, str]], buffer: int, length: int) -> None:
+    volume = source(dirty[0])
+    head = read_super(volume)
+    found = Log(Bent(volume, {Log(volume, head).start: record(0, buffer, length)}), head).record(0)
+    assert found is not None
+    assert (found.headers, found.sectors) == (buffer // 32768, length // 512)
+
+
+def test_what_stands_behind_an_unmount_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(320 << 20)
+    run(tool("mkfs.xfs"), "-q", image)
+    volume = source(image)
+    log = Log(volume, read_super(volume))
+    broken = bytearray(record(2, 32768, 1024))
+    broken[600] ^= 1
+    tree = open_filesystem(Bent(volume, {log.place(2): bytes(broken)}))
+    assert isinstance(tree, XfsTree)
+    assert (tree.view, [gap.reason for gap in tree.warnings]) == ("clean", [GapReason.NOT_REPLAYED])
+    assert opened(image).warnings == ()
 
 
 def test_runs_of_a_bitmap() -> None:

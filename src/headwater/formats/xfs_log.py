@@ -147,7 +147,8 @@ class Log:
             return bool((words == cycle).all())
         for front in (_HEAD_BYTES, 324):
             held = crc32c(0xFFFFFFFF, data[:32] + bytes(4) + data[36:front])
-            for index in range(1, headers):
+            # of the headers that the size of the log's buffer asks for, those count that this record's length fills
+            for index in range(1, -(-length // 32768)):
                 held = crc32c(held, data[index * _SECTOR : index * _SECTOR + _EXTENSION_BYTES])
             for number in range(block + headers, block + headers + length // _SECTOR):
                 held = _shifted(held) ^ self._sum(number % self.sectors)

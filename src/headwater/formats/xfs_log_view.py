@@ -8,7 +8,7 @@ read. Both views are true of the disk: *recorded* is what stands in the blocks, 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.formats.sources import LaidOver
@@ -78,7 +78,7 @@ def view_of(source: ByteSource, head: XfsSuper, play_back: bool) -> View:
     except NotLog as error:
         return _without(source, head, str(error))
     if is_clean(log, chain[-1]):
-        return View(source, "clean", (), ())
+        return View(source, "clean", _behind(log, faults), ())
     if not play_back:
         return _stale(source, log, "the log was left aside as asked")
     try:
@@ -87,6 +87,14 @@ def view_of(source: ByteSource, head: XfsSuper, play_back: bool) -> View:
         return _stale(source, log, f"its log cannot be played back: {error}")
     played.faults.extend(faults)
     return _replayed(source, head, log, chain, played)
+
+
+def _behind(log: Log, faults: Sequence[str]) -> tuple[Gap, ...]:
+    """What stands in the log behind the record of an unmount and could not be read: it may have been written since."""
+    if not faults:
+        return ()
+    text = f"behind the record of its last unmount the log holds more: {'; '.join(faults)}; the tree may be older than the last writes"
+    return (Gap(log.start, log.size, GapReason.NOT_REPLAYED, text),)
 
 
 def _uuids(source: ByteSource) -> list[bytes]:
