@@ -22,7 +22,7 @@ from headwater.procedure import collecting_again
 from headwater.procedure.investigate import Outcome
 from headwater.procedure.stated_words import told
 from headwater.vault.roles import Actor, permit
-from people import cheap, staffed
+from people import added, cheap, do, photograph, staffed
 
 _LETTERS = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
 
@@ -147,3 +147,22 @@ def test_json_on_a_screen_holds_nothing_that_a_terminal_obeys(capsys: pytest.Cap
     assert said.endswith("}\n")
     assert said[:-1].isprintable()
     assert "中文" in said
+
+
+def test_second_person_is_asked_for_in_words_and_a_seal_that_is_not_said_is_not_an_empty_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cheap(monkeypatch, tmp_path)
+    case = str(staffed(tmp_path))
+    photo = photograph(tmp_path)
+    assert added(tmp_path, Path(case), photo, who="张三") == 0
+    assert do(tmp_path, "seal", case, "I1", "--purpose", "封存", "--seal-after", "S-1", who="张三") == 0
+    capsys.readouterr()
+    assert do(tmp_path, "unseal", case, "I1", "--purpose", "检验", "--lang", "zh", who="张三") == 3
+    assert "启封 unseal 须由两人办理，另一人须为 批准人 approver" in capsys.readouterr().err
+    assert do(tmp_path, "unseal", case, "I1", "--purpose", "检验", "--approver", "王五", who="张三") == 5
+    said = capsys.readouterr().err
+    assert "启封时封条为 未说明（--seal-before），封存时为 S-1" in said
+    assert "the seal was not said (--seal-before) when opened, S-1 when closed" in said
+    assert do(tmp_path, "transfer", case, "I1", "--purpose", "移送", who="张三") == 2
+    assert "缺少必填参数：--to NAME" in capsys.readouterr().err

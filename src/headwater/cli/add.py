@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.cli.options import pairs
+from headwater.cli.options import lacking, pairs
 from headwater.cli.signing import hand_of, signing_arguments
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def run(options: argparse.Namespace) -> int:
     from headwater.case.mandate import target
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import say, voice_of
-    from headwater.model.errors import UsageError
     from headwater.procedure.custody import at_desk
     from headwater.procedure.registering import Addition, add
     from headwater.vault.items import CATEGORIES, FIELDS, not_recorded
@@ -64,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         say("category: " + " ".join(CATEGORIES))
         return EXIT_DONE
     if options.case is None or options.item is None:
-        raise UsageError("HW0001", what="CASE ITEM")
+        raise lacking("CASE, ITEM")
     given = pairs(options.field)
     for name, _ in _COMMON:
         value = getattr(options, name.replace("-", "_"))

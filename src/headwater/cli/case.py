@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater.cli.options import pairs
+from headwater.cli.options import lacking, pairs
 from headwater.cli.printing import json_argument, language_argument
 from headwater.cli.signing import signing_arguments
 from headwater.model.voice import LANGUAGES
@@ -128,7 +128,6 @@ def _new(options: argparse.Namespace) -> None:
 def _people(options: argparse.Namespace) -> None:
     from headwater.cli.printing import say, voice_of
     from headwater.cli.signing import hand_of
-    from headwater.model.errors import UsageError
     from headwater.procedure import casework
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import at_desk
@@ -146,7 +145,7 @@ def _people(options: argparse.Namespace) -> None:
                 say(f"{person['name']}  {person['organisation']}  {' '.join(person['roles'])}  {person['public_key']}")
         return
     if not options.name:
-        raise UsageError("HW0001", what="NAME")
+        raise lacking("NAME")
     for word in options.role:  # before anybody is asked for a passphrase
         role(word)
     with at_desk(options.case, options.command, hand_of(options.who, options)) as desk:

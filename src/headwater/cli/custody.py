@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from headwater.model.errors import UsageError, VaultError
     from headwater.procedure import custody
     from headwater.procedure.corridor import open_case
-    from headwater.vault.custody import ACTS, open_ends
+    from headwater.vault.custody import open_ends
+    from headwater.vault.roles import ACTS
 
     if options.enter:
         if options.enter not in ACTS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headwater.case.authority import Claim
     from headwater.formats.keys import Key
+    from headwater.model.errors import UsageError
 
 _KEY_MOST = 8 << 20  # cryptsetup takes key files up to this size
 _HEADER_MOST = 64 << 20  # LUKS 2 reserves 16 MiB unless told otherwise
@@ -33,6 +34,14 @@ def case_and_authority(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examiner", action="append", default=[], metavar="NAME", help="检验人，可重复 · may be repeated"
     )
+
+
+def lacking(words: str) -> UsageError:
+    """The error where an argument is needed that argparse could not demand, because other words would do without it."""
+    from headwater.model.errors import UsageError
+    from headwater.model.nouns import Text
+
+    return UsageError("HW0001", what=Text(f"缺少必填参数：{words}", f"the following arguments are required: {words}"))
 
 
 def claim_of(options: argparse.Namespace) -> Claim:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.cli.options import count_of
+from headwater.cli.options import count_of, lacking
 from headwater.cli.printing import case_argument, json_argument, language_argument
 
 if TYPE_CHECKING:
@@ -59,12 +59,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print or write what was asked for."""
     from headwater.cli.main import EXIT_DONE
-    from headwater.model.errors import UsageError
     from headwater.procedure.corridor import open_case
     from headwater.procedure.custody import looked
 
     if (options.out is None) != (options.format is None):
-        raise UsageError("HW0001", what="--format … --out FILE")
+        raise lacking("--format FORM, --out FILE")
     corridor = open_case(options.case)
     with corridor.ledger:
         looked(corridor, "timeline", " ".join(options.command[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from headwater.cli.options import lacking
 from headwater.cli.signing import entered, entered_line, event_arguments, event_of, hand_of, signing_arguments
 
 HELP = "移交检材，双方签名 · hand items over; both sign"
@@ -22,7 +23,6 @@ def run(options: argparse.Namespace) -> int:
     """Enter the transfer, the receipt, or both."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import say, voice_of
-    from headwater.model.errors import UsageError
     from headwater.procedure import custody
 
     if options.receive:
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.to:
         options.to = options.receiver or ""
     if not options.to:
-        raise UsageError("HW0001", what="--to NAME")
+        raise lacking("--to NAME")
     with custody.at_desk(options.case, options.command, hand_of(options.who, options)) as desk:
         for sealed in custody.transfer(desk, event_of("transfer", options), hand_of(options.receiver, options)):
             say(entered_line(sealed, voice_of(options)))

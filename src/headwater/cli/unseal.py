@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from headwater.cli.options import lacking
 from headwater.cli.signing import entered, event_arguments, signing_arguments
 
 HELP = "启封检材、打开密封容器，须两人 · unseal items, open a container; takes two persons"
@@ -24,12 +25,11 @@ def run(options: argparse.Namespace) -> int:
     """Enter the event, then open the container."""
     from headwater.cli.main import EXIT_DONE
     from headwater.cli.printing import say, voice_of
-    from headwater.model.errors import UsageError
     from headwater.procedure.containers import open_into
 
     wanted = (options.container, options.identity, options.out)
     if any(wanted) and not all(wanted):
-        raise UsageError("HW0001", what="--container FILE --identity FILE --out FILE")
+        raise lacking("--container FILE, --identity FILE, --out FILE")
     for words in entered("unseal", options):
         say(words)
     if options.container:

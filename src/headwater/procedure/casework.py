@@ -79,7 +79,7 @@ def enrol(desk: Desk, hand: Hand, organisation: str, wanted: Sequence[str], algo
     """
     chosen = tuple(roles.role(r) for r in wanted)
     if not desk.people and "admin" not in chosen:
-        raise AuthorityError("HW1011", who=hand.name, what="enrol", roles="admin")
+        raise AuthorityError("HW1011", who=hand.name, what="enrol", roles=roles.roles_for("enrol"))
     desk.permit("enrol")
     if any(p.name == hand.name for p in desk.people.values()):
         raise VaultError("HW3010", str(hand.key), what=f"{hand.name} is enrolled already; dismiss the old key first")

@@ -12,7 +12,7 @@ from headwater.model.custody import Sealed
 from headwater.model.errors import AuthorityError
 from headwater.procedure.corridor import TOOL, Corridor, encode_argument, utc_now
 from headwater.procedure.signing import Hand
-from headwater.vault.roles import PERMITS, Actor, permit, person_of
+from headwater.vault.roles import Actor, permit, person_of, roles_for
 from headwater.vault.signers import open_signer, there
 from headwater.vault.trail import Person
 
@@ -54,7 +54,7 @@ def second_of(corridor: Corridor, hand: Hand | None, what: str) -> Actor:
     if second.signer is not None:
         permit(people, second, "add")
         if corridor.signer is not None and corridor.signer.public == second.signer.public:
-            raise AuthorityError("HW1012", what=what, roles=", ".join(sorted(PERMITS["add"])))
+            raise AuthorityError("HW1012", what=what, roles=roles_for("add"))
     if second.name and second.name not in corridor.actors:
         corridor.actors = (*corridor.actors, second.name)
     return second

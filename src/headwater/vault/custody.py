@@ -17,18 +17,9 @@ from headwater.formats.patterns import lazy_regex
 from headwater.model.custody import Sealed
 from headwater.model.errors import VaultError
 from headwater.model.nouns import Text
-from headwater.vault.roles import TWO_PERSONS
+from headwater.vault.roles import ACTS, TWO_PERSONS
 
 CUSTODY, APPROVED = "custody", "approve"
-ACTS: Mapping[str, Text] = {
-    "seize": Text("扣押", "seize"), "seal": Text("封存", "seal"), "unseal": Text("启封", "unseal"),
-    "receive": Text("接收", "receive"), "release": Text("发还", "release"), "transfer": Text("移交", "transfer"),
-    "checkout": Text("领用", "check out"), "checkin": Text("归还入库", "check in"), "copy": Text("复制", "copy"),
-    "mount": Text("挂载", "mount"), "read": Text("查阅", "read"), "verify": Text("校验", "verify"),
-    "analyse": Text("分析", "analyse"), "export": Text("导出", "export"), "return": Text("退还", "return"),
-    "destroy": Text("销毁", "destroy"), "retention": Text("变更保存期限", "change retention"),
-    "hold": Text("诉讼保全", "legal hold"), "release-hold": Text("解除保全", "release the hold"),
-}  # fmt: skip
 _JOINED = lazy_regex(r"[/、,，;；]")
 _OPENS = frozenset({"copy", "mount", "analyse"})
 _ENDS = frozenset({"release", "return", "destroy"})
@@ -169,9 +160,10 @@ def _faults(state: State, event: Event, people: bool) -> Iterable[tuple[str, str
         if not state.seal:
             yield "启封前并未封存", "unsealed though it was not sealed"
         elif event.seal_before != state.seal and (event.seal_before or state.seal != UNNUMBERED):
+            zh, en = event.seal_before or "未说明（--seal-before）", event.seal_before or "not said (--seal-before)"
             yield (
-                f"启封时封条为 {event.seal_before}，封存时为 {state.seal}",
-                (f"the seal was {event.seal_before} when opened, {state.seal} when closed"),
+                f"启封时封条为 {zh}，封存时为 {state.seal}",
+                f"the seal was {en} when opened, {state.seal} when closed",
             )
     found = event.hash_before.get(state.item, "")
     if found and state.digest and found != state.digest:

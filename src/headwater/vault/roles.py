@@ -25,6 +25,20 @@ ROLES: Mapping[str, Text] = {
     "approver": Text("批准人", "approver"),
     "auditor": Text("监督人", "auditor"),
 }
+ACTS: Mapping[str, Text] = {
+    "seize": Text("扣押", "seize"), "seal": Text("封存", "seal"), "unseal": Text("启封", "unseal"),
+    "receive": Text("接收", "receive"), "release": Text("发还", "release"), "transfer": Text("移交", "transfer"),
+    "checkout": Text("领用", "check out"), "checkin": Text("归还入库", "check in"), "copy": Text("复制", "copy"),
+    "mount": Text("挂载", "mount"), "read": Text("查阅", "read"), "verify": Text("校验", "verify"),
+    "analyse": Text("分析", "analyse"), "export": Text("导出", "export"), "return": Text("退还", "return"),
+    "destroy": Text("销毁", "destroy"), "retention": Text("变更保存期限", "change retention"),
+    "hold": Text("诉讼保全", "legal hold"), "release-hold": Text("解除保全", "release the hold"),
+}  # fmt: skip
+_OTHER_ACTS: Mapping[str, Text] = {
+    "enrol": Text("登记人员", "enrol a person"), "scope": Text("登记授权范围", "state the mandate"),
+    "baseline": Text("确定基准时间", "set the baseline"), "duty": Text("登记期限事项", "enter a duty"),
+    "add": Text("登记检材", "add an item"), "judge": Text("作出判断", "judge"), "approve": Text("批准", "approve"),
+}  # fmt: skip
 _HANDS = frozenset({"custodian", "examiner"})
 _EYES = _HANDS | {"analyst", "reviewer", "auditor"}
 PERMITS: Mapping[str, frozenset[str]] = {
@@ -75,6 +89,17 @@ def person_of(people: Mapping[str, Person], holder: Personal) -> Person:
     return people[holder.public]
 
 
+def roles_for(act: str) -> Text:
+    """The roles that permit an act, by the words that ``--role`` takes and, in Chinese, by their names."""
+    held = sorted(PERMITS[act])
+    return Text("、".join(f"{ROLES[name].zh} {name}" for name in held), ", ".join(held))
+
+
+def _act(act: str) -> Text:
+    found = ACTS.get(act) or _OTHER_ACTS.get(act)
+    return Text(f"{found.zh} {act}", act) if found else Text(act, act)
+
+
 def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor | None = None) -> None:
     """Let an act pass, or not.
 
@@ -88,10 +113,10 @@ def permit(people: Mapping[str, Person], actor: Actor, act: str, approver: Actor
     if act not in TWO_PERSONS:
         return
     if approver is None or approver.signer is None or actor.signer is None:
-        raise AuthorityError("HW1012", what=act, roles=", ".join(sorted(PERMITS["approve"])))
+        raise AuthorityError("HW1012", what=_act(act), roles=roles_for("approve"))
     _may(people, approver, "approve")
     if approver.signer.public == actor.signer.public or approver.name == actor.name:
-        raise AuthorityError("HW1012", what=act, roles=", ".join(sorted(PERMITS["approve"])))
+        raise AuthorityError("HW1012", what=_act(act), roles=roles_for("approve"))
 
 
 def _may(people: Mapping[str, Person], actor: Actor, act: str) -> None:
@@ -101,4 +126,4 @@ def _may(people: Mapping[str, Person], actor: Actor, act: str) -> None:
     if person is None:
         raise AuthorityError("HW1010", what=actor.name)
     if not PERMITS[act] & set(person.roles):
-        raise AuthorityError("HW1011", who=person.name, what=act, roles=", ".join(sorted(PERMITS[act])))
+        raise AuthorityError("HW1011", who=person.name, what=_act(act), roles=roles_for(act))
