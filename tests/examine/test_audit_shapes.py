@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from headwater.examine import audit_join, audit_plain, audit_shapes
+from headwater.examine import audit_join, audit_plain, audit_programs, audit_shapes
 from headwater.examine.audit_shapes import layout_of
 from headwater.examine.lines import line_batches
 from headwater.examine.parsers import linux_audit
@@ -137,6 +137,17 @@ def test_most_lines_of_a_trail_have_a_shape() -> None:
     assert not taken[-1]
 
 
+def test_texts_of_programs_stay_when_room_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_programs, "_ROOM", 16)
+    chance = random.Random(3)
+    data = b"".join(
+        HEAD % (b"SYSCALL", n % 1000, n) + _CALL % (chance.randrange(-1, 30), chance.randrange(30) + (n == 70) * 5_000_000) + b"\n"
+        + HEAD % (b"EXECVE", n % 1000, n) + b'argc=1 a0="%s"\n' % (b"x" * chance.choice((1, 12, 13, 60)))
+        for n in range(140)
+    )  # fmt: skip
+    _same(data, 3_000)
+
+
 def test_programs_are_forgotten_alike() -> None:
     data = b"".join(
         HEAD % (b"SYSCALL", n % 1000, n) + (_CALL % (n % 7, n % 11)) + b"\n" + HEAD % (b"EXECVE", n % 1000, n) + b'argc=1 a0="%d"\n' % n
@@ -144,8 +155,8 @@ def test_programs_are_forgotten_alike() -> None:
     )  # fmt: skip
     for processes, size in ((4, 1 << 20), (1000, 60)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(audit_join, "_PROCESSES", processes)
-            patch.setattr(audit_join, "_REMEMBERED", size)
+            patch.setattr(audit_join, "PROCESSES", processes)
+            patch.setattr(audit_join, "REMEMBERED", size)
             _same(data)
             _same(data, 2_000)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The columns of audit records that were read shape by shape, put together when it is known on which row each record stands.
 
-Texts stand in the block, in the pool of decoded and joined texts, or among those that the other way of reading gave and those of
-parents: buffers 0 to 2 of one Arrow array.
+Texts stand in the block, in the pool of decoded and joined texts, among those that the other way of reading gave, or among those of
+parents: buffers 0 to 3 of one Arrow array.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Gathered:
         self.columns: dict[str, Column] = {}
         self._pieces: dict[str, list[tuple[Ints, Text | Number]]] = {}
         self._late = Pool()
+        self.parents = np.zeros(PADDING, dtype=np.uint8)
 
     def add(self, name: str, rows: Ints, piece: Text | Number) -> None:
         """Values of some records."""
@@ -99,7 +100,7 @@ class Gathered:
 
     def buffers(self) -> list[Bytes]:
         """What the views point into so far."""
-        return [self.block, self.pool.whole(), self._late.whole()]
+        return [self.block, self.pool.whole(), self._late.whole(), self.parents]
 
     def some(self, column: Column, rows: Ints) -> pl.Series:
         """The texts of a few rows of a column."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +27,7 @@ from headwater.model.records import own_column
 
 _ROW_BITS = 40
 _FAR = 1 << 61
-_PROCESSES, _REMEMBERED = 65_536, 64 << 20  # how many pids are remembered for naming parents, and bytes of their texts
+PROCESSES, REMEMBERED = 65_536, 64 << 20  # how many pids are remembered for naming parents, and bytes of their texts
 CALL, EXECUTED, FOLDER, TITLE = 1, 2, 3, 4
 PARTS = {"SYSCALL": CALL, "EXECVE": EXECUTED, "CWD": FOLDER, "PROCTITLE": TITLE}
 _SLIM = (
@@ -54,24 +53,13 @@ class Programs:
         self._forget(pid)
         self.held[pid] = program
         self.size += program[3]
-        while len(self.held) > _PROCESSES or self.size > _REMEMBERED:
+        while len(self.held) > PROCESSES or self.size > REMEMBERED:
             self._forget(next(iter(self.held)))
 
     def _forget(self, pid: int) -> None:
         gone = self.held.pop(pid, None)
         if gone is not None:
             self.size -= gone[3]
-
-    def room(self, count: int, size: int) -> bool:
-        """Whether so many more of so many bytes make none forgotten."""
-        return len(self.held) + count <= _PROCESSES and self.size + size <= _REMEMBERED
-
-    def remember_all(self, pids: list[int], programs: Iterable[Program]) -> None:
-        """As :meth:`remember` for each of different pids in order, where there is room."""
-        held = self.held
-        self.size -= sum(gone[3] for pid in pids if (gone := held.pop(pid, None)) is not None)
-        held.update(zip(pids, programs, strict=True))
-        self.size += sum(held[pid][3] for pid in pids)
 
 
 def _weight(program: tuple[str | None, str | None]) -> int:
@@ -226,15 +214,15 @@ def _derived(found: pl.DataFrame, programs: Programs) -> pl.DataFrame:
     return frame.hstack(_parents(frame, programs))
 
 
-def joined_rows(near: Near, memory: dict[str, Any]) -> Cut:
-    """The events of the lines of ``near`` that are its own, and those derived from them."""
+def joined_rows(near: Near, programs: Programs) -> Cut:
+    """The events of the lines of ``near`` that are its own, and those derived from them; ``programs``: what the file has named so far."""
     cut = audit_shape(near.lines)
     rows = np.flatnonzero(cut.fits)
     events = pl.DataFrame({**cut.columns, "row": rows, "offset": near.offset[rows], "length": near.length[rows]})
     found = _joined(_slim(events), near.low, near.high) if events.height else events
     mine = events.filter(pl.col("row").is_between(near.low, near.high, closed="left"))
     if found.height:
-        extra = _derived(found, memory.setdefault("programs", Programs()))
+        extra = _derived(found, programs)
         extra = extra.drop([c for c, n in zip(extra.columns, extra.null_count().row(0)) if n == len(extra)])
         mine = pl.concat([mine.with_columns(pl.lit(0, dtype=pl.Int64).alias("ordinal")), extra], how="diagonal_relaxed")
         mine = mine[mine.select(pl.arg_sort_by("row", "ordinal")).to_series()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ _SLOT_BITS = 16
 _MIX = tuple(np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD))
 _SHORTEST = 36  # a head with a type of one letter and a serial of one digit
 _LAST_SECOND = 9_000_000_000
+_PIECE = 1 << 17  # bytes
+_LINES = 1 << 13  # whose heads are looked at together
+_ONE = np.uint64(1)
 
 
 def _text(text: bytes) -> np.uint64:
@@ -39,10 +43,9 @@ _ZEROS, _OVER, _HIGH = (np.uint64(n) for n in (0x3030303030303030, 0x76767676767
 
 
 class Ranks:
-    """How many bytes of a kind stand before a place of a block."""
+    """How many bytes of a kind stand before a place of a block; ``bits``: a bit for each byte."""
 
-    def __init__(self, flags: Flags) -> None:
-        bits = np.packbits(flags, bitorder="little")
+    def __init__(self, bits: Bytes) -> None:
         self._bits = np.zeros(len(bits) // 8 + 2, dtype="<u8")
         self._bits.view(np.uint8)[: len(bits)] = bits
         self._sums = np.zeros(len(self._bits) + 1, dtype=np.int64)
@@ -50,7 +53,7 @@ class Ranks:
 
     def before(self, place: Ints) -> Ints:
         at = place >> 6
-        below = (np.uint64(1) << (place & 63).view(np.uint64)) - np.uint64(1)
+        below = (_ONE << (place & 63).view(np.uint64)) - _ONE
         found: Ints = self._sums[at] + np.bitwise_count(self._bits[at] & below)
         return found
 
@@ -59,11 +62,16 @@ class Marks:
     """The equals signs of a block in order, with a few places behind the last, and ranks of all that cuts words."""
 
     def __init__(self, data: Bytes) -> None:
-        equal = data == 61
-        self.equals = np.concatenate([np.flatnonzero(equal), np.full(4, len(data) - PADDING)])
-        self.equal = Ranks(equal)
-        self.part = Ranks((data == 32) | (data == 29))
-        self.quote = Ranks(data == 39)
+        places: list[Ints] = []
+        bits: list[list[Bytes]] = [[], [], []]
+        for at in range(0, len(data), _PIECE):  # small enough for what is in between to stay in the cache
+            piece = data[at : at + _PIECE]
+            flags = piece == 61, (piece == 32) | (piece == 29), piece == 39
+            places.append(np.flatnonzero(flags[0]) + at)
+            for which, some in zip(bits, flags, strict=True):
+                which.append(np.packbits(some, bitorder="little"))
+        self.equals = np.concatenate([*places, np.full(4, len(data) - PADDING)])
+        self.equal, self.part, self.quote = (Ranks(np.concatenate(which)) for which in bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +149,8 @@ def _serial(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:
     return ok, value, end + 3
 
 
-def heads_of(lines: Lines, marks: Marks) -> Heads:
-    """The heads of all lines."""
+def _heads(lines: Lines, marks: Marks) -> tuple[Any, ...]:
+    """Of some lines: whether they have a head, the places of type and host, time, serial, where words begin, first equals signs."""
     data, start, end = lines.data, lines.start, lines.end
     first, behind = marks.equal.before(start), marks.equal.before(end)
     ok = (behind - first >= 2) & (end - start >= _SHORTEST)
@@ -167,9 +175,17 @@ def heads_of(lines: Lines, marks: Marks) -> Heads:
     ok &= good
     good, serial, body = _serial(data, message + 22)
     ok &= good & (body <= end)
+    return ok, low, high, *host, ns, serial, body, first + node + 2, behind
+
+
+def heads_of(lines: Lines, marks: Marks) -> Heads:
+    """The heads of all lines."""
+    data = lines.data
+    some = [_heads(lines.take(rows), marks) for rows in np.array_split(np.arange(len(lines)), 1 + len(lines) // _LINES)]
+    ok, low, high, since, until, ns, serial, body, first, behind = map(np.concatenate, zip(*some, strict=True))
     codes, rows = numbered(data, low, high, ok)
     texts = [data[low[row] : high[row]].tobytes() for row in rows.tolist()]
     fits = np.array([*(_TYPE.match(text) is not None for text in texts), False])
     ok &= fits[codes]
     types = [text.decode("utf-8", "replace") for text in texts]
-    return Heads(ok, codes, types, (low, high), host, ns, serial, body, first + node + 2, behind)
+    return Heads(ok, codes, types, (low, high), (since, until), ns, serial, body, first, behind)

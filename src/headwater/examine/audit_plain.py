@@ -50,15 +50,15 @@ class _Reader:
         """The values of all keys, and the rows in which none is odd."""
         data, given = self._lines.data, dict[str, Text | Number]()
         good = np.ones(len(shape.rows), dtype=np.bool_)
-        for key, start, end in zip(shape.layout.keys, shape.start, shape.end):
+        for key, start, end, wide in zip(shape.layout.keys, shape.start, shape.end, shape.wide):
             name = KNOWN[key]
             if name == "msg":
                 continue
             if name in _INTEGERS:
-                given[name], odd = numbers_of(data, start, end)
+                given[name], odd = numbers_of(data, start, end, wide)
             else:
                 coded = name in _CODED or (shape.type == "EXECVE" and name in _ARGUMENTS)
-                given[name], odd = text_of(data, start, end, coded, UNKNOWN.get(name), self.columns.pool)
+                given[name], odd = text_of(data, start, end, wide, coded, UNKNOWN.get(name), self.columns.pool)
             if odd is not None:
                 good &= ~odd
         if not audit_header.certain(given):

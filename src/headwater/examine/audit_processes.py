@@ -13,6 +13,7 @@ from headwater.examine.audit_columns import name_of
 from headwater.examine.audit_derived import FROM_CALL, Derived
 from headwater.examine.audit_gathered import Column, Gathered
 from headwater.examine.audit_join import CALL, EXECUTED, FOLDER, TITLE, Program, Programs, Records
+from headwater.examine.audit_programs import Table, programs_of, table_of
 from headwater.examine.audit_values import Views, halves
 from headwater.examine.line_near import Near
 from headwater.examine.line_views import PADDING, Bytes, Flags, Ints
@@ -21,6 +22,7 @@ from headwater.model.records import own_column
 if TYPE_CHECKING:
     from headwater.examine.audit_quick import Rows
 
+PARENTS = 3  # the buffer of parents' texts
 _ANCHOR, _CALL, _FOLDER, _TITLE = range(4)
 _FAILED = 2
 _COMMAS, _PLUS, _ZERO = 44, 43, 48
@@ -146,11 +148,11 @@ def _name(
     line = rows.line[partners[:, :1]]
     own = columns.made(*_places(near.offset[line], near.length[line], np.ones(line.shape, dtype=np.bool_)))
     events = _Events(columns, here, own, total)
-    programs: Programs = memory.setdefault("programs", Programs())
-    if programs.room(len(here), int(events.weight.sum())):
-        events.parents_at_once(programs)
+    table = table_of(memory)
+    if table is not None and table.room(events.pid[events.last], int(events.weight.sum())):
+        events.parents_at_once(table)
     else:
-        events.parents_one_by_one(programs)
+        events.parents_one_by_one(programs_of(memory))
 
 
 class _Events:
@@ -167,69 +169,78 @@ class _Events:
             for c in (self.image, self.line)
         ]
         self.weight = (sizes[0] + sizes[1]).astype(np.int64)
+        # events by their process numbers, in order within each; which are the last of theirs, in order
+        which = np.flatnonzero(self.has_pid)
+        self._which = which = which[np.argsort(self.pid[which], kind="stable")]
+        new = np.ones(len(which) + 1, dtype=np.bool_)
+        new[1:-1] = self.pid[which[1:]] != self.pid[which[:-1]]
+        self._group = np.cumsum(new[:-1])
+        self.last = np.sort(which[new[1:]])
 
     def _numbers(self, name: str) -> tuple[Ints, Flags]:
         column = self.columns.new(name, self.total, False)
         return column.values[self.here].view(np.int64), column.there[self.here]
 
-    def _programs(self, which: Ints) -> list[Program]:
-        """Programs of some events."""
-        rows = self.here[which]
-        texts = [
-            self.columns.some(c, some).to_list()
-            for c, some in ((self.image, rows), (self.line, rows), (self.own, which))
-        ]
-        return list(zip(*texts, self.weight[which].tolist()))
+    def _programs(self) -> list[Program]:
+        """The programs of all events."""
+        every = np.arange(len(self.here))
+        places = ((self.image, self.here), (self.line, self.here), (self.own, every))
+        texts = [self.columns.some(column, rows).to_list() for column, rows in places]
+        return list(zip(*texts, self.weight.tolist()))
 
-    def parents_at_once(self, programs: Programs) -> None:
-        """As :meth:`parents_one_by_one`, where no program is forgotten meanwhile."""
-        which = np.flatnonzero(self.has_pid)
-        which = which[np.argsort(self.pid[which], kind="stable")]
+    def _before(self) -> Ints:
+        """For each event the last before it that is its parent's, -1 where there is none."""
+        which, group, count = self._which, self._group, len(self.here)
         pids = self.pid[which]
-        new = np.concatenate([[0], pids[1:] != pids[:-1]])[: len(pids)]
-        group = np.cumsum(new)
-        codes = group * len(self.here) + which
-        asks = np.flatnonzero(self.has_ppid)
-        at = np.minimum(np.searchsorted(pids, self.ppid[asks]), max(len(pids) - 1, 0))
-        parent = np.full(len(asks), -1, dtype=np.int64)
-        if len(pids):
-            mine = group[at]
-            before = np.searchsorted(codes, mine * len(self.here) + asks) - 1
-            good = (pids[at] == self.ppid[asks]) & (before >= 0)
-            good &= group[np.maximum(before, 0)] == mine
-            parent = np.where(good, which[np.maximum(before, 0)], -1)
-        known = parent >= 0
-        children, parents = asks[known], parent[known]
-        for name, column, rows in (
-            ("ParentImage", self.image, self.here[parents]),
-            ("ParentCommandLine", self.line, self.here[parents]),
-            ("parent_record", self.own, parents),
+        at = np.minimum(np.searchsorted(pids, self.ppid), max(len(pids) - 1, 0))
+        if not len(pids):
+            return np.full(count, -1, dtype=np.int64)
+        mine = group[at]
+        before = np.searchsorted(group * count + which, mine * count + np.arange(count)) - 1
+        good = self.has_ppid & (pids[at] == self.ppid) & (before >= 0)
+        before = np.maximum(before, 0)
+        return np.where(good & (group[before] == mine), which[before], -1)
+
+    def parents_at_once(self, table: Table) -> None:
+        """As :meth:`parents_one_by_one`, where no program is forgotten meanwhile."""
+        parent = self._before()
+        children = np.flatnonzero(parent >= 0)
+        parents = parent[children]
+        slots = np.where(self.has_ppid & (parent < 0), table.of(self.ppid), -1)
+        others = np.flatnonzero(slots >= 0)
+        self.columns.parents = table.text
+        for number, (name, column, rows) in enumerate(
+            (
+                ("ParentImage", self.image, self.here[parents]),
+                ("ParentCommandLine", self.line, self.here[parents]),
+                ("parent_record", self.own, parents),
+            )
         ):
             has = column.there[rows]
-            self.columns.new(name, self.total, True).put(self.here[children[has]], column.values[rows[has]])
-        others = asks[~known]
-        found = [programs.held.get(ppid) for ppid in self.ppid[others].tolist()]
-        self._put(others.tolist(), found)
-        if len(pids):
-            last = which[np.concatenate([new[1:] == 1, [True]])]
-            last.sort()
-            programs.remember_all(self.pid[last].tolist(), self._programs(last))
+            made = self.columns.new(name, self.total, True)
+            made.put(self.here[children[has]], column.values[rows[has]])
+            there, views = table.views(number, slots[others], PARENTS)
+            made.put(self.here[others[there]], views)
+        last = self.last
+        rows = self.here[last]
+        known = ((self.image, rows), (self.line, rows), (self.own, last))
+        texts = [(column.values[places].view(np.complex128), column.there[places]) for column, places in known]
+        table.remember(self.pid[last], texts, self.columns.buffers())
 
     def parents_one_by_one(self, programs: Programs) -> None:
         """The program that each parent was running, where an earlier event of this file says it; remembers each new one."""
-        every = np.arange(len(self.here))
         found: list[Program | None] = []
         for pid, has_pid, ppid, has_ppid, program in zip(
-            self.pid.tolist(), self.has_pid.tolist(), self.ppid.tolist(), self.has_ppid.tolist(), self._programs(every)
+            self.pid.tolist(), self.has_pid.tolist(), self.ppid.tolist(), self.has_ppid.tolist(), self._programs()
         ):
             found.append(programs.held.get(ppid) if has_ppid else None)
             if has_pid:
                 programs.remember(pid, program)
-        self._put(every.tolist(), found)
+        self._put(found)
 
-    def _put(self, children: list[int], found: list[Program | None]) -> None:
-        """The programs of parents that stand in no row of this block."""
-        named = [(child, program) for child, program in zip(children, found) if program is not None]
+    def _put(self, found: list[Program | None]) -> None:
+        """The programs of parents."""
+        named = [(child, program) for child, program in enumerate(found) if program is not None]
         for k, name in enumerate(("ParentImage", "ParentCommandLine", "parent_record")):
             some = [(child, program[k]) for child, program in named if program[k] is not None]
             if some:

@@ -4,15 +4,19 @@
 1. The first of some lines that are alike (type, numbers of equals signs, of gaps and of quotes) says which keys they have: its layout.
 2. Each of the others has that layout where, for every word, the key stands before its equals sign and behind the gap, and nothing
    else in the line is a gap or a quote. So where a value begins and ends follows from the places of equals signs alone.
-3. A line whose words the layout cannot tell for certain belongs to no shape; :mod:`headwater.examine.audit_lines` reads it.
+3. Words that are the same in some of the lines are mostly the same in all: a run of these is compared as one text, and lines that
+   differ there are left for another round.
+4. A line whose words the layout cannot tell for certain belongs to no shape; :mod:`headwater.examine.audit_lines` reads it.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +25,13 @@ from headwater.examine.audit_fields import KNOWN
 from headwater.examine.audit_marks import Heads, Marks
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_views import Bytes, Flags, Ints, words
+from headwater.examine.line_words import Words
 
 FEW = 32  # lines that are worth a layout of their own
 _ROUNDS = 8  # layouts tried among lines that are alike
+_SAMPLES = 8  # rows in which words are compared before all are
+_RUN = 32  # bytes of a run of words that is worth it
+_STRAYS = 4  # one row in so many may differ in a run
 _WIDEST_GAP = 4  # so many are taken off a value that goes on until the next word
 _LONGEST = 1 << 16  # bytes of a line that is taken as a model
 _MOST = 127  # of equals signs and gaps
@@ -52,22 +60,21 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Rows of one type and layout, and for each word the places of its values; ``pick`` leaves some out."""
+    """Rows of one type and layout, and for each word the places of its values (one where all are the same) and their first eight
+    bytes; ``pick`` leaves some rows out."""
 
     type: str
     layout: Layout
     rows: Ints
     start: tuple[Ints, ...]
     end: tuple[Ints, ...]
+    wide: tuple[Words, ...]
 
     def pick(self, good: Flags) -> Shape:
-        return Shape(
-            self.type,
-            self.layout,
-            self.rows[good],
-            tuple(s[good] for s in self.start),
-            tuple(e[good] for e in self.end),
-        )
+        def some(places: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+            return tuple(p if len(p) == 1 else p[good] for p in places)
+
+        return Shape(self.type, self.layout, self.rows[good], some(self.start), some(self.end), some(self.wide))
 
 
 def _counts(text: bytes) -> tuple[int, int, int]:
@@ -115,13 +122,23 @@ def layout_of(body: bytes) -> Layout | None:
     return _layout(tuple(words), len(gap) if words else 0, parts, quotes)
 
 
-def _stands(wide: NDArray[np.uint64], equal: Ints, text: bytes) -> Flags:
+def _number(text: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+def _halves(data: Bytes, at: Ints) -> Words:
+    """Sixteen bytes from each place on, as two words; one copy costs NumPy no more than that of eight bytes."""
+    wide = np.ndarray((len(data) - 16,), dtype=np.complex128, buffer=data, strides=(1,))
+    return wide[at].view(np.uint64).reshape(-1, 2)
+
+
+def _stands(wide: Words, equal: Ints, text: bytes) -> Flags:
     """Whether a text ends with these equals signs."""
     ok: Flags | None = None
     for last in range(len(text), 0, -8):
         piece = text[max(0, last - 8) : last]
         here = wide[equal + (last - len(text) - 7)]
-        same = here >> np.uint64(8 * (8 - len(piece))) == np.uint64(int.from_bytes(piece, "little"))
+        same = here >> np.uint64(8 * (8 - len(piece))) == _number(piece)
         ok = same if ok is None else ok & same
     assert ok is not None
     return ok
@@ -156,45 +173,124 @@ class _Alike:
         return layout_of(self.lines.data[self.body[row] : self.lines.end[row]].tobytes())
 
     def shape(self, layout: Layout, rows: Ints, code: int) -> tuple[Shape | None, Ints]:
-        """Those of the rows that have a layout, as a shape, and the others."""
+        """Those of the rows that have a layout, as a shape, and the others; the first row is the layout's model."""
         ok = (self.equals[rows] == layout.equals) & (self.parts[rows] == layout.parts)
         ok &= (self.quotes[rows] == layout.quotes) & (self.heads.codes[rows] == code)
         some = rows if ok.all() else rows[ok]
         if len(some) < FEW:
             return None, rows
-        data, first = self.lines.data, self.heads.first[some]
-        equal = [self.marks.equals[first + own] for own in layout.own]
-        wide = words(data, 8)
-        good = _stands(wide, equal[0], layout.before[0])
-        good &= equal[0] - len(layout.before[0]) + 2 == self.body[some]
-        for places, text in zip(equal[1:], layout.before[1:]):
-            good &= _stands(wide, places, text)
-        start = [places + 1 for places in equal]
-        end = [places - (len(text) - 1) for places, text in zip(equal[1:], layout.before[1:])]
-        end.append(self.lines.end[some] - layout.tail)
-        good &= self._certain(data, layout, start, end)
-        for k in np.flatnonzero(layout.closes).tolist():
-            end[k] = end[k] - 1
-        found = Shape(self.heads.types[code], layout, some, tuple(start), tuple(end))
-        if good.all():
+        fit = _Fit(self, layout, some)
+        found = fit.shape(self.heads.types[code])
+        if fit.good.all():
             return found, rows[~ok]
-        ok[np.flatnonzero(ok)[~good]] = False
-        return (found.pick(good) if good.any() else None), rows[~ok]
+        ok[np.flatnonzero(ok)[~fit.good]] = False
+        return (found.pick(fit.good) if fit.good.any() else None), rows[~ok]
 
-    def _certain(self, data: Bytes, layout: Layout, start: list[Ints], end: list[Ints]) -> Flags:
-        """What the keys before equals signs do not tell."""
-        good = end[-1] >= start[-1]
-        for k in range(layout.tail):
-            good &= (data[end[-1] + k] == 32) | (data[end[-1] + k] == 29)
-        for k, key in enumerate(layout.keys):
-            name = KNOWN[key].encode()
-            if name == _MESSAGE:
-                good &= end[k] == start[k]
-            elif name in _YOUNG:
-                good &= words(data, 4)[start[k] - len(name) - 5] != _OLD
-            if layout.closes[k]:
-                good &= (end[k] > start[k]) & (data[end[k] - 1] == 39)
+
+class _Fit:
+    """A layout held against rows that may have it; ``good`` are those that have it for certain."""
+
+    def __init__(self, alike: _Alike, layout: Layout, some: Ints) -> None:
+        self._alike, self._layout, self._some = alike, layout, some
+        self._data, self._first = alike.lines.data, alike.heads.first[some]
+        self._stop = alike.lines.end[some] - layout.tail
+        self._equals: dict[int, Ints] = {}
+        self._same: set[int] = set()  # words that are as in the model
+        self.good = np.ones(len(some), dtype=np.bool_)
+
+    def _equal(self, k: int) -> Ints:
+        """The equals sign of a word."""
+        if k not in self._equals:
+            self._equals[k] = self._alike.marks.equals[self._first + self._layout.own[k]]
+        return self._equals[k]
+
+    def _begin(self, k: int) -> Ints:
+        """Where the gap before a word begins; behind the last, where the line ends."""
+        if k == len(self._layout.keys):
+            return self._stop
+        return self._equal(k) - (len(self._layout.before[k]) - 1)
+
+    def _texts(self, rows: Ints) -> list[list[bytes]]:
+        """The words of a few rows with the gaps before them."""
+        own, lead = np.array(self._layout.own), np.array([len(text) - 1 for text in self._layout.before])
+        equal = self._alike.marks.equals[self._first[rows][:, None] + own]
+        begin = np.concatenate([equal - lead, self._stop[rows][:, None]], axis=1).tolist()
+        return [[self._data[low:high].tobytes() for low, high in itertools.pairwise(places)] for places in begin]
+
+    def _runs(self) -> Iterator[tuple[int, int, bytes]]:
+        """Words that are the same in a few rows, and their text: numbers of the first, and of the one behind the last."""
+        rows = np.linspace(0, len(self._some) - 1, _SAMPLES).astype(np.int64)
+        texts = self._texts(rows)
+        same = [len(set(word)) == 1 for word in zip(*texts, strict=True)]
+        for alike, group in itertools.groupby(range(len(same)), key=same.__getitem__):
+            if alike:
+                numbers = list(group)
+                text = b"".join(texts[0][k] for k in numbers)
+                # what a word means that follows "old" is asked of each word by itself
+                if len(text) >= _RUN and not any(b"old " + name in text for name in _YOUNG):
+                    yield numbers[0], numbers[-1] + 1, text
+
+    def _has(self, low: int, high: int, text: bytes) -> Flags:
+        """Which rows have a text as their words from ``low`` to ``high``."""
+        begin = self._begin(low)
+        good: Flags = self._begin(high) - begin == len(text)
+        most = len(self._data) - _RUN
+        wide = np.ndarray((most,), dtype=f"V{_RUN}", buffer=self._data, strides=(1,))
+        for at in (*range(0, len(text) - _RUN, _RUN), len(text) - _RUN):
+            want = np.frombuffer(text[at : at + _RUN], dtype=np.uint64)
+            # a row that is shorter may lead behind the block; its length has told that it differs
+            here = wide[np.minimum(begin + at, most - 1)].view(np.uint64).reshape(-1, _RUN // 8)
+            differs = here[:, 0] ^ want[0]
+            for k in range(1, _RUN // 8):
+                differs |= here[:, k] ^ want[k]
+            good &= differs == 0
         return good
+
+    def shape(self, kind: str) -> Shape:
+        """The values of all words, in the rows that are good."""
+        for low, high, text in self._runs() if len(self._some) >= _SAMPLES else ():
+            has = self._has(low, high, text)
+            if len(has) - np.count_nonzero(has) <= len(has) // _STRAYS:
+                self.good &= has
+                self._same.update(range(low, high))
+                self._old(low)
+        self.good &= self._begin(0) + 1 == self._alike.body[self._some]
+        for k in range(self._layout.tail):
+            self.good &= (self._data[self._stop + k] == 32) | (self._data[self._stop + k] == 29)
+        found = [self._word(k) for k in range(len(self._layout.keys))]
+        start, end, wide = zip(*found, strict=True)
+        return Shape(kind, self._layout, self._some, start, end, wide)
+
+    def _word(self, k: int) -> tuple[Ints, Ints, Words]:
+        """Where the values of a word begin and end, and what they begin with."""
+        before, closes = self._layout.before[k], self._layout.closes[k]
+        if k in self._same:  # one word for all, that of the model
+            start = self._alike.marks.equals[self._first[:1] + self._layout.own[k]] + 1
+            if k + 1 == len(self._layout.keys):
+                end = self._stop[:1]
+            else:
+                after = self._alike.marks.equals[self._first[:1] + self._layout.own[k + 1]]
+                end = after - (len(self._layout.before[k + 1]) - 1)
+            return start, end - closes, words(self._data, 8)[start]
+        equal, end = self._equal(k), self._begin(k + 1)
+        here = _halves(self._data, equal - 7)
+        self.good &= here[:, 0] >> np.uint64(max(0, 64 - 8 * len(before))) == _number(before[-8:])
+        if len(before) > 8:
+            self.good &= _stands(words(self._data, 8), equal - 8, before[:-8])
+        self._old(k)
+        self.good &= end > equal
+        if KNOWN[self._layout.keys[k]].encode() == _MESSAGE:
+            self.good &= end == equal + 1
+        if closes:
+            self.good &= (end > equal + 1) & (self._data[end - 1] == 39)
+            end = end - 1
+        return equal + 1, end, here[:, 1]
+
+    def _old(self, k: int) -> None:
+        """Rows with "old" before certain words are not good."""
+        name = KNOWN[self._layout.keys[k]].encode()
+        if name in _YOUNG:
+            self.good &= words(self._data, 4)[self._equal(k) - len(name) - 4] != _OLD
 
 
 def shapes_of(lines: Lines, heads: Heads, marks: Marks) -> Iterator[Shape]:

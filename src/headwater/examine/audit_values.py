@@ -25,6 +25,7 @@ _PIECE = 1 << 18  # bytes that are gathered at once
 _QUOTE, _SPACE = 34, 32
 _32 = np.uint64(32)
 _8 = np.uint64(8)
+_56, _BYTE = np.uint64(56), np.uint64(255)
 POOL = 1  # the buffer that decoded and joined texts stand in
 _NIBBLES = np.full(256, 255, dtype=np.uint8)
 _NIBBLES[np.frombuffer(b"0123456789ABCDEF", dtype=np.uint8)] = np.arange(16)
@@ -156,11 +157,10 @@ def _same(data: Bytes, start: Ints, size: Ints, wide: Words) -> bool:
     return True
 
 
-def numbers_of(data: Bytes, start: Ints, end: Ints) -> tuple[Number, Flags | None]:
-    """Values of up to 15 decimal digits, and which rows have none of these (None: all have)."""
+def numbers_of(data: Bytes, start: Ints, end: Ints, wide: Words) -> tuple[Number, Flags | None]:
+    """Values of up to 15 decimal digits, and which rows have none of these (None: all have); ``wide``: their first eight bytes."""
     size = end - start
-    wide = words(data, 8)[start]
-    if _same(data, start, size, wide):
+    if len(size) > 1 and _same(data, start, size, wide):
         start, size, wide = start[:1], size[:1], wide[:1]
     count, value = decimal(wide)
     good = count == np.minimum(size, 8)
@@ -239,18 +239,19 @@ def _decoded(block: Bytes, start: Ints, end: Ints, rows: Ints) -> _Decoded | Non
 
 
 def text_of(
-    block: Bytes, start: Ints, end: Ints, encoded: bool, sign: str | None, pool: Pool
+    block: Bytes, start: Ints, end: Ints, wide: Words, encoded: bool, sign: str | None, pool: Pool
 ) -> tuple[Text, Flags | None]:
-    """The values ``block[start:end]``, and which rows have none that is certain (None: all are); ``encoded``: without quotes they may be
-    hexadecimal; ``sign``: what without quotes stands for nothing."""
+    """The values ``block[start:end]``, which begin with ``wide``, and which rows have none that is certain (None: all are); ``encoded``:
+    without quotes they may be hexadecimal; ``sign``: what without quotes stands for nothing."""
     rows = len(start)
-    quoted = block[start] == _QUOTE
+    quoted = wide & _BYTE == np.uint64(_QUOTE)
     if quoted.any():
         quoted &= (end - start >= 2) & (block[end - 1] == _QUOTE)
+        within = wide >> _8 | block[start + 8].astype(np.uint64) << _56
+        wide = within if quoted.all() else np.where(quoted, within, wide)
         start, end = start + quoted, end - quoted
     bare = ~quoted
-    wide = words(block, 8)[start]
-    if _same(block, start, end - start, wide) and (bare.all() or quoted.all()):
+    if rows > 1 and _same(block, start, end - start, wide) and (bare.all() or quoted.all()):
         start, end, wide, bare = start[:1], end[:1], wide[:1], bare[:1]
     views = views_from(block, start, end, 0, 0, wide)
     odd = coded = data = None

@@ -15,6 +15,7 @@ import polars as pl
 from headwater.examine.audit_join import joined_rows
 from headwater.examine.audit_lines import OWN
 from headwater.examine.audit_plain import plain_rows
+from headwater.examine.audit_programs import programs_of
 from headwater.examine.audit_quick import quick_rows
 from headwater.examine.line_blocks import Lines
 from headwater.examine.lines import Context, Cut, LineGrammar
@@ -40,7 +41,7 @@ def _events(lines: Lines, context: Context) -> Cut:
     library = compiled.library()
     if library is None:
         made = plain_rows(context.near, context.memory)
-        return made if made is not None else joined_rows(context.near, context.memory)
+        return made if made is not None else joined_rows(context.near, programs_of(context.memory))
     return quick_rows(library, context.near, context.memory)
 
 
