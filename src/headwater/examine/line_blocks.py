@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from headwater.examine.batch import printable
-from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, column, find
+from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, column, find, places
 from headwater.formats import compiled
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import GapReason
@@ -117,14 +117,14 @@ def _lines_of(library: Any, view: Bytes) -> tuple[Ints, Ints, Ints]:
     return start[:count], end[:count], text[:count]
 
 
-def _feeds(view: Bytes) -> int:
-    library = compiled.library()
-    if library is not None:
-        return int(library.hw_count(compiled.at(view), len(view), 10))
-    return int(np.count_nonzero(view == 10))
+def _stops(view: Bytes) -> Ints:
+    """Behind every line feed."""
+    stops = places(view, 10)
+    stops += 1
+    return stops
 
 
-def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
+def _stretches(data: bytes, size: int, stops: Ints | None) -> tuple[Ints, Ints, Ints, list[tuple[int, int]]]:
     """Start, end and end of the text of every stretch in the first ``size`` bytes, and the zero runs between them."""
     view = np.frombuffer(data, dtype=np.uint8)[:size]
     zeros = data.find(b"\0", 0, size) >= 0
@@ -132,8 +132,7 @@ def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int
     library = compiled.library()
     if library is not None and not runs and size:
         return *_lines_of(library, view), runs
-    stops = np.flatnonzero(view == 10) + 1
-    edges = stops
+    edges = stops = _stops(view) if stops is None else stops
     if runs:
         edges = np.unique(np.concatenate([stops, np.array(runs, dtype=np.int64).ravel()]))
     if len(edges) == 0 or edges[-1] != size:
@@ -152,9 +151,9 @@ def _stretches(data: bytes, size: int) -> tuple[Ints, Ints, Ints, list[tuple[int
     return start, end, text, runs
 
 
-def _block(data: bytes, size: int, base: int, limit: int) -> LineBlock:
-    """The first ``size`` bytes of a padded block."""
-    start, end, text, runs = _stretches(data, size)
+def _block(data: bytes, size: int, base: int, limit: int, stops: Ints | None) -> LineBlock:
+    """The first ``size`` bytes of a padded block; ``stops``: behind every line feed in these, if that is known."""
+    start, end, text, runs = _stretches(data, size, stops)
     gaps = [Gap(base + low, high - low, GapReason.OVERWRITTEN, "zero bytes") for low, high in runs]
     long = np.flatnonzero(end - start > limit)
     for row in long.tolist():
@@ -186,9 +185,9 @@ class _Cutter:
         self.held = b""
         self.inside: GapReason | None = None  # a zero run or an over-long rest that goes on
 
-    def _yield(self, size: int) -> LineBlock:
+    def _yield(self, size: int, stops: Ints | None = None) -> LineBlock:
         padded = b"".join((memoryview(self.held)[:size], bytes(PADDING)))
-        block = _block(padded, size, self.base, self.limit)
+        block = _block(padded, size, self.base, self.limit, stops)
         self.base += size
         self.held = self.held[size:]
         return block
@@ -232,12 +231,19 @@ class _Cutter:
             self.inside = GapReason.TOO_LONG
             yield from self._resume(False)
 
-    def _piece(self, whole: int) -> int:
-        """As much of the whole lines as makes no more than MOST_LINES of them: 16 MiB may be 16 million empty lines."""
-        view = np.frombuffer(self.held, dtype=np.uint8)
-        while whole > MOST_LINES and _feeds(view[:whole]) > MOST_LINES:
-            whole = self.held.rfind(b"\n", 0, whole // 2) + 1 or self.held.find(b"\n") + 1
-        return whole
+    def _piece(self, whole: int) -> tuple[int, Ints | None]:
+        """As much of the whole lines as makes no more than MOST_LINES of them: 16 MiB may be 16 million empty lines.
+
+        Also where the lines end, if that was looked for.
+        """
+        if whole <= MOST_LINES:
+            return whole, None
+        view = np.frombuffer(self.held, dtype=np.uint8)[:whole]
+        library = compiled.library()
+        if library is not None and int(library.hw_count(compiled.at(view), whole, 10)) <= MOST_LINES:
+            return whole, None
+        stops = _stops(view)[:MOST_LINES]
+        return int(stops[-1]), stops
 
     def feed(self, data: bytes, last: bool) -> Iterator[LineBlock]:
         self.held += data
@@ -250,12 +256,12 @@ class _Cutter:
             return
         if last:
             while whole := self.held.rfind(b"\n") + 1:
-                yield self._yield(self._piece(whole))
+                yield self._yield(*self._piece(whole))
             if self.held:
                 yield self._yield(len(self.held))
             return
         while whole := self.held.rfind(b"\n") + 1:
-            yield self._yield(self._piece(whole))
+            yield self._yield(*self._piece(whole))
         if len(self.held) >= self.limit + NUL_RUN:
             yield from self._open_end()
 

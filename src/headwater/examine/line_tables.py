@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from headwater.examine.line_views import ARRAY_ENDS, KEPT, NUMBERS, ArrowArray, ArrowSchema, Bytes, new_capsule
+from headwater.examine.arrow_structs import ArrowArray, ArrowSchema
+from headwater.examine.line_views import ARRAY_ENDS, KEPT, NUMBERS, Bytes, new_capsule
 from headwater.formats import compiled
 
 # a column: its name, whether it is of texts (else of integers), and where its values and its bits begin; 0: all rows have a value

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.examine.line_views import PADDING, Bytes, Flags, Ints, find, find_back
+from headwater.examine.line_words import decimal_back, word
 from headwater.formats.patterns import lazy_regex
 
 _FIELD = lazy_regex(r"\{([a-z_]+)([#*]?)\}")
@@ -95,7 +96,26 @@ def equal(data: Bytes, at: Ints, text: bytes) -> Flags:
 
 
 def run_of_digits(data: Bytes, at: Ints, limit: Ints, step: int) -> tuple[Ints, Ints]:
-    """Digits from ``at`` to the right (step 1) or ending before ``at`` to the left (-1): the other end, the value."""
+    """Digits from ``at`` to the right (step 1) or ending before ``at`` to the left (-1): the other end, the value.
+
+    To the left of ``at`` at least :data:`REACH` bytes stand in the block.
+    """
+    if step < 0:
+        return _digits_before(data, at, limit)
+    return _digits_one_by_one(data, at, limit, step)
+
+
+def _digits_before(data: Bytes, at: Ints, limit: Ints) -> tuple[Ints, Ints]:
+    """Digits that end before ``at``: up to seven of all rows at once, in the word that ends there."""
+    count, value = decimal_back(word(data, at - 8))
+    here = at - count
+    rows = np.flatnonzero((count == 8) | (here < limit))
+    if len(rows):
+        here[rows], value[rows] = _digits_one_by_one(data, at[rows], limit[rows], -1)
+    return here, value
+
+
+def _digits_one_by_one(data: Bytes, at: Ints, limit: Ints, step: int) -> tuple[Ints, Ints]:
     value = np.zeros(len(at), dtype=np.int64)
     going = np.ones(len(at), dtype=np.bool_)
     here, scale = at + 0, 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.examine import line_words
-from headwater.examine.line_views import Bytes, Flags, Ints, words
+from headwater.examine.line_views import Bytes, Flags, Ints, words, words_from
 from headwater.formats import compiled
 from headwater.model.times import SECOND
 
@@ -24,6 +24,7 @@ _MONTH_CODES = np.array([int.from_bytes(m.encode(), "little") for m in _MONTHS],
 _MONTH_ORDER = np.argsort(_MONTH_CODES)
 _MONTH_SORTED = _MONTH_CODES[_MONTH_ORDER]
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+_32 = np.uint64(32)
 _SCALE = 10 ** np.arange(9, -1, -1, dtype=np.int64)  # of a fraction of so many digits to nanoseconds
 _BEFORE_MONTH = np.cumsum(_MONTH_DAYS).astype(np.int64)  # by month - 1, in a year of 366 days
 
@@ -160,11 +161,12 @@ def _iso_day(text: Letters, between: int, allowed: Letters) -> tuple[Flags, Ints
 
 def clf(data: Bytes, at: Ints) -> Times:
     """``10/Oct/2000:13:55:36 -0700``, the common log format's time without its brackets."""
-    first, run = line_words.runs(line_words.word(data, at), line_words.masked(line_words.word(data, at + 8), 4))
+    text = words_from(data, at, 4)
+    first, run = line_words.runs(text[0], line_words.masked(text[1], 4))
     ok_day, number = _clf_day(letters(data, at[first], 12))
-    ok, second = line_words.clock(line_words.word(data, at + 12))
+    ok, second = line_words.clock((text[1] >> _32) | (text[2] << _32))
     ok, number = ok & ok_day[run], number[run]
-    behind = line_words.word(data, at + 20)
+    behind = (text[2] >> _32) | (text[3] << _32)  # from the twentieth byte on
     if (line_words.masked(behind, 1) == 32).all():
         nanos, end, space = np.zeros(1, np.int64), at + 20, np.ones(len(at), dtype=np.bool_)
     else:

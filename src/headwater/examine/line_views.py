@@ -21,45 +21,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from headwater.examine.arrow_structs import ArrowArray, ArrowSchema
 from headwater.examine.filled import filled
+from headwater.examine.line_search import Bytes as Bytes
+from headwater.examine.line_search import Flags as Flags
+from headwater.examine.line_search import Ints as Ints
+from headwater.examine.line_search import find as find
+from headwater.examine.line_search import find_back as find_back
+from headwater.examine.line_search import places as places
+from headwater.examine.line_search import words as words
+from headwater.examine.line_search import words_from as words_from
 from headwater.formats import compiled
-
-Ints = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
-Flags = NDArray[np.bool_]
 
 PADDING = 64  # zero bytes kept behind a block, so that a fixed-width read at any position stays inside the buffer
 _INLINE = 12
 _SHARED = 1 << 17  # rows
-
-
-class ArrowSchema(ctypes.Structure):
-    _fields_ = (
-        ("format", ctypes.c_char_p),
-        ("name", ctypes.c_char_p),
-        ("metadata", ctypes.c_char_p),
-        ("flags", ctypes.c_int64),
-        ("n_children", ctypes.c_int64),
-        ("children", ctypes.c_void_p),
-        ("dictionary", ctypes.c_void_p),
-        ("release", ctypes.c_void_p),
-        ("private_data", ctypes.c_void_p),
-    )
-
-
-class ArrowArray(ctypes.Structure):
-    _fields_ = (
-        ("length", ctypes.c_int64),
-        ("null_count", ctypes.c_int64),
-        ("offset", ctypes.c_int64),
-        ("n_buffers", ctypes.c_int64),
-        ("n_children", ctypes.c_int64),
-        ("buffers", ctypes.c_void_p),
-        ("children", ctypes.c_void_p),
-        ("dictionary", ctypes.c_void_p),
-        ("release", ctypes.c_void_p),
-        ("private_data", ctypes.c_void_p),
-    )
 
 
 KEPT: dict[int, object] = {}  # what an exported array points into, until its consumer releases it
@@ -153,29 +129,41 @@ _32 = np.uint64(32)
 _8 = np.uint64(8)
 
 
-def words(data: Bytes, width: int) -> NDArray[Any]:
-    """Every position of a padded block as a little-endian word of 4 or 8 bytes, overlapping, without a copy."""
-    return np.ndarray((len(data) - 8,), dtype=f"<u{width}", buffer=data, strides=(1,))
-
-
 def _views(data: Bytes, start: Ints, end: Ints) -> NDArray[np.uint64]:
     size = (end - start).view(np.uint64)
-    first = words(data, 8)[start]
     views = np.empty((len(start), 2), dtype=np.uint64)
     short = size <= _INLINE
-    if not short.any():
-        views[:, 0] = size | (first << _32)
-        views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
+    count = int(np.count_nonzero(short))
+    if 4 * count > len(start):
+        _cut_out(data, start, size, views)
+        if count < len(start):
+            rows = np.flatnonzero(~short)
+            views[rows, 1] = start[rows].view(np.uint64) << _32
         return views
-    # a text of up to eight bytes is cut out of the word that begins with it; a long one needs its first four only
-    inside = first & MASK8[np.minimum(size, _8)]
-    views[:, 0] = size | (inside << _32)
-    views[:, 1] = np.where(short, inside >> _32, start.view(np.uint64) << _32)
-    middle = np.flatnonzero(short & (size > _8))
-    if len(middle):
-        rest = words(data, 4)[start[middle] + 8].astype(np.uint64) & MASK8[size[middle] - _8]
-        views[middle, 1] |= rest << _32
+    views[:, 0] = size | (words(data, 8)[start] << _32)
+    views[:, 1] = start.view(np.uint64) << _32  # buffer number 0, then the position in it
+    if count:
+        rows = np.flatnonzero(short)
+        few = np.empty((count, 2), dtype=np.uint64)
+        _cut_out(data, start[rows], size[rows], few)
+        views[rows] = few
     return views
+
+
+def _cut_out(data: Bytes, start: Ints, size: NDArray[np.uint64], views: NDArray[np.uint64]) -> None:
+    """The views of texts of up to twelve bytes; of a longer one the first word only."""
+    number = size.view(np.int64)  # an index of 64 bits with a sign is taken as it is
+    if number.max(initial=0) <= 8:  # cut out of the word that begins with it
+        first, rest = words(data, 8)[start], None
+        first &= MASK8[number]
+    else:
+        first, rest = words_from(data, start, 2)
+        first &= MASK8[np.minimum(number, 8)]
+        rest &= MASK8[np.minimum(np.maximum(number, 8) - 8, 4)]
+        rest <<= _32
+    views[:, 0] = size | (first << _32)
+    first >>= _32
+    views[:, 1] = first if rest is None else first | rest
 
 
 def cleared(values: NDArray[Any], bits: Bytes, rows: int) -> None:
@@ -242,12 +230,13 @@ def column(data: Bytes, start: Ints, end: Ints, valid: Flags | None = None) -> p
         return _compiled_column(library, data, start, end, valid)
     if valid is None:
         return buffered(_views(data, start, end), (data,), None, 0, len(start))
-    if 2 * np.count_nonzero(valid) > len(valid):
+    rows = np.flatnonzero(valid)
+    if 4 * len(rows) > 3 * len(valid):
         start = np.where(valid, start, 0)
         views = _views(data, start, np.where(valid, end, start))
     else:
         views = np.zeros((len(start), 2), dtype=np.uint64)
-        views[valid] = _views(data, start[valid], end[valid])
+        views[rows] = _views(data, start[rows], end[rows])
     return buffered(views, (data,), np.packbits(valid, bitorder="little"), 0, len(start))
 
 
@@ -299,101 +288,3 @@ def numbers(values: Ints, valid: Flags) -> pl.Series:
     """Integers as a series; null where ``valid`` is false."""
     series = pl.Series(values)
     return series if valid.all() else series.set(pl.Series(~valid), None)
-
-
-_ONES = np.uint64(0x0101010101010101)
-_HIGH = np.uint64(0x8080808080808080)
-_SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
-_ONE = np.uint64(1)
-_ROUNDS = 4  # after so many words without a hit, all places of the byte are looked up for the rows that are left
-_FEW = 512  # or each of these is searched by itself
-
-
-def _look(data: Bytes, at: Ints, byte: int) -> tuple[Ints, Flags]:
-    """Where the byte first stands in the eight bytes from each position on, and whether it does."""
-    difference = words(data, 8)[at] ^ (np.uint64(byte) * _ONES)
-    zeros = (difference - _ONES) & ~difference & _HIGH
-    step = np.bitwise_count((zeros & (~zeros + _ONE)) - _ONE) >> np.uint8(3)
-    return at + step, zeros != 0
-
-
-def _searched(function: Any, data: Bytes, at: Ints, limit: Ints, byte: int) -> Ints:
-    found = np.empty(len(at), dtype=np.int64)
-    at, limit = compiled.whole(at), compiled.whole(limit)
-    place = compiled.at
-    compiled.checked(function(place(data), len(data), place(at), place(limit), len(at), byte, place(found)))
-    return found
-
-
-def find(data: Bytes, at: Ints, byte: int, limit: Ints) -> Ints:
-    """For each row the first position of ``byte`` at or after ``at``, or ``limit`` where there is none before it.
-
-    Eight bytes of every row are looked at in one step: the lowest zero byte of ``word ^ pattern`` (H. S. Warren,
-    Hacker's Delight, 6-1).
-    """
-    library = compiled.library()
-    if library is not None:
-        return _searched(library.hw_find, data, at, limit, byte)
-    found, hit = _look(data, at, byte)
-    found = np.where(hit, np.minimum(found, limit), limit)
-    rows = np.flatnonzero(~hit & (at + 8 < limit))
-    here = at[rows] + 8
-    for _ in range(_ROUNDS):
-        if not len(rows):
-            return found
-        there, hit = _look(data, here, byte)
-        done = rows[hit]
-        found[done] = np.minimum(there[hit], limit[done])
-        here = here + 8
-        more = ~hit & (here < limit[rows])
-        rows, here = rows[more], here[more]
-    if len(rows) <= _FEW:
-        for row, low, high in zip(rows.tolist(), here.tolist(), limit[rows].tolist()):
-            place = data[low:high].tobytes().find(byte)
-            found[row] = low + place if place >= 0 else high
-    else:
-        places = _places(data, int(here.min()), int(limit[rows].max()), byte)
-        which = np.searchsorted(places[:-1], here)
-        found[rows] = np.minimum(places[which], limit[rows])
-    return found
-
-
-def _places(data: Bytes, low: int, high: int, byte: int) -> Ints:
-    """All positions of a byte in a stretch, and one beyond every position behind them."""
-    return np.append(np.flatnonzero(data[low:high] == byte) + low, len(data))
-
-
-def find_back(data: Bytes, end: Ints, byte: int, limit: Ints) -> Ints:
-    """For each row the position behind the last ``byte`` before ``end``, or ``limit`` where there is none from it on.
-
-    The rows' ends lie at 8 or later. As :func:`find`, but byte by byte exact, because it is the highest hit that counts.
-    """
-    library = compiled.library()
-    if library is not None:
-        return _searched(library.hw_find_back, data, end, limit, byte)
-    wide = words(data, 8)
-    pattern = np.uint64(byte) * _ONES
-    found = limit.copy()
-    rows = np.flatnonzero(end > limit)
-    here = end[rows]
-    for _ in range(_ROUNDS):
-        if not len(rows):
-            return found
-        difference = (wide[np.maximum(here - 8, 0)] ^ pattern).byteswap()
-        zeros = ~(((difference & _SEVENS) + _SEVENS) | difference | _SEVENS)
-        hit = zeros != 0
-        step = np.bitwise_count((zeros & (~zeros + _ONE)) - _ONE).astype(np.int64) >> 3
-        done = rows[hit]
-        found[done] = np.maximum(here[hit] - step[hit], limit[done])
-        here = here - 8
-        more = ~hit & (here > limit[rows])
-        rows, here = rows[more], here[more]
-    if len(rows) <= _FEW:
-        for row, low, high in zip(rows.tolist(), limit[rows].tolist(), here.tolist()):
-            found[row] = low + data[low:high].tobytes().rfind(byte) + 1
-    else:
-        low = int(limit[rows].min())
-        places = _places(data, low, int(here.max()), byte)
-        before = np.searchsorted(places[:-1], here) - 1
-        found[rows] = np.where(before < 0, limit[rows], np.maximum(places[before] + 1, limit[rows]))
-    return found

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.examine.line_views import MASK8, Bytes, Flags, Ints, words
+from headwater.examine.line_views import MASK8, Bytes, Flags, Ints, words, words_from
 
 Words = NDArray[np.uint64]
 
@@ -75,6 +75,21 @@ def decimal(texts: Words) -> tuple[Ints, Ints]:
     return count.astype(np.int64), value.view(np.int64)
 
 
+def decimal_back(texts: Words) -> tuple[Ints, Ints]:
+    """How many decimal digits each word ends with (0 … 8), and their value."""
+    spread = texts ^ _ZEROS
+    other = (((spread & _SEVENS) + _OVER) | spread) & _HIGH
+    other |= other >> _8
+    other |= other >> _16
+    other |= other >> _32  # now of every byte up to the last that is no digit
+    count = _EIGHT - np.bitwise_count(other)
+    value = spread & _NIBBLES & ~((other >> _7) * _FF)
+    value = (value * _10 + (value >> _8)) & _PAIRS
+    value = (value * _HUNDRED + (value >> _16)) & _FOURS
+    value = (value * _TEN_THOUSAND + (value >> _32)) & _LOW
+    return count.astype(np.int64), value.view(np.int64)
+
+
 def clock(texts: Words) -> tuple[Flags, Ints]:
     """``HH:MM:SS`` as seconds of the day; a leap second 60 is taken as the next second."""
     spread = (texts & _CLOCK_DIGITS) ^ (_ZEROS & _CLOCK_DIGITS)
@@ -87,6 +102,7 @@ def clock(texts: Words) -> tuple[Flags, Ints]:
 
 _SEVENS, _DOTS, _FIRST = _U(0x7F7F7F7F7F7F7F7F), _U(0x2E2E2E2E2E2E2E2E), _U(0x80)
 _LONGEST, _THREE = 15, np.uint8(3)
+_EIGHT, _7 = np.uint8(8), _U(7)
 _56 = _U(56)
 
 
@@ -108,8 +124,9 @@ def ipv4(data: Bytes, start: Ints, end: Ints) -> Flags:
     nowhere do four digits stand in a row.
     """
     size = np.maximum(end - start, 0)
-    low = word(data, start) & MASK8[np.minimum(size, 8)]
-    high = word(data, start + 8) & MASK8[np.clip(size - 8, 0, 8)]
+    low, high = words_from(data, start, 2)
+    low &= MASK8[np.minimum(size, 8)]
+    high &= MASK8[np.minimum(np.maximum(size, 8) - 8, 8)]
     digit, digit_high = _digits(low), _digits(high)
     dot, dot_high = _dots(low), _dots(high)
     count = np.bitwise_count(dot) + np.bitwise_count(dot_high)

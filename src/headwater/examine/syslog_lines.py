@@ -14,7 +14,8 @@ import polars as pl
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_time import Times, YearlessTimes, bsd, digits, iso, letters
-from headwater.examine.line_views import Flags, Ints, numbers, words
+from headwater.examine.line_views import MASK8, Flags, Ints, numbers, words_from
+from headwater.examine.line_words import decimal_back, runs, word
 from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.examine.messages import OWN, classified
 from headwater.formats import compiled
@@ -110,21 +111,10 @@ def _skip_spaces(lines: Lines, at: Ints) -> Ints:
 def _pid(lines: Lines, close: Ints, bracket: Flags) -> tuple[Flags, Ints, Ints]:
     """Where ``[digits]`` ends at ``close``: whether it does, where it opens, and the number (of up to seven digits)."""
     # the eight bytes before the bracket in one read; a syslog text never stands at the beginning of a block
-    before = words(lines.data, 8)[np.maximum(close - 8, 0)]
-    letters = np.ascontiguousarray(before.view(np.uint8).reshape(len(close), 8).T)
-    pid = np.zeros(len(close), dtype=np.int64)
-    opened = np.zeros(len(close), dtype=np.int64)
-    going, scale = bracket, 1
-    for k in range(7, -1, -1):
-        if k < 7:
-            opened[going & (letters[k] == 91)] = k - 8
-        digit = letters[k] - np.uint8(48)
-        going = going & (digit <= 9)
-        if not going.any():
-            break
-        pid += np.where(going, digit, 0).astype(np.int64) * scale
-        scale *= 10
-    return opened < 0, close + opened, pid
+    count, pid = decimal_back(word(lines.data, np.maximum(close - 8, 0)))
+    opened = close - count - 1
+    numbered = bracket & (count > 0) & (count < 8) & (lines.data[np.maximum(opened, 0)] == 91)
+    return numbered, opened, pid
 
 
 class _Tags(NamedTuple):
@@ -158,9 +148,18 @@ def _hosts(lines: Lines, at: Ints, stop: Ints) -> Flags:
     """Which words [at, stop) may be a host: no tag, no dash, and a host's form."""
     last = lines.data[np.maximum(stop - 1, 0)]
     may = (stop > at) & (last != 58) & (last != 93) & (lines.data[at] != 45)
+    # who wrote a line mostly wrote the one before it; a name over sixteen bytes is never taken for the one before
+    low, high = words_from(lines.data, at, 2)
+    size = stop - at
+    low &= MASK8[np.clip(size, 0, 8)]
+    high &= MASK8[np.clip(size - 8, 0, 8)]
+    own = np.where(size > 16, -np.arange(len(size)), size)
+    first, run = runs(may, own, low, high)
+    at, stop, may = at[first], stop[first], may[first]
     words = lines.column(at, stop, None if may.all() else may)
     form = words.str.contains(_HOST) & words.str.contains(_MORE_THAN_DIGITS)
-    return form.fill_null(False).to_numpy()
+    fits: Flags = form.fill_null(False).to_numpy()[run]
+    return fits
 
 
 def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:

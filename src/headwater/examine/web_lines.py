@@ -17,7 +17,18 @@ from headwater.examine import line_words
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal, run_of_digits
 from headwater.examine.line_time import clf
-from headwater.examine.line_views import Bytes, Flags, Ints, constant, find, find_back, numbers, words
+from headwater.examine.line_views import (
+    Bytes,
+    Flags,
+    Ints,
+    constant,
+    find,
+    find_back,
+    numbers,
+    places,
+    words,
+    words_from,
+)
 from headwater.examine.lines import Context, Cut
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome, TimeBasis
@@ -101,10 +112,10 @@ def _status_and_size(lines: Lines, quote: Ints) -> tuple[Flags, Ints, Ints, Ints
     """Of ``" 200 1234`` at a closing quote: whether it is that, the status, the size, its end; -1 stands for a dash."""
     data = lines.data
     at = np.minimum(quote, lines.end)
-    head = line_words.word(data, at)
+    head, behind = words_from(data, at, 2)
     ok, status = line_words.three_digits(head >> np.uint64(16))
     ok &= (head & _ANSWER_MASK) == _ANSWER
-    count, size = line_words.decimal(line_words.word(data, at + 6))
+    count, size = line_words.decimal((head >> np.uint64(48)) | (behind << np.uint64(16)))
     end = at + 6 + count
     odd = np.flatnonzero(~ok | (count == 0) | (count == 8))
     if len(odd):
@@ -218,7 +229,7 @@ def _request(lines: Lines, low: Ints, high: Ints) -> dict[str, pl.Series]:
     fits = proper | short
     uri = np.minimum(method_end + 1, high)
     uri_end = np.maximum(np.where(proper, version - 1, high), uri)
-    mark = _first_inside(np.flatnonzero(lines.data == _QUESTION), uri, uri_end)
+    mark = _first_inside(places(lines.data, _QUESTION), uri, uri_end)
     every = None if fits.all() else fits
     columns = {
         "cs-method": lines.column(low, method_end, every),
@@ -296,8 +307,11 @@ def _end_of_request(lines: Lines, low: Ints, quotes: _Quotes) -> tuple[Ints, tup
     some = lines.take(wrong)
     inside = some.column(low[wrong], some.end).str.extract(_UNESCAPED, 1)
     found = inside.is_not_null().to_numpy()
-    quote[wrong[found]] = low[wrong[found]] + inside.filter(found).str.len_bytes().to_numpy().astype(np.int64)
-    return quote, _status_and_size(lines, quote)
+    rows = wrong[found]
+    quote[rows] = low[rows] + inside.filter(found).str.len_bytes().to_numpy().astype(np.int64)
+    for whole, part in zip(answer, _status_and_size(lines.take(rows), quote[rows])):
+        whole[rows] = part
+    return quote, answer
 
 
 def access_shape(lines: Lines, context: Context) -> Cut:
