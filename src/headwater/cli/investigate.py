@@ -44,6 +44,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="已知文件集：校验值清单、NSRL 的 CSV 等 · a set of known files: digests, NSRL's CSV …",
     )  # fmt: skip
     parser.add_argument(
+        "--places", action="append", type=Path, default=[], metavar="FILE",
+        help="地址归属表：带经纬度或国家的 CSV、MMDB · a table of places: CSV or MMDB with coordinates or countries",
+    )  # fmt: skip
+    parser.add_argument(
         "--trusted-proxy", action="append", default=[], metavar="CIDR", help="可信代理 · trusted proxies"
     )
     parser.add_argument("--lang", choices=LANGUAGES, help="报告语言 · language of the report")
@@ -113,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
         tuple(options.sources), options.case, claim_of(options), tuple(options.examiner), changes, tuple(options.rules),
         options.command, not options.no_reread, options.workers, keys_of(options),
         Gate(options.override, options.attack_source), tuple(options.yara), tuple(options.indicators), tuple(options.known),
+        tuple(options.places),
     )  # fmt: skip
     before = going_on(options.case)
     with Meter(language) as meter:

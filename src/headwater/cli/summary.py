@@ -16,8 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--addresses", action="store_true", help="列出全部地址 · list every address")
     parser.add_argument(
         "--countries",
-        metavar="FILE.csv",
-        help="地址段与国家的列表（network,country 或 first,last,country） · a list of ranges by country",
+        metavar="FILE",
+        help="地址段与国家的列表（CSV 或 MMDB） · a list of ranges by country: CSV or MMDB",
     )
 
 

@@ -42,6 +42,21 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table says that an address belongs: ISO country ("" where it states none), millionths of a degree, town.
+
+    ``table`` and ``sha256``: the name and digest of the table that says it.
+    """
+
+    country: str
+    latitude: int | None = None  # north positive
+    longitude: int | None = None  # east positive
+    town: str = ""
+    table: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The part of the case's settings that detectors may use."""
 
@@ -51,6 +66,7 @@ class Settings:
     values: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)  # by clock: of each item, and of each container on it
     visits: tuple[Visit, ...] = ()  # our own logins on servers, by the ledger
+    places: Mapping[str, Place] = field(default_factory=dict)  # by address, of tables that the person gave
 
 
 class Events(Protocol):

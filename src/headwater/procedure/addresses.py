@@ -15,7 +15,8 @@ import polars as pl
 
 from headwater.detect.addresses import inside
 from headwater.detect.frames import main_feeds
-from headwater.formats.address_ranges import Ranges, ranges
+from headwater.formats.address_ranges import DatabaseRanges, Ranges, database_ranges, ranges
+from headwater.formats.maxmind import BadDatabase, is_database
 from headwater.model.errors import UsageError
 from headwater.model.nouns import Finding, Text
 from headwater.model.phrases import DETAILS, in_chinese
@@ -71,7 +72,7 @@ class Address:
 
 
 def addresses(
-    store: EventStore, findings: Iterable[Finding], most: int, countries: Ranges | None = None
+    store: EventStore, findings: Iterable[Finding], most: int, countries: Ranges | DatabaseRanges | None = None
 ) -> tuple[tuple[Address, ...], int]:
     """The addresses that findings name most, then the busiest, ``most`` of them; and how many there are."""
     if not store.feeds():
@@ -102,7 +103,7 @@ def addresses(
     return found, rows.height
 
 
-def countries_from(path: str) -> Ranges:
+def countries_from(path: str) -> Ranges | DatabaseRanges:
     """The list of ranges by country in a file.
 
     Raises:
@@ -113,6 +114,11 @@ def countries_from(path: str) -> Ranges:
             data = file.read(MOST_LIST + 1)
     except OSError as error:
         raise UsageError("HW0001", what=_no_list(path, error.strerror or str(error))) from error
+    if len(data) <= MOST_LIST and is_database(data):
+        try:
+            return database_ranges(data)
+        except BadDatabase as error:
+            raise UsageError("HW0001", what=_no_list(path, str(error))) from error
     found = ranges(data) if len(data) <= MOST_LIST else None
     if not found:
         why = "no line states a range and a country" if found is not None else "too large"

@@ -32,7 +32,7 @@ from headwater.model.custody import Evidence, Verdict
 from headwater.model.errors import AcquireError, DetectError, IntegrityError, UsageError
 from headwater.model.nouns import Authority, Finding, Sentence
 from headwater.model.paths import encode_name
-from headwater.procedure import indicators, known, yara
+from headwater.procedure import indicators, known, places, yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
 from headwater.procedure.corridor import (
     AUTHORISED,
@@ -78,6 +78,7 @@ class Order:
     yara: tuple[Path, ...] = ()
     indicators: tuple[Path, ...] = ()
     known: tuple[Path, ...] = ()
+    places: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def investigate(
     yara.check(order.yara)
     lists = indicators.read(order.indicators)
     known.check(order.known)
+    places.check(order.places)
     if case_folder.prepare(order.case):
         new = True
     with case_folder.locked(order.case), Ledger(order.case, create=True) as ledger:
@@ -138,6 +140,7 @@ def investigate(
             }
             _seal(corridor, pool, items, products)
             known.keep(order.case, order.known, store_of(corridor))
+            places.keep(order.case, order.places, store_of(corridor))
             pool.close()  # idle children hold memory that detection needs; reading again starts new ones
             judged = judge(corridor, order.rules or tuple(Path(r) for r in corridor.settings.rules))
             if order.read_again:

@@ -17,7 +17,7 @@ from headwater.model.errors import DetectError, StoreError, UsageError
 from headwater.model.kinds import SEVERITY_ORDER
 from headwater.model.nouns import Citation, Finding, Hypothesis, Search, Span, Step
 from headwater.model.ports import Settings
-from headwater.procedure import contained, contracts, indicators, known, suppressions
+from headwater.procedure import contained, contracts, indicators, known, places, suppressions
 from headwater.procedure.accounts import load_accounts
 from headwater.procedure.corridor import DETECTED, Corridor, clocks_of, evidence_of, facts_of, store_of, zone_for
 from headwater.procedure.own_visits import visits_of
@@ -61,6 +61,7 @@ def _settings(corridor: Corridor) -> Settings:
         usual_hours=corridor.settings.usual_hours,
         zones={name: clock.zone for name, clock in clocks_of(corridor).items()},
         visits=visits_of(corridor),
+        places=places.of_case(corridor.case),
     )
 
 
@@ -177,6 +178,7 @@ def judge(corridor: Corridor, rule_folders: Sequence[Path]) -> Judged:
         "sigma": sigma.plain(),
         "indicators": indicators.told(corridor.case),
         "known": known.told(corridor.case, held, placed),
+        "places": places.told(corridor.case),
         "yara": told(corridor.case, evidence_of(corridor.ledger)),
     }
     return _save(corridor, Judged(placed, steps, searches, hypotheses, rules))
@@ -211,6 +213,7 @@ def _save(corridor: Corridor, judged: Judged) -> Judged:
         RULES: contracts.save_lines(case / RULES, [judged.rules]),
         **indicators.FILE.sealed(case),
         **known.FILE.sealed(case),
+        **places.FILE.sealed(case),
     }
     (case / SEEN_FIRST).unlink(missing_ok=True)
     last = corridor.ledger.last(DETECTED)

@@ -10,7 +10,7 @@ from headwater.case.settings import CaseSettings
 from headwater.model.custody import Evidence, Sealed
 from headwater.model.kinds import GAP_TEXT, GapReason, TimeBasis
 from headwater.model.nouns import Authority, Sentence, Text
-from headwater.procedure import known
+from headwater.procedure import known, places
 from headwater.procedure.deletion_limits import deletion_limits
 from headwater.procedure.judgement import Judged
 from headwater.report import data as report
@@ -297,6 +297,7 @@ def limits(
             ("tools",),
         )
     yield from (Sentence(text, ("tools",)) for text in known.words(judged.rules.get("known", {})))
+    yield from (Sentence(text, ("tools",)) for text in places.words(judged.rules.get("places", ())))
     for failure in judged.rules.get("failed", []):
         name = str(failure["detector"])
         yield Sentence(

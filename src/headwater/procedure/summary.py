@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from headwater.formats.address_ranges import Ranges
+from headwater.formats.address_ranges import DatabaseRanges, Ranges
 from headwater.model.kinds import SEVERITY_ORDER, Stage
 from headwater.model.nouns import Finding, Text
 from headwater.model.times import SECOND, rfc3339
@@ -101,7 +101,7 @@ class Summary:
         return asdict(self)
 
 
-def summary(corridor: Corridor, most: int = TOP, countries: Ranges | None = None) -> Summary:
+def summary(corridor: Corridor, most: int = TOP, countries: Ranges | DatabaseRanges | None = None) -> Summary:
     """Count what a case holds; ``most``: how many addresses are told, ``countries``: a list that says where they belong.
 
     Raises:

@@ -26,7 +26,7 @@ from headwater.formats.canonical import digest, identify
 from headwater.model.custody import Evidence
 from headwater.model.errors import HeadwaterError, VaultError
 from headwater.model.nouns import Citation, Finding, Tally, Text
-from headwater.procedure import examination, indicators, known, standing, suppressions, yara
+from headwater.procedure import examination, indicators, known, places, standing, suppressions, yara
 from headwater.procedure.accounts import load_accounts, save_accounts, save_ranges, sealed_parts
 from headwater.procedure.context import taken_of
 from headwater.procedure.corridor import (
@@ -312,6 +312,7 @@ def _rebuilt(corridor: Corridor, pool: Pool, items: Sequence[Evidence]) -> Itera
         yara.carry(corridor.case, fresh)
         indicators.FILE.carry(corridor.case, fresh)
         known.FILE.carry(corridor.case, fresh)
+        places.FILE.carry(corridor.case, fresh)
         with Ledger(fresh, create=True) as ledger:
             again = Corridor(fresh, ledger, corridor.settings, corridor.actors, corridor.command, silent, corridor.keys)
             again.progress = corridor.progress

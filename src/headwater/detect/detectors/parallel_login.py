@@ -5,8 +5,8 @@ Needs:      auth.success with an address (linux.auth, linux.journal), else sessi
 Technique:  T1078 valid accounts.
 Says:       the account, both addresses and times of the closest pair, and how many such pairs there are: two addresses
             outside whose networks differ (the first 16 bits of IPv4, 32 of IPv6), at most half an hour apart.
-            It does not say where the addresses are: `summary --countries` names countries by a list that the person
-            gives. Our own recorded visits are not told.
+            It does not say where the addresses are: where a table of places (`investigate --places`) knows both, the pair is
+            left to ``impossible-login``. Our own recorded visits are not told.
 False when: an account is shared, or used by machines (deployment keys); someone changes from an office line to a mobile
             one or switches a tunnel on.
 """
@@ -28,7 +28,7 @@ from headwater.model.times import rfc3339
 
 RULE = Rule(
     id="parallel-login",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("同一账户短时间内自两处登录", "One account logged in from two places within a short time"),
     stage=Stage.LOGIN,
@@ -60,6 +60,8 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     before = rows.select(pl.col("ts", "net", "src_ip").shift(1).over(key).name.suffix("_before"))
     rows = pl.concat([rows, before], how="horizontal").with_columns((pl.col("ts") - pl.col("ts_before")).alias("apart"))
     second = (pl.col("net") != pl.col("net_before")) & (pl.col("apart") <= WITHIN)
+    placed = list(settings.places)  # where both places are known, impossible-login judges the pair by them
+    second = second & ~(pl.col("src_ip").is_in(placed) & pl.col("src_ip_before").is_in(placed))
     rows = rows.with_columns(second.fill_null(False).alias("second"))
     rows = rows.with_columns(pl.col("second").shift(-1, fill_value=False).over(key).alias("first"))
     pairs = rows.filter(pl.col("first") | pl.col("second"))
