@@ -30,6 +30,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"LUKS\xba\xbe", "luks"), (0, b"Salted__", "openssl-enc"), (0, b"\x4c\0\0\0\1\x14\2\0", "lnk"),
     (0, b"MAM\4", "prefetch"), (4, b"SCCA", "prefetch"), (0, b"\x80\2", "pickle"), (0, b"<?php", "php"),
 )  # fmt: skip
+_BY_FIRST: dict[int, list[tuple[int, bytes, str]]] = {
+    byte: [each for each in _SIGNATURES if each[0] or each[1][0] == byte] for byte in range(256)
+}
 _SHORT = {"BM", "MZ", "\x80\2", "\x85\x01"}  # two bytes prove little: believed only where the rest is no text
 _MARKUP = lazy_regex(rb"\s*(?:<!doctype html|<html|<\?xml|<svg)", re.IGNORECASE)
 _CONTROLS = bytes(b for b in range(32) if b not in b"\t\n\v\f\r\x1b\b\x1d")  # audit logs part with 0x1d
@@ -56,7 +59,7 @@ def type_of(head: bytes) -> str:
     if not head.strip(b"\0"):
         return "zeros"
     text = _is_text(head)
-    for offset, magic, name in _SIGNATURES:
+    for offset, magic, name in _BY_FIRST[head[0]]:
         if head.startswith(magic, offset) and not (text and magic.decode("latin-1") in _SHORT):
             return name
     if not text:

@@ -54,7 +54,7 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
 
 def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row:
     """What one file holds, and under ``gaps`` what of it could not be read; gaps alone where it is too large."""
-    source, _ = targets.open(target)
+    source = targets.content(target)
     if source.size > content.FILE_MOST:
         return {"gaps": [Gap(0, source.size, GapReason.LIMIT, f"content: more than {content.FILE_MOST} bytes")]}
     row = content.describe(source, str(target["path"]))
@@ -73,7 +73,7 @@ def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]
     """The same for verification: for each target its row as the bytes give it now."""
     targets = Targets(args, fds)
     for target in args["targets"]:
-        source, _ = targets.open(target)
+        source = targets.content(target)
         row = content.describe(source, str(target["path"]))
         row |= {"kind": "state.file", "offset": 0, "ordinal": content.WHOLE}
         yield {"path": join(target["view"], target["path"]), "rows": [row]}, b""
