@@ -118,8 +118,10 @@ def _one(events: Events, settings: Settings, part: pl.DataFrame, both: pl.DataFr
     first, second, kilometres = settings.places[a], settings.places[b], worst["km"]
     user, seconds = worst["user"], worst["apart"] // SECOND
     times = rfc3339(worst["ts_before"]), rfc3339(worst["ts"])
-    zh = f"账户 {user} 于 {times[0]} 自 {a}（{_where(first, 'zh')}）登录，{seconds} 秒后（{times[1]}）又自 {b}（{_where(second, 'zh')}）登录，"
-    en = f"{user} logged in from {a} ({_where(first, 'en')}) at {times[0]} and {seconds} s later, at {times[1]}, from {b} ({_where(second, 'en')})"
+    zh = f"账户 {user} 于 {times[0]} 自 {a}（{_where(first, 'zh')}）登录，{seconds} 秒后（{times[1]}）"
+    zh += f"又自 {b}（{_where(second, 'zh')}）登录，"
+    en = f"{user} logged in from {a} ({_where(first, 'en')}) at {times[0]} and {seconds} s later, at {times[1]}, "
+    en += f"from {b} ({_where(second, 'en')})"
     if kilometres:
         zh += f"两地直线相距约 {kilometres:,} 公里，须以每小时 {worst['km_h']:,} 公里以上的速度前往，常人无法做到"
         en += f"; the places are some {kilometres:,} km apart, and to travel so far in that time takes at least {worst['km_h']:,} km/h"
@@ -139,7 +141,8 @@ def _one(events: Events, settings: Settings, part: pl.DataFrame, both: pl.DataFr
         events, RULE, both, CLAIMS, Text(zh, en), severity=Severity.MEDIUM if measured else Severity.LOW,
         confidence=Confidence.MEDIUM if measured else Confidence.LOW, limit=40, src_ip=None,
         facts={"pairs": count, "seconds": seconds, "km": kilometres, "km_h": worst["km_h"],
-               "countries": f"{first.country},{second.country}", "table": ",".join(n for n, _ in tables), "table_sha256": ",".join(d for _, d in tables)},
+               "countries": f"{first.country},{second.country}", "table": ",".join(n for n, _ in tables),
+               "table_sha256": ",".join(d for _, d in tables)},
     )  # fmt: skip
 
 
