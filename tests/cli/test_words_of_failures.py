@@ -166,3 +166,22 @@ def test_second_person_is_asked_for_in_words_and_a_seal_that_is_not_said_is_not_
     assert "the seal was not said (--seal-before) when opened, S-1 when closed" in said
     assert do(tmp_path, "transfer", case, "I1", "--purpose", "移送", who="张三") == 2
     assert "缺少必填参数：--to NAME" in capsys.readouterr().err
+
+
+def test_options_of_events_are_not_passed_over_when_bytes_are_looked_through(
+    worked: tuple[Path, Path, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = str(worked[1])
+    assert main(["find", case, "sshd", "--bytes", "--since", "2026-01-01T00:00:00Z", "--lang", "zh"]) == 2
+    assert "--since 只用于查找事件" in capsys.readouterr().err
+    assert main(["find", case, "sshd", "--bytes", "--limit", "2", "--lang", "zh"]) in {0, 1}
+    said = capsys.readouterr().out.splitlines()
+    assert sum("@" in each for each in said) == 2
+    assert "列出 2 处" in said[2]
+
+
+def test_case_without_an_act_at_the_scene_says_so(
+    worked: tuple[Path, Path, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scene", "show", str(worked[1]), "--lang", "zh"]) == 0
+    assert "尚未登记现场操作" in capsys.readouterr().out

@@ -57,3 +57,14 @@ def test_a_whole_image_is_not_suspected() -> None:
     none = Verdict("stated-in-container", "not-claimable", reason="the container states no digest")
     assert not list(damaged(_item(match)))
     assert not list(damaged(_item(none)))
+
+
+def test_an_image_that_is_cut_off_is_not_said_to_differ_from_a_digest_that_it_never_stated() -> None:
+    cut = Verdict("stated-in-container", "mismatch", reason="32768 bytes do not fit the container's own checksums")
+    (said,) = damaged(_item(cut))
+    assert "校验值不符" not in said.text.zh
+    assert "32768 字节缺失或与镜像自载的分块校验不符" in said.text.zh
+    assert "(32768 bytes do not fit the container's own checksums)" in said.text.en
+    unsigned = Verdict("stated-in-sidecar", "mismatch", "sha256", "", "bb", "the sidecar's signature does not verify")
+    (said,) = damaged(_item(unsigned))
+    assert "附件签名不符" in said.text.zh

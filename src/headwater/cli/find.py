@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         looked(corridor, "find", " ".join(options.command[1:]))
         language = options.lang or corridor.settings.language
         if options.bytes or options.medium:
+            _of_events(options)
             return _bytes(corridor, wanted, options, language)
         zone, asked = checked_zone(options.show_zone), question_of(options)
         if asked.limit is None:
@@ -79,6 +80,24 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             after_page(count, asked.limit, last, language)
     return EXIT_DONE
+
+
+def _of_events(options: argparse.Namespace) -> None:
+    """Refuse what is asked of events alone: bytes have no time and no columns.
+
+    Raises:
+        UsageError: HW0001.
+    """
+    from headwater.model.errors import UsageError
+    from headwater.model.nouns import Text
+
+    given = {f"--{n}": getattr(options, n) for n in ("feed", "since", "until", "around", "after")}
+    given["--where"] = None if options.where == "true" else options.where
+    if words := ", ".join(name for name, value in given.items() if value is not None):
+        zh, en = f"{words} 只用于查找事件", f"{words}: of events alone"
+        raise UsageError(
+            "HW0001", what=Text(f"{zh}，不能与 --bytes、--medium 同用", f"{en}, not with --bytes or --medium")
+        )
 
 
 def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, language: str) -> int:
@@ -103,7 +122,7 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
         return in_language(Text(f"{number}:检材 {item.name}（{item.kind}）的介质",
                                 f"{number}:the medium of {item.name} ({item.kind})"), language)  # fmt: skip
 
-    for hit in hits:
+    for hit in hits[: options.limit]:
         if options.json:
             line({"evidence": hit.evidence, "path": hit.path, "offset": hit.offset, "length": hit.length,
                   "encoding": hit.encoding, "context": hit.context.hex(), "before": hit.before})  # fmt: skip
@@ -114,9 +133,11 @@ def _bytes(corridor: Corridor, wanted: Wanted, options: argparse.Namespace, lang
             shown = f"{words} | {shown}"
         say(f"{where(hit.evidence, hit.path)} @{hit.offset}+{hit.length}  {hit.encoding or 're'}  {shown}")
     if not options.json:
+        fewer = options.limit is not None and options.limit < len(hits)
+        zh_shown, en_shown = (f"，列出 {options.limit:,} 处", f", {options.limit:,} shown,") if fewer else ("", "")
         said = Text(
-            f"共 {len(hits):,} 处；已查 {account.looked_through:,} 字节。",
-            f"{len(hits):,} matches in {account.looked_through:,} bytes.",
+            f"共 {len(hits):,} 处{zh_shown}；已查 {account.looked_through:,} 字节。",
+            f"{len(hits):,} matches{en_shown} in {account.looked_through:,} bytes.",
         )
         say(in_language(said, language))
         for number, path, size in account.unread:

@@ -9,6 +9,7 @@ from headwater.model.custody import Evidence, Verdict
 from headwater.model.nouns import Sentence, Text
 from headwater.procedure import assumed_years, odd_times
 from headwater.procedure.corridor import Corridor, evidence_of
+from headwater.procedure.stated_words import told
 
 _STATED = frozenset({"stated-in-container", "stated-in-sidecar"})
 
@@ -45,11 +46,14 @@ def damaged(item: Evidence) -> Iterator[Sentence]:
     unlike = _unlike(item)
     held = [f"{v.algorithm} {v.expected} ≠ {v.found}" for v in unlike if v.expected]
     if unlike:
-        told = f"（{'；'.join(held)}）" if held else ""
-        aside = f" ({'; '.join(held)})" if held else ""
+        why = [told(v.reason) for v in unlike if v.reason and not v.expected]
+        what = "其内容与自载的校验值不符" if held or not why else "与其自载的信息不符"
+        zh, en = ([*held, *(w.zh for w in why)], [*held, *(w.en for w in why)])
+        beside = f"（{'；'.join(zh)}）" if zh else ""
+        aside = f" ({'; '.join(en)})" if en else ""
         yield Sentence(
             Text(
-                f"注意：检材 {item.number}（{item.name}）不可主张：其内容与自载的校验值不符{told}，"
+                f"注意：检材 {item.number}（{item.name}）不可主张：{what}{beside}，"
                 "制作之后有过损坏或改动，不能当作原状；以下所述只就现存字节而言。",
                 f"Beware: item {item.number} ({item.name}) is NOT CLAIMABLE: it is not what it states of itself{aside}: "
                 "it was damaged or changed after it was made, and cannot be taken for the original; "
@@ -59,11 +63,11 @@ def damaged(item: Evidence) -> Iterator[Sentence]:
         )
     for verdict in item.verdicts:
         if verdict.what == "read-completely" and verdict.result == "mismatch":
-            zh, en = _unread(verdict.reason or "")
+            size_zh, size_en = _unread(verdict.reason or "")
             yield Sentence(
                 Text(
-                    f"注意：检材 {item.number}（{item.name}）未能全部读出{zh}，见“未能读取的数据”。",
-                    f"Beware: item {item.number} ({item.name}) could not be read as a whole{en}: see 'What could not be read'.",
+                    f"注意：检材 {item.number}（{item.name}）未能全部读出{size_zh}，见“未能读取的数据”。",
+                    f"Beware: item {item.number} ({item.name}) could not be read as a whole{size_en}: see 'What could not be read'.",
                 ),
                 (f"evidence-{item.number}",),
             )

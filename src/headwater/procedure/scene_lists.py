@@ -87,7 +87,9 @@ def acts_json(corridor: Corridor) -> Iterator[dict[str, Any]]:
 
 def acts_words(corridor: Corridor, voice: Voice) -> Iterator[str]:
     """Every act at the scene in a line or more, then the lineage."""
+    any_told = False
     for sealed, text in told(corridor):
+        any_told = True
         note = sealed.entry.note
         when = (rfc3339(int(note["when_ns"])) or "")[:19] + "Z"
         waived = f" {note['waives']}" if note.get("waives") else ""
@@ -103,6 +105,8 @@ def acts_words(corridor: Corridor, voice: Voice) -> Iterator[str]:
         if note.get("writes"):
             changes = voice.sentence(note["writes"]["zh"], note["writes"]["en"])
             yield f"      {voice.label('改变原件', 'changes the original')}{changes}"
+    if not any_told:
+        yield voice.sentence("尚未登记现场操作", "no act at the scene is entered yet")
     for chain in lineages(corridor):
         yield voice.label("来源", "lineage") + " ← ".join(chain)
     for remark in remarks(lineage_of(corridor)):

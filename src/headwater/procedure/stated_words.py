@@ -30,6 +30,9 @@ _FORMS = {
     r"the collector in sh found nothing there to digest with": "服务器上没有可供 sh 采集器计算校验值的程序",
     r"the stream is not whole or reached its limit": "数据流不完整或已达上限",
     r"(\d+) could not be had; the manifest names them": "{0} 项未取得，见清单",
+    r"(\d+) bytes do not fit the container's own checksums": "{0} 字节缺失或与镜像自载的分块校验不符",
+    r"(\d+) bytes from (\d+)": "自偏移 {1} 起 {0} 字节",
+    r"no reader for this volume \((.+)\)": "没有此卷的读取器（{0}）",
     r"the container states no digest": "容器未自载校验值",
     r"a folder states no digest": "目录不自载校验值",
     r"(\d+) bytes could not be read; they are listed as gaps": "{0} 字节未能读出，列为缺口",
@@ -109,4 +112,4 @@ def _part(words: str) -> str:
     if zh != words or not colon:
         return zh
     said = in_chinese(in_chinese(rest, _FORMS), DETAILS)
-    return f"{name}：{said}" if said != rest else words
+    return f"{in_chinese(name, _FORMS)}：{said}" if said != rest else words
