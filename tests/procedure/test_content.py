@@ -88,8 +88,8 @@ def test_a_hard_link_s_ending_is_its_own_and_no_unread_range_is_lost() -> None:
     bad = [(n * 1000, 10, GapReason.UNREADABLE, "input/output error") for n in range(150)]
 
     class Opens:
-        def open(self, target: object) -> tuple[MemorySource, list]:
-            return MemorySource(bytes(200_000), bad), []
+        def content(self, target: object) -> MemorySource:
+            return MemorySource(bytes(200_000), bad)
 
     gaps = _row(Opens(), {"path": "/x"})["gaps"]  # type: ignore[arg-type]
     assert len(gaps) == GAPS_MOST + 1
