@@ -67,7 +67,8 @@ def load(folder: Path) -> Pack:
     sources: list[tuple[str, bytes]] = []
     unread: list[tuple[str, str]] = []
     values: dict[str, Sequence[str]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml") and p.is_file()):
+    found = (p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml") and p.is_file())
+    for path in sorted(found, key=lambda p: p.parts):
         name = str(path.relative_to(folder))
         try:
             data = path.read_bytes()
