@@ -24,7 +24,7 @@ _MONTH_CODES = np.array([int.from_bytes(m.encode(), "little") for m in _MONTHS],
 _MONTH_ORDER = np.argsort(_MONTH_CODES)
 _MONTH_SORTED = _MONTH_CODES[_MONTH_ORDER]
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
-_32 = np.uint64(32)
+_8, _32, _56 = np.uint64(8), np.uint64(32), np.uint64(56)
 _SCALE = 10 ** np.arange(9, -1, -1, dtype=np.int64)  # of a fraction of so many digits to nanoseconds
 _BEFORE_MONTH = np.cumsum(_MONTH_DAYS).astype(np.int64)  # by month - 1, in a year of 366 days
 
@@ -221,8 +221,8 @@ def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     library = compiled.library()
     if library is not None:
         return _quick_bsd(library, data, at)
-    head = line_words.masked(line_words.word(data, at), 7)
-    first, run = line_words.runs(head)
+    low, high = words_from(data, at, 2)
+    first, run = line_words.runs(line_words.masked(low, 7))
     text = letters(data, at[first], 8)
     ok, month = month_name(text, 0)
     space = text[4] == 32
@@ -231,8 +231,8 @@ def bsd(data: Bytes, at: Ints) -> YearlessTimes:
     day = np.where(space, one, two)
     ok &= (ok_2 | (space & ok_1)) & (text[3] == 32) & (text[6] == 32) & (day >= 1) & (day <= _MONTH_DAYS[month])
     month, day = np.where(ok, month, 1), np.where(ok, day, 1)
-    in_time, second = line_words.clock(line_words.word(data, at + 7))
-    in_time &= ok[run] & (data[at + 15] == 32)
+    in_time, second = line_words.clock((low >> _56) | (high << _8))
+    in_time &= ok[run] & ((high >> _56) == 32)
     return YearlessTimes(in_time, month[run], day[run], second)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from headwater.examine.line_time import _BEFORE_MONTH, DAY, YearlessTimes, days, is_leap
 from headwater.examine.line_views import Flags, Ints
+from headwater.examine.line_words import runs
 from headwater.model.records import File
 from headwater.model.times import SECOND
 
@@ -35,13 +36,15 @@ class YearWalk:
         rows = np.flatnonzero(times.ok)
         if not len(rows):
             return rows
-        day_of_year = _BEFORE_MONTH[times.month[rows] - 1] + times.day[rows] - 1
+        every = _BEFORE_MONTH[times.month[rows] - 1] + times.day[rows] - 1
+        firsts, run = runs(every)  # most lines are of the same day as the line before
+        day_of_year = every[firsts]
         first = int(day_of_year[0]) if self.place is None else self.place
         steps = np.diff(day_of_year, prepend=first % _CYCLE)
         steps = (steps + _BACK) % _CYCLE - _BACK
         places = first + np.cumsum(steps)
         self.place = int(places[-1])
-        numbers: Ints = (places - day_of_year) // _CYCLE
+        numbers: Ints = ((places - day_of_year) // _CYCLE)[run]
         return numbers
 
 
@@ -61,9 +64,12 @@ class Years:
         ns = np.zeros(len(times.ok), dtype=np.int64)
         if self.last is None:
             return known, ns
-        year = self.last - (self.number - numbers)
-        real, day = days(year, times.month[rows], times.day[rows])
+        month, day_of_month = times.month[rows], times.day[rows]
+        firsts, run = runs(numbers, month, day_of_month)
+        year = self.last - (self.number - numbers[firsts])
+        real, day = days(year, month[firsts], day_of_month[firsts])
         real &= (year > 1700) & (year < 2250)
+        real, day = real[run], day[run]
         known[rows] = real
         ns[rows] = np.where(real, (day * DAY + times.second[rows]) * SECOND, 0)
         return known, ns

@@ -180,7 +180,9 @@ def _rest(lines: Lines, at: Ints) -> dict[str, pl.Series]:
     if len(rows):
         some = lines.take(rows)
         named[rows] = some.column(tags.at[rows], some.end).str.contains(_UNTAGGED).to_numpy()
-        tags = _tags(lines, np.where(named, np.minimum(stop + 1, lines.end), at))
+        rows = rows[~named[rows]]
+        for whole, part in zip(tags, _tags(lines.take(rows), at[rows])):
+            whole[rows] = part
     columns = {
         "host": lines.column(at, stop, None if named.all() else named),
         "process": lines.column(tags.at, tags.end, None if tags.tagged.all() else tags.tagged),
