@@ -15,7 +15,7 @@ import numpy as np
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_views import MASK8, PADDING, Bytes, Flags, Ints
-from headwater.examine.line_words import decimal, masked, word
+from headwater.examine.line_words import Words, decimal, masked, runs, word
 
 _TYPE = re.compile(rb"[A-Za-z_][A-Za-z0-9_\[\]]{0,63}\Z")
 _LONGEST = 24  # bytes of a name that is numbered
@@ -40,6 +40,12 @@ _DIGITS, _SIGNS, _SIGNED = (
     _text(t) for t in (b"\xff\xff\0\xff\xff\xff\0\0", b"\0\0\xff\0\0\0\xff\0", b"\0\0.\0\0\0:\0")
 )
 _ZEROS, _OVER, _HIGH = (np.uint64(n) for n in (0x3030303030303030, 0x7676767676767676, 0x8080808080808080))
+
+
+def words_at(data: Bytes, at: Ints) -> Words:
+    """Sixteen bytes from each place on, as two words; one copy costs NumPy no more than that of eight bytes."""
+    wide = np.ndarray((len(data) - 16,), dtype=np.complex128, buffer=data, strides=(1,))
+    return wide[at].view(np.uint64).reshape(-1, 2)
 
 
 class Ranks:
@@ -95,8 +101,13 @@ def numbered(data: Bytes, start: Ints, end: Ints, ok: Flags) -> tuple[Ints, Ints
     """For each row the number of its text of at most 24 bytes, and for each number a row that has it; -1 where not ``ok`` and for
     the few whose slot other texts took."""
     size = np.where(ok, end - start, 0)
-    parts = [word(data, start + 8 * k) & MASK8[np.clip(size - 8 * k, 0, 8)] for k in range(3)]
-    mixed = parts[0] * _MIX[0] ^ parts[1] * _MIX[1] ^ parts[2] * _MIX[2]
+    pair = words_at(data, start)
+    parts = [pair[:, 0] & MASK8[np.minimum(size, 8)], pair[:, 1] & MASK8[np.minimum(np.maximum(size - 8, 0), 8)]]
+    if int(size.max(initial=0)) > 16:
+        parts.append(word(data, start + 16) & MASK8[np.minimum(np.maximum(size - 16, 0), 8)])
+    mixed = parts[0] * _MIX[0]
+    for part, mix in zip(parts[1:], _MIX[1:]):
+        mixed ^= part * mix
     mixed ^= mixed >> np.uint64(29)
     codes = np.full(len(size), -1, dtype=np.int64)
     left = np.flatnonzero(ok)
@@ -124,16 +135,19 @@ def numbered(data: Bytes, start: Ints, end: Ints, ok: Flags) -> tuple[Ints, Ints
 
 
 def _clock(data: Bytes, at: Ints) -> tuple[Flags, Ints]:
-    """Whether ``SSSSSSSSSS.mmm:`` stands there, and its nanoseconds."""
-    count, seconds = decimal(word(data, at))
-    rest = word(data, at + 8)
+    """Whether ``SSSSSSSSSS.mmm:`` stands there, and its nanoseconds; lines of one happening follow each other."""
+    first, second = word(data, at), masked(word(data, at + 8), 7)
+    row, run = runs(first, second)
+    rest = second[row]
+    count, seconds = decimal(first[row])
     spread = (rest & _DIGITS) ^ (_ZEROS & _DIGITS)
     bad = ((spread + (_OVER & _DIGITS)) | spread) & (_HIGH & _DIGITS)
     ok = (count == 8) & (bad == 0) & (rest & _SIGNS == _SIGNED)
     digit = [((spread >> np.uint64(8 * k)) & np.uint64(255)).view(np.int64) for k in (0, 1, 3, 4, 5)]
     seconds = seconds * 100 + digit[0] * 10 + digit[1]
     ok &= seconds <= _LAST_SECOND
-    return ok, seconds * 1_000_000_000 + (digit[2] * 100 + digit[3] * 10 + digit[4]) * 1_000_000
+    ns = seconds * 1_000_000_000 + (digit[2] * 100 + digit[3] * 10 + digit[4]) * 1_000_000
+    return ok[run], ns[run]
 
 
 def _serial(data: Bytes, at: Ints) -> tuple[Flags, Ints, Ints]:

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.examine.audit_fields import KNOWN
-from headwater.examine.audit_marks import Heads, Marks
+from headwater.examine.audit_marks import Heads, Marks, words_at
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_views import Bytes, Flags, Ints, words
+from headwater.examine.line_views import Flags, Ints, words
 from headwater.examine.line_words import Words
 
 FEW = 32  # lines that are worth a layout of their own
@@ -124,12 +124,6 @@ def layout_of(body: bytes) -> Layout | None:
 
 def _number(text: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(text, "little"))
-
-
-def _halves(data: Bytes, at: Ints) -> Words:
-    """Sixteen bytes from each place on, as two words; one copy costs NumPy no more than that of eight bytes."""
-    wide = np.ndarray((len(data) - 16,), dtype=np.complex128, buffer=data, strides=(1,))
-    return wide[at].view(np.uint64).reshape(-1, 2)
 
 
 def _stands(wide: Words, equal: Ints, text: bytes) -> Flags:
@@ -273,7 +267,7 @@ class _Fit:
                 end = after - (len(self._layout.before[k + 1]) - 1)
             return start, end - closes, words(self._data, 8)[start]
         equal, end = self._equal(k), self._begin(k + 1)
-        here = _halves(self._data, equal - 7)
+        here = words_at(self._data, equal - 7)
         self.good &= here[:, 0] >> np.uint64(max(0, 64 - 8 * len(before))) == _number(before[-8:])
         if len(before) > 8:
             self.good &= _stands(words(self._data, 8), equal - 8, before[:-8])
