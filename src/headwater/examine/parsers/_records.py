@@ -27,6 +27,7 @@ _ADDRESSES = {"src_ip": "rhost", "dst_ip": "dst_host"}  # where a name that is n
 _TAKEN = frozenset(
     (*_ADDRESSES, "pid", "host", "user", "process", "command_line", "file_path", "hash", "event_code", "provider")
 )
+_JUDGED = frozenset((*_ADDRESSES, "pid"))  # header fields whose value may be no such thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ def chunks(
     size = 0
 
     def done() -> Iterator[Chunk]:
-        if held:
+        if len(held) == 1:  # most
+            yield Chunk(held[0].offset, held[0].length, held[0].text)
+            held.clear()
+        elif held:
             text = "\n".join(line.text for line in held)
             yield Chunk(held[0].offset, sum(line.length for line in held), text)
             held.clear()
@@ -59,7 +63,8 @@ def chunks(
             yield from done()
             yield line
         elif starts.match(line.raw):
-            yield from done()
+            if held:
+                yield from done()
             held.append(line)
             size = line.length
         elif plain is not None and plain.match(line.raw):
@@ -111,26 +116,26 @@ def event(
 ) -> Event:
     """An event of loosely named fields: header fields go to the header, an address that is none becomes ``rhost``."""
     own: dict[str, Value] = {}
-    header: dict[str, Any] = dict(more)
+    header: dict[str, Any] = more
     for name, value in fields.items():
         if value is None or value == "":
             continue
         if name not in _TAKEN:
             own[name if name.isascii() else printable(name)] = value
-        elif name in _ADDRESSES:
-            stated = str(value).removeprefix("::ffff:")
-            found = address(stated)
+        elif name not in _JUDGED:
+            header[name] = value if value.__class__ is str else str(value)
+        elif name == "pid":
+            digits = str(value)
+            if digits.isascii() and digits.isdigit() and len(digits) < 19:
+                header["pid"] = int(digits)
+            else:
+                own["pid_text"] = value
+        else:
+            found = address(str(value).removeprefix("::ffff:"))
             if found is not None:
                 header[name] = found
             else:
                 own[_ADDRESSES[name]] = value
-        elif name == "pid":
-            if str(value).isascii() and str(value).isdigit() and len(str(value)) < 19:
-                header["pid"] = int(str(value))
-            else:
-                own["pid_text"] = value
-        else:
-            header[name] = str(value)
     return Event(
         place.offset, place.length, kind, t_recorded=when[0], t_basis=when[1], outcome=outcome, fields=own, **header
     )
@@ -158,7 +163,8 @@ def made(chunk: Chunk, log: TextLog) -> Event | Gap:
     match = log.head.match(chunk.text)
     if match is None:
         return Gap(chunk.offset, chunk.length, GapReason.NOT_THIS_FORMAT, "the head of the record cannot be read")
-    fields: dict[str, Value] = dict(match.groupdict())
+    fields: dict[str, Value] = {"provider": log.provider}
+    fields |= match.groupdict()
     time = fields.pop("time", None)
     message = str(fields.get("message") or "").rstrip("\n")
     if "message" in fields:
@@ -167,8 +173,10 @@ def made(chunk: Chunk, log: TextLog) -> Event | Gap:
     when = log.when(str(time)) if time else NONE
     if time and when[0] is None:
         fields["time_text"] = time
-    stated = {k: v for k, v in found.items() if v is not None}
-    return event(chunk, when, kind, outcome, {"provider": log.provider, **fields, **stated})
+    for name, value in found.items():
+        if value is not None:
+            fields[name] = value
+    return event(chunk, when, kind, outcome, fields)
 
 
 _DEEP = 6
