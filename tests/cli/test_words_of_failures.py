@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -185,3 +187,36 @@ def test_case_without_an_act_at_the_scene_says_so(
 ) -> None:
     assert main(["scene", "show", str(worked[1]), "--lang", "zh"]) == 0
     assert "尚未登记现场操作" in capsys.readouterr().out
+
+
+def _run(words: list[str], encoding: str = "utf-8", out: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    start = [sys.executable, "-c", "import sys; from headwater.cli.main import entry; sys.exit(entry())", *words]
+    if out is None:
+        return subprocess.run(start, env=environment, capture_output=True, check=False)
+    with out.open("wb") as file:
+        return subprocess.run(start, env=environment, stdout=file, stderr=subprocess.PIPE, check=False)
+
+
+def test_terminal_that_has_not_every_character_gets_escapes_and_json_stays_json(
+    worked: tuple[Path, Path, Outcome],
+) -> None:
+    case = str(worked[1])
+    done = _run(["findings", case, "--lang", "both"], "latin-1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u5f15\\u8bc1" in done.stdout  # what stands before the citations
+    row = _run(["findings", case, "--json"], "gbk").stdout.splitlines()[0]
+    assert row.isascii()
+    assert json.loads(row)["text"]["zh"]
+
+
+def test_full_disk_behind_stdout_is_an_error_and_no_verdict(worked: tuple[Path, Path, Outcome]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("/dev/full")
+    for words in (["findings", str(worked[1]), "--lang", "zh"], ["custody", str(worked[1]), "--lang", "zh"]):
+        done = _run(words, out=full)
+        assert done.returncode == 6
+        assert done.stderr.decode().startswith("HW0011 读写未成：stdout（磁盘空间不足）")
+        assert b"Traceback" not in done.stderr
+        assert b"ignored" not in done.stderr

@@ -12,7 +12,9 @@ before a verb runs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -170,7 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb is None:
             raise UsageError("HW0001", what="VERB")
         options.command = ("headwater", *given)
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except HeadwaterError as error:
         if error.code == "HW0001" and not error.where and given[0] in map(name_of, verbs()):
             error.where = f"headwater {given[0]}"
@@ -180,8 +184,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(voice.word("已中断；以同一命令可续作。", "Interrupted; the same command goes on."), file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_writing()
         return EXIT_DONE
+    except (
+        OSError
+    ) as error:  # a full disk behind stdout, a folder that may not be entered: no verdict, so no exit code 1
+        if error.filename is None:
+            _stop_writing()
+        complain(UsageError("HW0011", str(error.filename or "stdout"), what=error.strerror or str(error)), voice)
+        return EXIT_OTHER
+
+
+def _stop_writing() -> None:
+    """Let what stands in the buffer of stdout go nowhere: the interpreter would try to write it once more, and complain."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of somebody else's making may have no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _many_files() -> None:
@@ -198,6 +215,8 @@ def _many_files() -> None:
 def entry() -> None:
     """The console script."""
     _many_files()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of GBK or Latin-1 has not every character
     # numpy's linear algebra, of which nothing here asks anything, would start threads that wait by spinning: 0.13 CPU s
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(main())

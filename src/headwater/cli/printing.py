@@ -33,7 +33,10 @@ def inert(text: str) -> str:
 
 def line(row: Mapping[str, Any]) -> None:
     """One JSON object on its own line of stdout; what a terminal could obey stands in it as an escape of JSON."""
-    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str)
+    ascii_alone = (
+        not (sys.stdout.encoding or "").lower().startswith("utf")
+    )  # JSON has an escape for all that this lacks
+    text = json.dumps(row, ensure_ascii=ascii_alone, separators=(",", ":"), default=str)
     sys.stdout.write(_COMMANDS.sub(lambda m: f"\\u{ord(m.group()):04x}", text) + "\n")
 
 

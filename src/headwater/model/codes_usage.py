@@ -75,6 +75,12 @@ USAGE: dict[str, tuple[str, ...]] = {
         "示例：Asia/Shanghai。",
         "For example Asia/Shanghai.",
     ),
+    "HW0011": (
+        "读写未成：{where}（{what}）",
+        "it could not be read or written: {where} ({what})",
+        "检查空间、权限与路径后再试；案件目录中已做完的不会丢失。",
+        "Check room, rights and the path and try again; what is done in a case folder is kept.",
+    ),
     "HW1005": (
         "日期格式有误：{what}",
         "not a date: {what}",
