@@ -7,7 +7,8 @@ import numpy as np
 
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal
-from headwater.examine.line_views import Ints
+from headwater.examine.line_views import Ints, find
+from headwater.examine.line_words import Words, masked, word
 
 _HEAD = 32  # bytes of every text that are brought together once, for the many comparisons
 
@@ -16,7 +17,8 @@ class Beginnings:
     """Which rows begin with a literal, found a word at a time so that rules share what their literals share."""
 
     def __init__(self, texts: Lines, rows: Ints) -> None:
-        self.texts = texts.take(rows)
+        self.whole, self.texts = texts, texts.take(rows)
+        self._behind: dict[bytes, Words] = {}
         self.row = rows
         head = np.ndarray((len(texts.data) - _HEAD,), dtype=f"V{_HEAD}", buffer=texts.data, strides=(1,))
         grid = (
@@ -32,6 +34,22 @@ class Beginnings:
         if len(start) >= 4 and int.from_bytes(start[:4], "little") not in self.present:
             return self.row[:0]
         return self.row[self._places(start)]
+
+    def followed(self, rows: Ints, start: bytes, literal: bytes) -> Ints:
+        """Those rows, of the ones that begin with ``start``, in which ``literal`` may stand behind the first word after it.
+
+        The literal begins with a space; only its first eight bytes are compared.
+        """
+        behind = self._behind.get(start)
+        if behind is None:
+            mine = self.rows(start)
+            texts = self.whole.take(mine)
+            behind = np.zeros(len(self.whole), dtype=np.uint64)
+            behind[mine] = word(texts.data, find(texts.data, texts.start + len(start), 32, texts.end))
+            self._behind[start] = behind
+        size = min(len(literal), 8)
+        may: Ints = rows[masked(behind[rows], size) == np.uint64(int.from_bytes(literal[:8], "little"))]
+        return may
 
     def _places(self, start: bytes) -> Ints:
         known = self.known.get(start)

@@ -299,6 +299,8 @@ def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> N
             rows = begins.rows(_starts()[number])
             if len(rows):
                 rows = rows[found.rule[rows] < 0]
+            if len(rows) and _seconds()[number]:
+                rows = begins.followed(rows, _starts()[number], _seconds()[number])
             if len(rows):
                 (_by_phrase if RULES[number].template else _by_regex)(number, rows, texts.take(rows), found)
 
@@ -306,6 +308,17 @@ def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> N
 @functools.cache
 def _starts() -> tuple[bytes, ...]:
     return tuple(rule.start.encode() for rule in RULES)
+
+
+@functools.cache
+def _seconds() -> tuple[bytes, ...]:
+    """What of every rule's template stands behind one word that follows its beginning, where that begins with a space."""
+    found = []
+    for first, second, *_ in ((*own, None, None) for own in _templates()):
+        word = isinstance(first, line_templates.Field) and not first.sort
+        text = second.text if word and isinstance(second, line_templates.Literal) else b""
+        found.append(text if text.startswith(b" ") else b"")
+    return tuple(found)
 
 
 @functools.cache
