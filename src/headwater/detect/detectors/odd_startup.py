@@ -2,7 +2,8 @@
 """Start-up settings that give a way in by what they name: prepended PHP, pictures run as PHP, shells on a port, rootkits, rights.
 
 Needs:      linux.startup, linux.setting (modules), linux.sudoers.
-Technique:  T1505.003 web server scripts; T1547.006 kernel modules; T1548.003 sudo; T1543 inetd; T1542 boot; T1133 Docker's port.
+Technique:  T1205.001 port knocking;
+            T1505.003 web server scripts; T1547.006 kernel modules; T1548.003 sudo; T1543 inetd; T1542 boot; T1133 Docker's port.
 Says:       which line of which file does it. Commands that are suspicious by their words are told by ``settings_abuse``.
 False when: an administrator chose it: a tracing library that PHP prepends, a laboratory's module, a build account with all rights.
 """
@@ -26,7 +27,7 @@ RULE = Rule(
     author="Headwater",
     title=Text("启动与加载设置留有后门", "A way in by what start-up settings name"),
     stage=Stage.PERSIST,
-    techniques=("T1505.003", "T1547.006", "T1548.003", "T1543", "T1542", "T1133"),
+    techniques=("T1505.003", "T1547.006", "T1548.003", "T1543", "T1542", "T1133", "T1205.001"),
     severity=Severity.HIGH,
 )
 CLAIMS = ("kind", "user", "mechanism", "setting", "value", "module", "rule", "commands", "nopasswd")
@@ -136,6 +137,9 @@ def _line(said: dict[str, str]) -> Iterator[Found]:
     elif mechanism == "docker" and re.search(r"tcp://(?:0\.0\.0\.0|\[::\])?:2375", value):
         words = "把容器引擎的无认证端口开放给网络", "opens the container engine's port without authentication"
         yield "docker-port", "T1133", Severity.MEDIUM, *words
+    elif mechanism == "knock" and name.endswith("command") and re.search(r"\bACCEPT\b|\baccept\b|\ballow\b", value):
+        words = "在收到约定的敲门序列后打开端口", "opens a port to whoever knocks in an agreed order"
+        yield "port-knocking", "T1205.001", Severity.LOW, *words
     elif mechanism == "modules-load" and _ROOTKITS.match(value.split()[0] if value.split() else ""):
         yield (
             "rootkit",

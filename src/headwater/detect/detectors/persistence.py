@@ -2,7 +2,8 @@
 """Persistence in cron, systemd, start-up scripts, authorized keys and ld.so.preload.
 
 Needs:      state.schedule, state.service, state.key as they stand; fs.macb for when their files changed.
-Technique:  T1053.003 cron; T1543.002 systemd service; T1037.004 rc scripts; T1098.004 keys; T1574.006 preload.
+Technique:  T1053.003 cron; T1053.002 at; T1053.006 timers; T1543.005 static pods; T1546.004 shell start files;
+            T1543.002 systemd service; T1037.004 rc scripts; T1098.004 keys; T1574.006 preload.
 Says:       what a start-up item runs, where its command is suspicious by itself; and which such files changed within
             a day after an entry that other records show.
 False when: an administrator's own job lies in a temporary directory, or set up something on the day of the entry.
@@ -28,7 +29,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="persistence",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("持久化：启动项、计划任务与公钥", "Persistence: start-up items, scheduled tasks and keys"),
     stage=Stage.PERSIST,
@@ -49,6 +50,16 @@ _START_FILES = (
 _ODD_COMMENT = lazy_regex(r"@(?:kali|parrot|blackarch)\b|\bhack|\bpwn", re.IGNORECASE)
 _AROUND_PACKAGE = 5 * MINUTE
 _TECHNIQUE = (
+    (".timer", "T1053.006"),
+    ("/atjobs/", "T1053.002"),
+    ("/spool/at/", "T1053.002"),
+    ("/kubernetes/manifests/", "T1543.005"),
+    ("/pod-manifests/", "T1543.005"),
+    ("/etc/profile", "T1546.004"),
+    ("/.bashrc", "T1546.004"),
+    ("/.bash_profile", "T1546.004"),
+    ("/.profile", "T1546.004"),
+    ("/pam.d/", "T1556.003"),
     ("authorized_keys", "T1098.004"),
     ("ld.so.preload", "T1574.006"),
     ("systemd", "T1543.002"),

@@ -24,7 +24,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="settings_abuse",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("系统设置被用于留后门", "System settings used as a way in"),
     stage=Stage.PERSIST,
@@ -39,6 +39,15 @@ _PAM_HOME = lazy_regex(r"(?:/usr)?/lib(?:32|64|/[a-z0-9_]+-linux-[a-z0-9]+)?/sec
 _PRELOAD = lazy_regex(r"(?:export\s+)?LD_PRELOAD=\S")
 _CORE = lazy_regex(r"\|\s*(?!/usr/|/lib/|/snap/|/bin/false|/bin/true|/wsl)\S")
 _LIMIT = 2000
+# The sub-technique of a command, by the place that runs it.
+_PLACES = (
+    ("/udev/rules.d/", "T1546.017"), ("/apt/apt.conf", "T1546.016"), ("/autostart/", "T1547.013"), ("/modprobe.d/", "T1547.006"),
+    ("/system-generators/", "T1543.002"), ("/user-generators/", "T1543.002"), ("/dbus-1/", "T1543.002"), ("/polkit-1/", "T1548"),
+    (".pth", "T1546.018"), ("sitecustomize.py", "T1546.018"), ("usercustomize.py", "T1546.018"),
+    ("/ssh", "T1098.004"), ("/pam.d/", "T1556.003"),
+    ("/.bash", "T1546.004"), ("/.profile", "T1546.004"), ("/.zsh", "T1546.004"), ("/.zprofile", "T1546.004"), ("/etc/bash", "T1546.004"),
+    ("/etc/profile", "T1546.004"), ("/etc/zsh", "T1546.004"), ("/initramfs-tools/", "T1542"), ("/grub", "T1542"),
+)  # fmt: skip
 Found = tuple[str, str, Severity, Text]  # reason, technique, severity, text
 
 
@@ -98,7 +107,13 @@ def _commands(
     en = f"What the settings in {path} run is of a suspicious kind ({told(traits, 'en')}): {quoted(shown, 'en')}."
     severity = Severity.HIGH if any(t.strong for t in traits) else Severity.MEDIUM
     cited = part.filter(pl.col("offset").is_in([at for at, ns in lines.items() if any(n in counted for n in ns)]))
-    yield _finding(events, cited, path, "command", "T1546", severity, Text(zh, en))
+    technique = next((t for part, t in _PLACES if part in path), "T1546")
+    technique = (
+        "T1546.005"
+        if any(t.name == "trap-run" or n.startswith("trap ") for n in odd for t in counted[n])
+        else technique
+    )
+    yield _finding(events, cited, path, "command", technique, severity, Text(zh, en))
 
 
 def _runs(line: str) -> bool:

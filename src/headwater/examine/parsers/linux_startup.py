@@ -3,10 +3,10 @@
 
 Reads:  systemd generators, D-Bus system services, sshd's rc files, initramfs scripts, GRUB's kernel lines, inetd and xinetd, Python's
         .pth and sitecustomize files, git hooks and git's own settings, PHP's .ini, .user.ini and .htaccess, modules that Apache and
-        nginx load, Docker's daemon.json, .vimrc; ``mechanism`` says which.
+        nginx load, Docker's daemon.json, .vimrc, acpid's events, knockd.conf; ``mechanism`` says which.
 Time:   none; the files state no time.
 Format: systemd.generator(7), sshd(8), initramfs-tools(7), inetd.conf(5), xinetd.conf(5), Python's site module, githooks(5),
-        git-config(1), php.ini directives, Apache's and nginx's module directives, dockerd(8).
+        git-config(1), php.ini directives, Apache's and nginx's module directives, dockerd(8), acpid(8), knockd(1).
 Limits: lines that run or load nothing are passed over; whether and when something ran is not said; a file that such a line names
         is not followed.
 """
@@ -25,7 +25,7 @@ from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Record, Skip, Value
 
 FEED = "linux.startup"
-VERSION = 1
+VERSION = 2
 READS = (
     "/etc/systemd/system-generators/*", "/etc/systemd/user-generators/*", "/usr/local/lib/systemd/system-generators/*",
     "/etc/dbus-1/system-services/*.service", "/usr/share/dbus-1/system-services/*.service", "/etc/ssh/sshrc", "/.ssh/rc",
@@ -35,6 +35,7 @@ READS = (
     "/.config/git/config", "/etc/php.ini", "/etc/php.d/*.ini", "/etc/php/**.ini", ".user.ini", ".htaccess",
     "/etc/apache2/mods-enabled/*.load", "/etc/httpd/conf.modules.d/*.conf",
     "/etc/nginx/modules-enabled/*.conf", "/etc/docker/daemon.json", "/.vimrc", "/etc/vim/vimrc.local",
+    "/etc/acpi/events/*", "/etc/knockd.conf",
 )  # fmt: skip
 _SCRIPTS = (
     ("-generators/", "systemd-generator"), ("/initramfs-tools/", "initramfs"), ("/.git/hooks/", "git-hook"), ("/sshrc", "sshd-rc"),
@@ -56,6 +57,9 @@ _LINES = (
     ("server-module", lazy_regex(r"mods-enabled|conf\.modules\.d|modules-enabled"), lazy_regex(
         r"\s*(?P<setting>LoadModule|LoadFile|load_module)\s+(?:\w+_module\s+)?[\"']?(?P<value>[^\s\"';]+).*")),
     ("docker", lazy_regex(r"daemon\.json$"), lazy_regex(r".*?(?P<setting>hosts)\W+(?P<value>.*tcp://.*)")),
+    ("acpi", lazy_regex(r"/acpi/events/"), lazy_regex(r"\s*(?P<setting>action)\s*=\s*(?P<command>.+)")),
+    ("knock", lazy_regex(r"/knockd\.conf$"), lazy_regex(
+        r"\s*(?P<setting>(?:start_|stop_)?command|sequence)\s*=\s*(?P<command>.+)", re.IGNORECASE)),
     ("vim", lazy_regex(r"vimrc"), lazy_regex(r"\s*(?:autocmd.*?|:|sil(?:ent)?!?\s*)*(?P<setting>!|call\s+system\()(?P<command>.+)")),
 )  # fmt: skip
 _NOTHING = lazy_regex(r"(?!)")  # of a file whose name says none of these: no line runs anything
