@@ -111,3 +111,14 @@ def test_finding_states_list_place_and_values_it_cites() -> None:
 
 def test_empty_lists_find_nothing() -> None:
     assert list(match(events(), [])) == []
+
+
+def test_an_indicator_in_a_setting_whose_column_is_called_value_ends_no_run() -> None:
+    held = MemoryEvents().put(
+        "linux.startup", "p1!/etc/hosts",
+        [Event(0, 20, EventKind.STATE_SETTING, None, TimeBasis.NONE, fields={"value": "203.0.113.7 mirror", "setting": "x"})],
+    )  # fmt: skip
+    told = list(match(held, [wanted("address", "203.0.113.7")]))
+    assert [(f.facts["records"], [c.claims.get("value") for c in f.spans]) for f in told] == [
+        (1, ["203.0.113.7 mirror"])
+    ]

@@ -90,7 +90,7 @@ def match(events: Events, wanted: Sequence[Wanted]) -> Iterator[Finding]:
                 continue
             rows = _rows(events, feed, column, sorted({v for held in found.values() for v in held}))
             for key, held in found.items():
-                hits[key].append(rows.filter(pl.col("value").is_in(sorted(held))))
+                hits[key].append(rows.filter(pl.col(_HIT).is_in(sorted(held))))
                 where[key].add(f"{feed}.{column.removeprefix('own.')}")
     for key in sorted(hits):
         rows = pl.concat(hits[key], how="diagonal").unique(["source", "path", "offset", "ordinal"], keep="first")
@@ -168,6 +168,7 @@ def _by_text(
 
 
 _WORD = lazy_regex(r"[a-z0-9_-]")
+_HIT = "the text that an indicator stands in"  # no feed has a column of this name
 
 
 def _stands_alone(kind: str, column: str, text: str, begin: int, end: int) -> bool:
@@ -194,8 +195,8 @@ def _rows(events: Events, feed: str, column: str, values: Sequence[str]) -> pl.D
     own = () if column in _HEADER else (column,)
     frame = events.scan(feeds=[feed], columns=own).filter(pl.col(column).is_in(values))
     wanted = dict.fromkeys([*STAND, "kind", "host", "user", "src_ip", column])
-    rows: pl.DataFrame = frame.select(*wanted, pl.col(column).alias("value")).collect(engine="streaming")
-    return rows.sort(ORDER, nulls_last=True).group_by("value", maintain_order=True).head(_ROWS)
+    rows: pl.DataFrame = frame.select(*wanted, pl.col(column).alias(_HIT)).collect(engine="streaming")
+    return rows.sort(ORDER, nulls_last=True).group_by(_HIT, maintain_order=True).head(_ROWS)
 
 
 def _finding(events: Events, lists: Sequence[Wanted], rows: pl.DataFrame, where: Sequence[str]) -> Finding:
@@ -209,7 +210,7 @@ def _finding(events: Events, lists: Sequence[Wanted], rows: pl.DataFrame, where:
     en = f"The {en_kind} {first.value} of {shown[1]} stands in {counted} records ({', '.join(where[:4])})"
     if about:
         zh, en = f"{zh}；清单称：{about}", f"{en}; the list says: {about}"
-    claims = [c for c in rows.columns if c not in (*STAND, "value")]
+    claims = [c for c in rows.columns if c not in (*STAND, _HIT)]
     card = Rule(
         RULE.id, RULE.version, RULE.author, RULE.title, _STAGE.get(first.kind, RULE.stage), RULE.techniques, RULE.severity
     )  # fmt: skip
