@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headwater.model.custody import Evidence, Verdict
-from headwater.procedure.doubts import claims, damaged, not_claimable
+from headwater.procedure.doubts import alike, claims, damaged, not_claimable
 
 
 def _item(*verdicts: Verdict) -> Evidence:
@@ -68,3 +70,14 @@ def test_an_image_that_is_cut_off_is_not_said_to_differ_from_a_digest_that_it_ne
     unsigned = Verdict("stated-in-sidecar", "mismatch", "sha256", "", "bb", "the sidecar's signature does not verify")
     (said,) = damaged(_item(unsigned))
     assert "附件签名不符" in said.text.zh
+
+
+def test_one_image_given_twice_is_not_taken_for_two_servers() -> None:
+    one = replace(_item(), digests={"sha256": "aa"})
+    two = replace(one, number=3, name="copy.E01")
+    other = replace(one, number=4, digests={"sha256": "bb"})
+    (said,) = alike([one, other, two])
+    assert "检材 2、3 内容相同" in said.text.zh
+    assert "items 2, 3 have the same content" in said.text.en
+    assert said.cites == ("evidence-2", "evidence-3")
+    assert not list(alike([one, other, replace(two, digest_of="file"), replace(one, digests={})]))

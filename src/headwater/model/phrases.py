@@ -186,6 +186,11 @@ DETAILS: Mapping[str, str] = {
     "larger than such a file may be": "大于此类文件的上限",
     "not an object": "不是 JSON 对象",
     # lists
+    "no SHA-256 and no MD5 in it": "其中没有 SHA-256 或 MD5",
+    r"(?:JSON of )?more than (\d+) MiB": "超过 {0} MiB",
+    r"more than (\d+) indicators": "指标多于 {0} 条",
+    "no text": "不是文本",
+    "JSON that is neither a STIX 2.1 bundle nor a MISP event": "既不是 STIX 2.1 也不是 MISP 的 JSON",
     "no line states a range and a country": "没有一行写明地址段与国家",
     "too large": "过大",
     # words of the command line

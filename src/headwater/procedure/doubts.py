@@ -16,10 +16,31 @@ _STATED = frozenset({"stated-in-container", "stated-in-sidecar"})
 
 def warnings(corridor: Corridor) -> Iterator[Sentence]:
     """A sentence for each, item by item; those about times last."""
-    for item in evidence_of(corridor.ledger):
+    items = list(evidence_of(corridor.ledger))
+    for item in items:
         yield from damaged(item)
+    yield from alike(items)
     yield from assumed_years.warnings(corridor)
     yield from odd_times.warnings(corridor)
+
+
+def alike(items: Iterable[Evidence]) -> Iterator[Sentence]:
+    """Items with the same content: what is found in one is found, and counted, in each of the others."""
+    held: dict[tuple[str, str], list[Evidence]] = {}
+    for item in items:
+        if item.digests.get("sha256"):
+            held.setdefault((item.digest_of, item.digests["sha256"]), []).append(item)
+    for same in held.values():
+        if len(same) > 1:
+            numbers = [str(item.number) for item in same]
+            yield Sentence(
+                Text(
+                    f"注意：检材 {'、'.join(numbers)} 内容相同（SHA-256 一致），是同一内容的多份；事件与发现按份重复计数。",
+                    f"Beware: items {', '.join(numbers)} have the same content (the same SHA-256); their events and findings "
+                    "are counted once for each.",
+                ),
+                tuple(f"evidence-{number}" for number in numbers),
+            )
 
 
 def not_claimable(item: Evidence) -> bool:
