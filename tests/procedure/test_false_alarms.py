@@ -62,6 +62,32 @@ def _web(folder: Path) -> None:
     log.write_text("".join(lines))
 
 
+# what monitoring agents and Ansible run by sudo
+AGENTS = (
+    ("zabbix", "/usr/sbin/smartctl -a /dev/sda"), ("zabbix", "/usr/bin/netstat -tlnp"), ("nrpe", "/usr/lib/nagios/plugins/check_disk -w 10% -p /"),
+    ("telegraf", "/usr/bin/docker ps --format {{.Names}}"), ("prometheus", "/usr/sbin/dmidecode -t memory"), ("zabbix", "/usr/sbin/iptables -L -n"),
+    ("ansible", "/bin/sh -c echo BECOME-SUCCESS-abc ; /usr/bin/python3 /home/ansible/.ansible/tmp/ansible-tmp-1/AnsiballZ_setup.py"),
+)  # fmt: skip
+
+
+def _agents(folder: Path) -> None:
+    """Start-up files of agents and of ordinary tools that live in hidden folders."""
+    units, crons = folder / "etc/systemd/system", folder / "var/spool/cron/crontabs"
+    units.mkdir(parents=True)
+    crons.mkdir(parents=True)
+    for name, run in (
+        ("node_exporter", "/usr/local/bin/node_exporter --collector.textfile.directory=/var/lib/node_exporter"),
+        ("shop", "/opt/shop/.venv/bin/gunicorn -b 127.0.0.1:8000 shop:app"),
+        ("zabbix-agent", "/usr/sbin/zabbix_agentd -c /etc/zabbix/zabbix_agentd.conf"),
+    ):
+        (units / f"{name}.service").write_text(f"[Service]\nExecStart={run}\n[Install]\nWantedBy=multi-user.target\n")
+    (crons / "root").write_text(
+        '12 0 * * * "/root/.acme.sh"/acme.sh --cron --home "/root/.acme.sh" > /dev/null\n'
+        "*/5 * * * * flock -xn /tmp/stargate.lock -c '/usr/local/qcloud/stargate/admin/start.sh > /dev/null 2>&1 &'\n"
+        "30 2 * * * borg create ssh://borg@10.0.0.8/./web01::{now} /srv && restic -r sftp:b@10.0.0.8:/r backup /etc\n"
+    )
+
+
 def _system(folder: Path) -> None:
     """Cron storms, rotation, a nightly backup, updates, an administrator's login."""
     log = folder / "var/log"
@@ -94,6 +120,8 @@ def _system(folder: Path) -> None:
             noon + f"sshd[8{n:02d}]: Failed password for invalid user admin from 203.0.113.50 port {4000 + n} ssh2\n"
             for n in range(40)
         ]
+        auth += [noon + f"sudo:   {who} : PWD=/ ; USER=root ; COMMAND={run}\n" for who, run in AGENTS]
+    _agents(folder)
     (log / "syslog").write_text("".join(lines))
     (log / "auth.log").write_text("".join(auth))
     updates = log / "unattended-upgrades/unattended-upgrades.log"

@@ -105,7 +105,7 @@ def _finding(
     commands = list(dict.fromkeys(part[kept.column].to_list()))
     zh = f"{kept.zh}有 {part.height} 条属于可疑类别“{told(ordered, 'zh')}”：{quoted(commands, 'zh', 4)}。"
     en = f"{kept.en}: {part.height} of a suspicious kind ({told(ordered, 'en')}): {quoted(commands, 'en', 4)}"
-    plain = plainly(commands)
+    plain = plainly(commands, 20)
     if plain:
         zh += f"解码后为：{quoted(plain, 'zh', 3, 200)}。"
         en += f"; decoded: {quoted(plain, 'en', 3, 200)}"

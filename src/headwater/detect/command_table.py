@@ -20,7 +20,9 @@ _FETCH = r"(?:curl|wget|fetch|lwp-download)\b"
 _SHELL = r"(?:/bin/|/usr/bin/)?(?:ba|da|z|k|a)?sh\b"
 _RUNNER = rf"(?:{_SHELL}|python[\d.]*\b|perl\b|php\b)"
 _TEMP = r"(?:/tmp/|/var/tmp/|/dev/shm/)"
-_HIDDEN = r"(?:/tmp|/var/tmp|/dev/shm|/var/[a-z]+|/usr/(?:local/)?[a-z]+|/usr/local|/usr|/etc|/opt|/srv|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix)[\w.-]+"
+# Folders in which ordinary tools keep programs: environments of Python, Node, Rust and Ruby, acme.sh, Ansible, editors, process managers.
+_TOOLS = r"acme\.sh[\"'/]|ansible/|venv/|virtualenvs?/|tox/|nvm/|npm-global/|yarn/|bun/|deno/|pm2/|pyenv/|poetry/|cargo/|rustup/|rbenv/|rvm/|asdf/|sdkman/|dotnet/|vscode-server/|cursor-server/|jenkins/|m2/|gradle/|oh-my-zsh/|linuxbrew/"
+_HIDDEN = rf"(?:/tmp|/var/tmp|/dev/shm|/var/[a-z]+|/usr/(?:local/)?[a-z]+|/usr/local|/usr|/etc|/opt|/srv|/root|/home/[\w.-]+)/(?:[\w.-]+/)*\.(?!ssh/|cache/|config/|local/|npm/|git\b|bash|profile|vim|gnupg/|viminfo|my\.cnf|wget-hsts|X11-unix|ICE-unix|font-unix|XIM-unix|{_TOOLS})[\w.-]+"
 _SECURITY_LOG = r"/var/log/(?:(?:auth\.log|secure|wtmp|btmp|audit/audit\.log)(?:\.\d+(?:\.gz)?)?|lastlog|faillog|audit|messages|syslog|journal)(?=[\s;&|'\"/*]|$)"
 
 _DISK = r"/dev/(?:[shv]d[a-z]|xvd[a-z]|nvme\d|mmcblk\d|mapper/|md\d|disk/by-)"
