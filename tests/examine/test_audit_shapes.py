@@ -51,6 +51,14 @@ _NEAR_MISSES = (
     (b"PATH", b"item=0 name=286E756C6C29 inode=1"), (b"CWD", b' cwd="/root"'), (b"CWD", b'cwd="/root" '), (b"CWD", b"cwd=/root\x1d"),
     (b"EXECVE", b'argc=2 a0="sh" a1=2D6320E6BAAF'), (b"EXECVE", b'argc=2 a0=ABCD a1="x'), (b"EXECVE", b"argc=0 a1="), (b"EXECVE", b"argc=0"),
     (b"EXECVE", b'argc=18 a0="x" a16="y" a17[0]=2D a17[1]=2D'), (b"PROCTITLE", b"proctitle=7368002D63006964000000"),
+    *((b"AVC", b"avc:  denied  { read } for  pid=1 comm=" + comm + b" path=\"/x\" res=" + said + b" tclass=file") for comm, said in (
+        (b'"ls"', b"1"), (b'"ls"', b"0"), (b'"ls"', b"2"), (b'"ls" ', b"1"), (b'"ls" lone', b"1"), (b'"ls lone', b"1"), (b'"l lone"', b"1"),
+        (b"ls lone", b"1"), (b"6C73 lone", b"1 lone"), (b"6C73 old", b"1"),
+    )),
+    (b"AVC", b"avc:  granted  { read } for  pid=1 comm=x"), (b"AVC", b"avc:  denied  { read write } for  pid=1 comm=x lone"),
+    (b"LOGIN", b"pid=1 uid=0 old auid=1 new auid=2 old ses=3 new ses=4"), (b"LOGIN", b"pid=1 uid=0 old auid=1 auid=2 old ses=3 ses=4"),
+    (b"SOCKADDR", b"saddr=0200\x1dSADDR={ saddr_fam=inet laddr=192.0.2.1 lport=80 }"), (b"SOCKADDR", b"saddr=0200\x1dSADDR={ saddr_fam=inet }}"),
+    (b"EOE", b""), (b"EOE", b" "), (b"EOE", b"lone"), (b"EOE", b"lone 'words'"), (b"EOE", b"lone" * 30),
     (b"SYSCALL", _CALL % (1, 2)), (b"SYSCALL", _CALL.replace(b"yes", b"no") % (1, 2)), (b"X", b"="), (b"X", b"a=="), (b"X", b""), (b"X", b" "),
 )  # fmt: skip
 _HEADS = (
@@ -162,7 +170,7 @@ def test_programs_are_forgotten_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"=", b"lone", b"uid=1 uid=2", b"weird=1", b"msg=x", b"msg='", b"uid=1     gid=2", b"comm=\"it's\"", b"a" * 70_000]
+    "body", [b"=", b"uid=1 uid=2", b"weird=1", b"msg=x", b"msg='", b"uid=1     gid=2", b"comm=\"it's\"", b"a" * 70_000, b"op=a b uid=1"]
 )  # fmt: skip
 def test_a_layout_that_is_not_certain_is_none(body: bytes) -> None:
     assert layout_of(body) is None

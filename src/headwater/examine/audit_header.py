@@ -35,12 +35,14 @@ def _first(first: Text | None, second: Text | None) -> Text | None:
     return Text(views, None if second.there is None else first.there | second.there)
 
 
-def outcome_of(given: Given, rows: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """1 where the record says that it was done, 2 where it failed."""
+def outcome_of(given: Given, other: str | None, rows: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """1 where the record says that it was done, 2 where it failed; ``other``: what belongs to no key."""
     said = _of(given, "res") or _of(given, "success")
+    denied = other is not None and "denied" in other
     if said is None:
-        return np.zeros(rows, dtype=np.uint8)
-    found = equals(said, *GOOD) + equals(said, *BAD) * np.uint8(2)
+        return np.full(rows, 2 if denied else 0, dtype=np.uint8)
+    good = equals(said, *GOOD)
+    found = np.where(good, 1, 2) if denied else good + equals(said, *BAD) * np.uint8(2)
     return np.broadcast_to(found.astype(np.uint8), (rows,))
 
 

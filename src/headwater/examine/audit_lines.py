@@ -235,10 +235,10 @@ def _long_commands(header: pl.DataFrame, given: pl.DataFrame) -> pl.Series:
     long = ((given["type"] == "EXECVE") & given["other"].str.contains(r"(?:^| )a[0-9]+(?:\[[0-9]+\])?=")).fill_null(
         False
     )
-    for row in long.arg_true().to_list():
-        record = given.row(row, named=True)
-        lines = lines.scatter(row, _arguments(record))
-    return lines
+    if not long.any():
+        return lines
+    records = given.filter(long).select([c for c in (*ARGUMENTS, "other") if c in given.columns])
+    return lines.scatter(long.arg_true(), [_arguments(record) for record in records.iter_rows(named=True)])
 
 
 def _arguments(record: dict[str, str | None]) -> str:

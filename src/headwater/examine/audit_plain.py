@@ -76,7 +76,10 @@ class _Reader:
             if not good.all():
                 raise AssertionError("a value that was certain is odd")
         rows, count, columns = self._number[shape.rows], len(shape.rows), self.columns
-        columns.outcome[rows] = outcome = audit_header.outcome_of(given, count)
+        other = shape.layout.other
+        columns.outcome[rows] = outcome = audit_header.outcome_of(given, other, count)
+        if other is not None:
+            columns.add("other", rows, Text(columns.texts(pl.Series([other]))))
         self.operation[rows] = audit_header.operation_of(given, count)
         if shape.type == "SYSCALL":
             self.runs[rows] = _runs(given) & (outcome == _GOOD)

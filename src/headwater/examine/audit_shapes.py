@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from headwater.examine.audit_fields import KNOWN
 from headwater.examine.audit_marks import Heads, Marks, words_at
+from headwater.examine.audit_tokens import words_of
 from headwater.examine.line_blocks import Lines
-from headwater.examine.line_views import Flags, Ints, words
+from headwater.examine.line_views import PADDING, Flags, Ints, words
 from headwater.examine.line_words import Words
 
 FEW = 32  # lines that are worth a layout of their own
@@ -40,19 +41,26 @@ _GAP = re.compile(rb"([ \x1d]+|(?<=msg=)')")
 _NUMBER = {key.encode(): number for number, key in enumerate(KNOWN)}
 _MESSAGE = b"msg"
 _YOUNG = (b"auid", b"ses")  # which the word "old" in front makes others
+_AGED = {name: b"old-" + name for name in _YOUNG}
+_OPERATION = b"op"
+_WIDEST_LONE = 64
+_QUOTE = 34
 _OLD = np.uint32(int.from_bytes(b"old ", "little"))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The words of a line: the number of each key in KNOWN, which of the equals signs is its own, what stands before that from the gap
-    on, and whether the quote of the message closes behind its value. ``tail``: bytes of the gap at the line's end."""
+    """The words of a line: the number of each key in KNOWN, which of the equals signs is its own, what stands before that from the last
+    value on, and whether the quote of the message closes behind its value. ``tail``: what stands behind the last value; ``other``: what
+    in all that belongs to no word; ``lone``: whether such follows each word."""
 
     keys: tuple[int, ...]
     own: tuple[int, ...]
     before: tuple[bytes, ...]
     closes: tuple[bool, ...]
-    tail: int
+    tail: bytes
+    lone: tuple[bool, ...]
+    other: str | None
     equals: int
     parts: int
     quotes: int
@@ -81,45 +89,68 @@ def _counts(text: bytes) -> tuple[int, int, int]:
     return text.count(b"="), text.count(b" ") + text.count(b"\x1d"), text.count(b"'")
 
 
+def _lone(gap: bytes) -> bool:
+    """Whether something that is no gap stands in one."""
+    return bool(gap.strip(b" \x1d'"))
+
+
+def _other(words: tuple[tuple[bytes, bytes, int, bool], ...], tail: bytes) -> str | None:
+    """What belongs to no word, as :mod:`headwater.examine.audit_tokens` tells it; it does not depend on the values."""
+    pieces = [gap + key + b"=" + b"1" * (key != _MESSAGE) + b"'" * closes for gap, key, _, closes in words]
+    body = b"".join(pieces)[1:] + tail
+    data = np.frombuffer(bytes(PADDING) + body + b"\n" + bytes(PADDING), dtype=np.uint8)
+    start = np.array([PADDING])
+    found = words_of(Lines(data, start, start + len(body)), start)
+    texts = [data[low:high].tobytes() for low, high in zip(found.left_start.tolist(), found.left_end.tolist())]
+    return " ".join(text.decode("utf-8", "backslashreplace") for text in texts) if texts else None
+
+
 @functools.lru_cache(maxsize=1024)
-def _layout(words: tuple[tuple[bytes, bytes, int, bool], ...], tail: int, parts: int, quotes: int) -> Layout | None:
-    """The layout of words: for each its gap, key, how many equals signs it has, and whether its value ends in a quote."""
-    keys = [_NUMBER.get(key, -1) for _, key, _, _ in words]
+def _layout(words: tuple[tuple[bytes, bytes, int, bool], ...], tail: bytes, parts: int, quotes: int) -> Layout | None:
+    """The layout of words: for each what stands before it, its key, how many equals signs it has, and whether its value ends in a quote."""
+    keys = [_NUMBER.get(_AGED.get(key, key) if gap.endswith(b"old ") else key, -1) for gap, key, _, _ in words]
     equals = [n for _, _, n, _ in words]
     messages = [k for k, word in enumerate(words) if word[1] == _MESSAGE]
     closes = [end for _, _, _, end in words]
-    if not words or len(set(keys)) < len(keys) or min(keys) < 0 or tail > _WIDEST_GAP or len(messages) > 1:
+    if len(set(keys)) < len(keys) or -1 in keys or len(messages) > 1:
         return None
-    if max(len(gap) for gap, _, _, _ in words) > _WIDEST_GAP or quotes != (
-        len(messages) + sum(closes) if messages else 0
-    ):
+    if quotes != (len(messages) + sum(closes) if messages else 0):
         return None
     for k in messages:  # only the quote that opens a message says nothing
         if k + 1 == len(words) or not words[k + 1][0].startswith(b"'") or closes[k] or equals[k] != 1:
             return None
-    own = np.cumsum([0, *equals[:-1]]).tolist()
+    behind = [*(gap for gap, _, _, _ in words[1:]), tail]
+    lone = [_lone(gap) for gap in behind]
+    for gap, alone in zip([words[0][0] if words else b"", *behind], [bool(words) and _lone(words[0][0]), *lone]):
+        if len(gap) > (_WIDEST_LONE if alone else _WIDEST_GAP):
+            return None
+    if any(alone and key == _OPERATION for alone, (_, key, _, _) in zip(lone, words)):
+        return None  # whose value goes on until the next word
+    own = np.cumsum([0, *equals[:-1]]).tolist() if words else []
     before = [gap + key + b"=" for gap, key, _, _ in words]
-    return Layout(tuple(keys), tuple(own), tuple(before), tuple(closes), tail, sum(equals), parts, quotes)
+    other = _other(words, tail) if any(lone) or (words and _lone(words[0][0])) else None
+    return Layout(
+        tuple(keys), tuple(own), tuple(before), tuple(closes), tail, tuple(lone), other, sum(equals), parts, quotes
+    )  # fmt: skip
 
 
 def layout_of(body: bytes) -> Layout | None:
     """The layout of the words of one line, from behind its head on; None where it is not certain."""
     equals, parts, quotes = _counts(body)
-    if len(body) > _LONGEST or not 0 < equals <= _MOST or parts > _MOST or quotes > _MOST_QUOTES:
+    if len(body) > _LONGEST or equals > _MOST or parts > _MOST or quotes > _MOST_QUOTES:
         return None
     words: list[tuple[bytes, bytes, int, bool]] = []
     gap = b" "  # behind the head's colon
     for number, piece in enumerate(_GAP.split(body)):
-        if number % 2:
+        key, equal, value = piece.partition(b"=")
+        if number % 2 or not equal:
             gap += piece
-        elif piece:
-            key, _, value = piece.partition(b"=")
-            if key == _MESSAGE and value:
-                return None
-            words.append((gap, key, piece.count(b"="), value.endswith(b"'")))
-            gap = b""
-    # of a gap at the end the first word's gap is none: a body of gaps has no words
-    return _layout(tuple(words), len(gap) if words else 0, parts, quotes)
+            continue
+        if key == _MESSAGE and value:
+            return None
+        words.append((gap, key, piece.count(b"="), value.endswith(b"'")))
+        gap = b""
+    return _layout(tuple(words), gap if words else gap[1:], parts, quotes)
 
 
 def _number(text: bytes) -> np.uint64:
@@ -148,7 +179,7 @@ class _Alike:
         self.equals = np.where(heads.ok, heads.behind - heads.first, 0)
         self.parts = marks.part.before(end) - marks.part.before(body)
         self.quotes = marks.quote.before(end) - marks.quote.before(body)
-        self.may = heads.ok & (self.equals > 0) & (self.equals <= _MOST)
+        self.may = heads.ok & (self.equals <= _MOST)
         self.may &= (self.parts <= _MOST) & (self.quotes <= _MOST_QUOTES)
 
     def groups(self) -> Iterator[Ints]:
@@ -187,7 +218,7 @@ class _Fit:
     def __init__(self, alike: _Alike, layout: Layout, some: Ints) -> None:
         self._alike, self._layout, self._some = alike, layout, some
         self._data, self._first = alike.lines.data, alike.heads.first[some]
-        self._stop = alike.lines.end[some] - layout.tail
+        self._stop = alike.lines.end[some] - len(layout.tail)
         self._equals: dict[int, Ints] = {}
         self._same: set[int] = set()  # words that are as in the model
         self.good = np.ones(len(some), dtype=np.bool_)
@@ -242,16 +273,19 @@ class _Fit:
 
     def shape(self, kind: str) -> Shape:
         """The values of all words, in the rows that are good."""
-        for low, high, text in self._runs() if len(self._some) >= _SAMPLES else ():
+        for low, high, text in self._runs() if len(self._some) >= _SAMPLES and self._layout.keys else ():
             has = self._has(low, high, text)
             if len(has) - np.count_nonzero(has) <= len(has) // _STRAYS:
                 self.good &= has
                 self._same.update(range(low, high))
                 self._old(low)
-        self.good &= self._begin(0) + 1 == self._alike.body[self._some]
-        for k in range(self._layout.tail):
-            self.good &= (self._data[self._stop + k] == 32) | (self._data[self._stop + k] == 29)
+        body = self._alike.body[self._some]
+        self.good &= (self._begin(0) + 1 if self._layout.keys else self._stop) == body
+        if self._layout.tail:
+            self.good &= _stands(words(self._data, 8), self._alike.lines.end[self._some] - 1, self._layout.tail)
         found = [self._word(k) for k in range(len(self._layout.keys))]
+        if not found:
+            return Shape(kind, self._layout, self._some, (), (), ())
         start, end, wide = zip(*found, strict=True)
         return Shape(kind, self._layout, self._some, start, end, wide)
 
@@ -265,6 +299,7 @@ class _Fit:
             else:
                 after = self._alike.marks.equals[self._first[:1] + self._layout.own[k + 1]]
                 end = after - (len(self._layout.before[k + 1]) - 1)
+            self.good &= self._closed(k, start, end - closes)
             return start, end - closes, words(self._data, 8)[start]
         equal, end = self._equal(k), self._begin(k + 1)
         here = words_at(self._data, equal - 7)
@@ -278,10 +313,19 @@ class _Fit:
         if closes:
             self.good &= (end > equal + 1) & (self._data[end - 1] == 39)
             end = end - 1
+        self.good &= self._closed(k, equal + 1, end)
         return equal + 1, end, here[:, 1]
 
+    def _closed(self, k: int, start: Ints, end: Ints) -> Flags | bool:
+        """Whether no quote is open where something follows that is no word, which would then be of the value."""
+        if not self._layout.lone[k]:
+            return True
+        last = self._data[end - 1] == _QUOTE
+        found: Flags = (self._data[start] != _QUOTE) | (last & (end - start >= 2))
+        return found
+
     def _old(self, k: int) -> None:
-        """Rows with "old" before certain words are not good."""
+        """Rows with "old" before certain words are not good, but where the layout has it."""
         name = KNOWN[self._layout.keys[k]].encode()
         if name in _YOUNG:
             self.good &= words(self._data, 4)[self._equal(k) - len(name) - 4] != _OLD
