@@ -161,7 +161,8 @@ def _sum(judged: Judged) -> Sentence:
     gravest = sorted(judged.findings, key=by_severity)
     serious = [f for f in gravest if f.severity in {Severity.HIGH, Severity.CRITICAL}]
     zh = f"共得出发现 {len(judged.findings)} 项，其中高或严重 {len(serious)} 项"
-    en = f"{len(judged.findings)} findings in all, {len(serious)} of them high or critical"
+    count = len(judged.findings)
+    en = f"{count} finding{'' if count == 1 else 's'} in all, {len(serious)} of them high or critical"
     whole = Move(list(judged.steps))
     if whole.first is not None and whole.last is not None:
         begin, end, length = moment(whole.first), moment(whole.last), span_of(whole.last - whole.first)

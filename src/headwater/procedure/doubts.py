@@ -26,10 +26,10 @@ def warnings(corridor: Corridor) -> Iterator[Sentence]:
 
 def alike(items: Iterable[Evidence]) -> Iterator[Sentence]:
     """Items with the same content: what is found in one is found, and counted, in each of the others."""
-    held: dict[tuple[str, str], list[Evidence]] = {}
+    held: dict[str, list[Evidence]] = {}
     for item in items:
         if item.digests.get("sha256"):
-            held.setdefault((item.digest_of, item.digests["sha256"]), []).append(item)
+            held.setdefault(item.digests["sha256"], []).append(item)
     for same in held.values():
         if len(same) > 1:
             numbers = [str(item.number) for item in same]
