@@ -38,7 +38,9 @@ from headwater.store.pages import (
 )
 from headwater.store.view_words import FIRST, Column, Flags, Ints
 
-FEW = 1024  # rows; of fewer Polars makes as little, for here every column costs some forty calls
+FEW = (
+    1 << 16
+)  # rows; in smaller parts the calls for a column, some fifty, cost more than Polars, which takes all columns in one
 SELDOM = (
     0.25  # texts are numbered where at least this share of the rows has none: Polars pays for these too, numpy does not
 )
@@ -151,7 +153,7 @@ def _texts(series: pl.Series, nulls: int) -> Chunk | None:
         if nulls:
             flags.append(np.ones(height, dtype=np.bool_) if there is None else there.copy())
         row, texts = row + height, texts + len(numbers)
-        if texts >= FIRST // 2 and 4 * known.count > 3 * texts:
+        if texts >= FIRST // 4 and 4 * known.count > 3 * texts:
             return None  # Polars makes less of each new text
     entries = _entries(series, np.concatenate(first))
     data = levels(np.concatenate(flags) if nulls else None, row) + numbered(np.concatenate(codes), known.count)

@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
-FIRST, SLAB = 2048, 1 << 15  # rows that are looked at together: at first few, then as many as stay near the processor
+FIRST, SLAB = 1024, 1 << 15  # rows that are looked at together: at first few, then as many as stay near the processor
 _SHORT = 12  # bytes of a text that stands in its view
 _MOST_WORDS = 8  # between a text's first four bytes and its last eight
 _LONG = _SHORT + 8 * _MOST_WORDS
