@@ -9,6 +9,7 @@
 Rules are kept compiled after their first use, so each is measured ready and, once, with an empty cache.
 ``--zircolite "PYTHON ZIRCOLITE.PY"`` with ``--ruleset FILE.json`` (its own form of the same rules) runs Zircolite over the
 same inputs as a separate program and prints the ratio; without it the peer is left out and no ratio is claimed.
+``sqlite_rules.py`` beside this is a peer that goes the same way with public packages, and is called the same way.
 """
 
 from __future__ import annotations

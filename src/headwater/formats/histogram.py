@@ -19,13 +19,14 @@ def histogram(data: bytes) -> NDArray[np.int64]:
         compiled.checked(library.hw_histogram(data, len(data), compiled.at(counts)))
         return counts
     if len(data) < _PAIRED:
-        return np.bincount(np.frombuffer(data, np.uint8), minlength=256).astype(np.int64)
+        few: NDArray[np.int64] = np.bincount(np.frombuffer(data, np.uint8), minlength=256).astype(np.int64)
+        return few
     even = len(data) & ~1
     pairs = np.bincount(np.frombuffer(data, "<u2", even // 2), minlength=1 << 16).reshape(256, 256)
-    counts = (pairs.sum(axis=0) + pairs.sum(axis=1)).astype(np.int64)
+    both: NDArray[np.int64] = (pairs.sum(axis=0) + pairs.sum(axis=1)).astype(np.int64)
     for byte in data[even:]:
-        counts[byte] += 1
-    return counts
+        both[byte] += 1
+    return both
 
 
 def entropy(data: bytes) -> float:
