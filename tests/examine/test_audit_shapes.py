@@ -87,6 +87,7 @@ def _same(data: bytes, block: int = 1 << 22) -> None:
     """By shapes wherever two lines are alike, and line by line: the same rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_shapes, "FEW", 1)
+        patch.setattr(audit_shapes, "FOR_WORD", 0)
         patch.setattr(audit_plain, "_MOST_ODD", 1)
         quick = _said(data, block)
         patch.setattr(linux_audit, "plain_rows", lambda near, memory: None)
@@ -136,7 +137,7 @@ def test_most_lines_of_a_trail_have_a_shape() -> None:
         taken.append(cut is not None)
         return cut
 
-    data = b"".join(line for line in _fixtures() for _ in range(audit_shapes.FEW))
+    data = b"".join(line for line in _fixtures() for _ in range(audit_shapes.FOR_WORD * 30))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linux_audit, "plain_rows", watched)
         _said(data, 1 << 22)

@@ -29,6 +29,7 @@ from headwater.examine.line_views import PADDING, Flags, Ints, words
 from headwater.examine.line_words import Words
 
 FEW = 32  # lines that are worth a layout of their own
+FOR_WORD = 8  # and so many more for each of its words, which costs as much as to read these one by one
 _ROUNDS = 8  # layouts tried among lines that are alike
 _SAMPLES = 8  # rows in which words are compared before all are
 _RUN = 32  # bytes of a run of words that is worth it
@@ -202,7 +203,7 @@ class _Alike:
         ok = (self.equals[rows] == layout.equals) & (self.parts[rows] == layout.parts)
         ok &= (self.quotes[rows] == layout.quotes) & (self.heads.codes[rows] == code)
         some = rows if ok.all() else rows[ok]
-        if len(some) < FEW:
+        if len(some) < max(FEW, FOR_WORD * len(layout.keys)):
             return None, rows
         fit = _Fit(self, layout, some)
         found = fit.shape(self.heads.types[code])
