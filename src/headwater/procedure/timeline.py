@@ -20,7 +20,8 @@ from headwater.model.times import SECOND, from_rfc3339
 from headwater.procedure.contracts import event_id, event_json, parse_event_id
 from headwater.procedure.corridor import Corridor, clocks_of, store_of
 from headwater.store import forms
-from headwater.store.sql import Place, body_rows, contract, facet, histogram, save_parquet, select_events
+from headwater.store.ordered import Place
+from headwater.store.sql import body_rows, contract, facet, histogram, save_parquet, select_events
 
 FORMS = ("jsonl", "csv", "parquet", "timesketch", "body", "ecs", "ocsf")
 WIDTHS = {"minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86_400 * SECOND, "week": 7 * 86_400 * SECOND}

@@ -9,7 +9,6 @@ examiner's own text can read the events and nothing else. The engine runs with e
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,42 +20,23 @@ from headwater.model.errors import StoreError, UsageError
 from headwater.model.nouns import Text
 from headwater.store.clocks import Clock, ts_sql
 from headwater.store.events import EventStore
+from headwater.store.ordered import (
+    Place,
+    behind_place,
+    engine_words,
+    in_order,
+    literal,
+    rows,
+    run,
+    write_in_order,
+)
 from headwater.store.parts import HEADER_SCHEMA
 
-_FETCH = 5_000
-_ORDER = 'ts NULLS LAST, source, path, "offset", ordinal'
-_PLACE = '(source, path, "offset", ordinal)'
 _NO_TEXT = frozenset({"path", "feed", "kind", "t_basis", "clock"})  # columns of ours, not of the records
-_REFUSALS = (
-    (r'Referenced column "([^"]*)" not found', "没有名为 {} 的列", "no column is named {}"),
-    (
-        r'Referenced table "([^"]*)" not found',
-        "没有名为 {} 的表；各列直接写列名",
-        "no table {}; write a column's name alone",
-    ),
-    (r'syntax error at or near "([^"]*)"', "在 {} 处不合语法", "not an expression at {}"),
-    (r"[Ff]unction with name (\S+) does not exist", "没有名为 {} 的函数", "no function is named {}"),
-    (
-        r"Could not convert string '([^']*)'",
-        "{} 无法与该列的类型比较",
-        "{} cannot be compared with a column of that type",
-    ),
-)
-Place = tuple[int | None, int, str, int, int]  # ts, source, path, offset, ordinal
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def engine_words(message: str) -> Text:
-    """Why the engine refuses a condition, in both languages: its first line, the commonest reasons in words of ours."""
-    line = message.splitlines()[0] if message else "not an expression"
-    for form, zh, en in _REFUSALS:
-        found = re.search(form, line)
-        if found:
-            return Text(zh.format(found[1]), en.format(found[1]))
-    return Text(f"查询引擎称：{line}", line)
 
 
 def _checked(condition: str) -> str:
@@ -80,13 +60,8 @@ def _checked(condition: str) -> str:
     return condition
 
 
-def _literal(path: str) -> str:
-    """A path that the engine takes as it stands: its glob characters in brackets, its quotes doubled."""
-    return re.sub(r"[\[*?]", r"[\g<0>]", path).replace("'", "''")
-
-
 def _reader(parts: list[Path]) -> str:
-    names = ", ".join("'" + _literal(str(p)) + "'" for p in parts)
+    names = ", ".join("'" + literal(str(p)) + "'" for p in parts)
     return f"read_parquet([{names}], union_by_name=true, hive_partitioning=false)"
 
 
@@ -113,7 +88,7 @@ def _engine(
             engine.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
             # the escaped form as well: it is the pattern, not the file, that the engine asks leave for
             open_to = [
-                form for p in (case, out) if p is not None for form in (str(p).replace("'", "''"), _literal(str(p)))
+                form for p in (case, out) if p is not None for form in (str(p).replace("'", "''"), literal(str(p)))
             ]
             allowed = ", ".join(f"'{form}'" for form in open_to)
             engine.execute(f"SET allowed_directories = [{allowed}]")
@@ -122,25 +97,6 @@ def _engine(
         except (duckdb.Error, OSError) as error:
             raise StoreError("HW5001", str(case), what=str(error).splitlines()[0]) from error
         yield engine
-
-
-def _run(
-    engine: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
-) -> duckdb.DuckDBPyConnection:
-    try:
-        return engine.execute(query, dict(given or {}))
-    except duckdb.Error as error:
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
-
-
-def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
-    names = [c[0] for c in result.description or ()]
-    try:
-        while rows := result.fetchmany(_FETCH):
-            for row in rows:
-                yield dict(zip(names, row, strict=True))
-    except duckdb.Error as error:  # a cast or an expression that fails on a row further down
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
 
 
 def select_events(
@@ -163,22 +119,13 @@ def select_events(
     with _engine(case, clocks, feed) as engine:
         if engine is None:
             return
-        bound = "" if limit is None else f" LIMIT {int(limit)}"
         behind, given = _behind(after)
-        query = f"SELECT * FROM events WHERE ({condition}\n) AND {behind} ORDER BY {_ORDER}{bound}"  # noqa: S608
-        yield from _rows(_run(engine, query, given))
+        yield from in_order(engine, "*", f"({condition}\n) AND {behind}", given, limit)
 
 
 def _behind(after: Place | None) -> tuple[str, dict[str, Any]]:
     """The condition that an event stands behind a place in the order, and its named values."""
-    if after is None:
-        return "true", {}
-    values = dict(zip(("at_ts", "at_source", "at_path", "at_offset", "at_ordinal"), after, strict=True))
-    beyond = f"{_PLACE} > ($at_source, $at_path, $at_offset, $at_ordinal)"
-    if values["at_ts"] is None:
-        del values["at_ts"]
-        return f"(ts IS NULL AND {beyond})", values
-    return f"(ts > $at_ts OR ts IS NULL OR (ts = $at_ts AND {beyond}))", values
+    return ("true", {}) if after is None else behind_place(after, "at")
 
 
 def facet(
@@ -203,7 +150,7 @@ def facet(
             f"SELECT {name} AS value, count(*) AS n FROM events WHERE ({condition}\n) "  # noqa: S608
             f"GROUP BY 1 ORDER BY n DESC, value NULLS LAST LIMIT {int(most)}"
         )
-        return [(row["value"], int(row["n"])) for row in _rows(_run(engine, query))]
+        return [(row["value"], int(row["n"])) for row in rows(run(engine, query))]
 
 
 def histogram(
@@ -229,7 +176,7 @@ def histogram(
             f"SELECT {start} AS start, count(*) AS n FROM events WHERE ts IS NOT NULL AND ({condition}\n) "  # noqa: S608
             "GROUP BY 1 ORDER BY 1"
         )
-        return [(int(row["start"]), int(row["n"])) for row in _rows(_run(engine, query))]
+        return [(int(row["start"]), int(row["n"])) for row in rows(run(engine, query))]
 
 
 def find_text(
@@ -257,7 +204,7 @@ def find_text(
             return
         texts = [
             str(row["column_name"])
-            for row in _rows(_run(engine, "DESCRIBE events"))
+            for row in rows(run(engine, "DESCRIBE events"))
             if row["column_type"] == "VARCHAR" and row["column_name"] not in _NO_TEXT
         ]
         flags = "'i'" if ignore_case else "'c'"
@@ -268,12 +215,9 @@ def find_text(
             f"CASE WHEN {test.format(_quoted(n))} THEN '{n.replace(chr(39), chr(39) * 2)}' END" for n in texts
         )
         behind, given = _behind(after)
-        bound = "" if limit is None else f" LIMIT {int(limit)}"
-        query = (
-            f"SELECT *, list_filter([{named}], lambda x: x IS NOT NULL) AS found FROM events "  # noqa: S608
-            f"WHERE ({condition}\n) AND {behind} AND len(found) > 0 ORDER BY {_ORDER}{bound}"
-        )
-        yield from _rows(_run(engine, query, given | {"pattern": pattern}))
+        found = f"list_filter([{named}], lambda x: x IS NOT NULL)"
+        where = f"({condition}\n) AND {behind} AND len({found}) > 0"
+        yield from in_order(engine, f"*, {found} AS found", where, given | {"pattern": pattern}, limit)
 
 
 def save_parquet(
@@ -294,14 +238,7 @@ def save_parquet(
     with _engine(case, clocks, feed, out.parent) as engine:
         if engine is None:
             return 0
-        target = str(out).replace("'", "''")
-        bound = "" if limit is None else f" LIMIT {int(limit)}"
-        query = (
-            f"COPY (SELECT * FROM events WHERE ({condition}\n) ORDER BY {_ORDER}{bound}) "  # noqa: S608
-            f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        )
-        row = _run(engine, query).fetchone()
-        return int(row[0]) if row else 0
+        return write_in_order(engine, f"({condition}\n)", limit, out, case.absolute() / "tmp")
 
 
 def body_rows(case: Path, clocks: Mapping[str, Clock], condition: str = "true") -> Iterator[dict[str, Any]]:
@@ -315,7 +252,7 @@ def body_rows(case: Path, clocks: Mapping[str, Clock], condition: str = "true") 
         with _engine(case, clocks, feed) as engine:
             if engine is None:
                 continue
-            have = {str(row["column_name"]) for row in _rows(_run(engine, "DESCRIBE events"))}
+            have = {str(row["column_name"]) for row in rows(run(engine, "DESCRIBE events"))}
             own = ", ".join(
                 f"any_value({_quoted(n)}) AS {n}" if n in have else f"NULL AS {n}"
                 for n in ("inode", "mode", "uid", "gid", "size", "allocated")
@@ -324,7 +261,7 @@ def body_rows(case: Path, clocks: Mapping[str, Clock], condition: str = "true") 
                 f"SELECT source, path, file_path, {own}, {times} FROM events WHERE ({condition}\n) "  # noqa: S608
                 'GROUP BY source, path, "offset", file_path ORDER BY source, path, file_path, "offset"'
             )
-            yield from _rows(_run(engine, query))
+            yield from rows(run(engine, query))
 
 
 def contract(row: Mapping[str, Any]) -> dict[str, Any]:
