@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import ipaddress
+import socket
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,7 +87,7 @@ def csv_places(stream: BinaryIO, wanted: Sequence[str]) -> PlaceTable:
     widths: dict[str, int] = {}
     head: list[str] = []
     for row in csv.reader(_lines(stream, digest, table)):
-        cells = [cell.strip() for cell in row]
+        cells = list(map(str.strip, row))
         if not cells or cells[0].startswith("#"):
             continue
         if not head and cells[0] in ("network", "geoname_id"):
@@ -164,8 +165,11 @@ def _ends(cells: list[str]) -> tuple[int, int, int] | None:
             return network.version, int(network[0]), int(network[-1])
         if len(cells) < 3:
             return None
+        if "." in cells[0] and "." in cells[1] and ":" not in cells[0] + cells[1]:  # most lines; ten times as fast
+            low, high = (int.from_bytes(socket.inet_pton(socket.AF_INET, c), "big") for c in cells[:2])
+            return (4, low, high) if low <= high else None
         first, last = (ipaddress.ip_address(int(c) if c.isdecimal() else c) for c in cells[:2])
-    except ValueError:
+    except (ValueError, OSError):
         return None
     return (first.version, int(first), int(last)) if first.version == last.version and first <= last else None  # type: ignore[operator]
 
