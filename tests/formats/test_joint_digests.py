@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headwater.formats import compiled, joint_digests
+from headwater.formats import compiled, joint_compiled
 from headwater.formats.joint_digests import ALGORITHMS, digesters, hexdigests
 
 SETS = [("sha256", "md5"), ("sha256", "sha1"), ("md5", "sha1"), ("md5", "sha256", "sha1"), ALGORITHMS]
@@ -21,7 +21,7 @@ SETS = [("sha256", "md5"), ("sha256", "sha1"), ("md5", "sha1"), ("md5", "sha256"
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "pure":
         compiled.forbid()
-    elif not joint_digests._sound(compiled.library()):
+    elif not joint_compiled._sound(compiled.library()):
         pytest.skip("no compiled scanner here, or no SHA instructions")
     yield request.param
     compiled.allow()
@@ -100,7 +100,7 @@ def test_length_beyond_32_bits_of_bits_is_written_right(way: str) -> None:
 
 def test_wrong_answer_to_the_known_question_leaves_it_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     library = compiled.library()
-    if not joint_digests._sound(library):
+    if not joint_compiled._sound(library):
         pytest.skip("no compiled scanner here, or no SHA instructions")
 
     class Bent:

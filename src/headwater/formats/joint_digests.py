@@ -8,19 +8,12 @@ processor has no such instructions, or where an answer to a known question is wr
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from headwater.formats import compiled
-
 ALGORITHMS = ("sha256", "md5", "sha1", "sm3")
-_BITS = {"sha256": 1, "sha1": 2, "md5": 4}
-_PLACES = {"sha256": slice(0, 32), "sha1": slice(32, 52), "md5": slice(52, 68)}  # of what hw_joint_end gives
-_OUT = 68
-_QUESTION = bytes(range(256)) * 5 + b"headwater"
+_TOGETHER = frozenset({"sha256", "md5", "sha1"})
 
 
 class Digester(Protocol):
@@ -53,54 +46,6 @@ class _Single:
         return _Single(self._name, self._digest.copy())
 
 
-class _Joint:
-    """Two or three digests of the compiled way; the interpreter lock is given up meanwhile."""
-
-    __slots__ = ("_library", "_names", "_state")
-
-    def __init__(self, library: Any, room: int, names: Sequence[str], state: bytes | None = None) -> None:
-        self._library, self._names = library, tuple(names)
-        self._state = ctypes.create_string_buffer(state or b"", room)
-        if state is None:
-            compiled.checked(library.hw_joint_begin(self._state, sum(_BITS[n] for n in names)))
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        held: Any = data
-        if not isinstance(data, bytes):
-            view = memoryview(data).cast("B")
-            # a place is had of bytes that may be written; others are copied, which costs a twentieth of digesting them
-            held = ctypes.c_char.from_buffer(view) if len(view) and not view.readonly else bytes(view)
-        place = held if isinstance(held, bytes) else ctypes.addressof(held)
-        compiled.checked(self._library.hw_joint_update(self._state, place, len(data)))
-
-    def hexdigests(self) -> dict[str, str]:
-        out = ctypes.create_string_buffer(_OUT)
-        compiled.checked(self._library.hw_joint_end(self._state, out))
-        return {name: out.raw[_PLACES[name]].hex() for name in self._names}
-
-    def copy(self) -> _Joint:
-        return _Joint(self._library, len(self._state), self._names, self._state.raw)
-
-
-@functools.cache
-def _sound(library: Any) -> int:
-    """The bytes that a joint digest takes, where this processor can make it and it digests rightly, else 0.
-
-    The question is asked once in a process: a wrong digest must never be written, whatever the cause.
-    """
-    room = 0 if library is None else int(library.hw_joint_room())
-    if not room:
-        return 0
-    for names in (("sha256", "md5"), ("sha256", "sha1"), ("md5", "sha1"), ("sha256", "md5", "sha1")):
-        asked = _Joint(library, room, names)
-        asked.update(_QUESTION[:100])
-        asked.update(_QUESTION[100:])
-        right = {n: hashlib.new(n, _QUESTION, usedforsecurity=False).hexdigest() for n in names}
-        if asked.hexdigests() != right:
-            return 0
-    return room
-
-
 def digesters(algorithms: Sequence[str]) -> list[Digester]:
     """Fresh digesters that together make these digests; each may be fed on a thread of its own.
 
@@ -110,13 +55,15 @@ def digesters(algorithms: Sequence[str]) -> list[Digester]:
     for name in algorithms:
         if name not in ALGORITHMS:
             raise ValueError(f"unknown digest {name!r}")
-    library = compiled.library()
-    room = _sound(library)
-    joint = [n for n in dict.fromkeys(algorithms) if n in _BITS]
-    if not room or len(joint) < 2:
-        return [_Single(name) for name in dict.fromkeys(algorithms)]
-    singles = [_Single(name) for name in dict.fromkeys(algorithms) if name not in _BITS]
-    return [_Joint(library, room, joint), *singles]
+    wanted = list(dict.fromkeys(algorithms))
+    together = [name for name in wanted if name in _TOGETHER]
+    if len(together) > 1:
+        from headwater.formats.joint_compiled import joint  # ctypes, which who wants one digest need not wait for
+
+        made = joint(together)
+        if made is not None:
+            return [made, *(_Single(name) for name in wanted if name not in _TOGETHER)]
+    return [_Single(name) for name in wanted]
 
 
 def hexdigests(made: Sequence[Digester], algorithms: Sequence[str]) -> dict[str, str]:
