@@ -60,7 +60,17 @@ def test_a_file_is_written_in_the_order_of_the_whole(
     monkeypatch.setattr(ordered, "_PAGE_LEAST", 100)
     monkeypatch.setattr(ordered, "_CELLS", 700)
     out = tmp_path / "it's [new].parquet"
+    asked: list[str] = []
+    real = ordered.run
+
+    def heard(engine: Any, query: str, *given: Any) -> Any:
+        if "read_parquet([" in query:  # where that engine would put what has no room in memory
+            asked.append(engine.execute("SELECT current_setting('temp_directory')").fetchone()[0])
+        return real(engine, query, *given)
+
+    monkeypatch.setattr(ordered, "run", heard)
     assert ordered.write_in_order(Short(engine), "value <> 'v9'", None, out, tmp_path) == 2_999  # type: ignore[arg-type]
+    assert [Path(place).parent for place in asked] == [tmp_path]
     written = (
         duckdb.connect(":memory:").execute("SELECT * FROM read_parquet(?)", [str(out).replace("[", "[[]")]).fetchall()
     )

@@ -153,6 +153,9 @@ def write_in_order(engine: duckdb.DuckDBPyConnection, where: str, limit: int | N
             run(engine, _copy(query, pages[-1]), values)
         with duckdb.connect(":memory:") as joining:  # one thread, which keeps the order of the files and of their rows
             joining.execute("SET threads = 1; SET memory_limit = '700MB'; SET preserve_insertion_order = true")
+            joining.execute(
+                f"SET temp_directory = '{held.replace(chr(39), chr(39) * 2)}'"
+            )  # else where the person stands
             names = ", ".join("'" + literal(str(page)) + "'" for page in pages)
             row = run(joining, _copy(f"SELECT * FROM read_parquet([{names}])", out, _GROUP)).fetchone()  # noqa: S608
             return int(row[0]) if row else 0
