@@ -14,7 +14,6 @@ from headwater.detect import sigma_coded, sigma_leaf
 from headwater.detect.sigma_coded import Joined, sought
 from headwater.detect.sigma_columns import Columns
 from headwater.detect.sigma_heard import needed_texts
-from headwater.detect.sigma_heard import needed_texts
 from headwater.detect.sigma_leaf import matching
 from headwater.detect.sigma_look import EVERY, VERIFY, _choices, look
 from headwater.detect.sigma_plan import Dictionary, Plan
