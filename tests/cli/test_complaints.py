@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headwater.cli.main import main
+from headwater.cli.main import build, main
 from headwater.cli.printing import inert
-from headwater.model.errors import AuthorityError
+from headwater.model.errors import AuthorityError, UsageError
 from headwater.vault.roles import Actor, permit
 
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -117,3 +117,15 @@ def test_act_without_a_name_says_which_option_names_the_person() -> None:
 def test_an_unknown_option_leads_to_the_help_of_its_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["image", "x", "--case", "c", "--out", "o", "--nosuch"]) == 2
     assert "headwater image --help" in capsys.readouterr().err
+
+
+def test_what_may_be_left_out_is_also_taken_behind_an_option() -> None:
+    """``open IMAGE ls -r PATH`` was refused, for the path had been given up at the option."""
+    for words in (["ls", "-r", "p1!/etc"], ["ls", "p1!/etc", "-r"], ["-r", "ls", "p1!/etc"]):
+        options = build("open").parse_args(["open", "disk.E01", *words])
+        assert (options.act, options.path, options.recursive) == ("ls", "p1!/etc", True)
+    options = build("add").parse_args(["add", "case", "--lang", "en", "log.txt"])
+    assert (str(options.case), str(options.item)) == ("case", "log.txt")
+    for words in (["ls", "a", "b"], ["ls", "-r", "a", "b"], ["ls", "a", "--nosuch"], ["ls", "--nosuch", "a"]):
+        with pytest.raises(UsageError):
+            build("open").parse_args(["open", "disk.E01", *words])

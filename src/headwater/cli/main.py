@@ -71,6 +71,17 @@ class _Parser(argparse.ArgumentParser):
         """The help, introduced in both languages."""
         return super().format_help().replace("usage: ", _USAGE, 1)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, and what may be left out may also stand behind an option: it is given up there at the first gap."""
+        found, unknown = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            open_still = not action.option_strings and action.nargs == "?"
+            if open_still and unknown and getattr(found, action.dest, None) is action.default:
+                if unknown[0].startswith("-"):
+                    break
+                setattr(found, action.dest, self._get_values(action, [unknown.pop(0)]))
+        return found, unknown
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raises UsageError HW0001 instead of leaving the program."""
         from headwater.cli.complaints import in_both, with_choices
