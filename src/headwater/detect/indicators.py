@@ -206,8 +206,9 @@ def _finding(events: Events, lists: Sequence[Wanted], rows: pl.DataFrame, where:
     shown = names(sources[:3], len(sources), "zh"), names(sources[:3], len(sources), "en")
     about = next((one.about for one in lists if one.about), "")
     counted = f"{rows.height}" if rows.height < _ROWS else f"≥ {_ROWS}"
+    noun = "record" if rows.height == 1 else "records"
     zh = f"清单 {shown[0]} 所列{zh_kind} {first.value} 见于 {counted} 条记录（{'、'.join(where[:4])}）"
-    en = f"The {en_kind} {first.value} of {shown[1]} stands in {counted} records ({', '.join(where[:4])})"
+    en = f"The {en_kind} {first.value} of {shown[1]} stands in {counted} {noun} ({', '.join(where[:4])})"
     if about:
         zh, en = f"{zh}；清单称：{about}", f"{en}; the list says: {about}"
     claims = [c for c in rows.columns if c not in (*STAND, _HIT)]

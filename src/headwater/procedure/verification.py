@@ -248,7 +248,7 @@ def _findings(corridor: Corridor, pool: Pool, items: Sequence[Evidence], sound: 
             "ok",
             (
                 f"{len(findings)} 项发现，由所引字节重新得出 {claims} 个值",
-                f"{len(findings)} findings, {claims} values derived again from their bytes",
+                f"findings: {len(findings)}; values derived again from their bytes: {claims}",
             ),
         )
 
