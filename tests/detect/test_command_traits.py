@@ -121,3 +121,26 @@ def test_everyday_commands_have_none_of_them(line: str) -> None:
         "no-sleep",
     }
     assert not {n for n, _ in traits(line)} & new
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for f in /srv/*; do openssl enc -aes-256-cbc -in $f -out $f.enc; done",
+        "find / -type f -exec gpg --batch --yes -c {} \\;",
+        "find /data -name '*.db' | xargs ./my-xor -k 7",
+        "for i in *; do mcrypt-tool $i; done",
+        "for f in *.docx; do mv \"$f\" \"$f.locked\"; done",
+    ],
+)  # fmt: skip
+def test_encryption_in_bulk_is_told_whatever_does_it(line: str) -> None:
+    assert ("encrypt-files", True) in traits(line)
+
+
+@pytest.mark.parametrize(
+    "unit", ["for-", "for gpg ", "for a-", "mv for ", "dig for ", "usermod -", "useradd -o", "nc -", "scp "]
+)
+def test_a_line_crafted_against_the_expressions_comes_to_an_end(unit: str) -> None:
+    """``for-for-for-…`` of 4 KiB once took 44 s of one expression, and a history has thousands of lines."""
+    for tail in (" crypt", " $a."):
+        assert isinstance(traits((unit * 4096)[: 4096 - len(tail)] + tail), set)

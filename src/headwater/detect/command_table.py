@@ -92,7 +92,7 @@ TRAITS: tuple[Trait, ...] = (
           rf"\bchmod\s+(?:[ugoa]*\+\w*s\w*|[2467][0-7]{{3}})\s+\S*(?:{_TEMP}|/(?:ba|da|z|)sh\b|/\.|/find\b|/vim\b|/python)"
           rf"|\bcp\s+(?:-\w+\s+)*\S*/(?:ba|da|z|)sh\s+\S*(?:{_TEMP}|/\.)"),
     Trait("uid0-account", True, Stage.PERSIST, "T1136.001", "建立 UID 0 账户", "makes an account with UID 0",
-          r"\b(?:useradd|adduser|usermod)\b[^;&|]*\s(?:-\w*o\w*\b[^;&|]*-u\s*0\b|-u\s*0\b|-\w*ou\s*0\b|--uid[ =]0\b)"),
+          r"\b(?:useradd|adduser|usermod)\b[^;&|]{0,300}\s(?:-\w{0,8}o\w{0,8}\b[^;&|]{0,200}-u\s*0\b|-u\s*0\b|-\w{0,8}ou\s*0\b|--uid[ =]0\b)"),
     Trait("account-file", True, Stage.PERSIST, "T1136.001", "直接改写账户文件", "writes into the account files",
           r">>?\s*/etc/(?:passwd|shadow|group|sudoers)(?=[\s;&|'\"]|$)|\btee\s+(?:-a\s+)?/etc/(?:passwd|shadow|sudoers)(?=[\s;&|'\"]|$)|\bsed\s+-i\S*\s.*/etc/(?:passwd|shadow)\b"),
     Trait("sudoers-write", False, Stage.PERSIST, "T1548.003", "写入 sudoers 免密规则", "writes a sudoers rule without password",
@@ -161,7 +161,7 @@ TRAITS: tuple[Trait, ...] = (
           r"(?:^|[;&|]\s*|\bsudo\s+)ssh\s+(?:-\w+(?:\s+(?!-)[\w./=@-]+)?\s+)*(?:[\w.-]+@)?[\w][\w.-]*"),
     # --- impact
     Trait("exfiltrate-dns", True, Stage.IMPACT, "T1048.003", "经域名查询外传数据", "sends data out by name queries",
-          r"\b(?:while|for)\b.*\b(?:dig|nslookup|host)\s[^;|]*\$\{?\w+\}?\."),
+          r"\b(?:while|for)\b.*\b(?:dig|nslookup|host)\s[^;|]{0,80}?\$\{?\w{1,64}\}?\."),
     Trait("exfiltrate", True, Stage.IMPACT, "T1048", "向外部地址传出文件", "sends files to an outside address", _BY_ADDRESS),
     Trait("transfer", False, Stage.IMPACT, "T1048", "向另一主机传出文件", "sends files to another host",
           r"\bcurl\b[^;|]*\s(?:-T|--upload-file|--data-binary\s+@|-d\s+@|-F\s+\S+=@)|\b(?:nc|ncat|netcat)\b[^;|]*<\s*\S+|\|\s*(?:nc|ncat|netcat|ssh|curl)\s"
@@ -169,8 +169,8 @@ TRAITS: tuple[Trait, ...] = (
     Trait("archive-temp", False, Stage.IMPACT, "T1560.001", "把数据打包到临时或隐藏位置", "packs data into a temporary or hidden place",
           rf"\b(?:tar|zip|7za?|rar)\s[^;&|]*(?:{_TEMP}|/\.\w)[\w./-]*\.(?:t?gz|tar|zip|7z|rar|bz2|xz)\S*|\b(?:mysqldump|pg_dump(?:all)?|mongodump)\b[^;&]*(?:>|-o|--out|-f)\s*\S*(?:{_TEMP}|/\.\w)"),
     Trait("encrypt-files", True, Stage.IMPACT, "T1486", "批量加密或改名文件", "encrypts or renames files in bulk",
-          r"\b(?:find|for|while|xargs)\b.*\b(?:openssl\s+(?:enc|aes)|gpg\b[^;|]*(?:-c|--symmetric|-e|--encrypt)|ccrypt|[\w-]*xor|[\w-]*(?:encrypt|crypt)[\w-]*)\b"
-          r"|\b(?:find|for)\b.*\bmv\b.*\.(?:encrypted|locked|enc|crypt\w*|lock)\b"),
+          r"\b(?:find|for|while|xargs)\b.*(?:\b(?:openssl\s+(?:enc|aes)|gpg\b[^;|]{0,200}(?:-c|--symmetric|-e|--encrypt))\b|xor\b|crypt)"
+          r"|\b(?:find|for)\b.*\bmv\s[^;|&]{0,120}\.(?:encrypted|locked|enc|crypt\w*|lock)\b"),
     Trait("destroy", True, Stage.IMPACT, "T1485", "销毁磁盘或整个系统的数据", "destroys the data of a disk or of the whole system",
           r"\brm\s[^;&|]*--no-preserve-root|\brm\s+-\w*r\w*\s+(?:-\w+\s+)*/\*?(?=[\s;&|'\"]|$)"),
     Trait("destroy-disk", True, Stage.IMPACT, "T1561.002", "破坏系统盘或多块磁盘", "destroys the system's disk or several disks",
