@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from test_lines_golden import FIXTURES, GRAMMARS, Lined
 from tiling import GOLDEN, run, shared
 
+from headwater.examine import line_blocks as line_blocks_of
 from headwater.examine import line_templates, messages
 from headwater.examine.batch import merge_gaps
 from headwater.examine.line_blocks import MOST_LINES, Lines, line_blocks
@@ -92,6 +93,22 @@ def test_cutting_does_not_depend_on_the_blocks(limit: int) -> None:
             assert sum(size for _, size in pieces) == len(data)
             seen.add((tuple(records), merged))
         assert len(seen) == 1
+
+
+@pytest.mark.parametrize("together", [1, 16, 300, 64 << 10])
+def test_a_byte_that_is_no_text_changes_its_own_line_alone(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """A block with one such byte was copied line by line; now lines are asked together, and must read the same."""
+    monkeypatch.setattr(line_blocks_of, "_TOGETHER", together)
+    chance = random.Random(together)
+    for _ in range(20):
+        data = _random_lines(chance) + b"\xe4\xb8\n" + _random_lines(chance) + "中\n".encode() * chance.randrange(20)
+        for part in line_blocks(File.of(data), 1 << 20):
+            for at, size, text in zip(part.offset.tolist(), part.length.tolist(), part.lines.text().to_list()):
+                raw = data[at : at + size].rstrip(b"\n")
+                assert text in {
+                    line_blocks_of._escaped(raw).decode(),
+                    line_blocks_of._escaped(raw.rstrip(b"\r")).decode(),
+                }
 
 
 def test_line_of_ten_megabytes_is_cut_and_said() -> None:

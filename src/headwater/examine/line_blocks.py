@@ -24,6 +24,7 @@ from headwater.model.records import File, Gap
 
 NUL_RUN = 8
 LINE_LIMIT = 1 << 20
+_TOGETHER = 64 << 10  # bytes of lines that are asked together whether they are UTF-8
 MOST_LINES = 400_000
 _PAGE = 4096
 _FEW_OF = 8  # lines that are no more than this part of their block are worth a block of their own
@@ -99,13 +100,28 @@ def _readable(data: bytes, start: Ints, end: Ints) -> Lines:
     if _valid(data):
         return Lines(np.frombuffer(data, dtype=np.uint8), start, end)
     pieces: list[bytes] = []
-    for low, high in zip(start.tolist(), end.tolist()):
-        piece = data[low:high]
-        pieces.append(piece if _valid(piece) else _escaped(piece))
-    sizes = np.fromiter((len(p) for p in pieces), dtype=np.int64, count=len(pieces))
-    stops = np.cumsum(sizes)
+    starts: list[Ints] = []
+    stops: list[Ints] = []
+    at = 0
+    firsts = np.flatnonzero(np.diff(start // _TOGETHER, prepend=-1))
+    for first, last in zip(firsts.tolist(), [*firsts[1:].tolist(), len(start)]):
+        low, high = start[first:last], end[first:last]
+        piece = data[int(low[0]) : int(high[-1])]
+        if _valid(piece):
+            pieces.append(piece)
+            starts.append(low - low[0] + at)
+            stops.append(high - low[0] + at)
+        else:
+            lines = [data[i:j] for i, j in zip(low.tolist(), high.tolist())]
+            lines = [line if _valid(line) else _escaped(line) for line in lines]
+            sizes = np.fromiter(map(len, lines), dtype=np.int64, count=len(lines))
+            pieces.extend(lines)
+            stops.append(at + np.cumsum(sizes))
+            starts.append(stops[-1] - sizes)
+        at = int(stops[-1][-1])
     joined = b"".join(pieces) + bytes(PADDING)
-    return Lines(np.frombuffer(joined, dtype=np.uint8), stops - sizes, stops)
+    none = [np.zeros(0, dtype=np.int64)]
+    return Lines(np.frombuffer(joined, dtype=np.uint8), np.concatenate(starts or none), np.concatenate(stops or none))
 
 
 def _lines_of(library: Any, view: Bytes) -> tuple[Ints, Ints, Ints]:
