@@ -76,3 +76,13 @@ def test_a_file_is_written_in_the_order_of_the_whole(
     )
     assert written == engine.execute(_ALL).fetchall()
     assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_condition_of_either_or_is_held_to_each_page(engine: duckdb.DuckDBPyConnection, monkeypatch: Any) -> None:
+    """Without brackets the second half of it would bring rows of every other page again."""
+    monkeypatch.setattr(ordered, "_PAGE_LEAST", 100)
+    monkeypatch.setattr(ordered, "_CELLS", 700)
+    where = "value <> 'v9' OR value = 'v9'"
+    found = [tuple(row.values()) for row in ordered.in_order(Short(engine), "*", where, {}, None)]  # type: ignore[arg-type]
+    known = engine.execute(f"SELECT * FROM events WHERE {where} ORDER BY {ordered.ORDER}").fetchall()
+    assert found == known

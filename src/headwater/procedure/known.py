@@ -45,7 +45,7 @@ class Known:
 
 
 def check(given: Sequence[Path]) -> None:
-    """Hold before anything is made that the sets are there.
+    """Hold before anything is made that the files are there: sets, or tables of places.
 
     Raises:
         DetectError: HW6012.

@@ -19,6 +19,7 @@ from headwater.model.nouns import Text
 from headwater.model.paths import encode_name
 from headwater.model.ports import Place
 from headwater.procedure.kept_files import KeptFile
+from headwater.procedure.known import check as check
 
 if TYPE_CHECKING:  # what starts a case needs no tables
     from headwater.formats.address_places import PlaceTable
@@ -28,17 +29,6 @@ FILE = KeptFile("places.json", "tables", "HW6012")
 _MOST_DATABASE = 512 << 20  # bytes of a database, which is held in memory
 _TAIL = 128 << 10
 Json = dict[str, Any]
-
-
-def check(given: Sequence[Path]) -> None:
-    """Hold before anything is made that the tables are there.
-
-    Raises:
-        DetectError: HW6012.
-    """
-    for path in given:
-        if not path.is_file():
-            raise DetectError("HW6012", str(path), what="no file")
 
 
 def keep(case: Path, given: Sequence[Path], store: EventStore) -> None:

@@ -111,7 +111,7 @@ def _by_pages(
     engine: duckdb.DuckDBPyConnection, what: str, where: str, given: Mapping[str, Any], bound: str
 ) -> Iterator[dict[str, Any]]:
     for here, values in _stretches(engine, where, given, bound):
-        query = f"SELECT {what} FROM events WHERE {here} AND {where} ORDER BY {ORDER}"  # noqa: S608
+        query = f"SELECT {what} FROM events WHERE {here} AND ({where}) ORDER BY {ORDER}"  # noqa: S608
         yield from rows(run(engine, query, {**given, **values}))
 
 
@@ -149,7 +149,7 @@ def write_in_order(engine: duckdb.DuckDBPyConnection, where: str, limit: int | N
         pages: list[Path] = []
         for here, values in _stretches(engine, where, {}, bound):
             pages.append(Path(held) / f"{len(pages):08d}.parquet")
-            query = f"SELECT * FROM events WHERE {here} AND {where} ORDER BY {ORDER}"  # noqa: S608
+            query = f"SELECT * FROM events WHERE {here} AND ({where}) ORDER BY {ORDER}"  # noqa: S608
             run(engine, _copy(query, pages[-1]), values)
         with duckdb.connect(":memory:") as joining:  # one thread, which keeps the order of the files and of their rows
             joining.execute("SET threads = 1; SET memory_limit = '700MB'; SET preserve_insertion_order = true")
