@@ -33,12 +33,16 @@ _MOST = 3600.0  # wall seconds of a peer
 
 _EXAMINE = """
 import sys
-from headwater.cli import main
-from headwater.procedure import investigate
+from headwater.cli import investigate as verb, main
+done = verb.run
 def stop(*_):
     sys.exit(0)
-investigate.judge = stop
-investigate.first_look = lambda corridor: None
+def run(options):
+    from headwater.procedure import investigate
+    investigate.judge = stop
+    investigate.first_look = lambda corridor: None
+    return done(options)
+verb.run = run
 sys.argv[0] = "headwater"
 main.entry()
 """

@@ -17,9 +17,9 @@ import pytest
 
 from headwater.confine.pool import Pool
 from headwater.confine.work import Early, Limits
-from headwater.procedure import investigate
+from headwater.procedure import children, investigate
 
-_WARM = investigate._WARM
+_WARM = children.WARM
 _MOST = 2  # pools, for each child holds 150 MB
 
 

@@ -45,6 +45,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     language_argument(parser)
 
 
+def children(options: argparse.Namespace) -> int:
+    """How many children will be wanted: none where only events are asked."""
+    return 2 if options.bytes or options.medium else 0
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the matches; the exit code says whether all that was to be searched was read."""
     from dataclasses import replace

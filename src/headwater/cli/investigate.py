@@ -72,6 +72,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-reread", action="store_true", help="不再次读取检材比对 · do not read the sources again")
 
 
+def children(options: argparse.Namespace) -> int:
+    """How many children will be wanted."""
+    return int(options.workers)
+
+
 def _years(pairs: list[str]) -> dict[str, int] | None:
     from headwater.model.errors import UsageError
 

@@ -6,7 +6,8 @@ Exit codes: 0 done · 1 done, but something does not verify or is incomplete · 
 130 interrupted.
 
 A verb is one module here with ``HELP``, ``arguments(parser)`` and ``run(options) -> int``; nothing heavy is imported
-before a verb runs.
+before a verb runs. One that reads evidence with the parsers may have ``children(options) -> int``, how many children it
+will want, which are then made before it runs.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def build(only: str = "") -> argparse.ArgumentParser:
         )
         module.arguments(sub)
         language_everywhere(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, children=getattr(module, "children", None))
     return parser
 
 
@@ -167,8 +168,11 @@ def complain(error: HeadwaterError, voice: Voice | None = None) -> None:
             print(f"  → {inert(hint)}", file=sys.stderr)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
+    """Run one command line; returns the exit code.
+
+    ``alone``: this process is nothing else, so that it may start itself again and make children by fork.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     voice = Voice(asked_language(given))
     try:
@@ -183,6 +187,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb is None:
             raise UsageError("HW0001", what="VERB")
         options.command = ("headwater", *given)
+        if alone and options.children is not None:
+            from headwater.procedure.children import stand_by
+
+            stand_by(options.children(options))
         code = int(options.run(options))
         sys.stdout.flush()
         return code
@@ -230,7 +238,7 @@ def entry() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of GBK or Latin-1 has not every character
     # numpy's linear algebra, of which nothing here asks anything, would start threads that wait by spinning: 0.13 CPU s
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(main())
+    sys.exit(main(alone=True))
 
 
 if __name__ == "__main__":

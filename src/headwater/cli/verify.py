@@ -27,6 +27,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="解析子进程数 · parsing processes")
 
 
+def children(options: argparse.Namespace) -> int:
+    """How many children will be wanted: none where nothing is read again."""
+    return int(options.workers) if options.rebuild else 0
+
+
 def run(options: argparse.Namespace) -> int:
     """Print every check; 0 where all hold, 1 where one failed or could not be made."""
     from headwater.case.folder import locked

@@ -17,46 +17,39 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import headwater
-from headwater.confine import frames
+from headwater.confine import frames, ready
 from headwater.confine.work import STARVED, Early, Limits, Status, Task
 
 _TAIL = 8192  # bytes of the child's error output that are kept
 _COMMAND = (sys.executable, "-P", "-s", "-B", "-X", "faulthandler", "-m", "headwater.confine.child")
 _SIGNALS = {int(s): s.name for s in signal.Signals}
 _TICK = os.sysconf("SC_CLK_TCK")
-_ROOT = str(Path(headwater.__file__).resolve().parent.parent)
 _CPU_GRACE = 1  # seconds beyond RLIMIT_CPU after which a child that ignores SIGXCPU is killed
 Frame = tuple[bytes, dict[str, Any], bytes]
 
 
-_SHARED = ("HEADWATER_PURE",)  # whether evidence is read without the compiled scanner, which the record says of both
-
-
-def _environment(paths: Sequence[str]) -> dict[str, str]:
-    """Nothing of the parent's: no proxy, no home, one language, one zone, hashing that is the same each time."""
-    return {
-        "HOME": "/nonexistent",
-        "PATH": "/nonexistent",
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONHASHSEED": "0",
-        "PYTHONUTF8": "1",
-        "PYTHONPATH": os.pathsep.join([_ROOT, *paths]),
-        "POLARS_MAX_THREADS": "2",
-        "POLARS_SKIP_CPU_CHECK": "1",  # it writes and runs machine code, which a child may not; the parent has made it
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "POLARS_ASYNC_THREAD_COUNT": "1",
-        "TOKIO_WORKER_THREADS": "1",
-        "RUST_BACKTRACE": "0",
-        "_RJEM_MALLOC_CONF": "background_thread:false,narenas:4",  # Polars' allocator: fewer threads and arenas
-        **{name: os.environ[name] for name in _SHARED if name in os.environ},
-    }
+def _started_anew(paths: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """An interpreter of its own, and our end of its socket."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        process = subprocess.Popen(
+            [*_COMMAND, str(theirs.fileno()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env=ready.environment(paths),
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
 
 
 class Worker:
@@ -84,25 +77,13 @@ class Worker:
         self._reserved = 0
         self._cpu_before = 0.0
         self._frames = frames.Assembler(limits.header, limits.blob)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.process = subprocess.Popen(
-                [*_COMMAND, str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                env=_environment(paths),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self.socket = ours
-        ours.setblocking(False)
+        standing = ready.take()
+        self.process: subprocess.Popen[bytes] | ready.Forked
+        if standing is not None:
+            self.process, self.socket = standing.process, standing.socket
+        else:
+            self.process, self.socket = _started_anew(paths)
+        self.socket.setblocking(False)
         assert self.process.stderr is not None
         self.errors = self.process.stderr.fileno()
         fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_NONBLOCK)
@@ -279,7 +260,7 @@ class Worker:
             return self.why
         if closed:
             return "crashed", "closed its socket"
-        code = self.process.returncode
+        code = self.process.wait()
         trace = self.trace()
         if STARVED.search(trace) or (code < 0 and self._reserved > self.limits.data // 4 * 3):
             return "memory", f"more than {self.limits.data} bytes"

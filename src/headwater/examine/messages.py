@@ -10,19 +10,20 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
+import re2
 
 from headwater.examine import line_templates
 from headwater.examine.batch import HEAD_SCHEMA
 from headwater.examine.line_blocks import Lines
 from headwater.examine.line_templates import equal
-from headwater.examine.line_views import Bytes, Flags, Ints, column, numbers
+from headwater.examine.line_views import Ints
 from headwater.examine.message_beginnings import Beginnings
-from headwater.examine.message_phrases import Phrased, numbered_names, phrased
+from headwater.examine.message_found import Found
+from headwater.examine.message_phrases import numbered_names, phrased
 from headwater.examine.message_rules import RULES
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, Outcome
@@ -30,6 +31,7 @@ from headwater.model.records import Value
 
 _INTEGERS = ("port", "dst_port", "uid", "gid", "by_uid", "repeat", "key_line", "bytes_read", "bytes_written")
 _TRUTHS = ("invalid_user",)
+_EMPTY = ("user", *_TRUTHS)  # fields of which an empty text says something
 _TEXTS = (
     *("method", "protocol", "key_type", "key_fingerprint", "service", "pam_module", "by_user", "rhost", "tty", "pwd"),
     *("target_user", "home", "shell", "group", "session", "unit", "reason"),
@@ -51,6 +53,7 @@ _ADDRESS = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:?[0-9a
 _MAPPED = r"^::ffff:([0-9]{1,3}(?:\.[0-9]{1,3}){3})$"
 _MODULE_TAG = lazy_regex(r"(.*)\((pam_\w+)\)")
 _MOST_TEXT = 8192  # bytes; a longer text is kept whole, but no rule is tried on it: re is not linear
+_FEW = 100  # texts that are asked one by one whether a rule can fit them
 _MOST_SPACES = 16  # behind a text, that are left out of account
 _PROCESS_PATH = lazy_regex(r"[^(]*/((?:cron|crond|sshd|sudo|su|anacron|crontab)\b.*)", re.IGNORECASE)
 
@@ -142,83 +145,6 @@ def _settle_address(header: dict[str, Value], own: dict[str, Value]) -> None:
         own.setdefault("rhost", said)
 
 
-@dataclass(slots=True)
-class _Found:
-    """What the rules found so far in a column of messages: for every row its rule, for every field its values.
-
-    Values stand where a phrase found them in the block (``spans``; ``phrases``), are numbers that it read, follow from the rule
-    alone (its constants), or were made by a regex (``made``); no row has one field from two of these.
-    """
-
-    rule: Ints
-    spans: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
-    counted: dict[str, tuple[Ints, Flags]] = field(default_factory=dict)
-    made: dict[str, list[tuple[Ints, pl.Series]]] = field(default_factory=dict)
-    phrases: Phrased | None = None  # what the compiled scanner found
-
-    def put(self, name: str, rows: Ints, values: pl.Series) -> None:
-        self.made.setdefault(name, []).append((rows, values))
-
-    def put_number(self, name: str, rows: Ints, values: Ints) -> None:
-        if name not in self.counted:
-            height = len(self.rule)
-            self.counted[name] = (np.zeros(height, dtype=np.int64), np.zeros(height, dtype=np.bool_))
-        there, valid = self.counted[name]
-        there[rows], valid[rows] = values, True
-
-    def put_span(self, name: str, rows: Ints, low: Ints, high: Ints) -> None:
-        if name not in self.spans:
-            self.spans[name] = (np.zeros(len(self.rule), dtype=np.int64), np.full(len(self.rule), -1, dtype=np.int64))
-        starts, ends = self.spans[name]
-        starts[rows], ends[rows] = low, high
-
-    def column(self, name: str, dtype: Any, data: Bytes, rules: pl.Series) -> pl.Series | None:
-        """The field's values for every row, None where no row has one."""
-        parts: list[tuple[Flags | None, pl.Series]] = []
-        if self.phrases is not None and name in self.phrases.columns:
-            parts.append(self.phrases.columns[name])
-        if name in self.spans:
-            starts, ends = self.spans[name]
-            # an empty value is no value, but the name of a user may be empty
-            there = ends >= (starts if name == "user" else starts + 1)
-            parts.append((there, column(data, starts, ends, None if there.all() else there)))
-        if name in self.counted:
-            values, there = self.counted[name]
-            parts.append((there, numbers(values, there)))
-        constants = _constants().get(name)
-        if constants is not None:
-            series, by_rule = constants
-            there = by_rule[self.rule]
-            if there.any():
-                parts.append((there, series.gather(rules)))
-        if name in self.made:
-            parts.append((None, self._gathered(name, dtype)))
-        if not parts:
-            return None
-        whole = parts[-1][1]
-        for mask, series in parts[:-1]:
-            whole = series.zip_with(pl.Series(mask), whole)
-        return whole
-
-    def _gathered(self, name: str, dtype: Any) -> pl.Series:
-        pieces = self.made[name]
-        values = pl.concat([v.cast(dtype, strict=False).alias(name) for _, v in pieces])
-        place = np.full(len(self.rule), len(values), dtype=np.uint32)
-        place[np.concatenate([rows for rows, _ in pieces])] = np.arange(len(values), dtype=np.uint32)
-        return pl.concat([values, pl.Series(name, [None], dtype=dtype)]).gather(pl.Series(place))
-
-
-@functools.cache
-def _constants() -> dict[str, tuple[pl.Series, Flags]]:
-    """For each field that some rule states by itself: its value by number of rule, and whether there is one."""
-    names = {name for rule in RULES for name in rule.constants}
-    found = {}
-    for name in names:
-        values = [*(rule.constants.get(name) for rule in RULES), None]
-        found[name] = (pl.Series(values), np.array([v is not None for v in values]))
-    return found
-
-
 def _numbered(process: pl.Series) -> tuple[Ints, list[str]]:
     """For each row the number of its process, and the distinct processes."""
     coded = process.fill_null("").cast(pl.Categorical(pl.Categories.random()))
@@ -242,7 +168,7 @@ def _cleaned(codes: Ints, names: Sequence[str]) -> tuple[pl.Series | None, pl.Se
     return clean.gather(where), module.gather(where)
 
 
-def _by_phrase(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
+def _by_phrase(number: int, rows: Ints, texts: Lines, found: Found) -> None:
     behind = texts.start + len(RULES[number].start.encode())  # the beginning is known to fit
     got = line_templates.match(_templates()[number], texts.data, behind, texts.end)
     mine = rows[got.rows]
@@ -254,7 +180,44 @@ def _by_phrase(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
             found.put_number(name, mine, value)
 
 
-def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
+@functools.cache
+def _linear(number: int) -> tuple[Any, dict[str, int]]:
+    """The rule for bytes of printable ASCII, where RE2's expressions, Rust's and Python's say the same; its fields' groups."""
+    compiled = re2.compile(_anchored(RULES[number].pattern).encode())
+    return compiled, {name.decode(): group for name, group in compiled.groupindex.items()}
+
+
+def _few(texts: Lines) -> list[bytes] | None:
+    """The texts where they are few and of printable ASCII: a call of Polars' engine costs as much as a hundred of them."""
+    if len(texts) > _FEW:
+        return None
+    found = [texts.data[start:end].tobytes() for start, end in zip(texts.start.tolist(), texts.end.tolist())]
+    joined = b"".join(found)
+    return found if joined.isascii() and joined.decode().isprintable() else None
+
+
+def _one_by_one(number: int, rows: Ints, texts: Sequence[bytes], found: Found) -> None:
+    """As :func:`_by_regex`, for a few texts."""
+    rule, fields = _linear(number)
+    matches = [(row, match) for row, match in zip(rows.tolist(), map(rule.search, texts)) if match is not None]
+    if not matches:
+        return
+    found.rule[[row for row, _ in matches]] = number
+    for name, group in fields.items():
+        truth = name in _TRUTHS
+        said = [(row, match[fields["user"] if truth else group], match[group]) for row, match in matches]
+        kept = [(row, value) for row, ground, value in said if ground is not None and (ground or name in _EMPTY)]
+        if kept:
+            values = [value is not None if truth else value.decode() for _, value in kept]
+            where = np.array([row for row, _ in kept], dtype=np.int64)
+            found.put(name, where, pl.Series(name, values, dtype=pl.Boolean if truth else pl.String))
+
+
+def _by_regex(number: int, rows: Ints, texts: Lines, found: Found) -> None:
+    few = _few(texts)
+    if few is not None:
+        _one_by_one(number, rows, few, found)
+        return
     rule = RULES[number]
     series = texts.text()
     if "(?P<" not in rule.pattern:
@@ -263,7 +226,7 @@ def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
     else:
         groups = series.str.extract_groups(_anchored(rule.pattern)).struct.unnest()
         if all(values.null_count() == len(rows) for values in groups.iter_columns()):
-            return  # most rules fit nothing; a call of Polars' engine costs as much as a hundred rows
+            return
         fits = groups.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     mine = rows[fits]
     if not len(mine):
@@ -276,12 +239,12 @@ def _by_regex(number: int, rows: Ints, texts: Lines, found: _Found) -> None:
             named = groups["user"].is_not_null()  # nothing is said of a user whom the text does not name
             found.put(values.name, mine[named.to_numpy()], values.is_not_null().filter(named))
             continue
-        there = values.is_not_null() if values.name == "user" else (values != "").fill_null(False)
+        there = values.is_not_null() if values.name in _EMPTY else (values != "").fill_null(False)
         if there.any():
             found.put(values.name, mine[there.to_numpy()], values.filter(there))
 
 
-def _search(codes: Ints, names: Sequence[str], texts: Lines, found: _Found) -> None:
+def _search(codes: Ints, names: Sequence[str], texts: Lines, found: Found) -> None:
     """Rules for every row, process by process; how the text begins chooses which rules are tried at all."""
     groups = [name if name in _NAMED else "" for name in (family(n)[0] for n in names)]
     distinct = sorted(set(groups))
@@ -331,7 +294,7 @@ _KINDS = pl.Series([str(r.kind) for r in RULES] + [str(EventKind.LOG_MESSAGE)], 
 _OUTCOMES = pl.Series([None if r.outcome is None else str(r.outcome) for r in RULES] + [None], dtype=pl.String)
 
 
-def _texts(lines: Lines, found: _Found) -> Lines:
+def _texts(lines: Lines, found: Found) -> Lines:
     """What the rules look at: without spaces at the end, and where a message stands for several, the one repeated."""
     start, end = lines.start, lines.end
     rows = np.flatnonzero((end - start > len(_REPEATS)) & (lines.data[start] == _REPEATS[0]))
@@ -358,7 +321,7 @@ def classified(process: pl.Series, messages: Lines, named: tuple[Ints, Ints] | N
     ``named``: where each process stands in that block (an end before its start: nowhere), if that is known.
     The messages start at :data:`headwater.examine.line_templates.REACH` in their block or later.
     """
-    found = _Found(np.full(len(messages), -1, dtype=np.int64))
+    found = Found(np.full(len(messages), -1, dtype=np.int64))
     codes, names = (named and numbered_names(messages.data, *named)) or _numbered(process)
     clean, module = _cleaned(codes, names)
     _search(codes, names, _texts(messages, found), found)

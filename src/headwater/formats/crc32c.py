@@ -31,12 +31,41 @@ def _table() -> list[int]:
     return [int(value) for value in _tables()[0]]
 
 
+@functools.cache
+def _zeros(power: int) -> tuple[int, ...]:
+    """What each bit of a checksum becomes behind ``2 ** power`` bytes of zeros: the step is linear over GF(2)."""
+    if power == 0:
+        table = _table()
+        return tuple(table[bit & 255] ^ bit >> 8 for bit in (1 << n for n in range(32)))
+    half = _zeros(power - 1)
+    return tuple(_through(half, bit) for bit in half)
+
+
+def _through(matrix: tuple[int, ...], value: int) -> int:
+    out = 0
+    for column in matrix:
+        if value & 1:
+            out ^= column
+        value >>= 1
+    return out
+
+
 def crc32c(seed: int, data: bytes) -> int:
-    """The checksum of ``data`` continued from ``seed`` (0xFFFFFFFF to begin), not inverted."""
+    """The checksum of ``data`` continued from ``seed`` (0xFFFFFFFF to begin), not inverted.
+
+    Zeros at the end, most of many a journal's block, are passed over by their number.
+    """
     table = _table()
     value = seed
-    for byte in data:
+    begun = data.rstrip(b"\0")
+    for byte in begun:
         value = table[(value ^ byte) & 255] ^ value >> 8
+    rest, power = len(data) - len(begun), 0
+    while rest:
+        if rest & 1:
+            value = _through(_zeros(power), value)
+        rest >>= 1
+        power += 1
     return value
 
 

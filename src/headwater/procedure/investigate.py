@@ -34,6 +34,7 @@ from headwater.model.nouns import Authority, Finding, Sentence
 from headwater.model.paths import encode_name
 from headwater.procedure import indicators, known, places, yara
 from headwater.procedure.accounts import save_accounts, save_ranges, sealed_parts
+from headwater.procedure.children import WARM, how_many
 from headwater.procedure.corridor import (
     AUTHORISED,
     EXAMINED,
@@ -56,8 +57,6 @@ from headwater.procedure.intake import Gate, held, measured, take_in
 from headwater.procedure.judgement import Judged, first_look, judge
 from headwater.procedure.reporting import gap_totals, write_report
 from headwater.vault.ledger import Ledger
-
-_WARM = ("headwater.procedure.child", "headwater.examine.registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Outcome:
 def pool_for(workers: int, keys: Sequence[Key] = (), early: Sequence[Early] = ()) -> Pool:
     """A pool of confined children that have the parsers loaded, the keys at hand and what ``early`` gives them."""
     given = [("headwater.formats.keys:hold", plain(keys))] if keys else []
-    return Pool(max(1, min(workers, os.cpu_count() or 1)), Limits(), warm=_WARM, prepare=given, early=early)
+    return Pool(how_many(workers), Limits(), warm=WARM, prepare=given, early=early)
 
 
 def investigate(

@@ -55,7 +55,19 @@ def big(args: dict[str, Any], fds: list[int]) -> Messages:
 
 
 def environment(args: dict[str, Any], fds: list[int]) -> Messages:
-    yield {"env": dict(os.environ), "cwd": os.getcwd(), "open": [fd for fd in range(3, 200) if _is_open(fd)]}, b""
+    yield (
+        {
+            "env": dict(os.environ),
+            "cwd": os.getcwd(),
+            "open": [fd for fd in range(3, 200) if _is_open(fd)],
+            "hash": hash("headwater"),
+            "path": sys.path,
+            "modules": sorted(sys.modules),
+            "bytecode": sys.dont_write_bytecode,
+            "encoding": [sys.getfilesystemencoding(), sys.stderr.encoding],
+        },
+        b"",
+    )
 
 
 def _is_open(fd: int) -> bool:
