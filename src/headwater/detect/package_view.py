@@ -25,8 +25,9 @@ def _system(column: str = "path") -> pl.Expr:
     return pl.col(column).str.extract(r"^(.*?)(?:/var/lib/dpkg/|/var/lib/rpm/|/usr/lib/sysimage/rpm/)", 1)
 
 
-def _place() -> pl.Expr:
-    return pl.col("file_path").str.replace(_OLD_PLACE, "/usr/${1}/")
+def place(column: str = "file_path") -> pl.Expr:
+    """A path with the folders of a merged /usr under their one name."""
+    return pl.col(column).str.replace(_OLD_PLACE, "/usr/${1}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +54,45 @@ def packages(events: Events) -> Packages | None:
     """The packages' files and the files of the systems that have a database; None where no system has one."""
     owned = take(
         events, kinds=[EventKind.STATE_PACKAGE_FILE], header=["file_path"],
-        own=["md5", "sha256", "package", "conffile", "target"],
+        own=["md5", "sha256", "package", "conffile", "target", "mode", "capabilities"],
     )  # fmt: skip
     if owned.is_empty():
         return None
-    owned = owned.with_columns(_system().alias("system"), _place().alias("place")).filter(
-        pl.col("system").is_not_null()
-    )
+    owned = owned.with_columns(_system().alias("system"), place().alias("place")).filter(pl.col("system").is_not_null())
+    owned = _diverted(owned)
     held = take(events, kinds=[EventKind.STATE_FILE], header=["file_path", "hash"], own=["md5", "type"])
     held = held.with_columns(
-        pl.col("path").str.strip_suffix(pl.col("file_path")).alias("system"), _place().alias("place")
+        pl.col("path").str.strip_suffix(pl.col("file_path")).alias("system"), place().alias("place")
     )
     systems = owned.select("source", "system").unique()
     return Packages(owned, held.join(systems, on=["source", "system"], how="semi", maintain_order="left"))
 
 
+def _diverted(owned: pl.DataFrame) -> pl.DataFrame:
+    """The packages' files where dpkg put them: a diversion moves those of all packages but the one that asked for it."""
+    keys = ["source", "system", "place"]
+    moved = owned.filter(pl.col("target").is_not_null()).unique(keys, keep="first", maintain_order=True)
+    if moved.is_empty():
+        return owned
+    told = moved.select(*keys, pl.col("target").alias("to"), pl.col("package").alias("asked"))
+    owned = owned.join(told, on=keys, how="left", maintain_order="left")
+    other = pl.col("to").is_not_null() & pl.col("target").is_null() & pl.col("asked").ne_missing(pl.col("package"))
+    now = pl.when(other).then(place("to")).otherwise("place").alias("place")
+    return owned.with_columns(now).drop("to", "asked")
+
+
+def replaced(view: Packages) -> pl.DataFrame:
+    """What stands where an administrator, not a package, had dpkg put a package's file elsewhere: the diversions, with it."""
+    local = view.owned.filter(pl.col("target").is_not_null() & pl.col("package").is_null())
+    now = view.held.unique(["source", "system", "place"], keep="first", maintain_order=True)
+    return local.join(now, on=["source", "system", "place"], how="inner", suffix="_now", maintain_order="left")
+
+
 def differing(joined: pl.DataFrame) -> pl.DataFrame:
-    """Owned files that hold something else than the database states; configuration and diverted files left out."""
-    diverted = joined.filter(pl.col("target").is_not_null()).select("source", "system", "place").unique()
-    plain = joined.filter(~pl.col("conffile").cast(pl.Boolean, strict=False).fill_null(False))
-    plain = plain.join(diverted, on=["source", "system", "place"], how="anti", maintain_order="left")
+    """Owned files that hold something else than the database states; configuration left out, diverted ones where they are."""
+    plain = joined.filter(
+        pl.col("target").is_null() & ~pl.col("conffile").cast(pl.Boolean, strict=False).fill_null(False)
+    )
     other = (pl.col("md5") != pl.col("md5_now")).fill_null(False)
     sha = (pl.col("sha256") != pl.col("hash")).fill_null(False) if "sha256" in plain.columns else pl.lit(False)
     return plain.filter(pl.col("md5_now").is_not_null() & (other | sha))

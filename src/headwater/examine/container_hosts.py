@@ -14,7 +14,7 @@ The folder that holds all this may be anywhere. A mount of the host's own folder
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -301,10 +301,16 @@ class Containers:
                 found = Attributes(whole=False)
             else:
                 record = self._view.pread(int(offsets[0]), int(lengths[0]))
-                block = getattr(getattr(self._view.tree, "block", None), "block_size", 4096)
-                found = attributes(self._view.tree.kind, record, self._view.pread, block)
+                found = attributes(self._view.tree.kind, record, *self._reader())
         self._unknown += not found.whole
         return found
+
+    def _reader(self) -> tuple[Callable[[int, int], bytes], int]:
+        """How attributes outside a record are read, and the size of a block: ext asks for bytes, XFS for blocks."""
+        head = getattr(self._view.tree, "head", None)
+        if head is None:
+            return self._view.pread, getattr(getattr(self._view.tree, "block", None), "block_size", 4096)
+        return lambda block, length: self._view.pread(head.place(block), length), head.block_size
 
 
 def _filled(facts: Facts, other: Facts | None) -> Facts:
@@ -325,6 +331,7 @@ class ContainerTree:
         self._entries = host.entries if entries is None else entries
         self.kind, self.view = "overlay", "merged"
         self.record_spans = getattr(tree, "record_spans", None)  # records are the volume's own
+        self.capabilities = getattr(tree, "capabilities", None)
 
     @property
     def warnings(self) -> Sequence[Gap]:

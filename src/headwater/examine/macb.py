@@ -28,7 +28,7 @@ from headwater.model.kinds import EventKind, TimeBasis
 from headwater.model.records import own_column
 
 FEED = "fs.macb"
-VERSION = 1
+VERSION = 2
 
 # field of Entry, kind of the event, t_kind; the order is that of an entry's rows
 TIMES: tuple[tuple[str, EventKind, str], ...] = (
@@ -46,7 +46,8 @@ def macb_batches(tree: Tree, entries_per_batch: int = 50_000) -> Iterator[tuple[
     """Batches of at most ``entries_per_batch`` entries: their events, and the entries themselves (timeless ones too).
 
     The frame has the columns of :data:`headwater.examine.batch.HEAD_SCHEMA`, ``path`` (empty: the caller puts the
-    volume's layer there), and the own columns inode, mode, uid, gid, size, allocated, target. ``ordinal`` counts the
+    volume's layer there), and the own columns inode, mode, uid, gid, size, allocated, target,
+    capabilities (as getcap(8) writes them; of ext, XFS and tar). ``ordinal`` counts the
     rows on one record over the whole listing, so hard links to one inode are told apart.
     """
     places = _Places()
@@ -107,6 +108,15 @@ def _int64(values: tuple[Any, ...]) -> pl.Series:
     return pl.Series(values, dtype=pl.Int64, strict=False)
 
 
+def _capabilities(tree: Tree, batch: list[Entry]) -> pl.Series:
+    """What each file may do without being root, where its attributes say so and the tree reads them."""
+    tells = getattr(tree, "capabilities", None)
+    found: dict[int, str] = tells(batch) if tells is not None else {}
+    if not found:
+        return filled(None, len(batch), pl.String)
+    return pl.Series([found.get(n) for n in range(len(batch))], dtype=pl.String)
+
+
 def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.DataFrame:
     columns = list(zip(*batch))
     times = pl.DataFrame({name: _int64(columns[_FIELDS[name]]) for name, _, _ in TIMES})
@@ -138,6 +148,7 @@ def _frame(tree: Tree, batch: list[Entry], first: int, places: _Places) -> pl.Da
             own_column("size"): _int64(columns[_FIELDS["size"]]),
             own_column("allocated"): pl.Series(columns[_FIELDS["allocated"]], dtype=pl.Boolean),
             own_column("target"): target,
+            own_column("capabilities"): _capabilities(tree, batch),
         }
     )[entry]
     known: dict[str, Any] = {

@@ -9,12 +9,13 @@ names for them): deleted files whose record still stands, and files that were op
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.attributes import attributes, capabilities_of, stated
 from headwater.formats.ext_content import Contents
 from headwater.formats.ext_coverage import coverage
 from headwater.formats.ext_deleted import DeletedTree
@@ -227,6 +228,17 @@ class ExtTree:
             yield found._replace(names=self._fast.now(row.number, found.names))
         if more := self._fast.more(row.number):
             yield Names(more, 0)
+
+    def capabilities(self, entries: Sequence[Entry]) -> dict[int, str]:
+        """The capabilities of those entries that have some, by their place among them."""
+        apart, block = lru_cache(256)(self._source.pread), self.block.block_size
+        found = {}
+        for n, entry in enumerate(entries):
+            if stated(entry, self._inodes.capable, lambda i: bool((row := self.row(i)) and row.acl)):
+                value = attributes(self.kind, self.raw(entry.inode), apart, block).values.get(b"security.capability")
+                if value is not None and (text := capabilities_of(value)):
+                    found[n] = text
+        return found
 
     # what recovery and the walk need
     @property

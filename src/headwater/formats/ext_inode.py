@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.attributes import Capable
 from headwater.formats.ext_layout import GROUP_INODE_UNINIT, INCOMPAT_LARGEDIR, Groups, Superblock
 from headwater.model.ports import ByteSource
 
@@ -160,6 +161,7 @@ class InodeTable:
         self._near: dict[int, Row] = {}
         self._bitmaps: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
         self.lost_times: dict[tuple[int, int], int] = {}
+        self.capable = Capable()
         self.last = min(block.inodes, groups.count * block.inodes_per_group)
 
     def place(self, number: int) -> int:
@@ -238,6 +240,7 @@ class InodeTable:
         if lost:
             self.lost_times[key] = lost
         rows = {row.number: row for row in decoded}
+        self.capable.look(raw, size, number)
         self._cache[key] = rows
         self._held += len(rows)
         while self._held > _CACHED_INODES and len(self._cache) > 1:

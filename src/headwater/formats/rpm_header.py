@@ -19,6 +19,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8}
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "Q"}
 # https://rpm-software-management.github.io/rpm/manual/tags.html
 NAME, VERSION, RELEASE, EPOCH, INSTALL_TIME, VENDOR, ARCH, SOURCE = 1000, 1001, 1002, 1003, 1008, 1011, 1022, 1044
+CAPABILITIES = 5010
 MODES, DIGESTS, FLAGS, DIR_INDEXES, BASE_NAMES, DIR_NAMES, DIGEST_ALGORITHM = 1030, 1035, 1037, 1116, 1117, 1118, 5011
 CONFIG, GHOST = 1, 64  # bits of FLAGS
 ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
@@ -35,6 +36,7 @@ class PackagedFile:
     config: bool
     ghost: bool
     mode: int | None
+    capabilities: str | None = None
 
 
 def tags(data: bytes) -> dict[int, Any]:
@@ -103,10 +105,14 @@ def files(found: dict[int, Any]) -> Iterator[PackagedFile]:
     """The files of a package in their order; those whose folder is not stated are left out."""
     folders, indexes = _list(found, DIR_NAMES), _list(found, DIR_INDEXES)
     digests, flags, modes = _list(found, DIGESTS), _list(found, FLAGS), _list(found, MODES)
+    capable = _list(found, CAPABILITIES)
     for n, (name, index) in enumerate(zip(_list(found, BASE_NAMES), indexes)):
         if not isinstance(name, str) or not 0 <= index < len(folders):
             continue
         flag = flags[n] if n < len(flags) else 0
         digest = digests[n] if n < len(digests) and isinstance(digests[n], str) else ""
         mode = modes[n] if n < len(modes) else None
-        yield PackagedFile(str(folders[index]) + name, digest, bool(flag & CONFIG), bool(flag & GHOST), mode)
+        capabilities = str(capable[n]) or None if n < len(capable) else None
+        yield PackagedFile(
+            str(folders[index]) + name, digest, bool(flag & CONFIG), bool(flag & GHOST), mode, capabilities
+        )

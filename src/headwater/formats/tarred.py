@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from headwater.formats.attributes import capabilities_of
 from headwater.formats.members import Namesakes, member_path
 from headwater.formats.sources import ChainSource, Piece
 from headwater.formats.tar_sparse import number, old_map, pax_map, pieces_of
@@ -80,6 +81,7 @@ class TarTree:
         self.kind = kind
         self._given = tuple(warnings)
         self._warnings: list[Gap] = []
+        self._capable: dict[str, bytes] = {}
 
     @property
     def warnings(self) -> Sequence[Gap]:
@@ -110,6 +112,12 @@ class TarTree:
             at = self._skip(end)
         rest = self._source.size - (at or 0)
         self._warnings.append(Gap(at or 0, rest, GapReason.LIMIT, f"more than {_ENTRIES} members"))
+
+    def capabilities(self, entries: Sequence[Entry]) -> dict[int, str]:
+        """The capabilities of those members that have some, by their place among them (pax, as tar --xattrs writes them)."""
+        held = ((n, self._capable.get(entry.key)) for n, entry in enumerate(entries))
+        told = ((n, capabilities_of(value)) for n, value in held if value)
+        return {n: text for n, text in told if text}
 
     def _end(self, member: _Member) -> int:
         """Where the next member's headers begin, unless padding stands there."""
@@ -191,6 +199,8 @@ class TarTree:
         target = pax.get(b"linkpath") or member.target or header[157:257].partition(b"\0")[0]
         gnu = header[257:265] == b"ustar  \0"
         mode = (number(header[100:108]) or 0) & 0o7777
+        if value := pax.get(b"SCHILY.xattr.security.capability"):
+            self._capable[str(member.start)] = value
         return Entry(
             path=names.of(member_path(name)),
             kind=kind,

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.attributes import attributes, capabilities_of, stated
 from headwater.formats.ext_directories import Name, Names
 from headwater.formats.slack_names import Part, Slack
 from headwater.formats.sources import MemorySource
@@ -214,6 +215,20 @@ class XfsTree:
                 continue
             seen.add(number)
             yield self._entry(f"/$OrphanFiles/OrphanFile-{number}", row, bool(row.mode))
+
+    def capabilities(self, entries: Sequence[Entry]) -> dict[int, str]:
+        """The capabilities of those entries that have some, by their place among them."""
+        found = {}
+
+        def block(number: int, length: int) -> bytes:
+            return self._source.pread(place, length) if (place := self.head.place(number)) >= 0 else b""
+
+        for n, entry in enumerate(entries):
+            if stated(entry, self._inodes.capable, lambda _: False):
+                value = attributes(self.kind, self.raw(entry.inode), block, self.head.block_size).values.get(b"security.capability")
+                if value is not None and (text := capabilities_of(value)):
+                    found[n] = text
+        return found
 
     # what recovery needs
     def row(self, number: int) -> XfsRow | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.formats.attributes import Capable
 from headwater.formats.xfs_layout import XfsSuper
 from headwater.model.ports import ByteSource
 
@@ -114,6 +115,7 @@ class XfsInodes:
         self._source = source
         self._head = head
         self._cache: OrderedDict[int, dict[int, XfsRow]] = OrderedDict()
+        self.capable = Capable()
 
     def get(self, number: int) -> XfsRow | None:
         """A decoded inode, in use or not; None where there is no record of that number."""
@@ -127,6 +129,7 @@ class XfsInodes:
         place = self._head.inode_place(first)
         raw = b"" if place < 0 else self._source.pread(place, CHUNK * self._head.inode_size)
         rows = {row.number: row for row in decode_chunk(raw, self._head.inode_size, first)}
+        self.capable.look_xfs(raw, self._head.inode_size, first)
         self._cache[first] = rows
         if len(self._cache) > _CACHED_CHUNKS:
             self._cache.popitem(last=False)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from headwater.detect.frames import names, state, take
-from headwater.detect.package_view import absent, content_rows, differing, packages
+from headwater.detect.package_view import Packages, absent, content_rows, differing, packages, replaced
 from headwater.detect.system_view import of_same_files
 from headwater.model.kinds import Confidence, EventKind, Severity, Stage
 from headwater.model.nouns import Finding, Rule, Text
@@ -35,6 +35,7 @@ OWNED = ("kind", "file_path", "md5", "sha256", "package")
 NOW = ("kind", "file_path", "md5", "hash", "type")
 MOST = 100  # findings of changed files; the rest is counted
 _PROGRAM = r"^/(?:usr/)?(?:s?bin|libexec|lib|lib32|lib64|libx32)/|/pam_[^/]+\.so$"
+_PRELINK = "/etc/prelink.cache"
 _WITNESS = (
     "软件包数据库与文件同在一块磁盘上，不是独立的佐证",
     "the package database lies on the same disk and is no independent witness",
@@ -57,23 +58,30 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             continue
         rows = part.unique(["source", "place"], keep="first", maintain_order=True)
         wanted = rows["file_path_now"].drop_nulls().to_list()
+        mine = (pl.col("source") == _source) & (pl.col("system") == _system)
+        prelinked = not view.held.filter(mine & (pl.col("file_path") == _PRELINK)).is_empty()
         times = take(
             events, kinds=[EventKind.FILE_MODIFIED, EventKind.FILE_CHANGED], header=["file_path"], own=["uid", "mode"],
             where=pl.col("file_path").is_in(wanted),
         )  # fmt: skip
         for at in range(min(rows.height, MOST)):
-            yield _changed(events, rows[at : at + 1], times, max(0, rows.height - MOST))
+            yield _changed(events, rows[at : at + 1], times, max(0, rows.height - MOST), prelinked)
     yield from _missing(events, absent(joined), joined)
+    yield from _replaced(events, view)
 
 
-def _changed(events: Events, row: pl.DataFrame, times: pl.DataFrame, beyond: int) -> Finding:
+def _changed(events: Events, row: pl.DataFrame, times: pl.DataFrame, beyond: int, prelinked: bool) -> Finding:
     path, package, kind = str(row["file_path_now"][0]), row["package"][0], str(row["type"][0])
     mine = of_same_files(
         times, row.select("source", pl.col("path_now").alias("path"), pl.col("file_path_now").alias("file_path"))
     )
-    strong = bool(pl.Series([path]).str.contains(_PROGRAM)[0]) and kind in {"elf", "script"}
+    prelinked = prelinked and kind == "elf"
+    strong = bool(pl.Series([path]).str.contains(_PROGRAM)[0]) and kind in {"elf", "script"} and not prelinked
     zh = f"{path}（软件包 {package}）的内容与软件包数据库所记的校验值不同；{_WITNESS[0]}。"
     en = f"{path} (package {package}) differs from the digest in the package database; {_WITNESS[1]}."
+    if prelinked:
+        zh += f"该系统有 {_PRELINK}：prelink 会改写程序，须先还原（prelink --undo）再比对。"
+        en += f" The system has {_PRELINK}: prelink rewrites programs, which must be undone before they are compared."
     return state(
         events, RULE, row, OWNED, Text(zh, en), severity=Severity.HIGH if strong else Severity.MEDIUM,
         confidence=Confidence.HIGH if strong else Confidence.MEDIUM,
@@ -115,7 +123,9 @@ def _missing(events: Events, gone: pl.DataFrame, joined: pl.DataFrame) -> Iterat
 
 def _collected(events: Events, source: int) -> bool:
     """Whether an item is a live collection: it holds outputs of a running system, and files only as they were asked for."""
-    live = [f for f in events.feeds() if f.startswith("live.")]
+    live = [
+        f for f in events.feeds() if f.startswith("live.") and f != "live.firewall"
+    ]  # that one reads rules in /etc too
     if not live:
         return False
     return bool(events.scan(feeds=live).filter(pl.col("source") == source).head(1).collect().height)
@@ -128,3 +138,21 @@ def _deleted(events: Events, source: int) -> bool:
         where=(pl.col("source") == source) & pl.col("file_path").str.contains(_PROGRAM),
     )  # fmt: skip
     return rows.height > 0
+
+
+def _replaced(events: Events, view: Packages) -> Iterator[Finding]:
+    """Programs in the place of a package's own that an administrator's diversion moved away."""
+    rows = replaced(view).filter(
+        pl.col("file_path_now").str.contains(_PROGRAM) & pl.col("type").is_in(["elf", "script"])
+    )
+    for at in range(min(rows.height, MOST)):
+        row = rows.sort("source", "path_now", "ordinal")[at : at + 1]
+        path, target = str(row["file_path_now"][0]), str(row["target"][0])
+        zh = f"{path} 由本机自设的 dpkg 转移（dpkg-divert --local）取代软件包的同名文件，原文件移至 {target}；不属于任何软件包。"
+        en = f"{path} stands in the place of a package's file by a local diversion (dpkg-divert --local), which moved that to {target};"
+        en += " no package brought it."
+        yield state(
+            events, RULE, row, ("kind", "file_path", "target"), Text(zh, en), severity=Severity.MEDIUM,
+            confidence=Confidence.MEDIUM, facts={"reason": "diverted", "path": path, "target": target},
+            more=[(content_rows(row), NOW)], limit=20, moments=(),
+        )  # fmt: skip

@@ -5,7 +5,8 @@ Reads:  /etc/kubernetes/manifests/*, /etc/kubelet.d/*, pod-manifests of k3s and 
 Time:   none; the files state no time.
 Format: Kubernetes' PodSpec (core/v1) in YAML 1.1 or JSON, documents parted by ``---``; kubelet's staticPodPath.
 Limits: the file as it stands, not whether the pod ran; ``risks`` names settings that give a pod rights over its host, it does not
-        say that they were used; kinds without a pod are told by kind and name; files of 1 MiB, 200 documents.
+        say that they were used; kinds without a pod are told by kind and name; the first 4 MiB, of
+        documents 200 and 1 MiB.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from headwater.examine.parsers._whole import whole
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "kubernetes.manifest"
-VERSION = 1
+VERSION = 2
 READS = (
     "/etc/kubernetes/manifests/*", "/etc/kubelet.d/*", "/agent/pod-manifests/*", "/rancher/k3s/server/manifests/**",
     "/rancher/rke2/server/manifests/**",
 )  # fmt: skip
-_MOST, _DOCUMENTS, _LISTED, _TEXT = 1 << 20, 200, 100, 8192
+_MOST, _DOCUMENTS, _LISTED, _TEXT = 4 << 20, 200, 100, 8192
+_LOADED = 1 << 20  # bytes that are loaded; a file may be longer by its comments
 _DEEP = 40  # brackets and levels; a pod has some ten
 _PART = lazy_regex(rb"^---(?=[ \t\r\n]|\Z)[^\n]*\n?", 8)  # re.MULTILINE
 _CAPABILITIES = frozenset(
@@ -34,21 +37,24 @@ _CAPABILITIES = frozenset(
 
 
 def parse(file: File) -> Iterator[Record]:
-    if file.size > _MOST:
-        yield Gap(0, file.size, GapReason.LIMIT, f"larger than {_MOST >> 20} MiB: not looked at")
-        return
-    try:
-        data = file.pread(0, file.size)
-    except OSError as error:
-        yield Gap(0, file.size, GapReason.UNREADABLE, f"input/output error {error.errno}")
-        return
+    found = whole(file, _MOST)
+    yield from _documents(found.data, file_layer(file.path))
+    yield from found.gaps
+
+
+def _documents(data: bytes, path: str) -> Iterator[Record]:
+    left = _LOADED
     cuts = [0, *(m.start() for m in _PART.finditer(data) if m.start()), len(data)]
     for n, (at, end) in enumerate(pairwise(cuts)):
         if n >= _DOCUMENTS:
             yield Gap(at, len(data) - at, GapReason.LIMIT, f"behind {_DOCUMENTS} documents: not looked at")
             return
+        left -= end - at
+        if left < 0:
+            yield Gap(at, len(data) - at, GapReason.LIMIT, f"behind {_LOADED} bytes of documents: not looked at")
+            return
         if end > at:
-            yield _document(data[at:end], at, file_layer(file.path))
+            yield _document(data[at:end], at, path)
 
 
 def _document(raw: bytes, at: int, path: str) -> Record:

@@ -5,7 +5,7 @@ Reads:  *.rules of /etc, /run, /usr/local/share and /usr/share/polkit-1/rules.d;
 Time:   none; the files state no time.
 Format: polkit(8) AUTHORIZATION RULES; pklocalauthority(8): one section of an .ini file is one entry.
 Limits: a rule is cut out by its brackets and not run: ``condition`` is the text of its ``if``s, ``unconditional`` says that a grant
-        stands behind none; what functions of the file beside it do is not followed.
+        stands behind none; what functions of the file beside it do is not followed; the first 4 MiB.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from collections.abc import Iterator
 from itertools import islice
 
 from headwater.examine.parsers._settings import Joined, joined
+from headwater.examine.parsers._whole import whole
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind, GapReason
 from headwater.model.paths import file_layer
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "linux.polkit"
-VERSION = 1
+VERSION = 2
 READS = (
     "/etc/polkit-1/rules.d/*.rules", "/run/polkit-1/rules.d/*.rules", "/usr/share/polkit-1/rules.d/*.rules",
     "/usr/local/share/polkit-1/rules.d/*.rules", "/etc/polkit-1/localauthority/*/*.pkla", "/var/lib/polkit-1/localauthority/*/*.pkla",
 )  # fmt: skip
-_MOST = 1 << 20
+_MOST = 4 << 20
 _SHOWN = 16_384
 _CONDITIONS = 50
 _PAUSE = 1000  # comments and blank lines within one entry
@@ -51,15 +52,9 @@ def parse(file: File) -> Iterator[Record]:
     if path.endswith(".pkla"):
         yield from _entries(file, path)
         return
-    if file.size > _MOST:
-        yield Gap(0, file.size, GapReason.LIMIT, f"larger than {_MOST >> 20} MiB: not looked at")
-        return
-    try:
-        data = file.pread(0, file.size)
-    except OSError as error:
-        yield Gap(0, file.size, GapReason.UNREADABLE, f"input/output error {error.errno}")
-        return
-    yield from _rules(data, path)
+    found = whole(file, _MOST)
+    yield from _rules(found.data, path)
+    yield from found.gaps
 
 
 def _rules(data: bytes, path: str) -> Iterator[Record]:

@@ -11,6 +11,7 @@ Limits: the database lies on the same disk as the files; signatures are not veri
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from headwater.model.kinds import EventKind, GapReason, TimeBasis
 from headwater.model.records import Count, Event, File, Gap, Record, Value
 
 FEED = "linux.rpm"
-VERSION = 1
+VERSION = 2
 READS = tuple(
     f"{folder}/{name}"
     for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
@@ -47,11 +48,14 @@ def _package(blob: Blob, found: dict[int, Any]) -> Iterator[Event]:
     )  # fmt: skip
     algorithm = rpm.ALGORITHMS.get(rpm.number(found, rpm.DIGEST_ALGORITHM) or 1, "unknown")
     for file in rpm.files(found):
-        if not file.digest:
-            continue  # folders and links have none
-        fields: dict[str, Value] = {
-            "package": name, algorithm: file.digest.lower(), "conffile": file.config or file.ghost, "mode": file.mode,
-        }  # fmt: skip
+        if not file.digest and not (file.ghost and stat.S_ISREG(file.mode or 0)):
+            continue  # folders and links have none; a ghost's content is its program's own affair
+        fields: dict[str, Value] = {"package": name}
+        if file.digest:
+            fields[algorithm] = file.digest.lower()
+        fields |= {"conffile": file.config or file.ghost, "mode": file.mode}
+        if file.capabilities:
+            fields["capabilities"] = file.capabilities
         yield Event(
             blob.offset, blob.length, EventKind.STATE_PACKAGE_FILE, t_kind="state", file_path=file.path, fields=fields
         )
