@@ -175,7 +175,7 @@ class Journal:
     def _zeros(self, at: int, end: int) -> bool:
         while at < end:
             piece = self.read(at, min(_PAGE, end - at))
-            if not piece or any(piece):
+            if not piece or piece.count(0) != len(piece):
                 return False
             at += len(piece)
         return True

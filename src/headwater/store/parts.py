@@ -31,17 +31,16 @@ SORT = ("t_recorded", "source", "path", "offset", "ordinal")
 
 def encode_events(frame: pl.DataFrame, *, clock: str | None, feed: str, source: int, path: str | None) -> bytes:
     """Events of one batch as Parquet bytes: header first, own columns by name; ``path`` or ``clock`` None: the frame's own."""
-    given = [
-        pl.lit(feed, dtype=pl.String).alias("feed"),
-        pl.lit(source, dtype=pl.Int64).alias("source"),
-    ]
-    if clock is not None:
-        given.append(pl.lit(clock, dtype=pl.String).alias("clock"))
-    if path is not None:
-        given.append(pl.lit(path, dtype=pl.String).alias("path"))
-    frame = frame.with_columns(given)
-    own = sorted(c for c in frame.columns if c not in HEADER_SCHEMA)
-    frame = frame.select(*(pl.col(n).cast(t) for n, t in HEADER_SCHEMA.items()), *own)
+    columns = {series.name: series for series in frame.iter_columns()}
+    given = {"feed": feed, "source": source, "clock": clock, "path": path}
+    for name, value in given.items():
+        if value is not None:
+            one = pl.Series(name, [value], dtype=HEADER_SCHEMA[name])
+            columns[name] = one.new_from_index(
+                0, frame.height
+            )  # the engine, asked for it, costs as much as a small part
+    head = [columns[n] if columns[n].dtype == t else columns[n].cast(t) for n, t in HEADER_SCHEMA.items()]
+    frame = pl.DataFrame([*head, *(columns[n] for n in sorted(columns) if n not in HEADER_SCHEMA)])
     return parquet_bytes(_sorted(frame))
 
 
