@@ -17,7 +17,7 @@ from headwater import __version__
 from headwater.examine.coverage import totals
 from headwater.formats.atomic import write_atomic
 from headwater.model.custody import Evidence, Sealed
-from headwater.model.kinds import GapReason, TimeBasis
+from headwater.model.kinds import TimeBasis
 from headwater.model.nouns import Text
 from headwater.model.times import from_rfc3339, rfc3339
 from headwater.procedure import chronicle, settings_tables, story, suppressions
@@ -43,6 +43,7 @@ from headwater.procedure.gap_counts import counted
 from headwater.procedure.image_fields import DIGEST_OF, fields
 from headwater.procedure.judgement import Judged, by_severity, judged_of
 from headwater.procedure.notamper_held import results
+from headwater.procedure.report_gaps import gap_rows
 from headwater.procedure.systems import systems
 from headwater.procedure.within_mandate import override_notes
 from headwater.report import data as report
@@ -51,8 +52,6 @@ from headwater.report.notamper_data import item_of
 from headwater.report.pdf import render_pdf
 
 TIMELINE_MOST = 400
-_SUMMARY = 300  # characters of a record's words
-GAPS_MOST = 300
 PRODUCTS_MOST = 5  # of one entry of the ledger; of more, the first two are printed
 _PLACE = ["source", "path", "offset", "ordinal"]
 _AFTERWARDS = frozenset({REPORTED, VERIFIED})
@@ -90,6 +89,7 @@ def fill(corridor: Corridor) -> report.ReportData:
     rows, left_out = timeline(corridor, judged)
     sums = {number: totals(ranges) for number, ranges in load_ranges(corridor.case).items()}
     facts = {item.number: facts_of(corridor.ledger, item.number) for item in items}
+    gaps, gaps_left = gap_rows(store_of(corridor).gaps())
     zone = zone_for(corridor.settings, 1, facts_of(corridor.ledger, 1))[0]
     authority, odd = authority_of(corridor.ledger), tuple(warnings(corridor))
     return report.ReportData(
@@ -112,7 +112,8 @@ def fill(corridor: Corridor) -> report.ReportData:
         ),
         hypotheses=judged.hypotheses,
         searches=judged.searches,
-        gaps=tuple(_gaps(corridor)),
+        gaps=gaps,
+        gaps_left_out=gaps_left,
         incomplete=tuple(
             report.Incomplete(int(a["evidence"]), str(a["path"]), str(a["incomplete"]))
             for a in accounts
@@ -299,7 +300,7 @@ def _year(ns: int | None) -> int | None:
 def _said(row: Mapping[str, Any], texts: Texts, language: str) -> str:
     """The words of a record: a command as it is, else what its provider's text says with its values, else its telling fields."""
     words = None if row["command_line"] else texts.say(row, language)
-    return story.summary(row) if words is None else " ".join(words.text.split())[:_SUMMARY]
+    return story.summary(row) if words is None else story.shortened(" ".join(words.text.split()))
 
 
 def timeline(corridor: Corridor, judged: Judged) -> tuple[tuple[report.TimelineRow, ...], int]:
@@ -346,27 +347,6 @@ def _keys(places: Iterable[tuple[Any, ...]]) -> pl.LazyFrame:
     """Places of events as a frame."""
     schema = {"source": pl.Int64, "path": pl.String, "offset": pl.Int64, "ordinal": pl.Int64}
     return pl.LazyFrame(list(places), schema=schema, orient="row")
-
-
-def _gaps(corridor: Corridor) -> Iterable[report.GapRow]:
-    rows = (
-        store_of(corridor)
-        .gaps()
-        .group_by("source", "path", "feed", "reason")
-        .agg(
-            pl.len().alias("count"),
-            pl.col("length").sum().alias("bytes"),
-            pl.col("offset").first().alias("first"),
-            pl.col("detail").first(),
-        )
-        .sort("source", "path", "feed", "reason")
-        .collect()
-    )
-    for row in rows.head(GAPS_MOST).iter_rows(named=True):
-        yield report.GapRow(
-            row["source"], row["path"], row["feed"], GapReason(row["reason"]), row["count"], row["bytes"],
-            row["first"], row["detail"] or "",
-        )  # fmt: skip
 
 
 def gap_totals(corridor: Corridor) -> tuple[tuple[str, int, int], ...]:

@@ -7,8 +7,9 @@ program or of the operating system that stand in them are handed on as they are.
 
 from __future__ import annotations
 
+from headwater.model.gap_phrases import gap_told
 from headwater.model.nouns import Text
-from headwater.model.phrases import DETAILS, in_chinese
+from headwater.model.phrases import in_chinese
 
 _FORMS = {
     # acquire: comparing, imaging
@@ -107,9 +108,9 @@ def told(words: str) -> Text:
 
 def _part(words: str) -> str:
     """A part by its form; where a file's name stands before it, what is said of that file."""
-    zh = in_chinese(in_chinese(words, _FORMS), DETAILS)
+    zh = gap_told(in_chinese(words, _FORMS)).zh
     name, colon, rest = words.partition(": ")
     if zh != words or not colon:
         return zh
-    said = in_chinese(in_chinese(rest, _FORMS), DETAILS)
+    said = gap_told(in_chinese(rest, _FORMS)).zh
     return f"{in_chinese(name, _FORMS)}：{said}" if said != rest else words

@@ -17,6 +17,7 @@ from headwater.report import data as report
 from headwater.report.words import AUTHORITY_FIELDS
 
 NAMED = 20  # files named in one sentence
+_SHOWN = 300  # characters of one record
 
 
 def authority_notes(authority: Authority) -> Iterator[Sentence]:
@@ -324,13 +325,18 @@ def summary(row: Mapping[str, Any]) -> str:
     """The words of one event for a timeline: what the record itself says, shortened."""
     for name in ("command_line", "message", "MESSAGE"):
         if row.get(name):
-            return str(row[name])[:300]
+            return shortened(str(row[name]))
     if row.get("cs-uri"):
-        return f"{row.get('cs-method') or ''} {row['cs-uri']}"[:300]
+        return shortened(f"{row.get('cs-method') or ''} {row['cs-uri']}")
     if row.get("file_path"):
-        return str(row["file_path"])[:300]
+        return shortened(str(row["file_path"]))
     words = [str(row[n]) for n in ("process", "user", "src_ip") if row.get(n)]
-    return " ".join(words)[:300]
+    return shortened(" ".join(words))
+
+
+def shortened(words: str) -> str:
+    """The first characters of a record's words, and how many more there are: a cut command is not to look like a whole one."""
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} […+{len(words) - _SHOWN:,}]"
 
 
 def gap_line(gaps: Sequence[tuple[str, int, int]], language: str) -> str:
@@ -341,4 +347,6 @@ def gap_line(gaps: Sequence[tuple[str, int, int]], language: str) -> str:
     ]
     if not words:
         return ""
-    return ("未能读取或未成事件的字节：" if language == "zh" else "Bytes that gave no event: ") + "; ".join(words)
+    return ("未能读取或未成事件的字节：" if language == "zh" else "Bytes that gave no event: ") + (
+        "；" if language == "zh" else "; "
+    ).join(words)

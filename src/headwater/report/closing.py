@@ -23,7 +23,7 @@ from headwater.report.blocks import (
 from headwater.report.data import ReportData
 from headwater.report.findings import gap_reason
 from headwater.report.references import References
-from headwater.report.shapes import capped, column, fixed, given, size, table
+from headwater.report.shapes import capped, column, detail, fixed, given, size, table
 from headwater.report.words import NONE, NOT_ASSESSED
 
 
@@ -82,7 +82,7 @@ def gaps(report: ReportData, references: References, limit: int | None) -> list[
                 (references.evidence(g.evidence),),
                 (code(g.path),),
                 (code(g.feed),) if g.feed else (NONE,),
-                (gap_reason(g.reason), *((BREAK, *given(g.detail)) if g.detail else ())),
+                (gap_reason(g.reason), *((BREAK, *detail(g.detail)) if g.detail else ())),
                 size(g.count),
                 size(g.bytes),
                 size(g.first_offset),
@@ -90,11 +90,19 @@ def gaps(report: ReportData, references: References, limit: int | None) -> list[
             for g in report.gaps
         ]
         blocks.extend(capped(table(columns, rows), limit))
+    if report.gaps_left_out[0]:
+        files, count, size_of = report.gaps_left_out
+        left = Text(
+            f"另有 {files:,} 行（{count:,} 处，{size_of:,} 字节）未列入本报告，逐条见案件目录 gaps 中的 Parquet 文件。",
+            f"{files:,} further rows ({count:,} gaps, {size_of:,} bytes) are not listed in this report; each gap stands in the "
+            "Parquet files under gaps in the case folder.",
+        )
+        blocks.append(Note(left, "warning"))
     if report.incomplete:
         blocks.append(Heading(2, Text("未处理完的文件", "Incomplete files")))
         columns = (column("检材", "Evid.", 2), column("文件", "File", 10), column("原因", "Reason", 6))
         stopped: list[tuple[Cell, ...]] = [
-            ((references.evidence(i.evidence),), (code(i.path),), (data(i.reason),)) for i in report.incomplete
+            ((references.evidence(i.evidence),), (code(i.path),), detail(i.reason)) for i in report.incomplete
         ]
         blocks.extend(capped(table(columns, stopped), limit))
     return blocks

@@ -222,7 +222,7 @@ class TimelineRow:
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """Gaps of one file and one reason, summed. ``detail`` is of the first."""
+    """Gaps of one file and one reason, summed. ``detail`` is of the first in the file."""
 
     evidence: int
     path: str
@@ -318,4 +318,5 @@ class ReportData:
     notamper: tuple[NoTamper, ...] = ()  # items held against the baseline
     settings: tuple[SettingTable, ...] = ()
     addresses: AddressTable | None = None
+    gaps_left_out: tuple[int, int, int] = (0, 0, 0)  # rows of gaps that are not given, the gaps in them and their bytes
     extra_cites: tuple[str, ...] = ()  # further ids that may be cited though only a verb shows them

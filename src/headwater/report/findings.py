@@ -27,7 +27,7 @@ from headwater.report.blocks import (
 )
 from headwater.report.data import ReportData, SetAside
 from headwater.report.references import References
-from headwater.report.shapes import column, exactly, given, table, through, unprinted
+from headwater.report.shapes import column, detail, exactly, table, through, unprinted
 from headwater.report.words import NONE
 
 _TONE = {
@@ -258,7 +258,7 @@ def _cited_row(name: str, finding: Finding, cited: Citation | GapCitation, refer
     number = name.removeprefix("cited-")
     head: Cell = (words(number, number), *references.cites([finding.id], name))
     if isinstance(cited, GapCitation):
-        why: Cell = (gap_reason(cited.reason), *((BREAK, *given(cited.detail)) if cited.detail else ()))
+        why: Cell = (gap_reason(cited.reason), *((BREAK, *detail(cited.detail)) if cited.detail else ()))
         return head, _place(cited.span, None, references), (NONE,), why
     claims = joined([(code(f"{k} = {_value(v)}"),) for k, v in sorted(cited.claims.items())], _DOT)
     return head, _place(cited.span, cited.ordinal, references), exactly(cited.ts), claims or (NONE,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headwater.model.gap_phrases import gap_told
 from headwater.model.nouns import Text
 from headwater.model.times import SECOND
 from headwater.report import moments
@@ -17,6 +18,12 @@ def given(value: str | Text | None, absent: Text | None = None) -> Cell:
     if value is None or value == "":
         return (Piece("none", absent),) if absent is not None else (UNRECORDED,)
     return (said(value),) if isinstance(value, Text) else (data(value),)
+
+
+def detail(recorded: str) -> Cell:
+    """What a gap states: in words where they are the program's, else as they stand."""
+    said_in = gap_told(recorded)
+    return (said(said_in),) if said_in.zh != said_in.en else given(recorded)
 
 
 def optional(value: str | None) -> Cell:
