@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import gc
 import importlib
 import os
 import resource
+import select
 import socket
 import stat
 import sys
@@ -143,13 +145,23 @@ def _frame(sock: socket.socket) -> tuple[bytes, dict[str, Any], list[int]]:
     return kind, frames.decode(bytes(body)), fds
 
 
+@functools.cache
+def _numbers() -> select.poll:
+    """Every number that a descriptor may have, to be asked about in one call."""
+    asked = select.poll()
+    for fd in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+        asked.register(fd, 0)
+    return asked
+
+
 def _open_files() -> set[int]:
     """The descriptors of files and devices that are open now, by asking for each: /proc is closed to a child.
 
     Those of other sorts (event counters and the like) belong to libraries that keep them between tasks.
     """
+    closed = {fd for fd, said in _numbers().poll(0) if said & select.POLLNVAL}
     found = set()
-    for fd in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+    for fd in set(range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])) - closed:
         with contextlib.suppress(OSError):
             mode = os.fstat(fd).st_mode
             if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
