@@ -24,7 +24,7 @@ import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -114,20 +114,22 @@ _ANYTHING = "(?s).*"
 class _Globs:
     """Every glob that parsers give: (parser, glob of the name, pattern of the directory, pattern of the name).
 
-    ``folders`` are the patterns of directories, each once, and ``together`` one automaton of them all.
+    ``folders`` are the patterns of directories, each once, with the places of their globs in ``each``; ``together`` is one
+    automaton of them all.
     """
 
     each: tuple[tuple[str, str, str, str], ...]
-    folders: tuple[str, ...]
+    folders: dict[str, list[int]]
     together: Any
 
-    def fitting(self, folder: str) -> frozenset[str]:
-        """The patterns of directories that fit this one."""
+    def fitting(self, folder: str) -> list[tuple[str, str, str, str]]:
+        """The globs whose pattern of directories fits this one, in order of parser."""
+        here: Iterable[str] = (where for where in self.folders if _compiled(where).fullmatch(folder))
         if folder.isascii():
-            found = self.together.Match(folder)
+            found = set(self.together.Match(folder))
             if len(self.folders) in found:  # fits always: an automaton that ran out of memory says that nothing does
-                return frozenset(self.folders[i] for i in found if i < len(self.folders))
-        return frozenset(where for where in self.folders if _compiled(where).fullmatch(folder))
+                here = (where for number, where in enumerate(self.folders) if number in found)
+        return [self.each[place] for place in sorted(place for where in here for place in self.folders[where])]
 
 
 @functools.cache
@@ -146,7 +148,9 @@ def _each(what: str) -> tuple[tuple[str, str, str, str], ...]:
 @functools.cache
 def _globs(what: str) -> _Globs:
     found = _each(what)
-    folders = tuple(dict.fromkeys(where for _, _, where, _ in found))
+    folders: dict[str, list[int]] = {}
+    for place, (_, _, where, _) in enumerate(found):
+        folders.setdefault(where, []).append(place)
     together = re2.Set.FullMatchSet()
     for where in (*folders, _ANYTHING):
         together.Add(where)
@@ -200,20 +204,18 @@ def _any_of(names: Names) -> Any:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _in_folder(what: str, folder: str) -> tuple[Names, _Hint, Any]:
+def _in_folder(what: str, folder: str) -> tuple[Names, _Hint]:
     """The patterns of names that count in a directory, and what fits any: a listing asks once per directory."""
-    globs = _globs(what)
-    here = globs.fitting(folder)
-    fitting = [(parser, glob, name) for parser, glob, where, name in globs.each if where in here]
-    names = tuple((parser, name) for parser, _, name in fitting)
-    return names, _hint(tuple(glob for _, glob, _ in fitting)), _any_of(names)
+    fitting = _globs(what).fitting(folder)
+    names = tuple((parser, name) for parser, _, _, name in fitting)
+    return names, _hint(tuple(glob for _, glob, _, _ in fitting))
 
 
 def _fitting(what: str, path: str) -> list[str]:
     """The parsers of which a pattern fits the path, in order of name."""
     folder, _, name = path.rpartition("/")
-    names, hint, automaton = _in_folder(what, folder)
-    if not hint(name) or (name.isascii() and automaton.fullmatch(name) is None):
+    names, hint = _in_folder(what, folder)
+    if not hint(name) or (name.isascii() and _any_of(names).fullmatch(name) is None):
         return []
     return list(dict.fromkeys(parser for parser, pattern in names if _compiled(pattern).fullmatch(name)))
 
