@@ -225,7 +225,9 @@ class XfsTree:
 
         for n, entry in enumerate(entries):
             if stated(entry, self._inodes.capable, lambda _: False):
-                value = attributes(self.kind, self.raw(entry.inode), block, self.head.block_size).values.get(b"security.capability")
+                value = attributes(self.kind, self.raw(entry.inode), block, self.head.block_size).values.get(
+                    b"security.capability"
+                )
                 if value is not None and (text := capabilities_of(value)):
                     found[n] = text
         return found
