@@ -3,8 +3,8 @@
 
     python benchmarks/record_logs.py [--lines 20000] [--times 2] [PARSER …]
 
-One process without start-up, up to the batches; nothing is written. Kubernetes' audit log and MySQL's general log are made from a
-seed; any other parser that is named reads the largest text fixture of its golden, repeated, which flatters what is remembered.
+One process without start-up, up to the batches; nothing is written. The logs are made from a seed (``made_logs.py``); a parser that
+is named and has none reads the largest text fixture of its golden, repeated, which flatters what is remembered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 from inputs import SEED
+from made_logs import MADE
 from measuring import ROOT, say_machine
 
 from headwater.examine import registry
@@ -35,6 +36,7 @@ COMMON = (
         "linux.fail2ban",
     ),
     *("mail.exim", "web.haproxy", "postgresql.log", "redis.log", "mongodb.log", "php.fpm", "mysql.error", "ci.gitlab"),
+    *("aws.cloudtrail", "cloud.actiontrail", "cloud.waf"),
 )
 
 
@@ -84,7 +86,7 @@ def statements(count: int, chance: random.Random) -> Iterator[str]:
 
 
 def _data(name: str, count: int) -> bytes:
-    made = {"kubernetes.audit": cluster, "mysql.general": statements}.get(name)
+    made = {**MADE, "kubernetes.audit": cluster, "mysql.general": statements}.get(name)
     if made is not None:
         return "".join(line + "\n" for line in made(count, random.Random(SEED))).encode()
     folder = ROOT / "tests" / "golden" / name.replace(".", "_")

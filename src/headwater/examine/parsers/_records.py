@@ -22,7 +22,7 @@ from headwater.model.kinds import EventKind, GapReason, Outcome
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 MOST_RECORD = 1 << 20  # bytes; what a record has beyond is a gap
-_MOST_TEXT = 8192  # characters of a message that rules are tried on
+MOST_RULED = 8192  # characters of a message that rules are tried on
 _ADDRESSES = {"src_ip": "rhost", "dst_ip": "dst_host"}  # where a name that is no address goes
 _TAKEN = frozenset(
     (*_ADDRESSES, "pid", "host", "user", "process", "command_line", "file_path", "hash", "event_code", "provider")
@@ -146,7 +146,7 @@ def meaning(
 ) -> tuple[EventKind, Outcome | None, dict[str, Value]]:
     """Kind, outcome and fields by the first rule that a message fits."""
     for one in rules:
-        match = one.pattern.search(message[:_MOST_TEXT])
+        match = one.pattern.search(message[:MOST_RULED])
         if match:
             return one.kind, one.outcome, {**one.constants, **match.groupdict()}
     return kind, None, {}

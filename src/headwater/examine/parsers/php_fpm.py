@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headwater.examine.batch import Batch
 from headwater.examine.parsers._records import TextLog, rule, text_records
+from headwater.examine.parsers._text_columns import text_batches
 from headwater.examine.parsers._when import clf
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
@@ -48,3 +50,7 @@ LOG = TextLog(
 
 def parse(file: File) -> Iterator[Record]:
     return text_records(file, LOG)
+
+
+def batches(file: File) -> Iterator[Batch]:
+    return text_batches(file, LOG)
