@@ -19,7 +19,6 @@ from headwater.examine.parsers import (
     linux_apt,
     linux_auth,
     linux_cron,
-    linux_dnf,
     linux_dpkg,
     linux_kern,
     linux_syslog,
@@ -31,7 +30,6 @@ from headwater.model.records import Facts, File
 GRAMMARS: dict[str, ModuleType] = {
     "linux_auth": linux_auth,
     "linux_cron": linux_cron,
-    "linux_dnf": linux_dnf,
     "linux_dpkg": linux_dpkg,
     "linux_kern": linux_kern,
     "linux_syslog": linux_syslog,

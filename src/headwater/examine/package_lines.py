@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines that package managers write: dpkg, yum, and dnf with rpm.
+"""The lines that package managers write: dpkg and yum.
 
-Formats: dpkg(1) "--log": https://man7.org/linux/man-pages/man1/dpkg.1.html; yum's and dnf's logs have no specification:
-yum writes ``Mmm dd HH:MM:SS Installed: name-version-release.arch``, dnf an ISO time with offset, a level and a text.
+Formats: dpkg(1) "--log": https://man7.org/linux/man-pages/man1/dpkg.1.html; yum's log has no specification: it writes
+``Mmm dd HH:MM:SS Installed: name-version-release.arch``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ _RPM = (
     r"^(?P<action>[A-Z][A-Za-z-]+): (?:[0-9]+:)?(?P<package>[^ ]+?)(?:-(?:[0-9]+:)?"
     r"(?P<version>[^- ]+-[^- ]+?)(?:\.(?P<arch>[^.\- ]+))?)?$"
 )
-_DNF = r"^(?P<level>[A-Z]+) (?P<message>.*)$"
 
 
 def _kinds(action: pl.Series) -> pl.Series:
@@ -117,25 +116,9 @@ def yum_shape(lines: Lines, context: Context) -> Cut:
     return Cut(fits, columns)
 
 
-def dnf_shape(lines: Lines, context: Context) -> Cut:
-    times = iso(lines.data, lines.start, "-T ")
-    fits, got = groups(lines, times.end + 1, times.ok & (lines.data[times.end] == 32), _DNF)
-    if not fits.any():
-        return Cut.none(lines)
-    rpm = got["message"].str.extract_groups(_RPM).struct.unnest()
-    known = rpm["action"].str.to_lowercase().is_in(list(_KINDS)).fill_null(False)
-    columns = {name: rpm[name].set(~known, None) for name in ("action", "package", "version", "arch")}
-    columns["level"] = got["level"]
-    columns["message"] = got["message"]
-    columns["command_line"] = got["message"].str.extract(r"^Command: (.*?) *$", 1)
-    columns["kind"] = _kinds(rpm["action"]).set(~known, str(K.LOG_MESSAGE))
-    return Cut(fits, columns | _times(times.ns[fits], times.zoned[fits]))
-
-
 def _yum_times(lines: Lines) -> YearlessTimes:
     return bsd(lines.data, lines.start)
 
 
 DPKG = LineGrammar(shapes=(dpkg_shape,), own=OWN)
 YUM = LineGrammar(shapes=(yum_shape,), own=OWN, yearless=_yum_times)
-DNF = LineGrammar(shapes=(dnf_shape,), own=OWN)

@@ -4,7 +4,7 @@
 Reads:  /var/lib/dnf/history.sqlite, and the history.sqlite-wal beside: rows that the database has not, or not so.
 Time:   dt_begin of the transaction, seconds, UTC by the host's own clock; a package has the time of its transaction.
 Format: SQLite; tables trans, trans_item, rpm, console_output (libdnf, libdnf/transaction/sql).
-Limits: rpm used directly is not there; ``uid`` is the login user's number (4294967295: none, such as a timer);
+Limits: rpm used directly is not there; ``uid`` is the login user's number (-1 or 4294967295: none, such as a timer);
         dnf5's and yum's own databases are other formats.
 """
 

@@ -21,9 +21,11 @@ from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
 
 FEED = "mail.exim"
-VERSION = 1
+VERSION = 2
 READS = ("/var/log/exim4/*log*", "/var/log/exim/*log*", "/var/log/exim_*log*")
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?"
+_NAMED = r"(?:[^\[\s(]+ )?(?:\((?P<helo>[^)]*)\) )?\[(?P<src_ip>[0-9a-fA-F.:]+)\](?::(?P<port>\d+))?"
+_PEER, _FROM = "H=" + _NAMED, r"(?:\bfrom |\bH=)" + _NAMED
 LOG = TextLog(
     lazy_regex(rf"{_TIME} ".encode()),
     lazy_regex(
@@ -39,10 +41,28 @@ LOG = TextLog(
         ),
         rule(r"^<= (?P<sender>\S+) .*?\[(?P<src_ip>[^\]]+)\].*? A=(?P<authenticator>[^:\s]+):(?P<user>\S+)",
              K.AUTH_SUCCESS, Outcome.SUCCESS),
-        rule(r"^<= (?P<sender>\S+)(?: .*?\[(?P<src_ip>[^\]]+)\])?", K.LOG_MESSAGE),
-        rule(r"^[=-]> (?P<recipient>\S+)(?: .*?\[(?P<dst_ip>[^\]]+)\])?", K.LOG_MESSAGE),
+        rule(r"^<= (?P<sender>\S+) (?:R=\S+ )?U=(?P<user>\S+) P=local", K.LOG_MESSAGE),
+        rule(r"^<= (?P<sender>\S+)(?: .*?\[(?P<src_ip>[^\]]+)\](?::(?P<port>\d+))?)?", K.LOG_MESSAGE),
+        rule(r"^[=-]> (?P<recipient>\S+)(?: .*?\[(?P<dst_ip>[^\]]+)\])?", K.LOG_MESSAGE, Outcome.SUCCESS),
+        rule(r"^\*\* (?P<recipient>\S+)(?: .*? H=\S+ \[(?P<dst_ip>[^\]]+)\])?(?:.*?: (?P<reason>.*))?", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(r"^== (?P<recipient>\S+)(?:.*? defer (?P<reason>.*))?", K.LOG_MESSAGE),
+        rule(r"^cwd=(?P<cwd>.*?) \d+ args: (?P<command_line>.*)", K.LOG_MESSAGE),
+        rule(r"^(?:removed|cancelled|frozen|unfrozen|forced) by (?P<user>\S+)$", K.LOG_MESSAGE),
+        rule(
+            rf"^{_PEER} (?:F=<(?P<sender>[^>]*)> )?.*?\b(?:temporarily )?rejected (?P<command>[A-Z]+|after \w+|connection)"
+            r"(?: <?(?P<recipient>[^>:\s]*)>?)?(?:: (?P<reason>.*))?$",
+            K.LOG_MESSAGE, Outcome.FAILURE,
+        ),
+        rule(rf"\brejected(?: (?P<command>[A-Z]+))?.*?{_FROM}(?:: (?P<reason>.*))?", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(
+            rf"^SMTP (?:syntax|protocol) error in \"(?P<command>.*?)\" {_FROM}(?: I=\S+)?(?: (?P<reason>.*))?",
+            K.LOG_MESSAGE, Outcome.FAILURE,
+        ),
+        rule(rf"^SMTP call {_FROM}.*? dropped: (?P<reason>.*)", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(rf"^SMTP connection {_FROM}.*TCP/IP connection count", K.NETWORK_CONNECTION),
         rule(r"rejected (?:RCPT|MAIL|EHLO|HELO|AUTH|connection).*", K.LOG_MESSAGE, Outcome.FAILURE),
         rule(r"^exim \S+ daemon started", K.SERVICE_START, Outcome.SUCCESS),
+        rule(_FROM, K.LOG_MESSAGE),
     ),
     provider="exim",
 )  # fmt: skip

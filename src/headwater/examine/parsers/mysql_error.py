@@ -22,7 +22,7 @@ from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
 
 FEED = "mysql.error"
-VERSION = 1
+VERSION = 2
 READS = (
     "/var/log/mysql/*error*",
     "/var/log/mysqld.log*",
@@ -33,7 +33,9 @@ READS = (
     "/www/server/data/*.err",
 )
 _TIME = r"\d{4}-\d\d-\d\d[T ] ?\d?\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d{6} {1,2}\d?\d:\d\d:\d\d"
-_DENIED = r"Access denied for user '(?P<user>[^']*)'@'(?P<src_ip>[^']*)' \(using password: (?P<using_password>\w+)\)"
+_DENIED = (
+    r"Access denied for user '(?P<user>[^']*)'@'(?P<src_ip>[^']*)'(?: \(using password: (?P<using_password>\w+)\)|$)"
+)
 
 
 def when(text: str) -> When:

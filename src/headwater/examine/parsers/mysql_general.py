@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections and statements of MySQL's and MariaDB's general query log (mysql.general).
 
-Reads:  general_log_file where it usually lies: /var/log/mysql/{mysql,general,query}*.log, /var/lib/mysql/HOST.log; or content.
+Reads:  /var/log/mysql/general*, query*.log, /var/lib/mysql/general*.log; elsewhere what begins with the server's banner and such
+        records (its default is HOST.log in the data directory, Debian's mysql.log).
 Time:   UTC (``Z``) since MySQL 5.7; the wall clock before and in MariaDB, where an empty time means the one above.
 Format: ``time TAB thread command TAB argument``; statements of several lines are one record.
 Limits: a Connect line is written before the password is judged, so it proves no login; user and address of a statement are
@@ -32,7 +33,7 @@ from headwater.model.kinds import GapReason, Outcome, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "mysql.general"
-VERSION = 2
+VERSION = 3
 READS = (
     "/var/log/mysql/general*",
     "/var/log/mysql/query*.log*",
@@ -283,4 +284,11 @@ _MESSAGE, _CLOSED, _COMMAND = str(K.LOG_MESSAGE), str(K.SESSION_CLOSE), str(K.CO
 
 
 def recognise(head: bytes) -> bool:
-    return b"\nTime " in head[:600] and b" Command " in head[:600] and bool(re.search(rb"(?m)^" + _TIME, head))
+    """The server's banner and a record: MariaDB writes a tab behind ``Command``. The slow log has the same banner."""
+    banner = head[:600]
+    return (
+        b"\nTime" in banner
+        and b" Command" in banner
+        and b"# User@Host: " not in head
+        and _EVERY.search(head) is not None
+    )

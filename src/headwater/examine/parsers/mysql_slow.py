@@ -2,7 +2,7 @@
 """Statements that MySQL's and MariaDB's slow query log kept (mysql.slow).
 
 Reads:  /var/log/mysql/*slow*, /var/lib/mysql/*slow*.log, /www/server/data/*slow*.log.
-Time:   ``# Time:`` (UTC with ``Z`` since 5.7, else the wall clock), else ``SET timestamp=`` in UTC seconds, when it began.
+Time:   ``# Time:`` where it is UTC (``Z``, since 5.7), else ``SET timestamp=`` in UTC seconds, when it began, else the wall clock.
 Format: ``# Time``, ``# User@Host``, ``# Query_time`` and the statement behind them; one record over its lines.
 Limits: only what took longer than long_query_time; a statement can imitate the head of a record.
 """
@@ -16,11 +16,11 @@ from headwater.examine.parsers._when import NONE, epoch
 from headwater.examine.parsers.mysql_error import when
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
-from headwater.model.kinds import GapReason
+from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, Record, Value
 
 FEED = "mysql.slow"
-VERSION = 2
+VERSION = 3
 READS = (
     "/var/log/mysql/*slow*",
     "/var/log/mariadb/*slow*",
@@ -38,13 +38,18 @@ _SET = lazy_regex(r"(?m)^SET timestamp=(\d+);$")
 _USE = lazy_regex(r"(?m)^use ([^;\n]+);$")
 
 
+def recognise(head: bytes) -> bool:
+    """A record's lines, at the first or behind the server's banner: its default is HOST-slow.log in the data directory."""
+    return b"# User@Host: " in head and b"\n# Query_time: " in head
+
+
 def _event(chunk: Chunk) -> Event | Gap:
     who = _WHO.search(chunk.text[:4096])
     if who is None:
         return Gap(chunk.offset, chunk.length, GapReason.NOT_THIS_FORMAT, "a record without its user")
     at = _TIME.match(chunk.text)
     found, began = when(at.group(1)) if at else NONE, _SET.search(chunk.text[:8192])
-    if found[0] is None and began:
+    if began and found[1] not in (TimeBasis.UTC, TimeBasis.ZONE_GIVEN):  # a wall clock: the statement's own time is UTC
         found = epoch(began.group(1))
     fields: dict[str, Value] = {k: v for k, v in who.groupdict().items() if v}
     if at and found[0] is None:
