@@ -209,6 +209,7 @@ def _be(served: int, errors: int, parent: int) -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         faulthandler.enable(2)
+        Path("/proc/self/comm").write_text("headwater-child")  # ps shows the command line of the parent for both
         from headwater.confine import child
 
         child.main([str(served), str(parent)])
