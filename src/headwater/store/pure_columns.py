@@ -11,6 +11,7 @@ integers that lie too far apart.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import Any
 
@@ -47,6 +48,7 @@ SELDOM = (
 _FAR = 1 << 61  # values that lie so far apart are not written as differences
 _NEAR = 1 << 16  # of integers that lie closer together a table of all of them is made
 _WORTH = 1 << 12  # bytes of a dictionary that are worth compressing
+_COMMON = 1 << 18  # bytes of a page that is kept in case another column has the same
 _COMPRESSOR = zstandard.ZstdCompressor(level=1, write_checksum=False, write_content_size=True)
 
 
@@ -97,13 +99,23 @@ def _with_dictionary(physical: int, rows: int, entries: bytes, distinct: int, da
     """Both pages, compressed where the dictionary is more than a few entries and that makes it shorter."""
     codec, pages = UNCOMPRESSED, (entries, data)
     if len(entries) + len(data) >= _WORTH:
-        shorter = (_COMPRESSOR.compress(entries), _COMPRESSOR.compress(data))
+        shorter = (_COMPRESSOR.compress(entries), _compressed(data))
         if 20 * sum(map(len, shorter)) < 19 * (len(entries) + len(data)):
             codec, pages = ZSTD, shorter
     first = dictionary_header(distinct, len(entries), len(pages[0]))
     second = data_header(rows, RLE_DICTIONARY, len(data), len(pages[1]))
     unpacked = len(first) + len(entries) + len(second) + len(data)
     return Chunk(physical, RLE_DICTIONARY, first + pages[0], second + pages[1], unpacked, codec, bounds)
+
+
+def _compressed(data: bytes) -> bytes:
+    return _known(data) if len(data) < _COMMON else _COMPRESSOR.compress(data)
+
+
+@functools.lru_cache(maxsize=8)
+def _known(data: bytes) -> bytes:
+    """Columns that are there in the same rows, with one value or the same ones, as those of one kind of line, have one page."""
+    return _COMPRESSOR.compress(data)
 
 
 def _integers(series: pl.Series, nulls: int) -> Chunk | None:
@@ -138,26 +150,41 @@ def _near(above: Ints, room: int) -> tuple[NDArray[np.uint16], Ints] | None:
 
 def _texts(series: pl.Series, nulls: int) -> Chunk | None:
     """A dictionary and numbers; None where texts are long, nearly all distinct, or made to be hard to tell apart."""
+    kept = series.drop_nulls() if nulls else series
+    found = _one(kept) or _several(kept)
+    if found is None:
+        return None
+    first, codes = found
+    data = levels(_there(series, nulls), len(series)) + numbered(codes, len(first))
+    return _with_dictionary(BYTE_ARRAY, len(series), _entries(kept, first), len(first), data, statistics(nulls))
+
+
+def _one(texts: pl.Series) -> tuple[Ints, NDArray[Any]] | None:
+    """The numbers where all texts are the same; a comparison with one text costs a sixth of the table."""
+    last = len(texts) - 1
+    some = {texts[row] for row in (0, last // 5, last // 3, last // 2, last)}
+    if len(some) > 1 or not (texts == texts[0]).all():
+        return None
+    return np.zeros(1, dtype=np.int64), np.zeros(len(texts), dtype=np.uint8)
+
+
+def _several(texts: pl.Series) -> tuple[Ints, NDArray[Any]] | None:
+    """The row of each new text, and the number of every row's text."""
     known = Numbering()
     codes: list[Ints] = []
-    first: list[Ints] = []  # the row of each new text
-    flags: list[Flags] = []
-    row = texts = 0
-    for slab, there, height in Column(series).slabs():
+    first: list[Ints] = []
+    row = 0
+    for slab, _, height in Column(texts).slabs():
         found = None if slab is None else known.numbers(slab)
         if found is None:
             return None
         numbers, new = found
         codes.append(numbers)
-        first.append((new if there is None else np.flatnonzero(there)[new]) + row)
-        if nulls:
-            flags.append(np.ones(height, dtype=np.bool_) if there is None else there.copy())
-        row, texts = row + height, texts + len(numbers)
-        if texts >= FIRST // 4 and 4 * known.count > 3 * texts:
+        first.append(new + row)
+        row += height
+        if row >= FIRST // 4 and 4 * known.count > 3 * row:
             return None  # Polars makes less of each new text
-    entries = _entries(series, np.concatenate(first))
-    data = levels(np.concatenate(flags) if nulls else None, row) + numbered(np.concatenate(codes), known.count)
-    return _with_dictionary(BYTE_ARRAY, row, entries, known.count, data, statistics(nulls))
+    return np.concatenate(first), np.concatenate(codes)
 
 
 def _entries(series: pl.Series, rows: Ints) -> bytes:
