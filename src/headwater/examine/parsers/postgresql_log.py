@@ -3,7 +3,8 @@
 
 Reads:  /var/log/postgresql/*.log, /var/lib/pgsql/**/log/*.log, /var/lib/postgresql/**/log/*.log, and pg_log of old.
 Time:   log_timezone's clock with its abbreviation; UTC and GMT are taken at their word, CST and the like as a wall clock.
-Format: log_line_prefix as it is by default and in Debian: ``%m [%p] `` or ``%m [%p] %q%u@%d ``; further lines belong to it.
+Format: log_line_prefix as it is by default and in Debian: ``%m [%p] `` or ``%m [%p] %q%u@%d ``, and as analysers ask for it:
+        ``%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ``; further lines belong to it.
 Limits: other prefixes are read only as far as they begin with the time and end before the level.
 """
 
@@ -21,7 +22,7 @@ from headwater.model.kinds import Outcome
 from headwater.model.records import File, Record
 
 FEED = "postgresql.log"
-VERSION = 1
+VERSION = 2
 READS = (
     "/var/log/postgresql/*.log*",
     "/var/lib/pgsql/**/log/*.log",
@@ -56,7 +57,9 @@ LOG = TextLog(
     lazy_regex(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{2,5}|[+-]\d\d)"),
     lazy_regex(
         r"(?s)(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?P<zone_text>[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)) ?"
-        r"(?:\[(?P<pid>\d+)(?:-\d+)?\]:? ?)?(?:(?:\[unknown\]|(?P<user>[^@\s\[\]]+))@(?:\[unknown\]|(?P<database>[^\s\[\]]+)) ?)?"
+        r"(?:\[(?P<pid>\d+)(?:-\d+)?\]:? ?)?(?:\[\d+-\d+\]:? ?)?(?:(?:user=)?(?:\[unknown\]|(?P<user>[^@\s\[\],]*))(?:@|,db=)"
+        r"(?:\[unknown\]|(?P<database>[^\s\[\],]*))"
+        r"(?:,app=(?:\[unknown\]|(?P<application_name>[^,]{0,100})),(?:client|host)=(?:\[local\]|(?P<src_ip>[^\s\[\],]*)))? ?)?"
         r"(?P<prefix>[^\n]{0,200}?) ?"
         rf"(?P<level>{_LEVEL}): +(?P<message>.*)"
     ),

@@ -10,21 +10,23 @@ Limits: logins are logged from auth_audit:3 or log level 2 on.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from headwater.examine.parsers._records import TextLog, rule, text_records
 from headwater.examine.parsers._when import iso
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import Outcome
-from headwater.model.records import File, Record
+from headwater.model.records import Event, File, Record
 
 FEED = "smb.samba"
-VERSION = 2
+VERSION = 3
 READS = ("/var/log/samba/log.*", "/var/log/samba/*.log*")
 _AUDIT = (
     r"Auth: \[[^\]]*\] user \[[^\]]*\]\\\[(?P<user>[^\]]*)\].*?"
     r"status \[%s\].*?remote host \[ipv[46]:(?P<src_ip>[^\]]+?):(?P<port>\d+)\]"
 )
+_LOGINS = (K.AUTH_SUCCESS, K.AUTH_FAILURE)
 LOG = TextLog(
     lazy_regex(rb"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"),
     lazy_regex(
@@ -57,4 +59,33 @@ LOG = TextLog(
 
 
 def parse(file: File) -> Iterator[Record]:
-    return text_records(file, LOG)
+    """One login once: check_ntlm_password tells beside the audit's record, before it or behind, what that tells with its peer."""
+    held: Record | None = None
+    for record in text_records(file, LOG):
+        if held is not None:
+            if _checks(held) and _audits(record, held):
+                held = _beside(held)
+            elif _audits(held, record) and _checks(record):
+                record = _beside(record)
+            yield held
+        held = record
+    if held is not None:
+        yield held
+
+
+def _checks(record: Record) -> bool:
+    return (
+        isinstance(record, Event) and record.kind in _LOGINS and str(record.fields["message"]).startswith("check_ntlm")
+    )
+
+
+def _audits(record: Record, other: Record) -> bool:
+    """Whether a record is the audit's, of the same account and the same end."""
+    return (
+        isinstance(record, Event) and isinstance(other, Event) and str(record.fields.get("message", "")).startswith("Auth: ")
+        and (record.kind, record.user) == (other.kind, other.user)
+    )  # fmt: skip
+
+
+def _beside(record: Record) -> Record:
+    return replace(record, kind=K.LOG_MESSAGE) if isinstance(record, Event) else record
