@@ -80,6 +80,7 @@ def event_line(event: Mapping[str, Any], as_json: bool, zone: str, language: str
     """One event (a row of the contract with its id, times in ns): as JSON, or time, kind, who, words and id for the eye."""
     from headwater.procedure.contracts import event_json
     from headwater.procedure.listing import in_language
+    from headwater.procedure.story import shortened
     from headwater.procedure.timeline import shown_in
     from headwater.report.words import kind
     from headwater.store.forms import message
@@ -88,7 +89,8 @@ def event_line(event: Mapping[str, Any], as_json: bool, zone: str, language: str
         line(event_json(event))
         return
     who = " ".join(str(event[n]) for n in ("host", "user", "src_ip") if event[n])
-    words = " · ".join(w for w in (in_language(kind(event["kind"]), language), who, found, message(event)[:300]) if w)
+    said = (in_language(kind(event["kind"]), language), who, found, shortened(message(event)))
+    words = " · ".join(filter(None, said))
     say(f"{shown_in(event['ts'], zone):<25}  {words}  [{event['id']}]")
 
 

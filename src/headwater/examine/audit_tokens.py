@@ -103,7 +103,8 @@ def _numbers(data: Bytes, start: Ints, length: Ints) -> Ints:
     long = np.flatnonzero(size > 8)
     high[long] = words(data, 8)[start[long] + 8] & _REST[size[long]]
     slot = _slot(low, high).astype(np.int64)
-    same = fits & (_LOWS[slot] == low) & (_HIGHS[slot] == high)
+    ended = data[start + length - 1] != 0  # halves are filled up with zeros: `uid\0` is not `uid`
+    same = fits & ended & (_LOWS[slot] == low) & (_HIGHS[slot] == high)
     return np.where(same, _NUMBERS[slot], -1)
 
 

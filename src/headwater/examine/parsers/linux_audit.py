@@ -24,8 +24,8 @@ from headwater.formats.patterns import lazy_regex
 from headwater.model.records import own_column
 
 FEED = "linux.audit"
-VERSION = 1
-READS = ("/var/log/audit/audit.log*", "/audit.log", "/audit.log.?", "/audit.log.??")
+VERSION = 2
+READS = ("/var/log/audit/audit.log*",)
 _LINE = lazy_regex(rb"(?:node=[^ \n]+ )?type=[A-Z][A-Z0-9_\[\]]* msg=audit\([0-9]+\.[0-9]+:[0-9]+\):")
 _DERIVED = {
     **dict.fromkeys(("records", "Image", "CommandLine", "CurrentDirectory", own_column("User")), pl.String),

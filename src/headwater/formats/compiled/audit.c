@@ -79,7 +79,7 @@ static uint64_t slot_of(uint64_t low, uint64_t high) {
 /* The number of a key; `guess` is the place of the key that stood behind the one before when that was seen last, and is set
  * for the next time: records of one type have the same keys in the same order, and then the table is not asked. */
 static int key_at(const Places *to, Text at, int64_t size, Guess *guess) {
-    if (size > WIDEST_KEY) return -1;
+    if (size > WIDEST_KEY || !at[size - 1]) return -1; /* halves are filled up with zeros: `uid\0` is not `uid` */
     uint64_t low = hw_word(at), high = 0;
     if (size < 8) low &= (1ULL << 8 * size) - 1;
     if (size > 8) high = size == 16 ? hw_word(at + 8) : hw_word(at + 8) & ((1ULL << 8 * (size - 8)) - 1);

@@ -19,17 +19,14 @@ typedef struct {
     int32_t *partners; /* four for each derived event: the row it stands on, those of the call, the folder and the title; -1 */
 } Join;
 
-static uint64_t mixed(uint64_t a, uint64_t b) {
-    a = (a ^ b * 0xD6E8FEB86659FD93ULL) * 0x9E3779B97F4A7C15ULL;
-    return a ^ a >> 32;
-}
-
 /* Links the rows that take part by their time and serial. */
 static void link_rows(const Join *join, int64_t rows, int64_t slots) {
+    uint64_t first = hw_chance(0), second = hw_chance(1);
+    int shift = 64 - hw_highest((uint64_t)slots);
     for (int64_t k = 0; k < rows; k++) {
         join->before[k] = join->behind[k] = -1;
         if (!join->part[k]) continue;
-        int64_t at = (int64_t)(mixed((uint64_t)join->ns[k], (uint64_t)join->serial[k]) & (uint64_t)(slots - 1));
+        int64_t at = (int64_t)(((uint64_t)join->ns[k] * first + (uint64_t)join->serial[k] * second) >> shift);
         for (int32_t last; (last = join->slots[at]); at = (at + 1) & (slots - 1)) {
             last--;
             if (join->ns[last] != join->ns[k] || join->serial[last] != join->serial[k]) continue;

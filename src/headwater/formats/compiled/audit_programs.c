@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     int32_t bucket[BUCKETS], newest, oldest, used, spare; /* numbers of programs plus one */
     int64_t held, round, out_size, out_room;
+    uint64_t chance;
     uint8_t *out;
     Program programs[PROCESSES + 1];
 } Programs;
@@ -44,10 +45,14 @@ HW_API void hw_programs_free(Programs *all) {
 }
 
 /* A new memory of programs; 0 where there is none to be had. */
-HW_API Programs *hw_programs_new(void) { return calloc(1, sizeof(Programs)); }
+HW_API Programs *hw_programs_new(void) {
+    Programs *all = calloc(1, sizeof(Programs));
+    if (all) all->chance = hw_chance(2);
+    return all;
+}
 
 static int32_t *bucket_of(Programs *all, int64_t pid) {
-    return all->bucket + (((uint64_t)pid * 0x9E3779B97F4A7C15ULL) >> 48);
+    return all->bucket + (((uint64_t)pid * all->chance) >> 48);
 }
 
 static Program *program_of(Programs *all, int64_t pid) {

@@ -13,6 +13,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/auxv.h>
+#else
+#include <time.h>
+#endif
+
 #define HW_PADDING 64
 #define HW_BAD (-1)
 
@@ -119,6 +125,23 @@ static inline int hw_is_ipv4(Text at, int64_t size) {
 }
 
 static inline void hw_mark(uint8_t *bits, int64_t row) { bits[row >> 3] |= (uint8_t)(1u << (row & 7)); }
+
+/* An odd number that evidence cannot have foreseen, one for each `which`. Numbers times it, their highest bits taken, fall
+ * together no oftener than by chance, however they were chosen: M. Dietzfelbinger and others, "A Reliable Randomized Algorithm for
+ * the Closest-Pair Problem", 1997. */
+static inline uint64_t hw_chance(uint64_t which) {
+    uint64_t word = 0;
+#if defined(__linux__)
+    const uint8_t *given = (const uint8_t *)(uintptr_t)getauxval(AT_RANDOM); /* 16 bytes that the kernel gives each program */
+    if (given) word = hw_word(given) ^ hw_word(given + 8) * 0xD6E8FEB86659FD93ULL;
+#else
+    word = (uint64_t)(uintptr_t)&word ^ (uint64_t)time(NULL) << 32 ^ (uint64_t)clock();
+#endif
+    word += (which + 1) * 0x9E3779B97F4A7C15ULL; /* S. Vigna's splitmix64 */
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9ULL;
+    word = (word ^ word >> 27) * 0x94D049BB133111EBULL;
+    return (word ^ word >> 31) | 1;
+}
 
 /* A nullable column of texts under construction: views of 16 bytes, one bit a row, and how many rows have a text. */
 typedef struct {

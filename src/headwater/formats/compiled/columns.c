@@ -90,7 +90,9 @@ static int same(const uint8_t *a, const uint8_t *b, uint32_t size) {
 
 static uint32_t code_by(Dictionary *found, const uint8_t *at, uint32_t size, uint32_t hash) {
     int64_t place = hash & found->mask;
+    found->steps += STEPS_EACH;
     for (uint64_t slot; (slot = found->slots[place]); place = (place + 1) & found->mask) {
+        if (!found->steps--) return NULL_CODE;
         if (slot >> 32 != hash) continue;
         Entry *entry = found->entries + (uint32_t)slot - 1;
         if (entry->size == size && same(found->page + entry->at, at, size)) return (uint32_t)slot - 1;
@@ -381,6 +383,7 @@ int hw_begin(Dictionary *found, int64_t rows, int sized) {
     memset(found, 0, sizeof *found);
     found->sized = sized;
     found->mask = 63;
+    found->steps = STEPS;
     found->codes = malloc((size_t)(rows + 1) * sizeof *found->codes);
     return found->codes && widen(found);
 }

@@ -13,6 +13,10 @@
 #define NULL_CODE UINT32_MAX
 #define TOGETHER 32 /* rows whose texts are numbered side by side */
 #define SEEN_BITS 8
+/* Texts of evidence may be made to meet in one slot: with more steps than these, and so many for each value asked, the
+ * numbering is given up, and the column is written another way. */
+#define STEPS (4LL << 20)
+#define STEPS_EACH 64
 #define SEEN (1 << SEEN_BITS)
 
 enum { PLAIN = 0, RLE_DICTIONARY = 8, DELTA_BINARY_PACKED = 5 };
@@ -43,7 +47,7 @@ typedef struct {
     uint64_t *slots;
     uint32_t *codes; /* one a value, nulls left out */
     uint8_t *page;
-    int64_t count, room, mask, bytes, page_room;
+    int64_t count, room, mask, bytes, page_room, steps; /* steps that may still be taken */
     int sized;
 } Dictionary;
 
@@ -92,7 +96,7 @@ int hw_number_rows(const struct ArrowArray *chunk, int64_t first, int rows, Dict
                    uint32_t *codes, uint32_t *there);
 int hw_begin(Dictionary *found, int64_t rows, int sized);
 void hw_end(Dictionary *found);
-/* The number of a value; NULL_CODE where there is no memory. */
+/* The number of a value; NULL_CODE where there is no memory, or too many values meet in one place. */
 uint32_t hw_code_of(Dictionary *found, const uint8_t *at, uint32_t size);
 /* Definition levels of all rows; returns the place behind them. */
 uint8_t *hw_put_levels(const Input *input, const Encoded *out, uint8_t *to);
