@@ -184,6 +184,18 @@ def test_export_never_overwrites_a_file_and_says_so_of_the_file(
     assert out.read_text() == "mine"
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_an_export_that_is_cut_off_leaves_nothing_that_looks_like_one(
+    corridor: Corridor, tmp_path: Path, form: str
+) -> None:
+    late = (
+        "CASE WHEN ordinal >= 0 AND kind <> '' THEN CAST(path AS INTEGER) > 0 END"  # fails on a row, not on the words
+    )
+    with pytest.raises(UsageError):
+        save(corridor, Question(where=late), form, tmp_path / f"o.{form}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_clock_says_in_chinese_on_what_ground_and_each_language_on_its_own_lines() -> None:
     held = ItemClock(
         2, "web02.E01", "UTC", "nothing says otherwise", -1_500_000_000, {"utc": 3, "of-tomorrow": 1}, "2.c1"

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from headwater.model.errors import HeadwaterError
 from headwater.store import ordered
 
 _ROWS = """
@@ -86,3 +87,17 @@ def test_a_condition_of_either_or_is_held_to_each_page(engine: duckdb.DuckDBPyCo
     found = [tuple(row.values()) for row in ordered.in_order(Short(engine), "*", where, {}, None)]  # type: ignore[arg-type]
     known = engine.execute(f"SELECT * FROM events WHERE {where} ORDER BY {ordered.ORDER}").fetchall()
     assert found == known
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(duckdb.OutOfMemoryException, "HW5002"), (duckdb.IOException, "HW5003"), (duckdb.BinderException, "HW0006")],
+)
+def test_a_condition_is_not_blamed_for_want_of_memory_or_of_a_disk(fault: type[duckdb.Error], code: str) -> None:
+    class Failing:
+        def execute(self, query: str, given: Any = None) -> None:
+            raise fault("so it is")
+
+    with pytest.raises(HeadwaterError) as told:
+        ordered.run(Failing(), "SELECT 1")  # type: ignore[arg-type]
+    assert told.value.code == code

@@ -281,6 +281,18 @@ CODES: dict[str, Code] = {
         "用 headwater verify --rebuild 核对，或以同一命令重做。",
         "Check with headwater verify --rebuild, or run the same command again.",
     ),
+    "HW5002": Code(
+        "查询引擎内存不足，未答完；查询条件并无错误({what})",
+        "the query engine ran out of memory before it was done; the condition is not at fault ({what})",
+        "以 --feed、--since、--until 或 --limit 缩小范围，分次查询。",
+        "Ask for less at a time: --feed, --since, --until or --limit.",
+    ),
+    "HW5003": Code(
+        "查询时文件读写失败；查询条件并无错误({what})",
+        "a file could not be read or written during the query; the condition is not at fault ({what})",
+        "查看案件目录与输出所在磁盘的剩余空间和权限；事件库可用 headwater verify --rebuild 核对。",
+        "Look at the free space and rights of the case's and the output's disk; headwater verify --rebuild checks the store.",
+    ),
     "HW6001": Code("规则目录不存在：{where}", "the rule folder does not exist: {where}"),
     "HW6012": Code(
         "指标清单无法使用：{where}({what})",

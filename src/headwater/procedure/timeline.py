@@ -165,15 +165,25 @@ def save(corridor: Corridor, asked: Question, form: str, out: Path) -> Saved:
     """
     if out.exists() or not out.absolute().parent.is_dir():
         raise UsageError("HW0010", str(out))
-    if form == "parquet":
-        count = save_parquet(
-            corridor.case, clocks_of(corridor), out, condition(corridor, asked), asked.feed, asked.limit
-        )
-        return Saved(out, count, 0)
-    rows = lost = 0
     partial = out.with_name(out.name + ".part")
+    try:
+        if form == "parquet":
+            where = condition(corridor, asked)
+            rows, lost = save_parquet(corridor.case, clocks_of(corridor), partial, where, asked.feed, asked.limit), 0
+        else:
+            rows, lost = _written(partial, _lines(corridor, asked, form))
+        if partial.exists():  # Parquet without a column is no file
+            partial.rename(out)
+    finally:
+        partial.unlink(missing_ok=True)  # what is cut off holds nothing that the case has not
+    return Saved(out, rows - (form == "csv"), lost)
+
+
+def _written(partial: Path, lines: Iterable[str | None]) -> tuple[int, int]:
+    """Write the lines; how many there are, and how many events had none."""
+    rows = lost = 0
     with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        for text in _lines(corridor, asked, form):
+        for text in lines:
             if text is None:
                 lost += 1
             else:
@@ -181,8 +191,7 @@ def save(corridor: Corridor, asked: Question, form: str, out: Path) -> Saved:
                 file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    partial.rename(out)
-    return Saved(out, rows - (form == "csv"), lost)
+    return rows, lost
 
 
 def _lines(corridor: Corridor, asked: Question, form: str) -> Iterable[str | None]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from headwater.model.errors import UsageError
+from headwater.model.errors import HeadwaterError, StoreError, UsageError
 from headwater.model.nouns import Text
 
 FETCH = 5_000
@@ -52,13 +52,23 @@ def engine_words(message: str) -> Text:
     return Text(f"查询引擎称：{line}", line)
 
 
+def refused(error: duckdb.Error) -> HeadwaterError:
+    """What the engine's complaint is about: its memory (HW5002), the files below it (HW5003), or else the condition (HW0006)."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError("HW5002", what=line)
+    if isinstance(error, duckdb.IOException):
+        return StoreError("HW5003", what=line)
+    return UsageError("HW0006", what=engine_words(str(error)))
+
+
 def run(
     engine: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
     try:
         return engine.execute(query, dict(given or {}))
     except duckdb.Error as error:
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
+        raise refused(error) from error
 
 
 def rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
@@ -68,7 +78,7 @@ def rows(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
             for row in rows:
                 yield dict(zip(names, row, strict=True))
     except duckdb.Error as error:  # a cast or an expression that fails on a row further down
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
+        raise refused(error) from error
 
 
 def behind_place(place: Place, name: str) -> tuple[str, dict[str, Any]]:
@@ -89,17 +99,20 @@ def in_order(
     """The events that meet ``where``, ordered by (ts, source, path, offset, ordinal), nulls last.
 
     Raises:
-        UsageError: HW0006 where the condition cannot be used.
+        UsageError: HW0006 where the condition cannot be used; StoreError: HW5002, HW5003.
     """
     bound = "" if limit is None else f" LIMIT {int(limit)}"
     try:
-        result = engine.execute(f"SELECT {what} FROM events WHERE {where} ORDER BY {ORDER}{bound}", dict(given))  # noqa: S608
+        taken = f"SELECT * FROM events WHERE {where} ORDER BY {ORDER}{bound}"  # noqa: S608
+        # what is worked out of a row is so for the rows taken alone
+        query = taken if what == "*" else f"SELECT {what} FROM ({taken}) ORDER BY {ORDER}"  # noqa: S608
+        result = engine.execute(query, dict(given))
         first = result.fetchmany(FETCH)
     except duckdb.OutOfMemoryException:
         yield from _by_pages(engine, what, where, given, bound)
         return
     except duckdb.Error as error:
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
+        raise refused(error) from error
     names = [c[0] for c in result.description or ()]
     for row in first:
         yield dict(zip(names, row, strict=True))
@@ -134,7 +147,7 @@ def write_in_order(engine: duckdb.DuckDBPyConnection, where: str, limit: int | N
     """Write the events to one Parquet file in their order; ``room``: a folder for what is in between. Returns how many.
 
     Raises:
-        UsageError: HW0006.
+        UsageError: HW0006; StoreError: HW5002, HW5003.
     """
     bound = "" if limit is None else f" LIMIT {int(limit)}"
     whole = f"SELECT * FROM events WHERE {where} ORDER BY {ORDER}{bound}"  # noqa: S608
@@ -144,7 +157,7 @@ def write_in_order(engine: duckdb.DuckDBPyConnection, where: str, limit: int | N
     except duckdb.OutOfMemoryException:
         out.unlink(missing_ok=True)
     except duckdb.Error as error:
-        raise UsageError("HW0006", what=engine_words(str(error))) from error
+        raise refused(error) from error
     with tempfile.TemporaryDirectory(dir=room) as held:
         pages: list[Path] = []
         for here, values in _stretches(engine, where, {}, bound):

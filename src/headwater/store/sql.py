@@ -113,7 +113,7 @@ def select_events(
 
     Raises:
         UsageError: HW0006 where the condition cannot be used.
-        StoreError: HW5001 where parts cannot be read.
+        StoreError: HW5001 where parts cannot be read, HW5002 and HW5003 as in :func:`headwater.store.ordered.refused`.
     """
     condition = _checked(condition)
     with _engine(case, clocks, feed) as engine:
@@ -211,13 +211,13 @@ def find_text(
         test = f"regexp_matches({{}}, $pattern, {flags})" if regex else "contains({}, $pattern)"
         if ignore_case and not regex:
             test = "contains(lower({}), lower($pattern))"
-        named = ", ".join(
-            f"CASE WHEN {test.format(_quoted(n))} THEN '{n.replace(chr(39), chr(39) * 2)}' END" for n in texts
-        )
+        tests = {n: test.format(_quoted(n)) for n in texts}
+        named = ", ".join(f"CASE WHEN {t} THEN '{n.replace(chr(39), chr(39) * 2)}' END" for n, t in tests.items())
         behind, given = _behind(after)
-        found = f"list_filter([{named}], lambda x: x IS NOT NULL)"
-        where = f"({condition}\n) AND {behind} AND len({found}) > 0"
-        yield from in_order(engine, f"*, {found} AS found", where, given | {"pattern": pattern}, limit)
+        # a row is taken at its first column that holds it; all its columns are named once it is taken
+        where = f"({condition}\n) AND {behind} AND ({' OR '.join(tests.values()) or 'false'})"
+        found = f"*, list_filter([{named}], lambda x: x IS NOT NULL) AS found"
+        yield from in_order(engine, found, where, given | {"pattern": pattern}, limit)
 
 
 def save_parquet(
