@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from headwater.examine.batch import HEAD_SCHEMA, printable
+from headwater.examine.filled import filled
 from headwater.formats.histogram import entropy
 from headwater.formats.joint_digests import digesters, hexdigests
 from headwater.formats.signatures import HEAD, disguised, type_of
@@ -30,6 +31,11 @@ SAMPLE = 1 << 20
 _READ = 1 << 20
 _ALGORITHMS = ("sha256", "md5")
 _CARRIERS = {"jpeg", "png", "gif", "bmp", "ico", "webp", "tiff", "pdf", "zip", "gzip", "mp4", "mp3"}
+
+_MD5, _TYPE, _ENTROPY, _DISGUISED, _PHP = map(own_column, ("md5", "type", "entropy", "disguised", "php_inside"))
+OWN: dict[str, Any] = {
+    _MD5: pl.String, _TYPE: pl.String, _ENTROPY: pl.Float64, _DISGUISED: pl.Boolean, _PHP: pl.Boolean,
+}  # fmt: skip
 
 Row = dict[str, Any]
 
@@ -55,37 +61,32 @@ def describe(source: ByteSource, path: str, progress: Callable[[int], None] | No
     row: Row = {
         "length": at,
         "hash": made["sha256"],
-        own_column("md5"): made["md5"],
-        own_column("type"): found,
-        own_column("entropy"): entropy(sample),
-        own_column("php_inside"): found in _CARRIERS and b"<?php" in sample,
+        _MD5: made["md5"],
+        _TYPE: found,
+        _ENTROPY: entropy(sample),
+        _PHP: found in _CARRIERS and b"<?php" in sample,
     }
     return renamed(row, path)
 
 
 def renamed(row: Row, path: str) -> Row:
     """The row under a name: a hard link holds the same bytes, but its own ending promises what they are."""
-    promised = disguised(path.rpartition("/")[2], str(row[own_column("type")]))
-    return row | {"file_path": path, own_column("disguised"): promised}
-
-
-OWN: dict[str, Any] = {
-    own_column("md5"): pl.String,
-    own_column("type"): pl.String,
-    own_column("entropy"): pl.Float64,
-    own_column("disguised"): pl.Boolean,
-    own_column("php_inside"): pl.Boolean,
-}
+    promised = disguised(path.rpartition("/")[2], str(row[_TYPE]))
+    return row | {"file_path": path, _DISGUISED: promised}
 
 
 def frame(rows: Sequence[Row], paths: Sequence[str]) -> pl.DataFrame:
     """Rows of :func:`describe` as events; ``paths`` are the files' paths with their layers, as spans have them."""
-    fixed = {
+    fixed: dict[str, str | int] = {
         "t_basis": str(TimeBasis.NONE), "t_kind": "state", "kind": str(EventKind.STATE_FILE), "offset": 0, "ordinal": WHOLE,
     }  # fmt: skip
+    told = {name for row in rows for name in row}
     columns: dict[str, pl.Series] = {}
     for name, dtype in {**HEAD_SCHEMA, **OWN}.items():
-        values = [fixed.get(name, row.get(name)) for row in rows]
-        columns[name] = pl.Series(name, values, dtype=dtype)
+        if name in told and name not in fixed:
+            columns[name] = pl.Series(name, [row.get(name) for row in rows], dtype=dtype)
+        else:  # most columns of the header are empty here
+            columns[name] = filled(fixed.get(name), len(rows), dtype).alias(name)
     columns["file_path"] = pl.Series("file_path", [printable(str(r["file_path"])) for r in rows], dtype=pl.String)
-    return pl.DataFrame(columns).with_columns(pl.Series("path", paths, dtype=pl.String))
+    columns["path"] = pl.Series("path", paths, dtype=pl.String)
+    return pl.DataFrame(columns)

@@ -24,22 +24,23 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     rows: list[content.Row] = []
     paths: list[str] = []
     gaps: list[tuple[str, Gap]] = []
-    known: dict[tuple[str, str], content.Row] = {}
+    known: dict[tuple[str, str], tuple[content.Row | None, list[Gap]]] = {}
     progress = 0
     for target in args["targets"]:
         path = join(target["view"], target["path"])
         same = (outside(str(target["view"])), str(target["key"]))
         try:
-            row = known.get(same) or _row(targets, target)
+            again = same in known
+            row, its_gaps = known[same] if again else _row(targets, target)
         except (OSError, ValueError, KeyError) as error:
-            gaps.append((path, Gap(0, int(target["size"]), GapReason.UNREADABLE, f"content: {type(error).__name__}")))
             row = None
+            its_gaps = [Gap(0, int(target["size"]), GapReason.UNREADABLE, f"content: {type(error).__name__}")]
+        else:
+            known[same] = row, its_gaps
+        gaps.extend((path, gap) for gap in its_gaps)
         if row is not None:
-            known[same] = row
-            gaps.extend((path, gap) for gap in row["gaps"])
-            if "hash" in row:
-                rows.append(content.renamed({k: v for k, v in row.items() if k != "gaps"}, str(target["path"])))
-                paths.append(path)
+            rows.append(content.renamed(row, str(target["path"])) if again else row)
+            paths.append(path)
         progress += int(target["size"])
         if progress >= _PROGRESS:
             yield {"progress": progress}, b""
@@ -52,11 +53,11 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
     yield {"result": {}, "progress": progress}, b""
 
 
-def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row:
-    """What one file holds, and under ``gaps`` what of it could not be read; gaps alone where it is too large."""
+def _row(targets: Targets, target: Mapping[str, Any]) -> tuple[content.Row | None, list[Gap]]:
+    """What one file holds, None where it is too large, and what of it could not be read."""
     source = targets.content(target)
     if source.size > content.FILE_MOST:
-        return {"gaps": [Gap(0, source.size, GapReason.LIMIT, f"content: more than {content.FILE_MOST} bytes")]}
+        return None, [Gap(0, source.size, GapReason.LIMIT, f"content: more than {content.FILE_MOST} bytes")]
     row = content.describe(source, str(target["path"]))
     bad = list(source.bad)
     gaps = [Gap(offset, length, reason, f"content: {why}") for offset, length, reason, why in bad[:GAPS_MOST]]
@@ -66,7 +67,7 @@ def _row(targets: Targets, target: Mapping[str, Any]) -> content.Row:
     if row["length"] < source.size:
         rest = source.size - int(row["length"])
         gaps.append(Gap(int(row["length"]), rest, GapReason.TRUNCATED, "content: shorter than its stated size"))
-    return row | {"gaps": gaps}
+    return row, gaps
 
 
 def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:

@@ -9,11 +9,12 @@ Limits: configuration files are not here (linux.dpkg_status has them); the list 
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from headwater.examine.filled import filled
 from headwater.examine.line_blocks import Lines
-from headwater.examine.lines import Context, Cut, LineGrammar, groups
+from headwater.examine.lines import Context, Cut, LineGrammar
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind
 from headwater.model.paths import file_layer
@@ -21,24 +22,38 @@ from headwater.model.paths import file_layer
 FEED = "linux.dpkg_files"
 VERSION = 1
 READS = ("/var/lib/dpkg/info/*.md5sums",)
-_LINE = r"^(?P<md5>[0-9a-f]{32})  (?P<file>[^ ].*)$"
+_DIGITS = 32
+_IS_DIGIT = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdef", dtype=np.uint8))
 _NAME = lazy_regex(r"/([^/:]+)(?::[^/]+)?\.md5sums$")
 
 
+def _fitting(lines: Lines) -> np.typing.NDArray[np.bool_]:
+    """Which lines are a digest, two spaces and a path: a system has one small list for each of thousands of packages."""
+    fits = lines.end - lines.start > _DIGITS + 2
+    rows = np.flatnonzero(fits)
+    head = lines.data[lines.start[rows, None] + np.arange(_DIGITS + 3)]
+    spaces = head[:, _DIGITS:] == ord(" ")
+    fits[rows] = _IS_DIGIT[head[:, :_DIGITS]].all(axis=1) & (spaces == [True, True, False]).all(axis=1)
+    return fits
+
+
 def _shape(lines: Lines, context: Context) -> Cut:
-    fits, got = groups(lines, lines.start, lines.end >= lines.start, _LINE)
+    fits = _fitting(lines)
     if not fits.any():
         return Cut.none(lines)
     name = _NAME.search(file_layer(context.file.path))
-    height = got.height
+    some = lines.take(fits)
+    height, begin = len(some), some.start + _DIGITS + 1  # the second space
+    rooted = lines.data.copy()
+    rooted[begin] = ord("/")  # paths stand here without the slash that begins them
     return Cut(
         fits,
         {
             "kind": filled(str(EventKind.STATE_PACKAGE_FILE), height),
             "t_kind": filled("state", height),
             "t_basis": filled("none", height),
-            "file_path": "/" + got["file"],
-            "md5": got["md5"],
+            "file_path": Lines(rooted, begin, some.end).text(),
+            "md5": some.column(some.start, some.start + _DIGITS),
             "package": filled(name.group(1) if name else None, height),
         },
     )
