@@ -186,3 +186,16 @@ def test_a_named_log_is_read_by_its_own_format() -> None:
 def test_a_configuration_of_many_open_paths_costs_no_more_than_its_length() -> None:
     evil = {"/etc/nginx/nginx.conf": "".join(f"access_log /a{'$b' * 200}/{n};\n" for n in range(2_000))}
     assert registry.by_context("/a" + "c" * 200, evil) is None
+
+
+def test_a_format_without_a_time_gives_rows_without_one() -> None:
+    said = "log_format short '$remote_addr \"$request\" $status';\naccess_log /var/log/nginx/short_access.log short;\n"
+    rows, gaps = read(
+        b'203.0.113.9 "GET /a?x=1 HTTP/1.1" 404\nno such line\n',
+        "/var/log/nginx/short_access.log",
+        {"/etc/nginx/nginx.conf": said},
+    )
+    assert [(r["src_ip"], r.get("t_recorded"), r["t_basis"], r["outcome"]) for r in rows] == [
+        ("203.0.113.9", None, "none", "failure")
+    ]
+    assert gaps == 13

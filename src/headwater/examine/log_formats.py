@@ -272,7 +272,10 @@ def _value(field: str, before: str, behind: str, last: bool) -> str:
 
 @functools.lru_cache(maxsize=64)
 def pattern_of(form: Format) -> tuple[str, tuple[str, ...]] | None:
-    """The regex of a format with groups ``g0`` … and the fields of those; None where it states no time or request."""
+    """The regex of a format with groups ``g0`` … and the fields of those; None where it states no request, or nothing that shows one.
+
+    A format that states no time gives rows without one, which stand in the order of the file.
+    """
     parts = tokens(form)
     if not 2 <= len(parts) <= 200:
         return None
@@ -286,7 +289,7 @@ def pattern_of(form: Format) -> tuple[str, tuple[str, ...]] | None:
         behind = parts[k + 1][1] if k + 1 < len(parts) and parts[k + 1][0] == "text" else ""
         out.append(f"(?P<g{len(fields)}>{_value(text, before, behind, k + 1 == len(parts))})")
         fields.append(text)
-    if not any(f.startswith("@") for f in fields) or not {"request", "cs-uri", "cs-uri-stem"} & set(fields):
+    if not {"request", "cs-uri", "cs-uri-stem"} & set(fields) or not {"src_ip", "sc-status", *_OF_TIME} & set(fields):
         return None
     return "".join(out) + "$", tuple(fields)
 
