@@ -6,8 +6,9 @@ Reads:  /var/log/{nginx,apache2,httpd}/*access*, /www/wwwlogs/*; a log that the 
 Time:   the time of the log format with its offset, whole seconds; nginx logs when the answer was sent, Apache when asked.
 Format: common, combined, vhost_combined, with X-Forwarded-For or more behind (mod_log_config, ngx_http_log_module); else
         what log_format and LogFormat in the image's own configuration say; JSON objects with recognisable keys.
-Limits: a format that states no request is a gap, of one without a time the rows have none; lines written before the configuration was changed or lost may be
-        gaps; the peer may be a proxy; what a header says is the client's word; error documents of a site are not seen.
+Limits: a format that states no request is a gap, of one without a time the rows have none; lines written before the
+        configuration was changed or lost may be gaps; the peer may be a proxy; what a header says is the client's word;
+        error documents of a site are not seen.
 """
 
 from __future__ import annotations
