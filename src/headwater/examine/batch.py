@@ -75,9 +75,9 @@ def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
     return tuple(merged)
 
 
-def _column(values: list[Any]) -> pl.Series:
+def typed_column(values: list[Any]) -> pl.Series:
     """A column of the narrowest common type: whole numbers, else true/false, else text; nulls stay null."""
-    kinds = {type(v) for v in values if v is not None}
+    kinds = set(map(type, values)) - _NOTHING
     if kinds <= {int}:
         try:
             return pl.Series(values, dtype=pl.Int64)
@@ -85,10 +85,10 @@ def _column(values: list[Any]) -> pl.Series:
             return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
     if kinds == {bool}:
         return pl.Series(values, dtype=pl.Boolean)
-    return _texts(values)
+    return text_column(values)
 
 
-def _texts(values: Sequence[Any]) -> pl.Series:
+def text_column(values: Sequence[Any]) -> pl.Series:
     """A column of texts that every engine takes; what is no text is written as one."""
     kinds = set(map(type, values))
     if kinds <= _NOTHING:
@@ -130,12 +130,12 @@ def frame_of(events: list[Event]) -> pl.DataFrame:
         if name == "ordinal":
             columns[name] = pl.Series(ordinals, dtype=pl.Int64)
         else:
-            columns[name] = _texts(stated[name]) if dtype == pl.String else pl.Series(stated[name], dtype=dtype)
+            columns[name] = text_column(stated[name]) if dtype == pl.String else pl.Series(stated[name], dtype=dtype)
     own: dict[str, object] = {}
     for event in events:
         own.update(event.fields)
     for key in own:
-        columns[own_column(key)] = _column([e.fields.get(key) for e in events])
+        columns[own_column(key)] = typed_column([e.fields.get(key) for e in events])
     return pl.DataFrame(columns)
 
 

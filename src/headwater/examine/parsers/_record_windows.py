@@ -106,7 +106,12 @@ def _slowly(
             else:
                 yield part
 
-    records = iter(slow(chunks(file, starts, plain, each)))
+    return record_batches(slow(chunks(file, starts, plain, each)))
+
+
+def record_batches(records: Iterable[Event | Gap | Skip]) -> Iterator[Batch]:
+    """Batches of records that tile a stretch of a file."""
+    records = iter(records)
     while some := list(itertools.islice(records, _MOST)):
         yield Batch(
             some[0].offset,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,10 @@ from headwater.model.records import Event, File, Gap, Record, Skip, Value
 MOST_RECORD = 1 << 20  # bytes; what a record has beyond is a gap
 MOST_RULED = 8192  # characters of a message that rules are tried on
 _ADDRESSES = {"src_ip": "rhost", "dst_ip": "dst_host"}  # where a name that is no address goes
-_TAKEN = frozenset(
+TAKEN = frozenset(
     (*_ADDRESSES, "pid", "host", "user", "process", "command_line", "file_path", "hash", "event_code", "provider")
 )
-_JUDGED = frozenset((*_ADDRESSES, "pid"))  # header fields whose value may be no such thing
+JUDGED = frozenset((*_ADDRESSES, "pid"))  # header fields whose value may be no such thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,9 @@ def event(
     for name, value in fields.items():
         if value is None or value == "":
             continue
-        if name not in _TAKEN:
+        if name not in TAKEN:
             own[name if name.isascii() else printable(name)] = value
-        elif name not in _JUDGED:
+        elif name not in JUDGED:
             header[name] = value if value.__class__ is str else str(value)
         elif name == "pid":
             digits = str(value)
@@ -179,26 +179,29 @@ def made(chunk: Chunk, log: TextLog) -> Event | Gap:
     return event(chunk, when, kind, outcome, fields)
 
 
-_DEEP = 6
-_MOST_FIELDS = 200
-_MOST_NAME = 200  # characters
+DEEP = 6
+MOST_FIELDS = 200
+MOST_NAME = 200  # characters
+
+
+as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def flatten(entry: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Value]:
     """Nested objects as dotted names; lists, and what is deeper than six steps, as JSON. At most 200 fields."""
     flat: dict[str, Value] = {}
     for key, value in entry.items():
-        name = printable((prefix + str(key))[:_MOST_NAME])
-        if isinstance(value, dict) and value and depth < _DEEP:
+        name = printable((prefix + str(key))[:MOST_NAME])
+        if isinstance(value, dict) and value and depth < DEEP:
             flat |= flatten(value, name + ".", depth + 1)
         elif isinstance(value, dict | list):
             if value:
-                flat[name] = json.dumps(value, ensure_ascii=False)[:65_536]
+                flat[name] = as_json(value)[:65_536]
         elif isinstance(value, bool):
             flat[name] = str(value).lower()
         elif value is not None:
             flat[name] = value if isinstance(value, str) else str(value) if isinstance(value, float) else value
-        if len(flat) >= _MOST_FIELDS:
+        if len(flat) >= MOST_FIELDS:
             break
     return flat
 
@@ -214,7 +217,14 @@ def object_of(text: str) -> dict[str, Any] | None:
 
 def json_lines(file: File, make: Callable[[Line, dict[str, Any]], Event | None]) -> Iterator[Record]:
     """The events of a file of one JSON object per line; what ``make`` refuses, and what is no object, is a gap."""
-    for line in lines(file):
+    return json_records(lines(file), make)
+
+
+def json_records(
+    parts: Iterable[Line | Gap], make: Callable[[Line, dict[str, Any]], Event | None]
+) -> Iterator[Event | Gap | Skip]:
+    """The same of lines that were cut before."""
+    for line in parts:
         if isinstance(line, Gap):
             yield line
             continue
@@ -230,8 +240,11 @@ def said(entry: Mapping[str, Any], *names: str) -> Any:
     """The first of some dotted names that an object states."""
     for name in names:
         here: Any = entry
-        for step in name.split("."):
-            here = here.get(step) if isinstance(here, dict) else None
-        if here not in (None, ""):
+        if "." not in name:
+            here = here.get(name)
+        else:
+            for step in name.split("."):
+                here = here.get(step) if isinstance(here, dict) else None
+        if here is not None and here != "":
             return here
     return None

@@ -8,7 +8,7 @@ carriage returns or banners.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,12 @@ from headwater.examine.line_views import PADDING, Flags, Ints, column, picked
 from headwater.examine.parsers._record_windows import Window, windows
 from headwater.examine.parsers._records import MOST_RULED, Chunk, TextLog, made, text_records
 from headwater.examine.parsers._slots import address
+from headwater.examine.parsers._when import When
 from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.records import Event, File, Gap, own_column
 
 _SMALL = 1 << 16  # bytes; a smaller file is read sooner record by record
-_TIMED = r"^([^.]*:[0-9]{2})\.([0-9]{1,9})((?:[^.,:0-9].*)?)$"
+_TIMED = r"^((?:[^.:]*/[0-9]{4}:|[^.:]*)[0-9]{1,2}:[0-9]{2}:[0-9]{2})\.([0-9]{1,9})((?:[^.,:0-9].*)?)$"
 _JUDGED = {"src_ip": "rhost", "dst_ip": "dst_host"}
 _NUMBER = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _FOUR = rf"^{_NUMBER}(?:\.{_NUMBER}){{3}}$"
@@ -39,14 +40,15 @@ def text_batches(file: File, log: TextLog) -> Iterator[Batch]:
         yield from batches_of(text_records(file, log), file.size)
         return
     for part in windows(file, log.starts, log.plain, lambda some: _each(some, log)):
-        yield _window(part, log) if isinstance(part, Window) else part
+        yield text_window(part, log) if isinstance(part, Window) else part
 
 
 def _each(parts: Iterable[Any], log: TextLog) -> Iterator[Any]:
     return (made(part, log) if isinstance(part, Chunk) else part for part in parts)
 
 
-def _window(here: Window, log: TextLog) -> Batch:
+def text_window(here: Window, log: TextLog) -> Batch:
+    """The batch of one window."""
     odd = here.odd(MOST_RULED)
     rows = np.flatnonzero(~odd)
     low, high = here.low[rows], here.high[rows]
@@ -76,7 +78,7 @@ def _window(here: Window, log: TextLog) -> Batch:
 def _frame(said: Columns, offsets: Ints, sizes: Ints, log: TextLog) -> pl.DataFrame:
     rows = len(offsets)
     time = said.pop("time")
-    ns, basis = times(time, log)
+    ns, basis = times(time, log.when)
     said["message"] = said["message"].str.strip_chars_end("\n")
     if ns.null_count():
         said["time_text"] = pl.select(pl.when(ns.is_null()).then(time).alias("x"))["x"]
@@ -103,15 +105,15 @@ def _frame(said: Columns, offsets: Ints, sizes: Ints, log: TextLog) -> pl.DataFr
     return pl.DataFrame(out)
 
 
-def times(stated: pl.Series, log: TextLog) -> tuple[pl.Series, pl.Series]:
-    """What ``log.when`` says of each text, asked once for each second: its fraction is added to whole columns."""
+def times(stated: pl.Series, when: Callable[[str], When]) -> tuple[pl.Series, pl.Series]:
+    """What ``when`` says of each text, asked once for each second: its fraction is added to whole columns."""
     parts = stated.str.extract_groups(_TIMED).struct.unnest()
     second, part, rest = parts.get_columns()
     whole = part.is_null()
     base = stated if whole.all() else pl.select(pl.when(whole).then(stated).otherwise(second + rest).alias("x"))["x"]
     groups = base.rle_id().to_numpy()
     first = np.flatnonzero(np.diff(groups, prepend=-1)) if len(base) else np.zeros(0, dtype=np.int64)
-    told = [log.when(text) for text in base.gather(first).to_list()]
+    told = [when(text) for text in base.gather(first).to_list()]
     ns = pl.Series([one[0] for one in told], dtype=pl.Int64).gather(groups)
     if not whole.all():
         ns = ns + part.str.pad_end(9, "0").str.to_integer(strict=False, dtype=pl.Int64).fill_null(0)
@@ -120,7 +122,7 @@ def times(stated: pl.Series, log: TextLog) -> tuple[pl.Series, pl.Series]:
     bases = picked(names, codes[groups]) if len(base) else pl.Series([], dtype=pl.String)
     late = (ns > _LATE).fill_null(False)
     for row in np.flatnonzero(late.to_numpy()).tolist():  # near the end of what 64 bits hold
-        exact, its = log.when(stated[row])
+        exact, its = when(stated[row])
         ns[row], bases[row] = exact, str(its)
     return ns, bases
 
@@ -163,14 +165,14 @@ def _laid(below: pl.Series | None, rows: int, pieces: list[tuple[Ints, pl.Series
     return pl.concat([part.alias("x") for part in parts]).gather(index)
 
 
-def addresses(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """What is an address, as one, and what is none; an address of four plain numbers is its own."""
+def addresses(texts: pl.Series, mapped: str = "::ffff:") -> tuple[pl.Series, pl.Series]:
+    """What is an address, as one, and what is none; an address of four plain numbers is its own. ``mapped`` is taken off first."""
     asked = (~texts.str.contains(_FOUR)).fill_null(False)
     if not asked.any():
         return texts, filled(None, len(texts))
     where = np.flatnonzero(asked.to_numpy())
     some = texts.gather(where).to_list()
-    known = {text: address(text.removeprefix("::ffff:")) for text in set(some)}
+    known = {text: address(text.removeprefix(mapped)) for text in set(some)}
     found = pl.Series([known[text] for text in some], dtype=pl.String)
     others = pl.Series([printable(text) if known[text] is None else None for text in some], dtype=pl.String)
     return _laid(texts.set(asked, None), len(texts), [(where, found)]), _laid(None, len(texts), [(where, others)])

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.examine.parsers._json_items import json_items
+from headwater.examine.batch import Batch
+from headwater.examine.parsers._json_columns import Form, Head
+from headwater.examine.parsers._json_items import item_batches, json_items
 from headwater.examine.parsers._records import flatten, said
 from headwater.examine.parsers._slots import address
 from headwater.examine.parsers._text import Line
@@ -35,31 +37,51 @@ _KINDS = {
 }  # fmt: skip
 
 
-def make(line: Line, entry: dict[str, Any]) -> Event | None:
+def _inside(entry: dict[str, Any]) -> dict[str, Any]:
     inner = entry.get("event")
-    entry = inner if isinstance(inner, dict) else entry
+    return inner if isinstance(inner, dict) else entry
+
+
+def _head(entry: dict[str, Any]) -> Head | None:
     name, stated = entry.get("eventName"), entry.get("eventTime")
     if not isinstance(name, str) or not isinstance(stated, str):
         return None
-    when = iso(stated)
     failed = bool(entry.get("errorCode"))
     kind = _KINDS.get(name, K.LOG_MESSAGE)
     if name in ("ConsoleSignin", "ConsoleSignIn"):
         kind = K.AUTH_FAILURE if failed else K.AUTH_SUCCESS
-    user, host = said(entry, "userIdentity.userName", "userIdentity.principalId"), entry.get("sourceIpAddress")
-    fields = flatten(entry)
+    user, outcome = (
+        said(entry, "userIdentity.userName", "userIdentity.principalId"),
+        Outcome.FAILURE if failed else Outcome.SUCCESS,
+    )
+    provider = str(said(entry, "serviceName", "eventSource") or "") or None
+    return Head(stated, kind, outcome, user, entry.get("sourceIpAddress") or None, provider, name)
+
+
+def make(line: Line, entry: dict[str, Any]) -> Event | None:
+    entry = _inside(entry)
+    head = _head(entry)
+    if head is None or head.stated is None:
+        return None
+    when, fields = iso(head.stated), flatten(entry)
     if when[0] is None:
-        fields["time_text"] = stated
+        fields["time_text"] = head.stated
     return Event(
-        line.offset, line.length, kind, t_recorded=when[0], t_basis=when[1], t_kind="called",
-        provider=str(said(entry, "serviceName", "eventSource") or "") or None, user=None if user is None else str(user),
-        outcome=Outcome.FAILURE if failed else Outcome.SUCCESS, src_ip=address(str(host)) if host else None, event_code=name,
-        fields=fields,
+        line.offset, line.length, head.kind, t_recorded=when[0], t_basis=when[1], t_kind="called", provider=head.provider,
+        outcome=head.outcome, user=None if head.user is None else str(head.user),
+        src_ip=address(str(head.src_ip)) if head.src_ip else None, event_code=head.event_code, fields=fields,
     )  # fmt: skip
+
+
+_FORM = Form(_head, iso, make, inside=_inside, judged=False, t_kind="called")
 
 
 def parse(file: File) -> Iterator[Record]:
     return json_items(file, OPENING, make)
+
+
+def batches(file: File) -> Iterator[Batch]:
+    return item_batches(file, OPENING, _FORM)
 
 
 def recognise(head: bytes) -> bool:
