@@ -152,7 +152,7 @@ def _replaced(events: Events, view: Packages) -> Iterator[Finding]:
         en = f"{path} stands in the place of a package's file by a local diversion (dpkg-divert --local), which moved that to {target};"
         en += " no package brought it."
         yield state(
-            events, RULE, row, ("kind", "file_path", "target"), Text(zh, en), severity=Severity.MEDIUM,
-            confidence=Confidence.MEDIUM, facts={"reason": "diverted", "path": path, "target": target},
+            events, RULE, row, ("kind", "file_path", "target"), Text(zh, en), severity=Severity.LOW,
+            confidence=Confidence.LOW, facts={"reason": "diverted", "path": path, "target": target},
             more=[(content_rows(row), NOW)], limit=20, moments=(),
         )  # fmt: skip
