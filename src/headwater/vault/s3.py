@@ -193,6 +193,8 @@ class LockedStore:
         try:
             data = answer.read(_XML_MOST)
             version = answer.getheader("x-amz-version-id") or ""
+        except (OSError, http.client.HTTPException) as error:
+            raise VaultError("HW3019", key, what=error) from error
         finally:
             connection.close()
         if answer.status != 200 or not version:
@@ -237,7 +239,7 @@ class LockedStore:
         try:
             if answer.status == 416:  # beyond the end
                 return
-            if answer.status not in {200, 206}:
+            if answer.status != (206 if headers and "Range" in headers else 200):  # the whole is no part of it
                 raise VaultError("HW3019", key, what=f"status {answer.status}: {answer.read(200)!r}")
             while block := answer.read(BLOCK):
                 yield block
@@ -259,8 +261,12 @@ class LockedStore:
     def _listed(self, prefix: str) -> list[tuple[str, str]]:
         """(key, version) of all objects under a prefix, oldest first."""
         found: list[tuple[str, str, str]] = []
-        query = {"versions": "", "prefix": prefix}
+        query, asked = {"versions": "", "prefix": prefix}, set()
         while True:
+            marks = (query.get("key-marker", ""), query.get("version-id-marker", ""))
+            if marks in asked:
+                raise VaultError("HW3019", prefix, what="the server lists the same page again")
+            asked.add(marks)
             status, _, data = self.bucket.short("GET", "", query=query)
             if status != 200:
                 raise VaultError("HW3019", prefix, what=f"status {status}: {data[:200]!r}")

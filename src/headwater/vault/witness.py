@@ -130,8 +130,7 @@ class Witness:
                 "previous": previous,
             }
             receipt = said | {"signature": self._key.sign(DOMAIN + canonical(said)).hex()}
-            os.write(handle, canonical(receipt) + b"\n")
-            os.fsync(handle)
+            _append(handle, canonical(receipt) + b"\n")
         except OSError as error:
             raise VaultError("HW3012", str(self._log), what=error) from error
         finally:
@@ -182,6 +181,23 @@ class Witness:
             previous = hashlib.sha256(line).hexdigest()
             seen[receipt.origin] = raw
         return previous, seen
+
+
+def _append(handle: int, line: bytes) -> None:
+    """A whole line at the log's end, on the disk; or nothing of it: a part of a line would keep the witness from ever signing.
+
+    Raises:
+        OSError: no room, or the disk does not take it.
+    """
+    before = os.fstat(handle).st_size
+    try:
+        left = memoryview(line)
+        while left:  # a disk that is nearly full takes a part
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, before)
+        raise
 
 
 def _hexes(proof: list[str]) -> list[str]:
