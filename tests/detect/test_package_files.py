@@ -137,6 +137,13 @@ def test_what_an_administrator_s_diversion_puts_in_a_program_s_place_is_told() -
     (found,) = system.found(package_files)
     assert (found.facts["reason"], found.facts["target"]) == ("diverted", "/usr/bin/ssh.real")
     assert not system.found(unowned_program)  # the program of the package, under its other name
+    copied = (
+        System()
+        .ordinary()
+        .owned("/usr/bin/ssh", "a" * 32)
+        .owned("/usr/bin/ssh", "", target="/usr/bin/ssh.real", package=None)
+    )
+    assert not copied.holds("/usr/bin/ssh.real", "a" * 32).holds("/usr/bin/ssh", "a" * 32).found(package_files)
 
 
 def test_a_diverted_program_is_compared_where_it_went() -> None:

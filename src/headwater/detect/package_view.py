@@ -82,10 +82,19 @@ def _diverted(owned: pl.DataFrame) -> pl.DataFrame:
 
 
 def replaced(view: Packages) -> pl.DataFrame:
-    """What stands where an administrator, not a package, had dpkg put a package's file elsewhere: the diversions, with it."""
+    """What stands where an administrator, not a package, had dpkg put a package's file elsewhere: the diversions, with it; not
+    where it holds the same as that."""
     local = view.owned.filter(pl.col("target").is_not_null() & pl.col("package").is_null())
     now = view.held.unique(["source", "system", "place"], keep="first", maintain_order=True)
-    return local.join(now, on=["source", "system", "place"], how="inner", suffix="_now", maintain_order="left")
+    found = local.join(now, on=["source", "system", "place"], how="inner", suffix="_now", maintain_order="left")
+    # a copy of what went aside, by the content there or the digest that the package states of it, is no other program
+    aside = [
+        frame.select("source", "system", pl.col("place").alias("to"), pl.col("md5").alias("md5_now"))
+        for frame in (now, view.owned.filter(pl.col("target").is_null()))
+    ]
+    return found.with_columns(place("target").alias("to")).join(
+        pl.concat(aside), on=["source", "system", "to", "md5_now"], how="anti", maintain_order="left"
+    )
 
 
 def differing(joined: pl.DataFrame) -> pl.DataFrame:
