@@ -69,10 +69,13 @@ def _spent(act: Callable[[], int], times: int) -> tuple[float, int]:
 def _measure(name: str, compiled: Compiled, files: list[bytes], size: int, times: int) -> None:
     engine = yara_x.Scanner(yara_x.Rules.deserialize_from(io.BytesIO(compiled.whole)))
     floor, hits = _spent(lambda: sum(len(engine.scan(f).matching_rules) for f in files), times)
-    fd = os.memfd_create("rules")
-    os.write(fd, compiled.whole)
-    yara_held.hold({"by_name": compiled.by_name}, (fd,))
-    os.close(fd)
+    fds = []
+    for _, data in compiled.parts:
+        fds.append(os.memfd_create("rules"))
+        os.write(fds[-1], data)
+    yara_held.hold({"by_name": compiled.by_name, "parts": [n for n, _ in compiled.parts]}, fds)
+    for fd in fds:
+        os.close(fd)
     spent, rows = _spent(
         lambda: sum(1 for f in files for r in scan(MemorySource(f), "/f", 0, len(f)).rows if not r.get("pattern")),
         times,

@@ -89,7 +89,7 @@ def _window(done: Scanned, data: bytes, at: int, name: str, whole: bool, seen: s
     if late:
         why = "yara: rules that may be slow took too long here; the others were tried"
         done.gaps.append(Gap(at, len(data), GapReason.INCOMPLETE, why))
-    for rule in sorted(results.matching_rules, key=lambda r: (r.namespace, r.identifier)):
+    for rule in sorted(results, key=lambda r: (r.namespace, r.identifier)):
         rows = list(_rows(rule, data, at, None if whole else at, seen))
         if len(done.rows) + len(rows) > FILE_MOST:
             done.gaps.append(Gap(at, len(data), GapReason.LIMIT, f"yara: more than {FILE_MOST} matches are not told"))

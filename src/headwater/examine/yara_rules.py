@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import yara_x
 
+from headwater.examine import yara_plan
 from headwater.formats.patterns import lazy_regex
 
 EXTERNAL = ("filename", "filepath", "extension", "filetype", "owner")
@@ -51,7 +52,9 @@ class Fault:
 class Compiled:
     """``whole``: all rules, serialised. ``quick``: those that the compiler does not call slow; empty where none is.
 
-    ``count``: rules by file. ``by_name``: some rule asks for the file's name, so that equal contents may differ.
+    ``sieve``: what tells that none of them can match (:mod:`headwater.examine.yara_sieve`), and ``open``, the rules of
+    which it cannot tell; empty where there is none. ``count``: rules by file. ``by_name``: some rule asks for the file's
+    name, so that equal contents may differ.
     """
 
     whole: bytes
@@ -60,6 +63,14 @@ class Compiled:
     faults: tuple[Fault, ...]
     slow: tuple[Fault, ...]
     by_name: bool
+    sieve: bytes = b""
+    open: bytes = b""
+
+    @property
+    def parts(self) -> tuple[tuple[str, bytes], ...]:
+        """What a child is given, each with its name."""
+        named = (("whole", self.whole), ("quick", self.quick), ("sieve", self.sieve), ("open", self.open))
+        return tuple((name, data) for name, data in named if data)
 
 
 def compile_rules(files: Sequence[RuleFile]) -> Compiled:
@@ -79,7 +90,20 @@ def compile_rules(files: Sequence[RuleFile]) -> Compiled:
     for rule in rules:
         count[rule.namespace] += 1
         names[rule.identifier] = None
-    return Compiled(_bytes(rules), _quick(files, by_name, names, slow), count, faults, slow, by_name)
+    sieve, left = _sieve(texts, rules, by_name)
+    return Compiled(_bytes(rules), _quick(files, by_name, names, slow), count, faults, slow, by_name, sieve, left)
+
+
+def _sieve(texts: dict[str, str], rules: yara_x.Rules, by_name: bool) -> tuple[bytes, bytes]:
+    plan = yara_plan.plan(texts, rules)
+    if plan is None:
+        return b"", b""
+
+    def build(parts: Sequence[tuple[str, str]]) -> yara_x.Rules:
+        return _filled([RuleFile(n, t) for n, t in parts], external=by_name).build()
+
+    left = yara_plan.compiled(plan, build) if plan.open else None
+    return plan.sieve, b"" if left is None else _bytes(left)
 
 
 def _filled(files: Sequence[RuleFile], *, external: bool, allowed: str = "") -> yara_x.Compiler:

@@ -133,8 +133,12 @@ def loaded(case: Path) -> Loaded | None:
         from headwater.examine.yara_rules import RuleFile, compile_rules
 
         compiled = compile_rules([RuleFile(n, t) for n, t in texts])
-        fds = tuple(_held(data) for data in (compiled.whole, compiled.quick) if data)
-        early = Early("headwater.examine.yara_held:hold", {"by_name": compiled.by_name}, fds)
+        fds = tuple(_held(data) for _, data in compiled.parts)
+        early = Early(
+            "headwater.examine.yara_held:hold",
+            {"by_name": compiled.by_name, "parts": [n for n, _ in compiled.parts]},
+            fds,
+        )
         _loaded[name] = Loaded(name, compiled, early)
     return _loaded[name]
 
