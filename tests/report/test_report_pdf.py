@@ -86,7 +86,7 @@ def test_both_languages_stand_in_one_print() -> None:
     packed = re.sub(r"\s", "", text_of(rich("both")))
     for said in (
         "检材登记表Evidenceregister",
-        "查找未见Searchedforandnotfound",
+        "查找及其结果Searchesandwhattheyfound",
         "web01于2026年3月2日被侵入",
         "web01wasbrokeninto",
     ):

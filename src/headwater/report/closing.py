@@ -29,7 +29,7 @@ from headwater.report.words import NONE, NOT_ASSESSED
 
 def searches(report: ReportData, references: References) -> list[Block]:
     """What "not found" rests on: the question, the query, what it covered, what it could not."""
-    blocks: list[Block] = [Heading(1, Text("查找未见", "Searched for and not found"), target="searches")]
+    blocks: list[Block] = [Heading(1, Text("查找及其结果", "Searches and what they found"), target="searches")]
     if not report.searches:
         return [*blocks, Note(Text("没有登记的查找。", "No search is registered."))]
     columns: tuple[Column, ...] = (

@@ -80,9 +80,9 @@ def findings(report: ReportData, references: References, annex: Annex, limit: in
         blocks.append(
             Note(
                 Text(
-                    "各检测规则均无发现。这只说明所用规则在所读数据中没有命中，见“查找未见”“未能读取的数据”与“局限”。",
+                    "各检测规则均无发现。这只说明所用规则在所读数据中没有命中，见“查找及其结果”“未能读取的数据”与“局限”。",
                     "No rule made a finding. That says only that the rules used hit nothing in the data that was read; "
-                    "see 'Searched for and not found', 'What could not be read' and 'Limits'.",
+                    "see 'Searches and what they found', 'What could not be read' and 'Limits'.",
                 )
             )
         )
