@@ -303,7 +303,9 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def gap_told(detail: str) -> Text:
-    """A gap's detail in both languages; in Chinese as it stands where no form fits."""
+    """A gap's detail in both languages; in Chinese as it stands where no form fits, a dash where nothing is said."""
+    if not detail:
+        return Text("—", "—")
     return Text(_chinese(detail, _DEEP) if len(detail) <= _LONGEST else detail, detail)
 
 

@@ -108,9 +108,13 @@ def told(words: str) -> Text:
 
 def _part(words: str) -> str:
     """A part by its form; where a file's name stands before it, what is said of that file."""
-    zh = gap_told(in_chinese(words, _FORMS)).zh
+    zh = _said(words)
     name, colon, rest = words.partition(": ")
     if zh != words or not colon:
         return zh
-    said = gap_told(in_chinese(rest, _FORMS)).zh
+    said = _said(rest)
     return f"{in_chinese(name, _FORMS)}：{said}" if said != rest else words
+
+
+def _said(words: str) -> str:
+    return gap_told(in_chinese(words, _FORMS)).zh if words else ""
