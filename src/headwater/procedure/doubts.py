@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from headwater.model.custody import Evidence, Verdict
 from headwater.model.nouns import Sentence, Text
-from headwater.procedure import assumed_years, odd_times
+from headwater.procedure import assumed_years, odd_times, summer_time
 from headwater.procedure.corridor import Corridor, evidence_of
 from headwater.procedure.stated_words import told
 
@@ -22,6 +22,7 @@ def warnings(corridor: Corridor) -> Iterator[Sentence]:
     yield from alike(items)
     yield from assumed_years.warnings(corridor)
     yield from odd_times.warnings(corridor)
+    yield from summer_time.warnings(corridor)
 
 
 def alike(items: Iterable[Evidence]) -> Iterator[Sentence]:
