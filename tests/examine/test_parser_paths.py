@@ -11,7 +11,6 @@ import pytest
 
 from headwater.examine import registry
 
-
 _compiled = functools.cache(re.compile)  # more than re itself remembers
 
 
