@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 from memory_events import MemoryEvents, at
 
-from headwater.detect import registry
+from headwater.detect import ransom_view, registry
 from headwater.detect.detectors import ransomware
+from headwater.detect.intrusion import Entries, Entry
 from headwater.model.kinds import EventKind, Severity, Stage
 from headwater.model.ports import Settings
 
@@ -122,6 +123,21 @@ def test_who_had_come_in_and_what_destroyed_the_copies_is_told() -> None:
     assert found.facts["destroys_copies"] == 1
     assert found.src_ip is None  # a login is no intrusion by itself
     assert "vssadmin" in found.text.en
+
+
+@pytest.mark.parametrize("others", [(), ("203.0.113.66",)])
+def test_of_two_who_had_come_in_neither_is_named_as_the_one_who_encrypted(
+    others: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later of two entries was said to be the source of the encryption, and was not."""
+    events = tree("/srv/data/{folder}/r{i}.{kind}.encrypted")
+    came = [Entry(1, START - 3600 * SECOND, START - 3000 * SECOND, a, None, ()) for a in (*others, "198.51.100.23")]
+    monkeypatch.setattr(ransom_view, "entries", lambda events, settings: Entries(came))
+    (found,) = run(events)
+    assert found.src_ip == (None if others else "198.51.100.23")
+    assert found.facts["entered_from"] == ",".join((*others, "198.51.100.23"))
+    assert ("which of them did this is not recorded" in found.text.en) == bool(others)
+    assert ("何者所为未见记载" in found.text.zh) == bool(others)
 
 
 def noise(n: int = 40, kind: str = "data", entropy: float = 7.9) -> MemoryEvents:

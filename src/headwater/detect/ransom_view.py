@@ -16,7 +16,7 @@ import polars as pl
 from headwater.detect.addresses import inside
 from headwater.detect.commands import excerpt, quoted
 from headwater.detect.frames import DAY, HOUR, MINUTE, names, take
-from headwater.detect.intrusion import entries
+from headwater.detect.intrusion import cited, entries
 from headwater.model.kinds import EventKind
 from headwater.model.nouns import Citation
 from headwater.model.ports import Events, Settings
@@ -313,6 +313,16 @@ def _traces(events: Events, view: View, source: int, when: Window, extension: st
 def _logins(events: Events, settings: Settings, view: View, source: int, when: Window) -> None:
     """From where somebody had come in: an entry that stands by itself, else the remote logins of the day before."""
     near = entries(events, settings).before(source, when.first)
+    who = list(dict.fromkeys(e.src_ip or "?" for e in near))
+    if len(who) > 1:  # nothing here says which of them did it, and so none of them is named as its source
+        view.beside = cited(near)
+        view.facts |= {"entered_from": ",".join(who[:_SHOWN])}
+        view.say(
+            f"此前一日内 {names(who[:_SHOWN], len(who), 'zh')} 均已侵入本机（另有记录为证），何者所为未见记载",
+            f"within the day before, {names(who[:_SHOWN], len(who), 'en')} had each entered the host, as the cited records show; "
+            "which of them did this is not recorded",
+        )
+        return
     if near:
         entry = near[-1]
         view.beside, view.src_ip = entry.spans, entry.src_ip

@@ -27,7 +27,7 @@ from headwater.model.records import Value
 
 RULE = Rule(
     id="ransomware",
-    version="2",
+    version="3",
     author="Headwater",
     title=Text("文件被批量加密或改名", "Files encrypted or renamed in bulk"),
     stage=Stage.IMPACT,
