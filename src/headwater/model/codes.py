@@ -22,7 +22,7 @@ class Code:
 CODES: dict[str, Code] = {
     "HW2001": Code("检材不存在：{where}", "the source does not exist: {where}"),
     "HW2002": Code("检材为空：{where}", "the source is empty: {where}"),
-    "HW2003": Code("检材无法读取：{where}({what})", "the source cannot be read: {where} ({what})"),
+    "HW2003": Code("检材无法读取：{where}（{what}）", "the source cannot be read: {where} ({what})"),
     "HW2004": Code(
         "E01 分段缺失：{what}",
         "an E01 segment is missing: {what}",
@@ -31,10 +31,12 @@ CODES: dict[str, Code] = {
     ),
     "HW2005": Code("E01 分段不属于同一镜像：{what}", "an E01 segment belongs to another image: {what}"),
     "HW2006": Code("E01 结构损坏：{what}", "the E01 structure is broken: {what}"),
-    "HW2007": Code("不支持的检材格式：{where}({what})", "this source format is not supported: {where} ({what})"),
-    "HW2008": Code("检材在读取期间发生变化：{where}({what})", "the source changed while it was read: {where} ({what})"),
+    "HW2007": Code("不支持的检材格式：{where}（{what}）", "this source format is not supported: {where} ({what})"),
+    "HW2008": Code(
+        "检材在读取期间发生变化：{where}（{what}）", "the source changed while it was read: {where} ({what})"
+    ),
     "HW2009": Code(
-        "不是完整的磁盘组：{where}({what})",
+        "不是完整的磁盘组：{where}（{what}）",
         "this is no whole disk set: {where} ({what})",
         "磁盘组由 headwater set 建立，与各镜像放在同一目录。",
         "A disk set is made by headwater set and lies in the folder of its images.",
@@ -46,25 +48,25 @@ CODES: dict[str, Code] = {
         "To go on with it add --resume; for another image name another --out.",
     ),
     "HW2021": Code(
-        "读取中断：{where}，偏移 {offset}({what})",
+        "读取中断：{where}，偏移 {offset}（{what}）",
         "the source was lost: {where} at offset {offset} ({what})",
         "已写部分完好。恢复连接后加 --resume 续作。",
         "What was written is kept. Connect it again and add --resume.",
     ),
     "HW2022": Code(
-        "镜像无法写入：{where}({what})",
+        "镜像无法写入：{where}（{what}）",
         "the image cannot be written: {where} ({what})",
         "已写部分完好。释放空间或重新连接目标盘后加 --resume 续作。",
         "What was written is kept. Make room or connect the destination again, then add --resume.",
     ),
     "HW2024": Code(
-        "回读不符：{where}({what})",
+        "回读不符：{where}（{what}）",
         "the image read back is not what was read from the source: {where} ({what})",
         "镜像不得使用；请检查目标盘与内存。",
         "The image must not be used; check the destination and the memory.",
     ),
     "HW2025": Code(
-        "无法续作：{where}({what})",
+        "无法续作：{where}（{what}）",
         "this image cannot be gone on with: {where} ({what})",
         "须用与上次相同的检材和选项。",
         "The same source and options as before are needed.",
@@ -76,7 +78,7 @@ CODES: dict[str, Code] = {
         "Write to another disk.",
     ),
     "HW2027": Code(
-        "检材没有写保护：{where}({what})",
+        "检材没有写保护：{where}（{what}）",
         "nothing protects the source from writing: {where} ({what})",
         "接入写保护设备并用 --write-blocker 说明，或用 --set-readonly 置内核只读标志；"
         '均不可行时用 --confirm-unprotected "理由"，理由将记入台账。',
@@ -84,11 +86,11 @@ CODES: dict[str, Code] = {
         'where neither can be, --confirm-unprotected "reason" is recorded.',
     ),
     "HW2029": Code(
-        "镜像附件无法使用：{where}({what})",
+        "镜像附件无法使用：{where}（{what}）",
         "the sidecar of the image cannot be used: {where} ({what})",
     ),
     "HW2030": Code(
-        "{where} 没有第 {what} 分区(现有：{there})",
+        "{where} 没有第 {what} 分区（现有：{there}）",
         "{where} has no partition {what} (there are: {there})",
     ),
     "HW2040": Code(
@@ -104,7 +106,7 @@ CODES: dict[str, Code] = {
         "Find the original parent; what is read over another one cannot be trusted.",
     ),
     "HW2042": Code(
-        "虚拟磁盘结构损坏：{where}({what})", "the structure of the virtual disk is broken: {where} ({what})"
+        "虚拟磁盘结构损坏：{where}（{what}）", "the structure of the virtual disk is broken: {where} ({what})"
     ),
     "HW2044": Code(
         "{where} 中没有 {what}",
@@ -113,19 +115,19 @@ CODES: dict[str, Code] = {
         "Look with headwater open IMAGE ls; a path is written like p2!/var/log/auth.log.",
     ),
     "HW2050": Code(
-        "没有一个密钥能解开加密卷：{where}(试过 {what} 个)",
+        "没有一个密钥能解开加密卷：{where}（试过 {what} 个）",
         "no key opens the encrypted volume: {where} ({what} tried)",
         "请核对口令、恢复密钥或密钥文件。",
         "Check the passphrase, recovery key or key file.",
     ),
-    "HW2051": Code("不支持该加密方式：{where}({what})", "this encryption is not supported: {where} ({what})"),
+    "HW2051": Code("不支持该加密方式：{where}（{what}）", "this encryption is not supported: {where} ({what})"),
     "HW2052": Code(
-        "加密卷要求的派生开销超出上限：{where}({what})",
+        "加密卷要求的派生开销超出上限：{where}（{what}）",
         "the encrypted volume asks for more work than is given: {where} ({what})",
         "可改用卷主密钥。",
         "Hand over the volume key instead.",
     ),
-    "HW2053": Code("加密卷头损坏：{where}({what})", "the header of the encrypted volume is broken: {where} ({what})"),
+    "HW2053": Code("加密卷头损坏：{where}（{what}）", "the header of the encrypted volume is broken: {where} ({what})"),
     "HW2060": Code(
         "{where} 正在被写入，拒绝制作镜像：{what}",
         "{where} is being written; imaging is refused: {what}",
@@ -186,7 +188,7 @@ CODES: dict[str, Code] = {
         "Run it on Linux; on Windows name \\\\.\\PhysicalDriveN itself.",
     ),
     "HW3001": Code(
-        "台账无法写入：{where}({what})",
+        "台账无法写入：{where}（{what}）",
         "the ledger cannot be written: {where} ({what})",
         "检查磁盘空间与权限；释放空间后用同一命令续作。",
         "Check disk space and permissions; then the same command goes on.",
@@ -204,31 +206,31 @@ CODES: dict[str, Code] = {
         "The evidence or case data has changed and must not be used.",
     ),
     "HW3004": Code(
-        "磁盘空间不足或写入失败：{where}({what})",
+        "磁盘空间不足或写入失败：{where}（{what}）",
         "no space or write failed: {where} ({what})",
         "释放空间后用同一命令续作，已完成的部分不会重做。",
         "Free some space; the same command goes on where it stopped.",
     ),
     "HW3010": Code(
-        "个人密钥无法使用：{where}({what})",
+        "个人密钥无法使用：{where}（{what}）",
         "the personal key cannot be used: {where} ({what})",
         "密钥由本人保管，口令只有本人知道；遗失时由管理员停用旧钥并登记新钥。",
         "A key and its passphrase belong to one person; where lost, an administrator dismisses it and enrols a new one.",
     ),
     "HW3011": Code(
-        "锚定凭证无法使用：{where}({what})",
+        "锚定凭证无法使用：{where}（{what}）",
         "the anchor cannot be used: {where} ({what})",
         "时间戳须附完整证书链；纸面链首形如 HW1 起点 条数 根值。",
         "A timestamp needs its whole certificate chain; a printed head reads HW1 ORIGIN SIZE ROOT.",
     ),
     "HW3012": Code(
-        "见证方拒绝签收：{where}({what})",
+        "见证方拒绝签收：{where}（{what}）",
         "the witness refuses: {where} ({what})",
         "若非本人误用旧副本，即表明台账被回退或分叉，请停止操作并保护现状。",
         "Unless an old copy was used by mistake, the ledger was rolled back or forked: stop and preserve it.",
     ),
     "HW3013": Code(
-        "时间戳服务不可达：{where}({what})",
+        "时间戳服务不可达：{where}（{what}）",
         "the timestamp authority cannot be reached: {where} ({what})",
         "请求已排队；联网后再运行 headwater anchor，或把 .tsq 文件带到联网机器上取回 .tsr。",
         "The request is queued: run headwater anchor again, or carry the .tsq file to a connected machine and bring back the .tsr.",
@@ -240,7 +242,7 @@ CODES: dict[str, Code] = {
         "The numbers stand in headwater register.",
     ),
     "HW3015": Code(
-        "内容存储拒绝：{where}({what})",
+        "内容存储拒绝：{where}（{what}）",
         "the store of contents refuses: {where} ({what})",
         "已存内容不得改写或删除；新版本请作为新检材登记。",
         "What is stored is never changed or removed; register a new version as a new item.",
@@ -252,50 +254,50 @@ CODES: dict[str, Code] = {
         'Check number, seal and hands; what did happen is entered with --override "reason" and listed as a gap.',
     ),
     "HW3018": Code(
-        "密封容器无法使用：{where}({what})",
+        "密封容器无法使用：{where}（{what}）",
         "the sealed container cannot be used: {where} ({what})",
         "至少为两名接收人封装密钥；任一接收人的身份文件可打开容器。",
         "The key is wrapped for two recipients at least; the identity of any of them opens it.",
     ),
     "HW3019": Code(
-        "对象存储不可用或拒绝：{where}({what})",
+        "对象存储不可用或拒绝：{where}（{what}）",
         "the object store cannot be used or refuses: {where} ({what})",
         "存储桶须在建立时启用 Object Lock，凭据须有写入与读取版本的权限。",
         "The bucket needs Object Lock from its making, and the credentials the right to write and to read versions.",
     ),
     "HW3020": Code(
-        "案件包无法使用：{where}({what})",
+        "案件包无法使用：{where}（{what}）",
         "the exported case cannot be used: {where} ({what})",
     ),
     "HW4001": Code("隔离子进程无法启动：{what}", "the confined child could not be started: {what}"),
     "HW4002": Code("解析器 {where} 不合规：{what}", "the parser {where} breaks its contract: {what}"),
     "HW4003": Code(
-        "无法打开案件检材：{where}({what})",
+        "无法打开案件检材：{where}（{what}）",
         "the evidence of the case cannot be opened: {where} ({what})",
         "请把检材放回登记时的路径。",
         "Put the evidence back where it was when it was registered.",
     ),
     "HW5001": Code(
-        "事件库损坏或缺失：{where}({what})",
+        "事件库损坏或缺失：{where}（{what}）",
         "the event store is broken or missing: {where} ({what})",
         "用 headwater verify --rebuild 核对，或以同一命令重做。",
         "Check with headwater verify --rebuild, or run the same command again.",
     ),
     "HW5002": Code(
-        "查询引擎内存不足，未答完；查询条件并无错误({what})",
+        "查询引擎内存不足，未答完；查询条件并无错误（{what}）",
         "the query engine ran out of memory before it was done; the condition is not at fault ({what})",
         "以 --feed、--since、--until 或 --limit 缩小范围，分次查询。",
         "Ask for less at a time: --feed, --since, --until or --limit.",
     ),
     "HW5003": Code(
-        "查询时文件读写失败；查询条件并无错误({what})",
+        "查询时文件读写失败；查询条件并无错误（{what}）",
         "a file could not be read or written during the query; the condition is not at fault ({what})",
         "查看案件目录与输出所在磁盘的剩余空间和权限；事件库可用 headwater verify --rebuild 核对。",
         "Look at the free space and rights of the case's and the output's disk; headwater verify --rebuild checks the store.",
     ),
     "HW6001": Code("规则目录不存在：{where}", "the rule folder does not exist: {where}"),
     "HW6012": Code(
-        "指标清单无法使用：{where}({what})",
+        "指标清单无法使用：{where}（{what}）",
         "the indicator list cannot be used: {where} ({what})",
         "可用文本（每行一个）、CSV、STIX 2.1 与 MISP 的 JSON。",
         "Text (one per line), CSV, and JSON of STIX 2.1 and MISP can be used.",

@@ -67,7 +67,7 @@ USAGE: dict[str, tuple[str, ...]] = {
         "State it with --authority, --authority-no, --authority-by, --authority-scope, --authority-until; "
         'where there is none, --no-authority "reason" records the reason and stamps the report.',
     ),
-    "HW1002": ("授权文件无法读取：{where}({what})", "the authority document {where} cannot be read ({what})"),
+    "HW1002": ("授权文件无法读取：{where}（{what}）", "the authority document {where} cannot be read ({what})"),
     "HW1003": ("授权已于 {until} 到期", "the authority ended on {until}", "请取得新的授权。", "Obtain a new one."),
     "HW1004": (
         "时区名称无效：{what}",
