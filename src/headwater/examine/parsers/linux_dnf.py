@@ -31,7 +31,7 @@ _LOG = TextLog(
         rule(rf"^(?P<action>(?:Dep-)?Install(?:ed)?|Reinstall(?:ed)?): {_PACKAGE}", K.PACKAGE_INSTALL),
         rule(rf"^(?P<action>Upgraded?|Updated?|Downgraded?): {_PACKAGE}", K.PACKAGE_UPGRADE),
         rule(rf"^(?P<action>Erased?|Removed?|Obsoleted): {_PACKAGE}", K.PACKAGE_REMOVE),
-        rule(r"^Command: (?P<command_line>[^\n]*?) *(?:\n|$)", K.LOG_MESSAGE),
+        rule(r"^Command: (?P<command_line>[^\n]*[^\s])", K.LOG_MESSAGE),
     ),
 )
 

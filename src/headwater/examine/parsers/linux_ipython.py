@@ -28,8 +28,9 @@ beside = of_log
 _MOST = 200_000  # sessions that are kept for their times
 _TEXT = 65_536
 _SHELL = lazy_regex(
-    r"(?m)^\s*(?:\w+\s*=\s*)?!{1,2}(?P<bang>.+)$|\bos\.(?:system|popen)\(\s*(?P<quote>['\"])(?P<call>.*?)(?P=quote)"
-    r"|^%%?(?:sx|system|bash|sh|script)\s+(?P<magic>.+)$"
+    r"(?m)^[ \t]{0,80}(?:\w{1,80}[ \t]{0,9}=[ \t]{0,9})?!{1,2}(?P<bang>.+)$"
+    r"|\bos\.(?:system|popen)\([ \t]{0,9}(?P<quote>['\"])(?P<call>.*?)(?P=quote)"
+    r"|^%%?(?:sx|system|bash|sh|script)[ \t]{1,9}(?P<magic>.+)$"
 )
 
 

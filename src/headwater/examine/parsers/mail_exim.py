@@ -24,7 +24,7 @@ FEED = "mail.exim"
 VERSION = 2
 READS = ("/var/log/exim4/*log*", "/var/log/exim/*log*", "/var/log/exim_*log*")
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?"
-_NAMED = r"(?:[^\[\s(]+ )?(?:\((?P<helo>[^)]*)\) )?\[(?P<src_ip>[0-9a-fA-F.:]+)\](?::(?P<port>\d+))?"
+_NAMED = r"(?:[^\[\s(]{1,255} )?(?:\((?P<helo>[^)]{0,255})\) )?\[(?P<src_ip>[0-9a-fA-F.:]{2,45})\](?::(?P<port>\d+))?"
 _PEER, _FROM = "H=" + _NAMED, r"(?:\bfrom |\bH=)" + _NAMED
 LOG = TextLog(
     lazy_regex(rf"{_TIME} ".encode()),
@@ -35,16 +35,18 @@ LOG = TextLog(
     iso,
     (
         rule(
-            r"(?P<authenticator>\S+) authenticator failed for .*?\[(?P<src_ip>[^\]]+)\](?::(?P<port>\d+))?"
-            r"[^\n]*?(?:\(set_id=(?P<user>[^)]*)\))?$",
+            rf"(?P<authenticator>\S{{1,80}}) authenticator failed for {_NAMED}[^\n]*?(?:\(set_id=(?P<user>[^)]*)\))?$",
             K.AUTH_FAILURE, Outcome.FAILURE,
         ),
-        rule(r"^<= (?P<sender>\S+) .*?\[(?P<src_ip>[^\]]+)\].*? A=(?P<authenticator>[^:\s]+):(?P<user>\S+)",
+        rule(rf"^<= (?P<sender>\S+) (?:[A-Z]=\S+ ){{0,2}}?{_PEER}.*? A=(?P<authenticator>[^:\s]+):(?P<user>\S+)",
              K.AUTH_SUCCESS, Outcome.SUCCESS),
         rule(r"^<= (?P<sender>\S+) (?:R=\S+ )?U=(?P<user>\S+) P=local", K.LOG_MESSAGE),
-        rule(r"^<= (?P<sender>\S+)(?: .*?\[(?P<src_ip>[^\]]+)\](?::(?P<port>\d+))?)?", K.LOG_MESSAGE),
-        rule(r"^[=-]> (?P<recipient>\S+)(?: .*?\[(?P<dst_ip>[^\]]+)\])?", K.LOG_MESSAGE, Outcome.SUCCESS),
-        rule(r"^\*\* (?P<recipient>\S+)(?: .*? H=\S+ \[(?P<dst_ip>[^\]]+)\])?(?:.*?: (?P<reason>.*))?", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(rf"^<= (?P<sender>\S+)(?: (?:[A-Z]=\S+ ){{0,2}}?{_PEER})?", K.LOG_MESSAGE),
+        rule(r"^[=-]> (?P<recipient>\S+)(?: .*?\[(?P<dst_ip>[0-9a-fA-F.:]{2,45})\])?", K.LOG_MESSAGE, Outcome.SUCCESS),
+        rule(
+            r"^\*\* (?P<recipient>\S+)(?: .*? H=\S{1,255} \[(?P<dst_ip>[0-9a-fA-F.:]{2,45})\])?(?:.*?: (?P<reason>.*))?",
+            K.LOG_MESSAGE, Outcome.FAILURE,
+        ),
         rule(r"^== (?P<recipient>\S+)(?:.*? defer (?P<reason>.*))?", K.LOG_MESSAGE),
         rule(r"^cwd=(?P<cwd>.*?) \d+ args: (?P<command_line>.*)", K.LOG_MESSAGE),
         rule(r"^(?:removed|cancelled|frozen|unfrozen|forced) by (?P<user>\S+)$", K.LOG_MESSAGE),
@@ -53,7 +55,10 @@ LOG = TextLog(
             r"(?: <?(?P<recipient>[^>:\s]*)>?)?(?:: (?P<reason>.*))?$",
             K.LOG_MESSAGE, Outcome.FAILURE,
         ),
-        rule(rf"\brejected(?: (?P<command>[A-Z]+))?.*?{_FROM}(?:: (?P<reason>.*))?", K.LOG_MESSAGE, Outcome.FAILURE),
+        rule(
+            rf"^(?:unqualified \w+ )?rejected:?(?: (?P<command>[A-Z]+))?[^\[]{{0,300}}?{_FROM}(?:: (?P<reason>.*))?",
+            K.LOG_MESSAGE, Outcome.FAILURE,
+        ),
         rule(
             rf"^SMTP (?:syntax|protocol) error in \"(?P<command>.*?)\" {_FROM}(?: I=\S+)?(?: (?P<reason>.*))?",
             K.LOG_MESSAGE, Outcome.FAILURE,
