@@ -56,6 +56,15 @@ def test_a_missing_number_of_a_security_log() -> None:
     assert "/var/log/secure" in gone.text.zh
 
 
+def test_what_is_missing_of_a_rotation_is_said_in_one_language_and_counted() -> None:
+    (one,) = run(files("/var/log/auth.log", "/var/log/auth.log.1", "/var/log/auth.log.3.gz"))
+    assert ".2 is missing while .3 is there" in one.text.en
+    (many,) = run(files("/var/log/auth.log", "/var/log/auth.log.1", "/var/log/auth.log.14.gz"))
+    assert ".2, .3, .4, .5, .6, .7, .8, .9 and 4 more are missing while .14 is there" in many.text.en
+    assert ".8、.9 等 12 个" in many.text.zh
+    assert "、" not in many.text.en
+
+
 def test_full_rotations_and_dated_ones_are_nothing() -> None:
     logs = ["/var/log/syslog", "/var/log/syslog.1", "/var/log/syslog.2.gz", "/var/log/messages-20260301.gz"]
     more = ["/var/log/nginx/access.log", "/var/log/nginx/access.log.1", "/var/log/apt/history.log.1.gz"]

@@ -107,7 +107,9 @@ def _finding(facts: Mapping[str, Any], language: str) -> Iterator[str]:
     yield from _texts(facts["text"], language)
     shown = min(facts["spans"], SPANS_MOST)
     yield _said(
-        f"引证记录 {facts['spans']} 条，列出 {shown} 条", f"{facts['spans']} record(s) cited, {shown} shown", language
+        f"引证记录 {facts['spans']} 条，列出 {shown} 条",
+        f"{facts['spans']} record{'' if facts['spans'] == 1 else 's'} cited, {shown} shown",
+        language,
     )
     for gap in facts["gaps"]:
         span = gap["span"]

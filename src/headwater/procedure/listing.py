@@ -150,7 +150,8 @@ def cited(held: Iterable[Finding]) -> tuple[Text, str]:
     zh = f"{len(rows)} 项发现，" if len(rows) > 1 else ""
     en = f"{len(rows)} findings, " if len(rows) > 1 else ""
     zh += f"引证记录 {len(spans)} 条" + (f"、缺口 {len(gaps)} 处" if gaps else "")
-    en += f"{len(spans)} record(s) cited" + (f", {len(gaps)} gap(s)" if gaps else "")
+    en += f"{len(spans)} record{'' if len(spans) == 1 else 's'} cited"
+    en += f", {len(gaps)} gap{'' if len(gaps) == 1 else 's'}" if gaps else ""
     if spans:
         span = spans[0].span
         first = event_id(span.evidence, span.path, span.offset, spans[0].ordinal)

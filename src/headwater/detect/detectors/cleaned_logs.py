@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from headwater.detect.frames import gap_citations, state, take
+from headwater.detect.frames import gap_citations, names, state, take
 from headwater.detect.system_view import within
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import Confidence, EventKind, GapReason, Severity, Stage
@@ -24,7 +24,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="cleaned-logs",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("日志或历史记录被清理", "Logs or histories were cleaned"),
     stage=Stage.COVER,
@@ -41,6 +41,7 @@ HISTORY = Rule(
     severity=Severity.MEDIUM,
 )
 _ZEROED = ("linux.wtmp", "linux.btmp")
+_LISTED = 8  # numbers in a sentence; the facts have all
 _SECURITY = lazy_regex(r"/(?:auth\.log|secure|syslog|messages|wtmp|btmp|audit\.log|lastlog|daemon\.log|kern\.log)$")
 _ROTATED = lazy_regex(r"^(/(?:var/log|www/wwwlogs)/.+?)\.(\d{1,3})(?:\.(?:gz|xz|bz2|zst))?$")
 _HISTORY = r"/\.(?:bash|zsh|sh|ash|mysql|python|lesshst)_?(?:history)?$"
@@ -117,21 +118,23 @@ def _rotations(events: Events, there: pl.DataFrame, every: pl.DataFrame) -> Iter
         match = _ROTATED.match(path)
         if match:
             numbers.setdefault(match.group(1), set()).add(int(match.group(2)))
-    names = set(there["file_path"].to_list())
+    paths = set(there["file_path"].to_list())
     for base, held in sorted(numbers.items()):
         # logrotate counts from 1 (or 0 with "start 0"): https://man7.org/linux/man-pages/man8/logrotate.8.html
         missing = sorted(set(range(1, max(held))) - held)
         security = bool(_SECURITY.search(base))
-        gone = security and base not in names and max(held) < 100
+        gone = security and base not in paths and max(held) < 100
         if not missing and not gone:
             continue
         rows = there.filter(pl.col("file_path").str.contains(rf"^{re.escape(base)}\.\d"))
         rows = rows.unique(["file_path"], keep="first", maintain_order=True).sort("file_path")
         parts_zh, parts_en = [], []
         if missing:
-            listed = "、".join(f".{n}" for n in missing[:8])
-            parts_zh.append(f"{base} 的轮转文件缺少 {listed}，而编号更大的 .{max(held)} 仍在")
-            parts_en.append(f"of the rotations of {base}, {listed} are missing while .{max(held)} is there")
+            some, be = [f".{n}" for n in missing[:_LISTED]], "is" if len(missing) == 1 else "are"
+            parts_zh.append(f"{base} 的轮转文件缺少 {names(some, len(missing), 'zh')}，而编号更大的 .{max(held)} 仍在")
+            parts_en.append(
+                f"of the rotations of {base}, {names(some, len(missing), 'en')} {be} missing while .{max(held)} is there"
+            )
         if gone:
             parts_zh.append(f"{base} 本身不存在，而其轮转文件仍在")
             parts_en.append(f"{base} itself is gone while its rotations are there")
