@@ -12,7 +12,7 @@ import pytest
 
 from headwater.examine import registry
 from headwater.examine.batch import Batch, batches_of, merge_gaps
-from headwater.examine.parsers import _json_columns, _text_columns
+from headwater.examine.parsers import _json_columns, _text_columns, mongodb_log
 from headwater.model.records import File, Gap
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -64,6 +64,7 @@ def _told(
 def test_spoilt_records_read_alike_in_columns_and_one_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_text_columns, "_SMALL", 0)
     monkeypatch.setattr(_json_columns, "_SMALL", 0)
+    monkeypatch.setattr(mongodb_log, "_SMALL", 0)
     parser = registry.all_parsers()[name]
     parse, batches = parser.parse, parser.batches
     assert parse is not None

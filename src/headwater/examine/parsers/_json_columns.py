@@ -84,6 +84,8 @@ class Form:
     judged: bool = True
     t_kind: str = "logged"
     one: Callable[[Line], Iterable[Event | Gap | Skip]] | None = None
+    flat: Callable[[dict[str, Any]], dict[str, Any]] = lambda entry: entry
+    prefix: str = ""
 
 
 class _Unlike(Exception):
@@ -190,7 +192,7 @@ def object_batch(
 def _frame(rows: list[Place], heads: list[Head], objects: list[dict[str, Any]], form: Form) -> pl.DataFrame:
     count = len(rows)
     lists: Lists = {}
-    flattened(objects, range(count), count, "", 0, lists)
+    flattened([form.flat(entry) for entry in objects], range(count), count, form.prefix, 0, lists)
     changed = form.fields(lists, objects)
     if changed is None:
         raise _Unlike

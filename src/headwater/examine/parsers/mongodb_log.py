@@ -11,19 +11,25 @@ Source: https://www.mongodb.com/docs/manual/reference/log-messages/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from headwater.examine.batch import Batch, batches_of
+from headwater.examine.parsers._json_columns import Form, Head, Lists, object_batch, quick_objects
+from headwater.examine.parsers._record_windows import Window, windows
 from headwater.examine.parsers._records import Chunk, TextLog, chunks, event, flatten, made, object_of, rule, said
+from headwater.examine.parsers._text import Line
+from headwater.examine.parsers._text_columns import text_window
 from headwater.examine.parsers._when import iso
 from headwater.formats.patterns import lazy_regex
 from headwater.model.kinds import EventKind as K
 from headwater.model.kinds import GapReason, Outcome
-from headwater.model.records import Event, File, Gap, Record, Value
+from headwater.model.records import Event, File, Gap, Record, Skip, Value
 
 FEED = "mongodb.log"
 VERSION = 1
 READS = ("/var/log/mongodb/*.log*", "/var/log/mongo/*.log*", "/www/server/mongodb/log/*")
+_SMALL = 1 << 16  # bytes; a smaller file is read sooner one by one
 _MESSAGES: dict[str, tuple[K, Outcome | None]] = {
     "Authentication succeeded": (K.AUTH_SUCCESS, Outcome.SUCCESS),
     "Successfully authenticated": (K.AUTH_SUCCESS, Outcome.SUCCESS),
@@ -62,32 +68,80 @@ _TEXT = TextLog(
 )
 
 
-def _event(chunk: Chunk, entry: dict[str, Any]) -> Event:
-    message = str(entry.get("msg", ""))
-    kind, outcome = _MESSAGES.get(message, (K.LOG_MESSAGE, None))
-    stated = str(said(entry, "t.$date") or "")
-    when = iso(stated)
-    remote = str(said(entry, "attr.remote", "attr.client") or "")
-    peer, _, port = remote.rpartition(":")
-    attributes = entry.get("attr") if isinstance(entry.get("attr"), dict) else {}
-    own: dict[str, Value] = {
-        "src_ip": peer.strip("[]") or None, "port": port if peer else None, "time_text": stated if when[0] is None else None,
-        "user": said(entry, "attr.principalName", "attr.user"), "message": message, "level": str(entry.get("s", "")),
-        "component": str(entry.get("c", "")), "ctx": str(entry.get("ctx", "")),
-        "database": said(entry, "attr.authenticationDatabase", "attr.db"),
+def _remote(entry: dict[str, Any]) -> tuple[str, str, str]:
+    return str(said(entry, "attr.remote", "attr.client") or "").rpartition(":")
+
+
+def _head(entry: dict[str, Any]) -> Head:
+    kind, outcome = _MESSAGES.get(str(entry.get("msg", "")), (K.LOG_MESSAGE, None))
+    user, peer = said(entry, "attr.principalName", "attr.user"), _remote(entry)[0].strip("[]") or None
+    code = str(entry.get("id", "")) or None
+    return Head(str(said(entry, "t.$date") or ""), kind, outcome, user, peer, "mongod", code)
+
+
+def _attributes(entry: dict[str, Any]) -> dict[str, Any]:
+    attributes = entry.get("attr")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _own(entry: dict[str, Any]) -> dict[str, Value]:
+    peer, _, port = _remote(entry)
+    database = said(entry, "attr.authenticationDatabase", "attr.db")
+    return {
+        "port": port if peer else None, "message": str(entry.get("msg", "")), "level": str(entry.get("s", "")),
+        "component": str(entry.get("c", "")), "ctx": str(entry.get("ctx", "")), "database": None if database is None else str(database),
     }  # fmt: skip
-    own = {k: None if v is None else str(v) for k, v in own.items()}
-    own |= flatten(attributes or {}, "attr.")
-    return event(chunk, when, kind, outcome, own, provider="mongod", event_code=str(entry.get("id", "")) or None)
+
+
+def _fields(columns: Lists, objects: Sequence[dict[str, Any]]) -> Lists:
+    own = [_own(entry) for entry in objects]
+    return {name: [one[name] for one in own] for name in own[0]} | columns
+
+
+def _event(chunk: Chunk | Line, entry: dict[str, Any]) -> Event:
+    head = _head(entry)
+    when = iso(head.stated or "")
+    own: dict[str, Value] = {"src_ip": head.src_ip, "user": None if head.user is None else str(head.user)} | _own(entry)
+    own["time_text"] = head.stated if when[0] is None else None
+    own |= flatten(_attributes(entry), "attr.")
+    return event(chunk, when, head.kind, head.outcome, own, provider="mongod", event_code=head.event_code)
+
+
+def _record(chunk: Chunk) -> Event | Gap:
+    if not chunk.text.startswith("{"):
+        return made(chunk, _TEXT)
+    entry = object_of(chunk.text)
+    if entry is not None:
+        return _event(chunk, entry)
+    return Gap(chunk.offset, chunk.length, GapReason.NOT_THIS_FORMAT, "no JSON object")
+
+
+def _each(parts: Iterable[Chunk | Gap | Skip]) -> Iterator[Event | Gap | Skip]:
+    return (_record(part) if isinstance(part, Chunk) else part for part in parts)
 
 
 def parse(file: File) -> Iterator[Record]:
-    for chunk in chunks(file, _TEXT.starts):
-        if not isinstance(chunk, Chunk):
-            yield chunk
-        elif not chunk.text.startswith("{"):
-            yield made(chunk, _TEXT)
-        elif (entry := object_of(chunk.text)) is not None:
-            yield _event(chunk, entry)
+    return _each(chunks(file, _TEXT.starts))
+
+
+_FORM = Form(
+    _head, iso, _event, fields=_fields, flat=_attributes, prefix="attr.",
+    one=lambda line: (_record(Chunk(line.offset, line.length, line.text)),),
+)  # fmt: skip
+
+
+def batches(file: File) -> Iterator[Batch]:
+    """The same in columns: windows of objects, or of the older text."""
+    if file.size < _SMALL:
+        yield from batches_of(parse(file), file.size)
+        return
+    for part in windows(file, _TEXT.starts, None, _each):
+        if not isinstance(part, Window):
+            yield part
+        elif b"{" not in {part.raw[at : at + 1] for at in part.low.tolist()}:
+            yield text_window(part, _TEXT)
         else:
-            yield Gap(chunk.offset, chunk.length, GapReason.NOT_THIS_FORMAT, "no JSON object")
+            low, high = part.low.tolist(), part.high.tolist()
+            pieces = [part.raw[a : b - 1] for a, b in zip(low, high)]
+            places = [(part.offset + a, b - a, piece) for a, b, piece in zip(low, high, pieces)]
+            yield object_batch(part.offset, part.offset + len(part.raw), places, quick_objects(pieces), _FORM)
