@@ -4,6 +4,8 @@
 A row stands on all bytes of its file: offset 0, the file's length, and the ordinal :data:`WHOLE`, which no record of a
 parser has, so that it is told apart from the first record in the same file. Its times are those of ``fs.macb``.
 ``entropy`` is Shannon's, in bits per byte (0–8), over the first MiB: 7.9 and more is compressed or encrypted.
+Of a deleted file some of whose blocks belong to a later file no digest is stated, nor what rests on such blocks; where none
+of its bytes is left, it has no row.
 ``php_inside``: a PHP opening tag stands in the first MiB of what is, by its signature, a picture, archive or document.
 """
 
@@ -24,7 +26,7 @@ from headwater.model.ports import ByteSource
 from headwater.model.records import own_column
 
 FEED = "fs.content"
-VERSION = 1
+VERSION = 2
 WHOLE = 1 << 30  # the ordinal of an event on a whole file
 FILE_MOST = 64 << 30  # bytes; what is larger is a stated gap
 SAMPLE = 1 << 20
@@ -69,9 +71,25 @@ def describe(source: ByteSource, path: str, progress: Callable[[int], None] | No
     return renamed(row, path)
 
 
+def its_own(row: Row, lost: Sequence[tuple[int, int]]) -> Row | None:
+    """The row without what rests on ranges (offset, length) that are not this file's any more; None where it has no other."""
+    lost = [(at, length) for at, length in lost if length > 0]
+    if not lost:
+        return row
+    if sum(length for _, length in lost) >= int(row["length"]):
+        return None
+    first = min(at for at, _ in lost)
+    left: Row = row | {"hash": None, _MD5: None}
+    if first < SAMPLE:
+        left |= {_ENTROPY: None, _PHP: None}
+    if first < HEAD:
+        left |= {_TYPE: None, _DISGUISED: None}
+    return left
+
+
 def renamed(row: Row, path: str) -> Row:
     """The row under a name: a hard link holds the same bytes, but its own ending promises what they are."""
-    promised = disguised(path.rpartition("/")[2], str(row[_TYPE]))
+    promised = None if row[_TYPE] is None else disguised(path.rpartition("/")[2], str(row[_TYPE]))
     return row | {"file_path": path, _DISGUISED: promised}
 
 

@@ -54,7 +54,7 @@ def describe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
 
 
 def _row(targets: Targets, target: Mapping[str, Any]) -> tuple[content.Row | None, list[Gap]]:
-    """What one file holds, None where it is too large, and what of it could not be read."""
+    """What one file holds, None where it is too large or nothing is left of it, and what of it could not be read."""
     source = targets.content(target)
     if source.size > content.FILE_MOST:
         return None, [Gap(0, source.size, GapReason.LIMIT, f"content: more than {content.FILE_MOST} bytes")]
@@ -67,7 +67,11 @@ def _row(targets: Targets, target: Mapping[str, Any]) -> tuple[content.Row | Non
     if row["length"] < source.size:
         rest = source.size - int(row["length"])
         gaps.append(Gap(int(row["length"]), rest, GapReason.TRUNCATED, "content: shorter than its stated size"))
-    return row, gaps
+    return _its_own(row, bad), gaps
+
+
+def _its_own(row: content.Row, bad: Sequence[tuple[int, int, GapReason, str]]) -> content.Row | None:
+    return content.its_own(row, [(at, length) for at, length, reason, _ in bad if reason is GapReason.OVERWRITTEN])
 
 
 def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]:
@@ -75,7 +79,7 @@ def redescribe(args: Mapping[str, Any], fds: Sequence[int]) -> Iterator[Message]
     targets = Targets(args, fds)
     for target in args["targets"]:
         source = targets.content(target)
-        row = content.describe(source, str(target["path"]))
-        row |= {"kind": "state.file", "offset": 0, "ordinal": content.WHOLE}
-        yield {"path": join(target["view"], target["path"]), "rows": [row]}, b""
+        row = _its_own(content.describe(source, str(target["path"])), list(source.bad))
+        fixed = {"kind": "state.file", "offset": 0, "ordinal": content.WHOLE}
+        yield {"path": join(target["view"], target["path"]), "rows": [] if row is None else [row | fixed]}, b""
     yield {"result": {}}, b""
