@@ -144,3 +144,15 @@ def test_same_rows_by_numpy_and_by_the_scanner() -> None:
     other = parquet.parquet_bytes(frame)
     assert_frame_equal(pl.read_parquet(one), pl.read_parquet(other))
     assert other == parquet.parquet_bytes(frame)
+
+
+def test_a_text_in_rows_that_were_not_looked_at_is_not_taken_for_the_others(tmp_path: Path) -> None:
+    nearly = ["same"] * 3_000
+    nearly[1_234] = "other"
+    made = {
+        "one": ["same", None, None] * 1_000,
+        "one too, in the same rows": ["another", None, None] * 1_000,
+        "nearly one": [text if row % 2 == 0 else None for row, text in enumerate(nearly)],
+        "empty": ["", None, None] * 1_000,
+    }
+    _read_by_both(pl.DataFrame(made, schema=dict.fromkeys(made, pl.String)), tmp_path / "part.parquet")
