@@ -21,8 +21,8 @@ import yara_x
 
 from headwater.formats.yara_conditions import parse
 from headwater.formats.yara_judging import NEVER, Known, judge
-from headwater.formats.yara_literals import Literal, runs
-from headwater.formats.yara_text import NotRead, ReadFile, ReadRule, read
+from headwater.formats.yara_literals import Literal, runs, starts
+from headwater.formats.yara_text import NotRead, Pattern, ReadFile, ReadRule, read
 
 PATTERNS_LEAST = 150  # with fewer the engine is as fast as the sieve
 WINDOW = 7  # bytes: of four neighbouring places one is a multiple of four, and four bytes from there lie within
@@ -74,7 +74,7 @@ def plan(texts: Mapping[str, str], rules: yara_x.Rules) -> Plan | None:
     left = sum(len(named[n][r]) for n, space in open_rules.items() for r in space if r in named[n])
     if 2 * left >= total:
         return None
-    literals = [[lit.data.hex(), lit.nocase, _window(lit.data)[1]] for lit in made.literals]
+    literals = [[lit.data.hex(), lit.nocase, _place(lit)] for lit in made.literals]
     sieve = json.dumps({"rules": made.rules, "literals": literals}, separators=(",", ":")).encode()
     return Plan(sieve, tuple(open_files), open_rules)
 
@@ -109,7 +109,7 @@ def _rules(made: _Made, found: ReadFile, named: Mapping[str, Sequence[str]]) -> 
         except (NotRead, RecursionError):
             tree = ["any"]
         tree = _numbered(tree, numbers)
-        patterns = [_wanted(made, runs(p)) for p in rule.patterns]
+        patterns = [_wanted(made, p) for p in rule.patterns]
         made.rules.append({"tree": tree, "patterns": patterns, "open": False, "private": rule.private})
         numbers[rule.name] = first + n
     judged: dict[int, int] = {}
@@ -135,24 +135,38 @@ def _empty(rules: Sequence[Mapping[str, Any]], n: int, judged: dict[int, int]) -
     if n not in judged:
         wanted = rules[n]["patterns"]
 
-        def of(other: Any) -> int:
+        def of(other: int) -> int:
             return _empty(rules, other, judged)
 
-        judged[n] = judge(rules[n]["tree"], Known(None, lambda which: not wanted[which], of))
+        judged[n] = judge(rules[n]["tree"], Known(None, lambda which: not wanted[which]["any"], of))
     return judged[n]
 
 
-def _wanted(made: _Made, forms: tuple[tuple[Literal, ...], ...]) -> list[int]:
-    """The literals one of which must be there for a pattern; none where it is not known."""
-    found = []
-    for form in forms:
-        fit = [Literal(r.data[:LITERAL_MOST], r.nocase) for r in form if len(r.data) >= WINDOW]
-        fit = [r for r in fit if _window(r.data)[0] < _COMMON_MOST]
+def _wanted(made: _Made, pattern: Pattern) -> dict[str, Any]:
+    """``any``: the literals one of which must be there for a pattern, ``at``: one of these stands where it does; none
+    where it is not known."""
+
+    def number(literal: Literal) -> int:
+        return made.literals.setdefault(literal, len(made.literals))
+
+    found: list[Literal] = []
+    for form in runs(pattern):
+        fit = [Literal(r.data[:LITERAL_MOST], r.nocase) for r in form]
+        fit = [r for r in fit if _place(r) >= 0]
         if not fit:
-            return []
-        best = min(fit, key=lambda r: (_window(r.data)[0], -len(r.data)))
-        found.append(made.literals.setdefault(best, len(made.literals)))
-    return found
+            found = []
+            break
+        found.append(min(fit, key=lambda r: (_window(r.data)[0], -len(r.data))))
+    return {
+        "any": [number(r) for r in found],
+        "at": [number(Literal(r.data[:LITERAL_MOST], r.nocase)) for r in starts(pattern)],
+    }
+
+
+def _place(literal: Literal) -> int:
+    """Where the window of a literal begins; -1 where it has none that is of use."""
+    common, at = _window(literal.data)
+    return at if len(literal.data) >= WINDOW and common < _COMMON_MOST else -1
 
 
 _COMMON_MOST = 1_000  # a window as common as this is of no use

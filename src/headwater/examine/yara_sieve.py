@@ -7,7 +7,8 @@
    ``nocase``, with its letters made small).
 2. A place whose number is one of those is compared with the fixed bytes themselves.
 3. The conditions of rules whose bytes were found are judged; all other closed rules cannot hold.
-4. Open rules, which may hold without, are judged by what else is known (size, head); the engine looks for the rest of them.
+4. Open rules, which may hold without, are judged by what else is known (size, head); the engine
+   looks for the rest of them.
 
 What it lets through is looked at by all rules as if there were no sieve; it never tells anything itself. So a sieve changes
 what a look costs and not what it says. Where it costs more than it spares it is asked only now and then.
@@ -82,7 +83,7 @@ class Sieve:
         grams: dict[int, list[tuple[int, int]]] = {}
         for number, (text, _, window) in enumerate(made["literals"]):
             data = bytes.fromhex(text)
-            for at in range(window, window + 4):
+            for at in range(window, window + 4) if window >= 0 else ():
                 gram = int.from_bytes(data[at : at + 4], "little") | int(self._small)
                 grams.setdefault(gram, []).append((number, at))
         ordered = sorted(grams)
@@ -103,7 +104,7 @@ class Sieve:
         found: list[dict[int, None]] = [{} for _ in self._literals]
         own: list[set[int]] = []
         for n, rule in enumerate(self._rules):
-            literals = {literal for pattern in rule["patterns"] for literal in pattern}
+            literals = {literal for pattern in rule["patterns"] for literal in pattern["any"]}
             for other in _references(rule["tree"]):
                 literals |= own[other]
             own.append(literals)
@@ -161,24 +162,31 @@ class Sieve:
             for literal, at in self._entries[entry]:
                 if literal in seen or literal in fresh:
                     continue
-                wanted, nocase = self._literals[literal]
                 start = base + 4 * place - at
-                if start >= 0:
-                    there = data[start : start + len(wanted)]
-                    if there == wanted or (nocase and there.lower() == wanted):
-                        fresh.add(literal)
+                if start >= 0 and self._same(literal, data, start):
+                    fresh.add(literal)
         return fresh, checked
 
     def _judge(self, n: int, data: bytes, seen: set[int], judged: dict[int, int]) -> int:
         if n not in judged:
             patterns = self._rules[n]["patterns"]
-            known = Known(
-                data,
-                lambda which: not patterns[which] or not seen.isdisjoint(patterns[which]),
-                lambda other: self._judge(int(other), data, seen, judged),
-            )
+
+            def held(which: int) -> bool:
+                wanted = patterns[which]["any"]
+                return not wanted or not seen.isdisjoint(wanted)
+
+            def stands(which: int, place: int) -> bool:
+                wanted = patterns[which]["at"]
+                return not wanted or any(self._same(w, data, place) for w in wanted)
+
+            known = Known(data, held, lambda other: self._judge(other, data, seen, judged), stands)
             judged[n] = judge(self._rules[n]["tree"], known)
         return judged[n]
+
+    def _same(self, literal: int, data: bytes, place: int) -> bool:
+        wanted, nocase = self._literals[literal]
+        there = data[place : place + len(wanted)]
+        return there == wanted or (nocase and there.lower() == wanted)
 
 
 def _references(tree: Any) -> list[int]:

@@ -71,13 +71,13 @@ class _Parser:
         while self._takes("or"):
             parts.append(self._and())
         self._depth -= 1
-        return parts[0] if len(parts) == 1 else ["or", parts]
+        return parts[0] if len(parts) == 1 else ["or", sorted(parts, key=_cost)]
 
     def _and(self) -> Tree:
         parts = [self._not()]
         while self._takes("and"):
             parts.append(self._not())
-        return parts[0] if len(parts) == 1 else ["and", parts]
+        return parts[0] if len(parts) == 1 else ["and", sorted(parts, key=_cost)]
 
     def _not(self) -> Tree:
         if self._takes("not"):
@@ -303,6 +303,11 @@ class _Parser:
         body = self._or()
         self._expect(")")
         return body
+
+
+def _cost(tree: Tree) -> int:
+    """What is cheap to judge, and may be certain, comes first; the order of parts means nothing."""
+    return ("is", "cmp", "held").index(tree[0]) if tree[0] in ("is", "cmp", "held") else 3
 
 
 def _number(text: str) -> Tree:

@@ -30,29 +30,44 @@ INTEGERS: dict[str, tuple[int, Literal["big", "little"], bool]] = {
 class Known:
     """What is known of a content while a rule is judged; without ``data`` nothing is."""
 
-    def __init__(self, data: bytes | None, held: Callable[[int], bool], rule: Callable[[str], int]) -> None:
-        self.data, self.held, self.rule = data, held, rule
+    def __init__(
+        self, data: bytes | None, held: Callable[[int], bool], rule: Callable[[int], int],
+        stands: Callable[[int, int], bool] = lambda which, place: True,
+    ) -> None:  # fmt: skip
+        self.data, self.held, self.rule, self.stands = data, held, rule, stands
         self.at: int | None = None  # the pattern that a loop is at
 
 
 def judge(tree: Tree, known: Known) -> int:
-    """Whether a condition can hold; ``known.held`` says of a pattern's number whether it may stand in the content."""
+    """Whether a condition can hold.
+
+    ``known.held`` says of a pattern, by its number, whether it may stand in the content, ``known.stands`` whether it may begin
+    at a place, ``known.rule`` what is judged of another rule.
+    """
     name = tree[0]
     if name == "and":
-        return min(judge(t, known) for t in tree[1])
+        least = SURE
+        for part in tree[1]:
+            least = min(least, judge(part, known))
+            if least == NEVER:
+                break
+        return least
     if name == "or":
-        return max(judge(t, known) for t in tree[1])
+        # what it is for ends at MAYBE; comparisons, which may be SURE, stand first
+        return next((j for j in (judge(t, known) for t in tree[1]) if j != NEVER), NEVER)
     if name == "not":
         return NEVER if judge(tree[1], known) == SURE else MAYBE
     if name == "is":
         return SURE if tree[1] else NEVER
     if name == "held":
-        return MAYBE if _held(tree[1], known) else NEVER
+        return MAYBE if _held(tree[1], known) and _stands(tree, known) else NEVER
     if name == "rule":
         return min(known.rule(tree[1]), MAYBE)
     if name == "cmp":
         return _compare(tree[1], _value(tree[2], known), _value(tree[3], known))
     if name == "of":
+        if tree[1] == ["quantity", "any"]:
+            return MAYBE if any(judge(t, known) != NEVER for t in tree[2]) else NEVER
         return _enough(tree[1], len(tree[2]), sum(judge(t, known) != NEVER for t in tree[2]), known)
     if name == "each":
         return _each(tree, known)
@@ -69,6 +84,12 @@ def _held(which: int, known: Known) -> bool:
             return True
         which = known.at
     return known.held(which)
+
+
+def _stands(tree: Tree, known: Known) -> bool:
+    """Whether a pattern may begin at the place that is asked for, where that is known."""
+    place = _value(tree[2], known) if len(tree) == 3 else None
+    return not isinstance(place, int) or place < 0 or tree[1] < 0 or known.stands(tree[1], place)
 
 
 def _each(tree: Tree, known: Known) -> int:

@@ -63,6 +63,13 @@ def runs(pattern: Pattern) -> tuple[tuple[Literal, ...], ...]:
     return tuple(forms)
 
 
+def starts(pattern: Pattern) -> tuple[Literal, ...]:
+    """What a match of the pattern is, one of these, where the pattern is nothing but fixed bytes; empty where it is not."""
+    if pattern.kind == "text" or (pattern.kind == "hex" and len(_hex(pattern.source[1:-1])) == 1):
+        return tuple(form[0] for form in runs(pattern))
+    return ()
+
+
 def _literal(data: bytes, nocase: bool) -> Literal:
     return Literal(data.lower() if nocase else data, nocase)
 
