@@ -13,8 +13,10 @@ import report_samples as samples
 
 import headwater
 from headwater.model.gap_phrases import gap_told
+from headwater.model.nouns import Sentence, Text
 from headwater.procedure import story
 from headwater.procedure.report_gaps import MOST, gap_rows
+from headwater.report import moments
 from headwater.report.html import render_html
 from headwater.store.parts import GAP_SCHEMA
 
@@ -91,3 +93,18 @@ def test_a_long_command_in_the_timeline_does_not_look_like_a_whole_one() -> None
     hidden = "echo " + "A" * 400 + "; rm -rf /var/log"
     assert story.summary({"command_line": hidden}) == hidden[:300] + f" […+{len(hidden) - 300}]"
     assert story.summary({"command_line": "rm -rf /var/log"}) == "rm -rf /var/log"
+
+
+def test_the_label_of_a_citation_cannot_turn_the_words_around_it() -> None:
+    """An id may hold the name of a file."""
+    base = samples.rich()
+    hostile = "1:/tmp/\u202egnp.exe:0:0"
+    limits = (Sentence(Text("一句。", "One."), (hostile,)),)
+    page = render_html(replace(base, extra_cites=(hostile,), limits=limits), "zh").decode()
+    assert "\u202e" not in page
+    assert "U+202E" in page
+
+
+def test_a_zone_of_uneven_seconds_is_not_shown_beside_a_time_that_does_not_fit_it() -> None:
+    shown = moments.local(0, "Africa/Monrovia")  # 44 minutes and 30 seconds behind until 1972
+    assert shown == "1969-12-31 23:15:30 -00:44:30"

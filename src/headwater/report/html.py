@@ -146,7 +146,7 @@ class _Page:
         return f'<span class="{piece.kind}">{self._words(piece.text)}</span>'
 
     def _cite(self, piece: Piece) -> str:
-        label = escape(piece.text if isinstance(piece.text, str) else self._flat(piece.text))
+        label = self._inert(piece.text if isinstance(piece.text, str) else self._flat(piece.text))
         if not piece.target:
             return f'<span class="cite">[{label}]</span>'
         title = "".join(part for _, part in inert.pieces(piece.target, 200))

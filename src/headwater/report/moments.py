@@ -45,7 +45,8 @@ def local(ns: int, zone: str) -> str | None:
     if zone == "UTC" or moment is None:
         return None
     ahead = moment.strftime("%z")
-    return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0") + _fraction(ns) + f" {ahead[:3]}:{ahead[3:5]}"
+    behind = f":{ahead[5:7]}" if ahead[5:] else ""  # local mean time, before zones were whole minutes
+    return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0") + _fraction(ns) + f" {ahead[:3]}:{ahead[3:5]}{behind}"
 
 
 def short(ns: int) -> str:
