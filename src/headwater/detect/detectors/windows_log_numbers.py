@@ -133,7 +133,8 @@ def _file(events: Events, rows: Any, said: dict[str, Any]) -> Finding | None:
     renumbered = said["differ"] * 2 > said["records"]
     zh, en, severity = [], [], Severity.INFO
     facts: dict[str, Value] = {"records": said["records"], "first": said["first"], "last": said["last"]}
-    parts = [_wide(rows, pl.col("RecordNumber").is_in([said["first"], said["last"]])).head(2)]
+    ends = _wide(rows, pl.col("RecordNumber").is_in([said["first"], said["last"]]))  # one look at the file for both
+    parts = [ends.head(2)]
     gaps: tuple[Any, ...] = ()
     facts["state"] = "log"
     if renumbered:
@@ -152,7 +153,7 @@ def _file(events: Events, rows: Any, said: dict[str, Any]) -> Finding | None:
             en.append(
                 f"{holes.missing} of the numbers that events state are not there ({_told(holes)}): a selection, or gone before"
             )
-    cleared = _cleared(rows, said)
+    cleared = _cleared(ends, said)
     if cleared.height:
         facts["begins_with_clearing"] = True
         parts.append(cleared)
@@ -188,9 +189,9 @@ def _file(events: Events, rows: Any, said: dict[str, Any]) -> Finding | None:
     )  # fmt: skip
 
 
-def _cleared(rows: Any, said: dict[str, Any]) -> pl.DataFrame:
+def _cleared(ends: pl.DataFrame, said: dict[str, Any]) -> pl.DataFrame:
     """The first record where it says that the very log was cleared (1102; 104 in the log that it names)."""
-    first = _wide(rows, pl.col("RecordNumber") == said["first"])
+    first = ends.filter(pl.col("RecordNumber") == said["first"])
     own = (pl.col("kind") == EventKind.LOG_CLEARED.value) & (
         pl.col("event_code").is_in(["1102", "517"]) | (pl.col("Channel") == "System")
     )
