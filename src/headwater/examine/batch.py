@@ -19,7 +19,7 @@ import polars as pl
 
 from headwater.examine.filled import filled
 from headwater.formats.patterns import lazy_regex
-from headwater.model.kinds import GapReason
+from headwater.model.kinds import GapReason, TimeBasis
 from headwater.model.records import HEADER, Count, Event, Gap, Record, Skip, own_column
 
 _GIVEN_BY_HARNESS = frozenset({"clock", "feed", "source", "path"})
@@ -101,6 +101,9 @@ def text_column(values: Sequence[Any]) -> pl.Series:
     return pl.Series([None if v is None else printable(str(v)) for v in values], dtype=pl.String)
 
 
+_TOP = 1 << 63
+
+
 def printable(text: str) -> str:
     """Text that every engine takes: lone surrogates (bytes that were no UTF-8) become ``\\xNN`` escapes.
 
@@ -114,6 +117,14 @@ def printable(text: str) -> str:
         text = _HALVES.sub(lambda half: f"\\u{ord(half.group()):04x}", text)
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text
+
+
+def _numbers(values: Sequence[Any], dtype: Any) -> pl.Series:
+    """A column of numbers; what 64 bits cannot hold, as a time of the year 4026, is null: one line must not cost its file."""
+    try:
+        return pl.Series(values, dtype=dtype)
+    except (TypeError, OverflowError):
+        return pl.Series([v if v is None or -_TOP <= v < _TOP else None for v in values], dtype=dtype)
 
 
 def frame_of(events: list[Event]) -> pl.DataFrame:
@@ -130,7 +141,11 @@ def frame_of(events: list[Event]) -> pl.DataFrame:
         if name == "ordinal":
             columns[name] = pl.Series(ordinals, dtype=pl.Int64)
         else:
-            columns[name] = text_column(stated[name]) if dtype == pl.String else pl.Series(stated[name], dtype=dtype)
+            columns[name] = text_column(stated[name]) if dtype == pl.String else _numbers(stated[name], dtype)
+    if columns["t_recorded"].null_count() > sum(time is None for time in stated["t_recorded"]):
+        bases = zip(stated["t_recorded"], columns["t_recorded"], stated["t_basis"], strict=True)
+        told = [TimeBasis.NONE if held is None and time is not None else basis for time, held, basis in bases]
+        columns["t_basis"] = text_column(told)
     own: dict[str, object] = {}
     for event in events:
         own.update(event.fields)
