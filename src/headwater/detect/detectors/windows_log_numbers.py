@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -134,8 +134,7 @@ def _file(events: Events, rows: Any, said: dict[str, Any]) -> Finding | None:
     zh, en, severity = [], [], Severity.INFO
     facts: dict[str, Value] = {"records": said["records"], "first": said["first"], "last": said["last"]}
     ends = _wide(rows, pl.col("RecordNumber").is_in([said["first"], said["last"]]))  # one look at the file for both
-    parts = [ends.head(2)]
-    gaps: tuple[Any, ...] = ()
+    parts, gaps = [ends.head(2)], cast("tuple[Any, ...]", ())
     facts["state"] = "log"
     if renumbered:
         facts["state"] = "forwarded" if forwarded else "export"
