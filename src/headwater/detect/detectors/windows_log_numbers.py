@@ -38,6 +38,21 @@ FEED = "windows.eventlog"
 CLAIMS = ("kind", "event_code", "Channel", "RecordNumber", "EventRecordID", "user")
 _FILE = ("source", "path")
 _PLACE = ["source", "path", "offset", "ordinal"]
+_WIDE = [
+    *(
+        "ts",
+        *_PLACE,
+        "length",
+        "feed",
+        "kind",
+        "event_code",
+        "host",
+        "user",
+        "Channel",
+        "RecordNumber",
+        "EventRecordID",
+    ),
+]
 TOLD = 500  # files
 _SHOWN, _CITED = 5, 20
 
@@ -71,8 +86,10 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
             pl.struct("host", "Channel").n_unique().alias("logs"),
         )
     )
-    for said in files.sort(*_FILE).head(TOLD).iter_rows(named=True):
-        found = _file(events, rows.filter(_of(said)), said)
+    told = files.sort(*_FILE).head(TOLD)
+    ends = _ends(rows, told)
+    for said in told.iter_rows(named=True):
+        found = _file(events, rows.filter(_of(said)), said, ends[said["source"], said["path"]])
         if found is not None:
             yield found
 
@@ -89,21 +106,12 @@ def _of(said: dict[str, Any]) -> Any:
     return (pl.col("source") == said["source"]) & (pl.col("path") == said["path"])
 
 
-def _wide(rows: Any, where: Any) -> pl.DataFrame:
-    columns = [
-        "ts",
-        *_PLACE,
-        "length",
-        "feed",
-        "kind",
-        "event_code",
-        "host",
-        "user",
-        "Channel",
-        "RecordNumber",
-        "EventRecordID",
-    ]
-    return collected(rows.filter(where).select(columns))
+def _ends(rows: Any, told: pl.DataFrame) -> dict[Any, pl.DataFrame]:
+    """The first and the last record of each file, in order of place: a query for each costs as much as one for all."""
+    named = told.lazy().select(*_FILE, "first", "last")
+    number = pl.col("RecordNumber")
+    frame = rows.join(named, on=_FILE, how="inner").filter((number == pl.col("first")) | (number == pl.col("last")))
+    return collected(frame.select(_WIDE)).sort(_PLACE).partition_by(*_FILE, as_dict=True)
 
 
 def _holes(rows: Any, column: str, by: tuple[str, ...]) -> _Holes | None:
@@ -118,7 +126,7 @@ def _holes(rows: Any, column: str, by: tuple[str, ...]) -> _Holes | None:
     spots = broken.head(_CITED // 2)
     places = [*spots["offset"].to_list(), *spots["offset_before"].to_list()]
     first = tuple((b + 1, a - 1) for b, a in broken.head(_SHOWN).select("before", column).iter_rows())
-    return _Holes(missing, broken.height, first, _wide(rows, pl.col("offset").is_in(places)))
+    return _Holes(missing, broken.height, first, collected(rows.filter(pl.col("offset").is_in(places)).select(_WIDE)))
 
 
 def _told(holes: _Holes) -> str:
@@ -126,14 +134,13 @@ def _told(holes: _Holes) -> str:
     return f"{shown}, …" if holes.stretches > len(holes.first) else shown
 
 
-def _file(events: Events, rows: Any, said: dict[str, Any]) -> Finding | None:
+def _file(events: Events, rows: Any, said: dict[str, Any], ends: pl.DataFrame) -> Finding | None:
     """What is to be said of one file: nothing of a log whose numbers agree, run on, and do not begin with a clearing."""
     name = file_layer(said["path"])
     forwarded = "forwardedevents" in name.lower()
     renumbered = said["differ"] * 2 > said["records"]
     zh, en, severity = [], [], Severity.INFO
     facts: dict[str, Value] = {"records": said["records"], "first": said["first"], "last": said["last"]}
-    ends = _wide(rows, pl.col("RecordNumber").is_in([said["first"], said["last"]]))  # one look at the file for both
     parts, gaps = [ends.head(2)], cast("tuple[Any, ...]", ())
     facts["state"] = "log"
     if renumbered:
