@@ -21,9 +21,13 @@ from headwater.model.records import Event, Facts, File
 CONFIG = "type=CONFIG_CHANGE msg=audit({}.100:{}): auid={} ses=3 {}\n"
 
 
-def audited(*records: tuple[int, int, str]) -> list[tuple[object, Severity]]:
-    """Seconds, login and words of each record."""
-    text = "".join(CONFIG.format(1_772_400_000 + at, n, auid, said) for n, (at, auid, said) in enumerate(records, 100))
+START = "type=DAEMON_START msg=audit({}.700:7024): op=start ver=3.0.9 auid=4294967295 pid=317 uid=0 ses=4294967295 res=success\n"
+
+
+def audited(*records: tuple[int, int, str], started: int | None = None) -> list[tuple[object, Severity]]:
+    """Seconds, login and words of each record; ``started``: when the daemon starts."""
+    text = "" if started is None else START.format(1_772_400_000 + started)
+    text += "".join(CONFIG.format(1_772_400_000 + at, n, auid, said) for n, (at, auid, said) in enumerate(records, 100))
     source = MemorySource(text.encode())
     file = File("p1!/var/log/audit/audit.log", source.size, source.pread, 1, Facts())
     parser = all_parsers()["linux.audit"]
@@ -55,6 +59,12 @@ OFF, GONE, BACK = (
 def test_audit_switched_off_by_a_login_is_high_and_by_the_system_low() -> None:
     assert audited((0, 1000, OFF)) == [("off", Severity.HIGH)]
     assert audited((0, 4294967295, OFF)) == [("off", Severity.LOW)]
+
+
+def test_the_systems_start_is_no_end_of_recording() -> None:
+    assert audited((0, 4294967295, OFF), started=2) == []
+    assert audited((0, 4294967295, OFF), started=200) == [("off", Severity.LOW)]
+    assert audited((0, 1000, OFF), started=2) == [("off", Severity.HIGH)]
 
 
 def test_rules_that_were_removed_for_good_are_one_finding() -> None:

@@ -4,7 +4,8 @@
 Needs:      linux.audit.
 Technique:  T1562.012 disable or modify the Linux audit system.
 Says:       when recording was switched off (``audit_enabled`` from 1 to 0) or how many rules were removed, by whose login. What was done
-            until it was on again is not in this log. A daemon that was killed and rules that were changed in their file are not told.
+            until it was on again is not in this log. A daemon that was killed and rules that were changed in their file are not told,
+            nor what the system's own start switches before the daemon runs.
 False when: an administrator measured a server's speed without audit, or took rules away that filled the disk.
 """
 
@@ -21,7 +22,7 @@ from headwater.model.ports import Events, Settings
 
 RULE = Rule(
     id="audit-stopped",
-    version="1",
+    version="2",
     author="Headwater",
     title=Text("内核审计被关闭或规则被清除", "The kernel's audit was switched off or emptied"),
     stage=Stage.COVER,
@@ -33,6 +34,7 @@ _OWN = ("op", "audit_enabled", "old", "key", "auid", "ses", "res")
 _NOBODY = ("4294967295", "-1")  # no login stands behind it: a service or the system's start
 _GIVEN_BACK = 300 * 1_000_000_000  # nanoseconds: loading rules anew removes all of them first
 _STOPPED = 60 * 1_000_000_000  # a daemon that is stopped in order takes its rules along (RHEL's AUDITD_CLEAN_STOP)
+_START = 60 * 1_000_000_000  # at each start journald switches the kernel's audit off, and auditd on again
 MOST = 100
 
 
@@ -59,15 +61,23 @@ def _switched(events: Events, rows: pl.DataFrame) -> Iterator[Finding]:
         said = row.to_dicts()[0]
         who = str(said["user"] or said["auid"] or "")
         person = _by_login(said)
+        if not person and _starts(rows, said["source"], said["ts"]):
+            continue
         by = (
             (f"登录用户 {who} ", f"the login of {who}") if person else ("无登录会话的进程", "a process without a login")
         )
-        zh = f"内核审计被{by[0]}关闭，此后的操作不再记录。"
-        en = f"The kernel's audit was switched off by {by[1]}; what followed was not recorded."
+        zh = f"内核审计被{by[0]}关闭，至重新开启之前的操作不在审计日志之中。"
+        en = f"The kernel's audit was switched off by {by[1]}; until it is on again, what is done is not in its log."
         yield state(
             events, RULE, row, CLAIMS, Text(zh, en), severity=Severity.HIGH if person else Severity.LOW,
             confidence=Confidence.HIGH if person else Confidence.LOW, facts={"reason": "off", "by_login": person},
         )  # fmt: skip
+
+
+def _starts(rows: pl.DataFrame, source: int, moment: int) -> bool:
+    """Whether the audit's daemon started at about this time."""
+    started = (pl.col("source") == source) & (pl.col("event_code") == "DAEMON_START")
+    return not rows.filter(started & pl.col("ts").is_between(moment - _START, moment + _START)).is_empty()
 
 
 def _emptied(events: Events, rows: pl.DataFrame) -> Iterator[Finding]:
