@@ -107,7 +107,7 @@ def test_forked_child_of_an_investigation_holds_nothing_of_the_vault_or_the_repo
     assert not rooms & {"vault", "case", "report", "detect", "correlate", "reconstruct", "acquire", "scene"}
 
 
-@pytest.mark.parametrize("why", ["hashes", "thread", "traced"])
+@pytest.mark.parametrize("why", ["hashes", "thread", "traced", "no-proc"])
 def test_no_child_is_forked_where_it_would_differ(why: str) -> None:
     code = (
         "import sys, threading\n"
@@ -115,6 +115,8 @@ def test_no_child_is_forked_where_it_would_differ(why: str) -> None:
         "why = sys.argv[1]\n"
         "if why == 'thread': threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "if why == 'traced': sys.settrace(lambda *a: None)\n"
+        "def missing(path): raise FileNotFoundError(path)\n"
+        "if why == 'no-proc': ready.os.listdir = missing\n"
         "print(ready.stand_by(1, ['json']), ready.take())"
     )
     assert _program(code, why, PYTHONHASHSEED="random" if why == "hashes" else "0").split() == ["0", "None"]

@@ -164,8 +164,11 @@ def stand_by(count: int, modules: Iterable[str], prepare: Iterable[str] = ()) ->
 
 def _alone() -> bool:
     """Whether no thread runs beside this one that could hold a lock which a forked child would wait for."""
-    others = [t for t in os.listdir("/proc/self/task") if int(t) != os.getpid()]
-    return all(Path(f"/proc/self/task/{t}/comm").read_text().strip() in _OWN_THREADS for t in others)
+    try:
+        others = [t for t in os.listdir("/proc/self/task") if int(t) != os.getpid()]
+        return all(Path(f"/proc/self/task/{t}/comm").read_text().strip() in _OWN_THREADS for t in others)
+    except OSError:  # no /proc here, or a thread that ended while it was asked: children are started anew then
+        return False
 
 
 def _fork() -> bool:

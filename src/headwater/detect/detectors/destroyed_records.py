@@ -71,7 +71,7 @@ def detect(events: Events, settings: Settings) -> Iterator[Finding]:
     rows = rows.with_columns(pl.Series("told", told, dtype=pl.String)).filter(pl.Series(kept, dtype=pl.Boolean))
     if rows.is_empty():
         return
-    bases = rows["told"].unique().to_list()
+    bases = rows["told"].unique().sort().to_list()
     near = pl.any_horizontal(*(pl.col("file_path").str.starts_with(b) for b in bases[:200]))
     names = take(events, feeds=["fs.macb"], header=["file_path"], own=["allocated"], where=near)
     there = set(names.filter(pl.col("allocated").cast(pl.Boolean).fill_null(False))["file_path"].to_list())
